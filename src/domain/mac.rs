@@ -14,7 +14,8 @@ impl MacAddr {
     /// Twelve lower-case hex digits without separators, as in udev's `ID_NET_NAME_MAC` (PROTOCOL.md §b.3).
     #[must_use]
     pub fn bare(self) -> String {
-        self.0.iter().map(|octet| format!("{octet:02x}")).collect()
+        let [a, b, c, d, e, g] = self.0;
+        format!("{a:02x}{b:02x}{c:02x}{d:02x}{e:02x}{g:02x}")
     }
 
     /// Whether the address can identify a machine: not all zero, not all ones, not a group address.
