@@ -14,8 +14,7 @@ impl MacAddr {
     /// Twelve lower-case hex digits without separators, as in udev's `ID_NET_NAME_MAC` (PROTOCOL.md §b.3).
     #[must_use]
     pub fn bare(self) -> String {
-        let [a, b, c, d, e, g] = self.0;
-        format!("{a:02x}{b:02x}{c:02x}{d:02x}{e:02x}{g:02x}")
+        self.to_string().replace(':', "")
     }
 
     /// Whether the address can identify a machine: not all zero, not all ones, not a group address.
@@ -50,8 +49,11 @@ impl FromStr for MacAddr {
 
 impl fmt::Display for MacAddr {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let [a, b, c, d, e, g] = self.0;
-        write!(f, "{a:02x}:{b:02x}:{c:02x}:{d:02x}:{e:02x}:{g:02x}")
+        for (place, octet) in self.0.iter().enumerate() {
+            let separator = if place == 0 { "" } else { ":" };
+            write!(f, "{separator}{octet:02x}")?;
+        }
+        Ok(())
     }
 }
 

@@ -1,12 +1,40 @@
-//! The pure core (being written: see DESIGN.md).
+//! The pure core: what a machine, a node and a run are, and which wishes become facts.
+//!
+//! Nothing here does I/O, reads a clock, logs or awaits; time arrives as an argument. [`Fleet`] owns the state.
+//! [`Fleet::decide`] turns a [`Command`] (a wish) into [`Event`]s (facts) or a [`Refusal`]; [`Fleet::apply`] folds an
+//! event in. The coordinator is the only writer; everybody else reads a [`Snapshot`].
 
+pub mod command;
+pub mod effect;
+pub mod event;
 pub mod facts;
+pub mod fleet;
 pub mod fqdn;
+pub mod guard;
 pub mod id;
 pub mod mac;
+pub mod machine;
+pub mod node;
+pub mod phase;
+pub mod policy;
+pub mod refusal;
+pub mod run;
+pub mod snapshot;
 pub mod text;
 
+pub use command::{Ask, Command, Order, Origin, Release, Reply};
+pub use effect::Effect;
+pub use event::{Event, Recorded};
 pub use facts::{Generation, HostKey, Product, Report, SystemInfo};
+pub use fleet::{Decision, Fleet};
 pub use fqdn::Fqdn;
+pub use guard::{Grant, Verdict, Withheld};
 pub use id::{DocumentHash, NodeId, ReportId, RequestId, RunId, SecretHash};
 pub use mac::MacAddr;
+pub use machine::MachineId;
+pub use node::{Node, Stamp};
+pub use phase::Phase;
+pub use policy::{Policy, StartRule, WebhookAuth};
+pub use refusal::Refusal;
+pub use run::{Run, RunOutcome, RunState};
+pub use snapshot::Snapshot;

@@ -1,1 +1,45 @@
-//! (not written yet)
+//! The truth on disk: events, stored bodies and unreported answers in SQLite; and the files under `nodes/` made from it.
+
+use crate::domain::{DocumentHash, Fleet, NodeId, Recorded};
+
+/// A body worth keeping, named by its digest.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Document {
+    /// Digest of `bytes`.
+    pub hash: DocumentHash,
+    /// JSON as received, without secrets.
+    pub bytes: Vec<u8>,
+}
+
+/// A rendered answer with its secrets; kept until the node's report is accepted (DESIGN.md §4).
+#[derive(Clone, Debug)]
+pub struct AnswerText {
+    /// The node it is for.
+    pub node: NodeId,
+    /// Digest of `text`.
+    pub hash: DocumentHash,
+    /// The TOML as sent.
+    pub text: secrecy::SecretString,
+    /// The TOML with secrets blotted out.
+    pub redacted: String,
+}
+
+/// What is committed in one transaction.
+#[derive(Clone, Debug, Default)]
+pub struct Batch {
+    /// Events, with consecutive sequence numbers.
+    pub events: Vec<Recorded>,
+    /// Bodies they refer to.
+    pub documents: Vec<Document>,
+    /// Answers they release.
+    pub answers: Vec<AnswerText>,
+}
+
+/// What was stored.
+#[derive(Clone, Debug, Default)]
+pub struct Loaded {
+    /// The fleet after the last event.
+    pub fleet: Fleet,
+    /// Sequence number of the last event.
+    pub seq: u64,
+}

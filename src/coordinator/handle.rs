@@ -1,0 +1,235 @@
+//! How everybody else reaches the coordinator: a cheap clone that sends commands and sees snapshots.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use tokio::sync::{mpsc, oneshot, watch};
+
+use crate::client::OrderError;
+use crate::domain::guard::{Grant, Verdict, Withheld};
+use crate::domain::{Ask, Command, NodeId, Origin, Refusal, Release, Reply, RequestId, Snapshot};
+use crate::store::{AnswerText, Document};
+
+/// Why a command came to nothing.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum SubmitError {
+    /// The fleet said no.
+    #[error(transparent)]
+    Refused(#[from] Refusal),
+    /// The queue stayed full.
+    #[error("the engine is busy")]
+    Busy,
+    /// The store could not commit: nothing happened.
+    #[error("the store cannot commit: {0}")]
+    NotStored(String),
+    /// The coordinator has ended.
+    #[error("the engine has stopped")]
+    Stopped,
+}
+
+impl From<SubmitError> for OrderError {
+    fn from(error: SubmitError) -> Self {
+        match error {
+            SubmitError::Refused(refusal) => Self::Refused(refusal),
+            SubmitError::Busy => Self::Busy,
+            SubmitError::NotStored(why) => Self::NotStored(why),
+            SubmitError::Stopped => Self::Stopped,
+        }
+    }
+}
+
+/// What becomes of an answer request.
+#[derive(Debug)]
+pub enum Asked {
+    /// Render an answer and release it.
+    Serve(Grant),
+    /// Keep the connection open and wait on [`Held::wake`].
+    Held(Held),
+    /// The operator sent it away.
+    Refused {
+        /// The row.
+        node: NodeId,
+        /// Why.
+        why: Withheld,
+    },
+}
+
+/// A request that is being held. Dropping it gives its place free.
+#[derive(Debug)]
+pub struct Held {
+    /// The row.
+    pub node: NodeId,
+    /// Why it waits.
+    pub why: Withheld,
+    /// Resolves with the guard's next word; an error means that it was pushed out, or that the program is stopping:
+    /// send the retry answer.
+    pub wake: oneshot::Receiver<Verdict>,
+    pub(super) id: RequestId,
+    pub(super) release: mpsc::Sender<Message>,
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        // Where the queue is full the coordinator finds the closed receiver at its next tick.
+        let _ = self.release.try_send(Message::HoldDropped(self.id));
+    }
+}
+
+/// What goes through the coordinator's queue.
+#[derive(Debug)]
+pub(super) enum Message {
+    Submit(Box<Submission>),
+    HoldDropped(RequestId),
+    /// Wake every held request: the program is stopping.
+    ReleaseAll(oneshot::Sender<()>),
+    SetService(Arc<crate::domain::snapshot::Service>),
+    SetPolicy(Box<crate::domain::Policy>),
+    /// Write a state snapshot and end.
+    Stop(oneshot::Sender<()>),
+}
+
+/// A command, what to store with it, and where its reply goes.
+#[derive(Debug)]
+pub(super) struct Submission {
+    pub(super) origin: Origin,
+    pub(super) at: Timestamp,
+    pub(super) command: Command,
+    pub(super) document: Option<Document>,
+    pub(super) answer: Option<AnswerText>,
+    /// Set for an answer request that may be held.
+    pub(super) hold: Option<HoldRequest>,
+    pub(super) reply: oneshot::Sender<Result<Outcome, SubmitError>>,
+}
+
+/// An answer request's wish to be held.
+#[derive(Debug)]
+pub(super) struct HoldRequest {
+    pub(super) id: RequestId,
+    pub(super) since: Timestamp,
+    pub(super) until: Timestamp,
+}
+
+/// A reply, with the wake-up of a held request.
+#[derive(Debug)]
+pub(super) struct Outcome {
+    pub(super) reply: Reply,
+    pub(super) wake: Option<oneshot::Receiver<Verdict>>,
+}
+
+/// The coordinator, from outside.
+#[derive(Clone, Debug)]
+pub struct Handle {
+    pub(super) queue: mpsc::Sender<Message>,
+    pub(super) snapshots: watch::Receiver<Arc<Snapshot>>,
+    pub(super) next_request: Arc<std::sync::atomic::AtomicU64>,
+}
+
+impl Handle {
+    /// The state as it changes.
+    #[must_use]
+    pub fn snapshots(&self) -> watch::Receiver<Arc<Snapshot>> {
+        self.snapshots.clone()
+    }
+
+    /// The state now.
+    #[must_use]
+    pub fn snapshot(&self) -> Arc<Snapshot> {
+        self.snapshots.borrow().clone()
+    }
+
+    /// Submits a command and waits for its reply, which comes after its events are on disk.
+    ///
+    /// # Errors
+    /// See [`SubmitError`].
+    pub async fn submit(&self, origin: Origin, command: Command) -> Result<Reply, SubmitError> {
+        self.send(origin, command, None, None, None).await.map(|outcome| outcome.reply)
+    }
+
+    /// Submits a report with the body to keep.
+    ///
+    /// # Errors
+    /// See [`SubmitError`].
+    pub async fn report(&self, origin: Origin, command: Command, document: Document) -> Result<Reply, SubmitError> {
+        self.send(origin, command, Some(document), None, None).await.map(|outcome| outcome.reply)
+    }
+
+    /// Submits an answer request. Where it is held, `since` is when its connection was accepted and `until` when it
+    /// gets the retry answer.
+    ///
+    /// # Errors
+    /// See [`SubmitError`]; the retry answer is due then.
+    pub async fn ask(
+        &self,
+        ask: Ask,
+        document: Document,
+        since: Timestamp,
+        until: Timestamp,
+    ) -> Result<Asked, SubmitError> {
+        let id = RequestId(self.next_request.fetch_add(1, std::sync::atomic::Ordering::Relaxed));
+        let origin = Origin::Peer(ask.stamp.peer);
+        let hold = HoldRequest { id, since, until };
+        let outcome = self.send(origin, Command::Ask(ask), Some(document), None, Some(hold)).await?;
+        match (outcome.reply, outcome.wake) {
+            (Reply::Asked { verdict: Verdict::Serve(grant), .. }, _) => Ok(Asked::Serve(grant)),
+            (Reply::Asked { node, verdict: Verdict::Refuse(why) }, _) => Ok(Asked::Refused { node, why }),
+            (Reply::Asked { node, verdict: Verdict::Hold(why) }, Some(wake)) => {
+                Ok(Asked::Held(Held { node, why, wake, id, release: self.queue.clone() }))
+            }
+            _ => Err(SubmitError::Stopped),
+        }
+    }
+
+    /// Asks to release a rendered answer. `Reply::Released` means: it is on disk, send it.
+    ///
+    /// # Errors
+    /// See [`SubmitError`].
+    pub async fn release(&self, release: Release, answer: AnswerText) -> Result<Reply, SubmitError> {
+        let origin = Origin::Peer(release.stamp.peer);
+        self.send(origin, Command::Release(release), None, Some(answer), None).await.map(|outcome| outcome.reply)
+    }
+
+    /// Tells all readers what is being served and what is wrong.
+    pub async fn set_service(&self, service: crate::domain::snapshot::Service) {
+        let _ = self.queue.send(Message::SetService(Arc::new(service))).await;
+    }
+
+    /// Puts other rules into force.
+    pub async fn set_policy(&self, policy: crate::domain::Policy) {
+        let _ = self.queue.send(Message::SetPolicy(Box::new(policy))).await;
+    }
+
+    /// Wakes every held request with an error, so that each sends its retry answer.
+    pub async fn release_all(&self) {
+        let (done, waiting) = oneshot::channel();
+        if self.queue.send(Message::ReleaseAll(done)).await.is_ok() {
+            let _ = waiting.await;
+        }
+    }
+
+    /// Ends the coordinator after what is queued before.
+    pub async fn stop(&self) {
+        let (done, waiting) = oneshot::channel();
+        if self.queue.send(Message::Stop(done)).await.is_ok() {
+            let _ = waiting.await;
+        }
+    }
+
+    async fn send(
+        &self,
+        origin: Origin,
+        command: Command,
+        document: Option<Document>,
+        answer: Option<AnswerText>,
+        hold: Option<HoldRequest>,
+    ) -> Result<Outcome, SubmitError> {
+        let (reply, waiting) = oneshot::channel();
+        let at = Timestamp::now();
+        let submission = Submission { origin, at, command, document, answer, hold, reply };
+        let message = Message::Submit(Box::new(submission));
+        match self.queue.send_timeout(message, super::QUEUE_PATIENCE).await {
+            Ok(()) => waiting.await.map_err(|_| SubmitError::Stopped)?,
+            Err(mpsc::error::SendTimeoutError::Timeout(_)) => Err(SubmitError::Busy),
+            Err(mpsc::error::SendTimeoutError::Closed(_)) => Err(SubmitError::Stopped),
+        }
+    }
+}

@@ -1,0 +1,276 @@
+//! Wishes: everything anybody may ask of the fleet, and what it replies.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::net::IpAddr;
+
+use ipnet::IpNet;
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::facts::{HostKey, Report, SystemInfo};
+use super::fqdn::Fqdn;
+use super::guard::{Verdict, Withheld};
+use super::id::{DocumentHash, NodeId, ReportId, RunId, SecretHash};
+use super::mac::MacAddr;
+use super::node::Stamp;
+use super::run::{HostResult, RunOutcome};
+use super::text::Text;
+
+/// Who wishes something; stored with every event.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Origin {
+    /// A machine, by its address.
+    Peer(IpAddr),
+    /// A person, by login name.
+    Operator(String),
+    /// The program itself: timers, probes, Ansible, imports.
+    System,
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Peer(address) => write!(f, "{address}"),
+            Self::Operator(name) => write!(f, "{name}"),
+            Self::System => write!(f, "system"),
+        }
+    }
+}
+
+/// A wish with everything needed to decide on it.
+#[derive(Clone, Debug)]
+pub enum Command {
+    /// A machine asks for its answer.
+    Ask(Ask),
+    /// A rendered answer asks to be released.
+    Release(Release),
+    /// A released answer was written, or was not.
+    AnswerWritten {
+        /// The node.
+        node: NodeId,
+        /// Which answer.
+        document: DocumentHash,
+        /// Whether all of it went out.
+        delivered: bool,
+    },
+    /// The hold of a request ended and the retry answer was sent.
+    RetryServed {
+        /// The node.
+        node: NodeId,
+        /// Why there was no answer.
+        why: Text,
+    },
+    /// An answer could not be made; the machine was told to come back.
+    AnswerImpossible {
+        /// The node.
+        node: NodeId,
+        /// Why, in words for the operator.
+        why: Text,
+    },
+    /// A report came in.
+    Report(Box<ReportIn>),
+    /// A probe looked at a node.
+    Probe {
+        /// The node.
+        node: NodeId,
+        /// What it saw.
+        sighting: Sighting,
+    },
+    /// The child process of a run is alive.
+    RunStarted {
+        /// The run.
+        run: RunId,
+    },
+    /// A run is over.
+    RunEnded {
+        /// The run.
+        run: RunId,
+        /// How.
+        outcome: RunOutcome,
+        /// Results of the hosts Ansible named in its statistics.
+        hosts: BTreeMap<Fqdn, HostResult>,
+    },
+    /// Names found in an inventory of an older make.
+    Import {
+        /// Host name and the status it had.
+        entries: Vec<(Fqdn, Text)>,
+    },
+    /// Time has passed.
+    Tick,
+    /// The operator orders something.
+    Order(Order),
+}
+
+/// An answer request, parsed.
+#[derive(Clone, Debug)]
+pub struct Ask {
+    /// From where, with which MACs and body.
+    pub stamp: Stamp,
+    /// What it says.
+    pub info: SystemInfo,
+    /// The NIC it came through, where known.
+    pub asking_mac: Option<MacAddr>,
+}
+
+/// A rendered answer that asks to be released.
+#[derive(Clone, Debug)]
+pub struct Release {
+    /// The node it is for.
+    pub node: NodeId,
+    /// The request it answers.
+    pub stamp: Stamp,
+    /// The host name in it.
+    pub name: Fqdn,
+    /// The static address in it.
+    pub address: Option<IpNet>,
+    /// Its digest.
+    pub document: DocumentHash,
+    /// Digest of the webhook secret in it.
+    pub secret: SecretHash,
+    /// What the operator should know about it: the vendor filter named a vendor no report has shown.
+    pub vendor_unseen: bool,
+}
+
+/// A report, parsed.
+#[derive(Clone, Debug)]
+pub struct ReportIn {
+    /// From where.
+    pub peer: IpAddr,
+    /// Digest of the stored body.
+    pub document: DocumentHash,
+    /// What it says.
+    pub report: Report,
+    /// Digest of the secret it came with.
+    pub secret: Option<SecretHash>,
+}
+
+/// What a probe saw.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Sighting {
+    /// No SSH: refused, timed out, no banner.
+    Silent {
+        /// What was tried, in words.
+        what: Text,
+    },
+    /// SSH with one of the expected keys.
+    Proven,
+    /// SSH with another key.
+    OtherKey {
+        /// The key seen.
+        seen: HostKey,
+    },
+}
+
+/// What the operator may order, by key, command line or API. `seen` binds an approval to what was on the screen.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "order", deny_unknown_fields)]
+pub enum Order {
+    /// Let this machine be installed.
+    Approve {
+        /// The row.
+        node: NodeId,
+        /// The request the operator saw.
+        seen: Stamp,
+    },
+    /// Send this machine away.
+    Reject {
+        /// The row.
+        node: NodeId,
+        /// Words for the record and the machine's screen.
+        reason: Text,
+    },
+    /// Let an installed node be installed once more: wipes it.
+    AllowReinstall {
+        /// The row.
+        node: NodeId,
+        /// The request the operator saw.
+        seen: Stamp,
+        /// Its host name, typed again.
+        confirm: Fqdn,
+    },
+    /// Give a node another host name.
+    Rename {
+        /// The row.
+        node: NodeId,
+        /// The new name.
+        name: Fqdn,
+    },
+    /// Tell where Ansible reaches a node.
+    SetAddress {
+        /// The row.
+        node: NodeId,
+        /// The address.
+        address: IpAddr,
+    },
+    /// An unmatched report is this node's.
+    Adopt {
+        /// The report.
+        report: ReportId,
+        /// The row.
+        node: NodeId,
+    },
+    /// A node that sends no report is installed.
+    MarkInstalled {
+        /// The row.
+        node: NodeId,
+    },
+    /// Accept the host key seen on a node that reported none.
+    TrustHostKey {
+        /// The row.
+        node: NodeId,
+        /// Fingerprint of the key, as shown.
+        fingerprint: String,
+    },
+    /// Drop a row. A machine that asks again is a stranger.
+    Forget {
+        /// The row.
+        node: NodeId,
+    },
+    /// Drop an unmatched report.
+    DismissReport {
+        /// The report.
+        report: ReportId,
+    },
+    /// Run the playbook.
+    Run {
+        /// On these nodes; empty means on every node that can be.
+        nodes: Vec<NodeId>,
+    },
+    /// Stop the run; a second time: at once.
+    Cancel,
+}
+
+/// What comes back for a decided command.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Reply {
+    /// Done, or nothing to do.
+    Done,
+    /// The guard's word on an [`Ask`], and the row it is about.
+    Asked {
+        /// The row.
+        node: NodeId,
+        /// The guard's word.
+        verdict: Verdict,
+    },
+    /// The answer may be sent.
+    Released,
+    /// The answer may not be sent, for this reason.
+    Withheld(Withheld),
+    /// The name moved while the answer was rendered: render again.
+    Rerender(super::guard::Grant),
+    /// A run was queued.
+    Queued(RunId),
+}
+
+/// A command with its origin and time, as the coordinator takes it.
+#[derive(Clone, Debug)]
+pub struct Submitted {
+    /// Who.
+    pub origin: Origin,
+    /// When.
+    pub at: Timestamp,
+    /// What.
+    pub command: Command,
+}

@@ -1,0 +1,304 @@
+//! Facts: what happened, as stored and applied. The event table is the audit log.
+//!
+//! Events hold no secret (DESIGN.md §4). A variant is never changed once released: a new meaning is a new variant, and
+//! [`Event::VERSION`] is stored beside each row.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+
+use ipnet::IpNet;
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::command::Origin;
+use super::facts::{HostKey, Report};
+use super::fqdn::Fqdn;
+use super::guard::Permission;
+use super::id::{DocumentHash, NodeId, ReportId, RunId, SecretHash};
+use super::machine::MachineId;
+use super::node::{Asked, Flag, Stamp};
+use super::run::{HostResult, RunOutcome};
+use super::text::Text;
+
+/// An event as stored: its place in the order, time and origin.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Recorded {
+    /// 1, 2, 3 … without gaps.
+    pub seq: u64,
+    /// When it was decided.
+    pub at: Timestamp,
+    /// Who caused it.
+    pub origin: Origin,
+    /// What happened.
+    pub event: Event,
+}
+
+/// Something that happened.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "type")]
+pub enum Event {
+    /// A machine nobody knew asked for an answer.
+    MachineSeen {
+        /// Its new row.
+        node: NodeId,
+        /// The host name it would get.
+        name: Fqdn,
+        /// What identifies it.
+        machine: MachineId,
+        /// Its request.
+        asked: Asked,
+        /// What is odd about it.
+        flags: Vec<Flag>,
+    },
+    /// A known machine asked again.
+    MachineAsked {
+        /// Its row.
+        node: NodeId,
+        /// What it showed this time.
+        machine: MachineId,
+        /// Its request.
+        asked: Asked,
+        /// What is odd about it now.
+        flags: Vec<Flag>,
+    },
+    /// The request differs from the approved one: the approval is void.
+    ApprovalVoided {
+        /// The row.
+        node: NodeId,
+    },
+    /// The operator let it be installed.
+    Approved {
+        /// The row.
+        node: NodeId,
+        /// The request that was approved.
+        stamp: Stamp,
+    },
+    /// The operator sent it away.
+    Rejected {
+        /// The row.
+        node: NodeId,
+        /// In the operator's words.
+        reason: Text,
+    },
+    /// The operator allowed one more install.
+    ReinstallAllowed {
+        /// The row.
+        node: NodeId,
+        /// The request that was allowed.
+        stamp: Stamp,
+    },
+    /// An answer was committed and is about to be written.
+    AnswerReleased {
+        /// The row.
+        node: NodeId,
+        /// What permitted it.
+        by: Permission,
+        /// The request it answers.
+        stamp: Stamp,
+        /// Its digest.
+        document: DocumentHash,
+        /// Digest of its webhook secret.
+        secret: SecretHash,
+        /// The static address in it.
+        address: Option<IpNet>,
+        /// Whether its NIC filter names a vendor no report has shown.
+        vendor_unseen: bool,
+    },
+    /// The answer was written out.
+    AnswerDelivered {
+        /// The row.
+        node: NodeId,
+        /// Which answer.
+        document: DocumentHash,
+    },
+    /// The connection broke before the answer was out.
+    AnswerLost {
+        /// The row.
+        node: NodeId,
+        /// Which answer.
+        document: DocumentHash,
+    },
+    /// A retry answer was sent instead of an answer.
+    RetryServed {
+        /// The row.
+        node: NodeId,
+        /// Why.
+        why: Text,
+    },
+    /// A flag was raised.
+    Flagged {
+        /// The row.
+        node: NodeId,
+        /// The flag.
+        flag: Flag,
+    },
+    /// A node's report was accepted.
+    ReportAccepted {
+        /// The row.
+        node: NodeId,
+        /// From where.
+        peer: IpAddr,
+        /// Digest of the stored body.
+        document: DocumentHash,
+        /// What it said.
+        report: Report,
+        /// Whether a secret or the operator proved it.
+        proven: bool,
+    },
+    /// A report belongs to nobody.
+    ReportUnmatched {
+        /// Its number.
+        report: ReportId,
+        /// From where.
+        peer: IpAddr,
+        /// Digest of the stored body.
+        document: DocumentHash,
+        /// What it said.
+        facts: Report,
+    },
+    /// An unmatched report was adopted or dismissed.
+    ReportSettled {
+        /// Its number.
+        report: ReportId,
+    },
+    /// The operator says it is installed.
+    MarkedInstalled {
+        /// The row.
+        node: NodeId,
+    },
+    /// The host name was changed.
+    Renamed {
+        /// The row.
+        node: NodeId,
+        /// The new name.
+        name: Fqdn,
+    },
+    /// The operator told where Ansible reaches it.
+    AddressSet {
+        /// The row.
+        node: NodeId,
+        /// The address.
+        address: IpAddr,
+    },
+    /// The report is overdue.
+    Stalled {
+        /// The row.
+        node: NodeId,
+        /// Which leg.
+        reason: Text,
+    },
+    /// The reported system is being looked for.
+    Booting {
+        /// The row.
+        node: NodeId,
+    },
+    /// SSH answered with the expected key.
+    BecameReady {
+        /// The row.
+        node: NodeId,
+    },
+    /// It did not answer as itself in time.
+    BecameUnreachable {
+        /// The row.
+        node: NodeId,
+        /// What was tried and seen.
+        reason: Text,
+    },
+    /// A key was seen on a node that reported none.
+    HostKeySeen {
+        /// The row.
+        node: NodeId,
+        /// The key.
+        key: HostKey,
+    },
+    /// The operator accepted that key.
+    HostKeyTrusted {
+        /// The row.
+        node: NodeId,
+        /// The key.
+        key: HostKey,
+    },
+    /// A row was dropped.
+    Forgotten {
+        /// The row.
+        node: NodeId,
+    },
+    /// A name was taken over from an older inventory.
+    Imported {
+        /// Its new row.
+        node: NodeId,
+        /// The name.
+        name: Fqdn,
+        /// The status it had there.
+        status: Text,
+    },
+    /// A run was asked for.
+    RunQueued {
+        /// Its number.
+        run: RunId,
+        /// Its nodes.
+        nodes: BTreeMap<NodeId, Fqdn>,
+        /// Whether the gate asked.
+        by_gate: bool,
+    },
+    /// Ansible runs.
+    RunStarted {
+        /// The run.
+        run: RunId,
+    },
+    /// The operator asked to stop it.
+    RunStopping {
+        /// The run.
+        run: RunId,
+    },
+    /// It is over.
+    RunEnded {
+        /// The run.
+        run: RunId,
+        /// How.
+        outcome: RunOutcome,
+        /// Results by host.
+        hosts: BTreeMap<Fqdn, HostResult>,
+    },
+}
+
+impl Event {
+    /// Version of the event vocabulary written by this program.
+    pub const VERSION: u32 = 1;
+
+    /// The row an event is about.
+    #[must_use]
+    pub fn node(&self) -> Option<NodeId> {
+        match self {
+            Self::MachineSeen { node, .. }
+            | Self::MachineAsked { node, .. }
+            | Self::ApprovalVoided { node }
+            | Self::Approved { node, .. }
+            | Self::Rejected { node, .. }
+            | Self::ReinstallAllowed { node, .. }
+            | Self::AnswerReleased { node, .. }
+            | Self::AnswerDelivered { node, .. }
+            | Self::AnswerLost { node, .. }
+            | Self::RetryServed { node, .. }
+            | Self::Flagged { node, .. }
+            | Self::ReportAccepted { node, .. }
+            | Self::MarkedInstalled { node }
+            | Self::Renamed { node, .. }
+            | Self::AddressSet { node, .. }
+            | Self::Stalled { node, .. }
+            | Self::Booting { node }
+            | Self::BecameReady { node }
+            | Self::BecameUnreachable { node, .. }
+            | Self::HostKeySeen { node, .. }
+            | Self::HostKeyTrusted { node, .. }
+            | Self::Forgotten { node }
+            | Self::Imported { node, .. } => Some(*node),
+            Self::ReportUnmatched { .. }
+            | Self::ReportSettled { .. }
+            | Self::RunQueued { .. }
+            | Self::RunStarted { .. }
+            | Self::RunStopping { .. }
+            | Self::RunEnded { .. } => None,
+        }
+    }
+}

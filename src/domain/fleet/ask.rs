@@ -1,0 +1,151 @@
+//! A machine asks: which row it is, what is odd about it, and what the guard says.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+
+use super::{Decision, Fleet, MAX_NODES};
+use crate::domain::command::{Ask, Release, Reply};
+use crate::domain::event::Event;
+use crate::domain::guard::{self, Verdict, Withheld};
+use crate::domain::id::NodeId;
+use crate::domain::machine::MachineId;
+use crate::domain::node::{Asked, Flag, Node};
+use crate::domain::phase::Phase;
+use crate::domain::refusal::Refusal;
+
+/// What a set of identifiers points at.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Resolved {
+    /// The row this machine is.
+    pub(super) node: Option<NodeId>,
+    /// Other rows its identifiers also belong to.
+    pub(super) others: Vec<NodeId>,
+    /// Rows that share its UUID or serial but show other MACs: a maker's duplicate.
+    pub(super) duplicates: Vec<NodeId>,
+}
+
+impl Fleet {
+    /// Finds the row of `machine`. Any trusted identifier will do; where several rows fit, the one that may be
+    /// installed is taken, so that no identifier borrowed from a fresh row opens the way to a used one.
+    pub(super) fn resolve(&self, machine: &MachineId, body: Option<&Ask>) -> Resolved {
+        // Row → how many of its identifiers fit, and whether a MAC is among them.
+        let mut fits: BTreeMap<NodeId, (u32, bool)> = BTreeMap::new();
+        let by_uuid = machine.uuid.into_iter().flat_map(|uuid| self.index.by_uuid(uuid));
+        let by_serial = machine.serial.iter().flat_map(|serial| self.index.by_serial(serial));
+        for id in by_uuid.chain(by_serial) {
+            fits.entry(id).or_default().0 += 1;
+        }
+        for id in machine.macs.iter().flat_map(|mac| self.index.by_mac(*mac)) {
+            let fit = fits.entry(id).or_default();
+            *fit = (fit.0 + 1, true);
+        }
+        let mut resolved = Resolved::default();
+        let mut same: Vec<(&Node, u32)> = Vec::new();
+        for (id, (count, by_mac)) in fits {
+            let Some(node) = self.node(id) else { continue };
+            if !by_mac && count == 1 && node.machine.has_other_macs_than(machine) {
+                resolved.duplicates.push(id);
+            } else {
+                same.push((node, count));
+            }
+        }
+        same.sort_by_key(|(node, count)| (!node.may_be_installed(), u32::MAX - count, node.id));
+        let mut ids = same.into_iter().map(|(node, _)| node.id);
+        resolved.node = ids.next().or_else(|| body.and_then(|ask| self.nameless_twin(machine, ask)));
+        resolved.others = ids.collect();
+        resolved
+    }
+
+    /// The row of a machine that shows nothing: one that showed nothing either, from the same address.
+    fn nameless_twin(&self, machine: &MachineId, ask: &Ask) -> Option<NodeId> {
+        if !machine.is_empty() {
+            return None;
+        }
+        let is_twin = |node: &&std::sync::Arc<Node>| {
+            node.machine.is_empty() && node.request.as_ref().is_some_and(|asked| asked.stamp.peer == ask.stamp.peer)
+        };
+        self.nodes().find(is_twin).map(|node| node.id)
+    }
+
+    /// Decides on an answer request: always a fact, then the guard's word.
+    pub(super) fn decide_ask(&self, ask: &Ask, now: Timestamp) -> Result<Decision, Refusal> {
+        let machine = MachineId::of_system(&ask.info);
+        let resolved = self.resolve(&machine, Some(ask));
+        let flags = Self::identity_flags(&machine, &resolved);
+        let known = resolved.node.and_then(|id| self.node(id));
+        let count = known.and_then(|node| node.request.as_ref()).map_or(1, |asked| asked.count.saturating_add(1));
+        let asked =
+            Asked { at: now, stamp: ask.stamp.clone(), asking_mac: ask.asking_mac, info: ask.info.clone(), count };
+        let Some(node) = known else { return self.decide_stranger(machine, asked, flags) };
+
+        let mut events = vec![Event::MachineAsked { node: node.id, machine, asked, flags }];
+        if node.phase == Phase::Approved && node.approved.as_ref() != Some(&ask.stamp) {
+            events.push(Event::ApprovalVoided { node: node.id });
+        }
+        let verdict = guard::judge(node, &ask.stamp, now, &self.policy);
+        if matches!(verdict, Verdict::Hold(Withheld::AsksAgain { .. })) {
+            events.push(Event::Flagged { node: node.id, flag: Flag::AsksAgain });
+        }
+        Ok(Decision { events, effects: Vec::new(), reply: Reply::Asked { node: node.id, verdict } })
+    }
+
+    fn decide_stranger(&self, machine: MachineId, asked: Asked, flags: Vec<Flag>) -> Result<Decision, Refusal> {
+        if self.node_count() >= MAX_NODES {
+            return Err(Refusal::Full(MAX_NODES));
+        }
+        let node = NodeId(self.state.last_node + 1);
+        let taken = |name: &_| self.named(name).is_some();
+        let name = self.policy.derive_name(&machine, node.0, taken).ok_or(Refusal::NoName)?;
+        let verdict = Verdict::Hold(Withheld::Undecided(guard::ClaimCode::of(node)));
+        let events = vec![Event::MachineSeen { node, name, machine, asked, flags }];
+        Ok(Decision { events, effects: Vec::new(), reply: Reply::Asked { node, verdict } })
+    }
+
+    fn identity_flags(machine: &MachineId, resolved: &Resolved) -> Vec<Flag> {
+        let mut flags = Vec::new();
+        if machine.is_empty() {
+            flags.push(Flag::NoIdentity);
+        } else if machine.uuid.is_none() {
+            flags.push(Flag::UntrustedUuid);
+        }
+        flags.extend(resolved.duplicates.iter().map(|other| Flag::DuplicateOf { other: *other }));
+        flags.extend(resolved.others.iter().map(|other| Flag::Ambiguous { other: *other }));
+        flags
+    }
+
+    /// Asks the guard again, and whether name and address still hold, before an answer leaves.
+    pub(super) fn decide_release(&self, release: &Release, now: Timestamp) -> Result<Decision, Refusal> {
+        let node = self.node(release.node).ok_or(Refusal::UnknownNode(release.node))?;
+        let grant = match guard::judge(node, &release.stamp, now, &self.policy) {
+            Verdict::Serve(grant) => grant,
+            Verdict::Hold(why) | Verdict::Refuse(why) => return Ok(Decision::none(Reply::Withheld(why))),
+        };
+        if grant.name != release.name {
+            return Ok(Decision::none(Reply::Rerender(grant)));
+        }
+        let owner = release.address.and_then(|net| self.owner_of(net.addr(), node.id));
+        if let Some(owner) = owner {
+            let flag = Flag::AddressTaken { by: owner.id };
+            let reply = Reply::Withheld(Withheld::AddressTaken(owner.name.clone()));
+            let events = vec![Event::Flagged { node: node.id, flag }];
+            return Ok(Decision { events, effects: Vec::new(), reply });
+        }
+        let events = vec![Event::AnswerReleased {
+            node: node.id,
+            by: grant.by,
+            stamp: release.stamp.clone(),
+            document: release.document,
+            secret: release.secret,
+            address: release.address,
+            vendor_unseen: release.vendor_unseen,
+        }];
+        Ok(Decision { events, effects: Vec::new(), reply: Reply::Released })
+    }
+
+    /// The guard's present word on an open request, for the coordinator's list of held ones.
+    #[must_use]
+    pub fn judge(&self, node: NodeId, stamp: &crate::domain::node::Stamp, now: Timestamp) -> Option<Verdict> {
+        self.node(node).map(|node| guard::judge(node, stamp, now, &self.policy))
+    }
+}

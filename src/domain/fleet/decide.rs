@@ -1,0 +1,197 @@
+//! From wish to facts: every command but the operator's orders.
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::{Decision, Fleet};
+use crate::domain::command::{Command, Reply, ReportIn, Sighting};
+use crate::domain::event::Event;
+use crate::domain::id::{NodeId, ReportId};
+use crate::domain::machine::MachineId;
+use crate::domain::node::{Flag, Node};
+use crate::domain::phase::Phase;
+use crate::domain::policy::WebhookAuth;
+use crate::domain::refusal::Refusal;
+use crate::domain::run::RunState;
+use crate::domain::text::Text;
+
+impl Fleet {
+    /// Turns a wish into facts, or says why not. Changes nothing.
+    ///
+    /// # Errors
+    /// A [`Refusal`] in words for whoever wished.
+    pub fn decide(&self, command: &Command, now: Timestamp) -> Result<Decision, Refusal> {
+        match command {
+            Command::Ask(ask) => self.decide_ask(ask, now),
+            Command::Release(release) => self.decide_release(release, now),
+            Command::AnswerWritten { node, document, delivered } => {
+                let (node, document) = (*node, *document);
+                self.existing(node)?;
+                Ok(Decision::one(if *delivered {
+                    Event::AnswerDelivered { node, document }
+                } else {
+                    Event::AnswerLost { node, document }
+                }))
+            }
+            Command::RetryServed { node, why } => {
+                self.existing(*node)?;
+                Ok(Decision::one(Event::RetryServed { node: *node, why: why.clone() }))
+            }
+            Command::AnswerImpossible { node, why } => {
+                self.existing(*node)?;
+                let flag = Flag::CannotAnswer { reason: why.clone() };
+                Ok(Decision::one(Event::Flagged { node: *node, flag }))
+            }
+            Command::Report(report) => Ok(self.decide_report(report)),
+            Command::Probe { node, sighting } => Ok(self.decide_probe(self.existing(*node)?, sighting, now)),
+            Command::RunStarted { run } => Ok(match self.run(*run).map(|run| &run.state) {
+                Some(RunState::Queued) => Decision::one(Event::RunStarted { run: *run }),
+                Some(RunState::Running { .. } | RunState::Ended { .. }) | None => Decision::none(Reply::Done),
+            }),
+            Command::RunEnded { run, outcome, hosts } => Ok(match self.run(*run) {
+                Some(known) if known.is_active() => {
+                    Decision::one(Event::RunEnded { run: *run, outcome: outcome.clone(), hosts: hosts.clone() })
+                }
+                Some(_) | None => Decision::none(Reply::Done),
+            }),
+            Command::Import { entries } => Ok(self.decide_import(entries)),
+            Command::Tick => Ok(self.decide_tick(now)),
+            Command::Order(order) => self.decide_order(order, now),
+        }
+    }
+
+    pub(super) fn existing(&self, id: NodeId) -> Result<&Node, Refusal> {
+        self.node(id).map(AsRef::as_ref).ok_or(Refusal::UnknownNode(id))
+    }
+
+    /// A report is a fact in any case; the question is whose. Without proof it moves nobody (DESIGN.md §5.3).
+    fn decide_report(&self, incoming: &ReportIn) -> Decision {
+        let by_secret = incoming.secret.and_then(|secret| self.index.by_secret(&secret));
+        let owner = match self.policy.webhook_auth {
+            WebhookAuth::Secret => by_secret,
+            WebhookAuth::None => by_secret.or_else(|| self.claimed_owner(incoming)),
+        };
+        if let Some(node) = owner.and_then(|id| self.node(id)) {
+            if node.report.as_ref().is_some_and(|reported| reported.document == incoming.document) {
+                return Decision::none(Reply::Done);
+            }
+            // A secret is spent by the report it came with; a second, different report is a stranger's.
+            if node.report.is_none() {
+                return Decision::one(Event::ReportAccepted {
+                    node: node.id,
+                    peer: incoming.peer,
+                    document: incoming.document,
+                    report: incoming.report.clone(),
+                    proven: by_secret.is_some(),
+                });
+            }
+        }
+        if self.unmatched().any(|unmatched| unmatched.document == incoming.document) {
+            return Decision::none(Reply::Done);
+        }
+        Decision::one(Event::ReportUnmatched {
+            report: ReportId(self.state.last_report + 1),
+            peer: incoming.peer,
+            document: incoming.document,
+            facts: incoming.report.clone(),
+        })
+    }
+
+    /// Whose report this claims to be: by identifiers, then by host name. Only a node that was given an answer counts.
+    fn claimed_owner(&self, incoming: &ReportIn) -> Option<NodeId> {
+        let machine = MachineId::of_report(&incoming.report);
+        let by_machine = self.resolve(&machine, None).node;
+        let name = incoming.report.fqdn.as_ref().and_then(|fqdn| fqdn.as_str().parse().ok());
+        let by_name = name.and_then(|name| self.named(&name)).map(|node| node.id);
+        by_machine.or(by_name).filter(|id| self.node(*id).is_some_and(|node| node.answers.is_some()))
+    }
+
+    fn decide_probe(&self, node: &Node, sighting: &Sighting, now: Timestamp) -> Decision {
+        let id = node.id;
+        let is_looked_for = matches!(node.phase, Phase::Installed | Phase::Booting | Phase::Unreachable { .. });
+        if !is_looked_for {
+            return Decision::none(Reply::Done);
+        }
+        let mut events = Vec::new();
+        match sighting {
+            Sighting::Proven if !node.host_keys.is_empty() => events.push(Event::BecameReady { node: id }),
+            Sighting::Proven => {}
+            Sighting::Silent { what } => events.extend(self.not_yet(node, what.as_str(), now)),
+            Sighting::OtherKey { seen } if node.host_keys.is_empty() => {
+                if node.unproven.as_ref() != Some(seen) {
+                    events.push(Event::HostKeySeen { node: id, key: seen.clone() });
+                }
+            }
+            Sighting::OtherKey { seen } => {
+                if !node.flags.contains(&Flag::WrongHostKey) {
+                    events.push(Event::Flagged { node: id, flag: Flag::WrongHostKey });
+                }
+                let what = format!(
+                    "SSH answers with the key {}, not the reported one: old system booted, address clash or swapped cable?",
+                    seen.fingerprint()
+                );
+                events.extend(self.not_yet(node, &what, now));
+            }
+        }
+        Decision { events, effects: Vec::new(), reply: Reply::Done }
+    }
+
+    /// Still booting, or overdue by now.
+    fn not_yet(&self, node: &Node, what: &str, now: Timestamp) -> Option<Event> {
+        let waited = now.duration_since(node.since);
+        match node.phase {
+            Phase::Installed => Some(Event::Booting { node: node.id }),
+            Phase::Booting if is_over(waited, self.policy.boot_deadline) => Some(Event::BecameUnreachable {
+                node: node.id,
+                reason: Text::new(&format!("not reached for {} min: {what}", waited.as_mins())),
+            }),
+            Phase::Planned
+            | Phase::Waiting
+            | Phase::Rejected { .. }
+            | Phase::Approved
+            | Phase::Installing
+            | Phase::Stalled { .. }
+            | Phase::Booting
+            | Phase::Ready
+            | Phase::Unreachable { .. }
+            | Phase::Configuring
+            | Phase::Configured
+            | Phase::Failed { .. } => None,
+        }
+    }
+
+    fn decide_import(&self, entries: &[(crate::domain::fqdn::Fqdn, Text)]) -> Decision {
+        let fresh = entries.iter().filter(|(name, _)| self.named(name).is_none());
+        let numbered = fresh.zip(self.state.last_node + 1..);
+        let events = numbered
+            .map(|((name, status), id)| Event::Imported {
+                node: NodeId(id),
+                name: name.clone(),
+                status: status.clone(),
+            })
+            .collect();
+        Decision { events, effects: Vec::new(), reply: Reply::Done }
+    }
+
+    /// Deadlines first; the gate sees their outcome at the next tick.
+    fn decide_tick(&self, now: Timestamp) -> Decision {
+        let events: Vec<_> = self.nodes().filter_map(|node| self.overdue(node, now)).collect();
+        if events.is_empty() {
+            self.decide_gate()
+        } else {
+            Decision { events, effects: Vec::new(), reply: Reply::Done }
+        }
+    }
+
+    fn overdue(&self, node: &Node, now: Timestamp) -> Option<Event> {
+        let waited = now.duration_since(node.since);
+        (node.phase == Phase::Installing && is_over(waited, self.policy.install_deadline)).then(|| {
+            let minutes = waited.as_mins();
+            let reason = format!("answered {minutes} min ago, no report: look at its screen");
+            Event::Stalled { node: node.id, reason: Text::new(&reason) }
+        })
+    }
+}
+
+fn is_over(waited: SignedDuration, limit: std::time::Duration) -> bool {
+    waited > SignedDuration::ZERO && waited.unsigned_abs() > limit
+}

@@ -1,0 +1,323 @@
+//! From facts to state. Never fails: an event about a row that is gone changes nothing.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+
+use crate::domain::event::{Event, Recorded};
+use crate::domain::facts::Report;
+use crate::domain::id::{DocumentHash, NodeId, RunId};
+use crate::domain::node::{Answers, Delivery, Flag, Node, Reported, Stamp};
+use crate::domain::phase::Phase;
+use crate::domain::run::{HostResult, Run, RunOutcome, RunState};
+
+use super::{Fleet, MAX_RUNS, MAX_UNMATCHED, Unmatched};
+
+impl Fleet {
+    /// Folds a stored event in.
+    pub fn apply(&mut self, recorded: &Recorded) {
+        let at = recorded.at;
+        match &recorded.event {
+            Event::MachineSeen { .. } | Event::Imported { .. } => self.apply_new_row(&recorded.event, at),
+            Event::ReportUnmatched { report, peer, document, facts } => {
+                let (id, peer, document) = (*report, *peer, *document);
+                self.state.last_report = self.state.last_report.max(id.0);
+                self.state.unmatched.insert(id, Arc::new(Unmatched { id, at, peer, document, report: facts.clone() }));
+                if self.state.unmatched.len() > MAX_UNMATCHED {
+                    self.state.unmatched = self.state.unmatched.without_min().1;
+                }
+            }
+            Event::ReportSettled { report } => {
+                self.state.unmatched.remove(report);
+            }
+            Event::Forgotten { node } => {
+                if let Some(gone) = self.state.nodes.remove(node) {
+                    self.index.remove(&gone);
+                }
+            }
+            Event::RunQueued { .. } | Event::RunStarted { .. } | Event::RunStopping { .. } | Event::RunEnded { .. } => {
+                self.apply_run(&recorded.event, at);
+            }
+            event => {
+                if let Some(id) = event.node() {
+                    self.change(id, |node| apply_to_node(node, event, at));
+                }
+            }
+        }
+    }
+
+    /// Changes one node and keeps the index in step.
+    fn change(&mut self, id: NodeId, change: impl FnOnce(&mut Node)) {
+        let Some(shared) = self.state.nodes.get_mut(&id) else { return };
+        self.index.remove(shared);
+        let node = Arc::make_mut(shared);
+        change(node);
+        self.index.insert(node);
+    }
+
+    fn apply_new_row(&mut self, event: &Event, at: Timestamp) {
+        let mut row = match event {
+            Event::MachineSeen { node, name, machine, asked, flags } => Node {
+                machine: machine.clone(),
+                request: Some(asked.clone()),
+                flags: flags.iter().cloned().collect(),
+                ..empty_row(*node, name.clone(), at)
+            },
+            Event::Imported { node, name, .. } => Node { phase: Phase::Planned, ..empty_row(*node, name.clone(), at) },
+            _ => return,
+        };
+        row.since = at;
+        self.state.last_node = self.state.last_node.max(row.id.0);
+        self.index.insert(&row);
+        self.state.nodes.insert(row.id, Arc::new(row));
+    }
+
+    fn apply_run(&mut self, event: &Event, at: Timestamp) {
+        match event {
+            Event::RunQueued { run, nodes, by_gate } => {
+                self.state.last_run = self.state.last_run.max(run.0);
+                let queued =
+                    Run { id: *run, nodes: nodes.clone(), by_gate: *by_gate, queued: at, state: RunState::Queued };
+                self.state.runs.insert(*run, Arc::new(queued));
+                if self.state.runs.len() > MAX_RUNS {
+                    self.state.runs = self.state.runs.without_min().1;
+                }
+                for id in nodes.keys() {
+                    self.change(*id, |node| {
+                        node.gated |= by_gate;
+                        node.last_run = Some(*run);
+                    });
+                }
+            }
+            Event::RunStarted { run } => {
+                self.set_run_state(*run, RunState::Running { since: at, stopping: false });
+                for id in self.nodes_of(*run) {
+                    self.change(id, |node| enter(node, Phase::Configuring, at));
+                }
+            }
+            Event::RunStopping { run } => {
+                if let Some(RunState::Running { since, .. }) = self.run(*run).map(|run| run.state.clone()) {
+                    self.set_run_state(*run, RunState::Running { since, stopping: true });
+                }
+            }
+            Event::RunEnded { run, outcome, hosts } => {
+                self.set_run_state(*run, RunState::Ended { at, outcome: outcome.clone() });
+                for id in self.nodes_of(*run) {
+                    self.change(id, |node| {
+                        if node.phase == Phase::Configuring {
+                            let phase = phase_after_run(outcome, hosts.get(&node.name));
+                            enter(node, phase, at);
+                        }
+                    });
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn set_run_state(&mut self, run: RunId, state: RunState) {
+        if let Some(run) = self.state.runs.get_mut(&run) {
+            Arc::make_mut(run).state = state;
+        }
+    }
+
+    fn nodes_of(&self, run: RunId) -> Vec<NodeId> {
+        self.run(run).map(|run| run.nodes.keys().copied().collect()).unwrap_or_default()
+    }
+}
+
+fn empty_row(id: NodeId, name: crate::domain::fqdn::Fqdn, at: Timestamp) -> Node {
+    Node {
+        id,
+        name,
+        machine: crate::domain::machine::MachineId::default(),
+        phase: Phase::Waiting,
+        since: at,
+        first_seen: at,
+        request: None,
+        approved: None,
+        answers: None,
+        report: None,
+        host_keys: Vec::new(),
+        unproven: None,
+        address: None,
+        reinstall_allowed: false,
+        gated: false,
+        last_run: None,
+        flags: std::collections::BTreeSet::new(),
+    }
+}
+
+fn enter(node: &mut Node, phase: Phase, at: Timestamp) {
+    if node.phase != phase {
+        node.phase = phase;
+        node.since = at;
+    }
+}
+
+/// Where a configured node ends. Ansible's statistics decide; without them the run's outcome does (ANSIBLE.md §4).
+fn phase_after_run(outcome: &RunOutcome, result: Option<&HostResult>) -> Phase {
+    match (result, outcome) {
+        (Some(HostResult::Failed { reason }), _) | (None, RunOutcome::Failed { reason }) => {
+            Phase::Failed { reason: reason.clone() }
+        }
+        (Some(HostResult::Configured), _) | (None, RunOutcome::Succeeded) => Phase::Configured,
+        (None, RunOutcome::NotStarted { .. } | RunOutcome::Cancelled | RunOutcome::Interrupted) => Phase::Ready,
+    }
+}
+
+fn apply_to_node(node: &mut Node, event: &Event, at: Timestamp) {
+    match event {
+        Event::MachineAsked { machine, asked, flags, .. } => {
+            node.machine.learn(machine);
+            node.request = Some(asked.clone());
+            node.flags.retain(|flag| !is_about_asking(flag));
+            node.flags.extend(flags.iter().cloned());
+        }
+        Event::ApprovalVoided { .. } => {
+            node.approved = None;
+            node.flags.insert(Flag::ChangedSinceApproval);
+            enter(node, Phase::Waiting, at);
+        }
+        Event::Approved { stamp, .. } => {
+            node.approved = Some(stamp.clone());
+            node.flags.remove(&Flag::ChangedSinceApproval);
+            enter(node, Phase::Approved, at);
+        }
+        Event::Rejected { reason, .. } => {
+            node.approved = None;
+            enter(node, Phase::Rejected { reason: reason.clone() }, at);
+        }
+        Event::ReinstallAllowed { stamp, .. } => {
+            node.approved = Some(stamp.clone());
+            node.reinstall_allowed = true;
+        }
+        Event::AnswerReleased { stamp, document, secret, address, vendor_unseen, .. } => {
+            let facts = (*document, *secret, *address);
+            release(node, stamp, facts, at);
+            if *vendor_unseen {
+                node.flags.insert(Flag::VendorUnseen);
+            }
+        }
+        Event::AnswerDelivered { document, .. } => settle(node, *document, Delivery::Delivered, at),
+        Event::AnswerLost { document, .. } => settle(node, *document, Delivery::Lost, at),
+        Event::Flagged { flag, .. } => {
+            node.flags.insert(flag.clone());
+        }
+        Event::ReportAccepted { peer, document, report, proven, .. } => {
+            let reported = Reported { at, peer: *peer, document: *document, report: report.clone() };
+            accept_report(node, reported, *proven, at);
+        }
+        Event::MarkedInstalled { .. } => {
+            node.address = node.address.or_else(|| answered_address(node));
+            node.flags.insert(Flag::Unproven);
+            enter(node, Phase::Installed, at);
+        }
+        Event::Renamed { name, .. } => node.name = name.clone(),
+        Event::AddressSet { address, .. } => {
+            node.address = Some(*address);
+            node.flags.retain(|flag| !matches!(flag, Flag::AddressTaken { .. }));
+        }
+        Event::Stalled { reason, .. } => enter(node, Phase::Stalled { reason: reason.clone() }, at),
+        Event::Booting { .. } => enter(node, Phase::Booting, at),
+        Event::BecameReady { .. } => {
+            node.flags.remove(&Flag::WrongHostKey);
+            enter(node, Phase::Ready, at);
+        }
+        Event::BecameUnreachable { reason, .. } => enter(node, Phase::Unreachable { reason: reason.clone() }, at),
+        Event::HostKeySeen { key, .. } => {
+            node.unproven = Some(key.clone());
+            node.flags.insert(Flag::Unproven);
+        }
+        Event::HostKeyTrusted { key, .. } => {
+            node.host_keys = vec![key.clone()];
+            node.unproven = None;
+            node.flags.remove(&Flag::Unproven);
+        }
+        // A retry answer moves nobody; the rest is not about one existing row and is handled by `Fleet::apply`.
+        Event::RetryServed { .. }
+        | Event::MachineSeen { .. }
+        | Event::Imported { .. }
+        | Event::Forgotten { .. }
+        | Event::ReportUnmatched { .. }
+        | Event::ReportSettled { .. }
+        | Event::RunQueued { .. }
+        | Event::RunStarted { .. }
+        | Event::RunStopping { .. }
+        | Event::RunEnded { .. } => {}
+    }
+}
+
+/// Flags that describe the last request and are told anew by the next one.
+fn is_about_asking(flag: &Flag) -> bool {
+    matches!(
+        flag,
+        Flag::NoIdentity
+            | Flag::UntrustedUuid
+            | Flag::DuplicateOf { .. }
+            | Flag::Ambiguous { .. }
+            | Flag::AsksAgain
+            | Flag::CannotAnswer { .. }
+            | Flag::AddressTaken { .. }
+    )
+}
+
+/// From the commit of an answer on, the machine may be installing: also if the program dies before the write.
+fn release(
+    node: &mut Node,
+    stamp: &Stamp,
+    (document, secret, address): (DocumentHash, crate::domain::id::SecretHash, Option<ipnet::IpNet>),
+    at: Timestamp,
+) {
+    let earlier = if node.reinstall_allowed { None } else { node.answers.take() };
+    let mut secrets = earlier.as_ref().map(|answers| answers.secrets.clone()).unwrap_or_default();
+    secrets.push(secret);
+    node.answers = Some(Answers {
+        first: earlier.as_ref().map_or(at, |answers| answers.first),
+        last: at,
+        count: earlier.as_ref().map_or(1, |answers| answers.count.saturating_add(1)),
+        stamp: stamp.clone(),
+        document,
+        secrets,
+        address,
+        delivery: Delivery::Released,
+    });
+    // A new installation: what the old one reported is history.
+    node.reinstall_allowed = false;
+    node.report = None;
+    node.host_keys.clear();
+    node.unproven = None;
+    node.address = address.map(|net| net.addr());
+    node.gated = false;
+    node.flags.retain(|flag| is_about_asking(flag) && !matches!(flag, Flag::AsksAgain | Flag::CannotAnswer { .. }));
+    node.phase = Phase::Installing;
+    node.since = at;
+}
+
+fn settle(node: &mut Node, document: DocumentHash, delivery: Delivery, at: Timestamp) {
+    let Some(answers) = node.answers.as_mut().filter(|answers| answers.document == document) else { return };
+    answers.delivery = delivery;
+    // Only a first answer that was lost leaves the disks surely untouched.
+    if delivery == Delivery::Lost && answers.count == 1 && node.phase == Phase::Installing {
+        enter(node, Phase::Approved, at);
+    }
+}
+
+fn accept_report(node: &mut Node, reported: Reported, proven: bool, at: Timestamp) {
+    let Report { host_keys, .. } = &reported.report;
+    node.host_keys.clone_from(host_keys);
+    node.machine.learn(&crate::domain::machine::MachineId::of_report(&reported.report));
+    node.address = node.address.or_else(|| answered_address(node)).or_else(|| reported.report.management_address());
+    if node.host_keys.is_empty() {
+        node.flags.insert(Flag::Unproven);
+    }
+    if !proven {
+        node.flags.insert(Flag::UnprovenReport);
+    }
+    node.report = Some(reported);
+    enter(node, Phase::Installed, at);
+}
+
+fn answered_address(node: &Node) -> Option<std::net::IpAddr> {
+    node.answers.as_ref().and_then(|answers| answers.address).map(|net| net.addr())
+}

@@ -1,0 +1,109 @@
+//! Where to find a node by anything that identifies it. Derived from the nodes; never stored.
+
+use std::net::IpAddr;
+
+use imbl::{HashMap, OrdSet};
+use uuid::Uuid;
+
+use crate::domain::fqdn::Fqdn;
+use crate::domain::id::{NodeId, SecretHash};
+use crate::domain::mac::MacAddr;
+use crate::domain::node::Node;
+use crate::domain::text::Text;
+
+/// Nodes by name, identifier, address and secret.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Index {
+    names: HashMap<Fqdn, NodeId>,
+    uuids: HashMap<Uuid, OrdSet<NodeId>>,
+    serials: HashMap<Text, OrdSet<NodeId>>,
+    macs: HashMap<MacAddr, OrdSet<NodeId>>,
+    addresses: HashMap<IpAddr, OrdSet<NodeId>>,
+    secrets: HashMap<SecretHash, NodeId>,
+}
+
+impl Index {
+    /// Adds everything `node` can be found by.
+    pub(super) fn insert(&mut self, node: &Node) {
+        self.names.insert(node.name.clone(), node.id);
+        if let Some(uuid) = node.machine.uuid {
+            self.uuids.entry(uuid).or_default().insert(node.id);
+        }
+        if let Some(serial) = &node.machine.serial {
+            self.serials.entry(serial.clone()).or_default().insert(node.id);
+        }
+        for mac in &node.machine.macs {
+            self.macs.entry(*mac).or_default().insert(node.id);
+        }
+        for address in owned_addresses(node) {
+            self.addresses.entry(address).or_default().insert(node.id);
+        }
+        for secret in secrets(node) {
+            self.secrets.insert(*secret, node.id);
+        }
+    }
+
+    /// Takes everything `node` could be found by away again.
+    pub(super) fn remove(&mut self, node: &Node) {
+        self.names.remove(&node.name);
+        if let Some(uuid) = node.machine.uuid {
+            take(&mut self.uuids, &uuid, node.id);
+        }
+        if let Some(serial) = &node.machine.serial {
+            take(&mut self.serials, serial, node.id);
+        }
+        for mac in &node.machine.macs {
+            take(&mut self.macs, mac, node.id);
+        }
+        for address in owned_addresses(node) {
+            take(&mut self.addresses, &address, node.id);
+        }
+        for secret in secrets(node) {
+            self.secrets.remove(secret);
+        }
+    }
+
+    pub(super) fn named(&self, name: &Fqdn) -> Option<NodeId> {
+        self.names.get(name).copied()
+    }
+
+    pub(super) fn by_secret(&self, secret: &SecretHash) -> Option<NodeId> {
+        self.secrets.get(secret).copied()
+    }
+
+    pub(super) fn by_uuid(&self, uuid: Uuid) -> impl Iterator<Item = NodeId> {
+        self.uuids.get(&uuid).into_iter().flatten().copied()
+    }
+
+    pub(super) fn by_serial(&self, serial: &Text) -> impl Iterator<Item = NodeId> {
+        self.serials.get(serial).into_iter().flatten().copied()
+    }
+
+    pub(super) fn by_mac(&self, mac: MacAddr) -> impl Iterator<Item = NodeId> {
+        self.macs.get(&mac).into_iter().flatten().copied()
+    }
+
+    pub(super) fn owners(&self, address: IpAddr) -> impl Iterator<Item = NodeId> {
+        self.addresses.get(&address).into_iter().flatten().copied()
+    }
+}
+
+fn take<K: std::hash::Hash + Eq + Clone>(map: &mut HashMap<K, OrdSet<NodeId>>, key: &K, id: NodeId) {
+    if let Some(ids) = map.get_mut(key) {
+        ids.remove(&id);
+        if ids.is_empty() {
+            map.remove(key);
+        }
+    }
+}
+
+/// The addresses a node holds: the one Ansible uses and the one put into its answer.
+fn owned_addresses(node: &Node) -> impl Iterator<Item = IpAddr> {
+    let answered = node.answers.as_ref().and_then(|answers| answers.address).map(|net| net.addr());
+    let own = node.address;
+    own.into_iter().chain(answered.filter(move |address| Some(*address) != own))
+}
+
+fn secrets(node: &Node) -> impl Iterator<Item = &SecretHash> {
+    node.answers.iter().flat_map(|answers| &answers.secrets)
+}

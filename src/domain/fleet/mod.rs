@@ -1,0 +1,206 @@
+//! The fleet: all nodes, runs and unmatched reports, and the rules by which wishes become facts.
+//!
+//! `decide` (in [`decide`] and its neighbours) never changes anything; [`Fleet::apply`] never fails. Cloning is cheap:
+//! the maps share structure, so a clone per batch is the coordinator's transaction and a clone per publication the
+//! readers' snapshot.
+
+mod ask;
+mod decide;
+mod evolve;
+mod gate;
+mod index;
+mod order;
+#[cfg(test)]
+mod tests;
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use imbl::OrdMap;
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::command::Reply;
+use super::effect::Effect;
+use super::event::Event;
+use super::facts::Report;
+use super::fqdn::Fqdn;
+use super::id::{DocumentHash, NodeId, ReportId, RunId};
+use super::node::Node;
+use super::policy::Policy;
+use super::run::{Run, RunState};
+use index::Index;
+
+pub use gate::Gate;
+
+/// Rows the table holds at most; a flood of strangers stops here.
+pub const MAX_NODES: usize = 50_000;
+
+/// Unmatched reports kept at most; the oldest gives way.
+pub const MAX_UNMATCHED: usize = 1_000;
+
+/// Runs remembered in the table; older ones stay in the event log and on disk.
+const MAX_RUNS: usize = 200;
+
+/// What a command leads to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Decision {
+    /// Facts to store and apply, in order.
+    pub events: Vec<Event>,
+    /// What to do once they are stored.
+    pub effects: Vec<Effect>,
+    /// What to tell the asker.
+    pub reply: Reply,
+}
+
+impl Decision {
+    fn none(reply: Reply) -> Self {
+        Self { events: Vec::new(), effects: Vec::new(), reply }
+    }
+
+    fn one(event: Event) -> Self {
+        Self { events: vec![event], effects: Vec::new(), reply: Reply::Done }
+    }
+}
+
+/// A report nobody could match; shown as a row of its own until the operator adopts or dismisses it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Unmatched {
+    /// Its number.
+    pub id: ReportId,
+    /// When it came.
+    pub at: Timestamp,
+    /// From where.
+    pub peer: IpAddr,
+    /// Digest of the stored body.
+    pub document: DocumentHash,
+    /// What it said.
+    pub report: Report,
+}
+
+/// All nodes, runs and unmatched reports.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(from = "State")]
+pub struct Fleet {
+    #[serde(flatten)]
+    state: State,
+    #[serde(skip)]
+    index: Index,
+    #[serde(skip)]
+    policy: Arc<Policy>,
+}
+
+/// What is stored of a fleet; the index and the policy are made anew.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+struct State {
+    nodes: OrdMap<NodeId, Arc<Node>>,
+    unmatched: OrdMap<ReportId, Arc<Unmatched>>,
+    runs: OrdMap<RunId, Arc<Run>>,
+    last_node: u64,
+    last_report: u64,
+    last_run: u64,
+}
+
+impl From<State> for Fleet {
+    fn from(state: State) -> Self {
+        let index = state.nodes.values().fold(Index::default(), |mut index, node| {
+            index.insert(node);
+            index
+        });
+        Self { state, index, policy: Arc::default() }
+    }
+}
+
+impl Fleet {
+    /// An empty fleet under `policy`.
+    #[must_use]
+    pub fn new(policy: Policy) -> Self {
+        Self { policy: Arc::new(policy), ..Self::default() }
+    }
+
+    /// Puts other rules into force.
+    pub fn set_policy(&mut self, policy: Policy) {
+        self.policy = Arc::new(policy);
+    }
+
+    /// The rules in force.
+    #[must_use]
+    pub fn policy(&self) -> &Policy {
+        &self.policy
+    }
+
+    /// All nodes, oldest first.
+    #[must_use]
+    pub fn nodes(&self) -> impl DoubleEndedIterator<Item = &Arc<Node>> {
+        self.state.nodes.values()
+    }
+
+    /// How many nodes there are.
+    #[must_use]
+    pub fn node_count(&self) -> usize {
+        self.state.nodes.len()
+    }
+
+    /// One node.
+    #[must_use]
+    pub fn node(&self, id: NodeId) -> Option<&Arc<Node>> {
+        self.state.nodes.get(&id)
+    }
+
+    /// The node with this host name.
+    #[must_use]
+    pub fn named(&self, name: &Fqdn) -> Option<&Arc<Node>> {
+        self.index.named(name).and_then(|id| self.node(id))
+    }
+
+    /// Reports that belong to nobody yet, oldest first.
+    #[must_use]
+    pub fn unmatched(&self) -> impl DoubleEndedIterator<Item = &Arc<Unmatched>> {
+        self.state.unmatched.values()
+    }
+
+    /// Runs, oldest first.
+    #[must_use]
+    pub fn runs(&self) -> impl DoubleEndedIterator<Item = &Arc<Run>> {
+        self.state.runs.values()
+    }
+
+    /// One run.
+    #[must_use]
+    pub fn run(&self, id: RunId) -> Option<&Arc<Run>> {
+        self.state.runs.get(&id)
+    }
+
+    /// The run that is going on.
+    #[must_use]
+    pub fn active_run(&self) -> Option<&Arc<Run>> {
+        self.runs().next_back().filter(|run| run.is_active())
+    }
+
+    /// Whether any report has shown a NIC of a vendor that `pattern` accepts.
+    pub fn has_seen_vendor(&self, mut accepts: impl FnMut(&str) -> bool) -> bool {
+        self.nodes()
+            .filter_map(|node| node.report.as_ref())
+            .flat_map(|reported| &reported.report.nics)
+            .filter_map(|nic| nic.vendor.as_ref())
+            .any(|vendor| accepts(vendor.as_str()))
+    }
+
+    /// The node, other than `except`, that `address` belongs to.
+    #[must_use]
+    pub fn owner_of(&self, address: IpAddr, except: NodeId) -> Option<&Arc<Node>> {
+        self.index.owners(address).find(|id| *id != except).and_then(|id| self.node(id))
+    }
+
+    /// What must be going on, judged from the state alone: after a restart nothing is replayed blindly.
+    #[must_use]
+    pub fn resume(&self) -> Vec<Effect> {
+        let run = self.active_run();
+        run.map(|run| match run.state {
+            RunState::Queued => Effect::StartRun(run.id),
+            RunState::Running { .. } | RunState::Ended { .. } => Effect::FollowRun(run.id),
+        })
+        .into_iter()
+        .collect()
+    }
+}

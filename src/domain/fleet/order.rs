@@ -1,0 +1,194 @@
+//! The operator's orders.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+
+use jiff::Timestamp;
+
+use super::{Decision, Fleet};
+use crate::domain::command::{Order, Reply};
+use crate::domain::effect::Effect;
+use crate::domain::event::Event;
+use crate::domain::fqdn::Fqdn;
+use crate::domain::id::{NodeId, ReportId};
+use crate::domain::node::{Node, Stamp};
+use crate::domain::phase::Phase;
+use crate::domain::refusal::Refusal;
+use crate::domain::run::RunState;
+
+impl Fleet {
+    pub(super) fn decide_order(&self, order: &Order, _now: Timestamp) -> Result<Decision, Refusal> {
+        match order {
+            Order::Approve { node, seen } => Self::decide_approve(self.existing(*node)?, seen),
+            Order::Reject { node, reason } => {
+                Self::decide_reject(self.existing(*node)?)?;
+                Ok(Decision::one(Event::Rejected { node: *node, reason: reason.clone() }))
+            }
+            Order::AllowReinstall { node, seen, confirm } => {
+                Self::decide_reinstall(self.existing(*node)?, seen, confirm)
+            }
+            Order::Rename { node, name } => self.decide_rename(self.existing(*node)?, name),
+            Order::SetAddress { node, address } => self.decide_address(self.existing(*node)?, *address),
+            Order::Adopt { report, node } => self.decide_adopt(*report, self.existing(*node)?),
+            Order::MarkInstalled { node } => Self::decide_mark(self.existing(*node)?),
+            Order::TrustHostKey { node, fingerprint } => Self::decide_trust(self.existing(*node)?, fingerprint),
+            Order::Forget { node } => self.decide_forget(self.existing(*node)?),
+            Order::DismissReport { report } => {
+                self.state.unmatched.get(report).ok_or(Refusal::UnknownReport(*report))?;
+                Ok(Decision::one(Event::ReportSettled { report: *report }))
+            }
+            Order::Run { nodes } => self.decide_run(nodes),
+            Order::Cancel => self.decide_cancel(),
+        }
+    }
+
+    fn decide_approve(node: &Node, seen: &Stamp) -> Result<Decision, Refusal> {
+        let name = || node.name.clone();
+        let asked = node.request.as_ref().ok_or_else(|| Refusal::NeverAsked(name()))?;
+        match node.phase {
+            Phase::Waiting | Phase::Rejected { .. } => {}
+            Phase::Approved => return Err(Refusal::AlreadyApproved(name())),
+            Phase::Planned => return Err(Refusal::NeverAsked(name())),
+            Phase::Installing
+            | Phase::Stalled { .. }
+            | Phase::Installed
+            | Phase::Booting
+            | Phase::Ready
+            | Phase::Unreachable { .. }
+            | Phase::Configuring
+            | Phase::Configured
+            | Phase::Failed { .. } => return Err(Refusal::NeedsReinstall(name())),
+        }
+        if node.may_be_installed() {
+            return Err(Refusal::NeedsReinstall(name()));
+        }
+        if asked.stamp != *seen {
+            return Err(Refusal::ChangedWhileYouLooked(name()));
+        }
+        Ok(Decision::one(Event::Approved { node: node.id, stamp: seen.clone() }))
+    }
+
+    fn decide_reject(node: &Node) -> Result<(), Refusal> {
+        if node.phase.may_rename() {
+            return Ok(());
+        }
+        Err(Refusal::WrongPhase {
+            name: node.name.clone(),
+            phase: node.phase.word(),
+            hint: "only a machine that has no answer yet can be rejected",
+        })
+    }
+
+    fn decide_reinstall(node: &Node, seen: &Stamp, confirm: &Fqdn) -> Result<Decision, Refusal> {
+        if *confirm != node.name {
+            return Err(Refusal::NameMismatch(node.name.clone()));
+        }
+        if !node.may_be_installed() {
+            return Err(Refusal::NothingToReinstall(node.name.clone()));
+        }
+        if node.phase == Phase::Configuring {
+            return Err(Refusal::WrongPhase {
+                name: node.name.clone(),
+                phase: node.phase.word(),
+                hint: "cancel the run first",
+            });
+        }
+        let asked = node.request.as_ref().ok_or_else(|| Refusal::NeverAsked(node.name.clone()))?;
+        if asked.stamp != *seen {
+            return Err(Refusal::ChangedWhileYouLooked(node.name.clone()));
+        }
+        Ok(Decision::one(Event::ReinstallAllowed { node: node.id, stamp: seen.clone() }))
+    }
+
+    fn decide_rename(&self, node: &Node, name: &Fqdn) -> Result<Decision, Refusal> {
+        if *name == node.name {
+            return Ok(Decision::none(Reply::Done));
+        }
+        if !node.phase.may_rename() {
+            return Err(Refusal::TooLateToRename(node.name.clone()));
+        }
+        if let Some(by) = self.named(name) {
+            return Err(Refusal::NameTaken { name: name.clone(), by: by.id });
+        }
+        Ok(Decision::one(Event::Renamed { node: node.id, name: name.clone() }))
+    }
+
+    fn decide_address(&self, node: &Node, address: IpAddr) -> Result<Decision, Refusal> {
+        if let Some(owner) = self.owner_of(address, node.id) {
+            return Err(Refusal::AddressTaken(owner.name.clone()));
+        }
+        Ok(Decision::one(Event::AddressSet { node: node.id, address }))
+    }
+
+    /// An adopted report counts as proven: the operator vouches for it.
+    fn decide_adopt(&self, report: ReportId, node: &Node) -> Result<Decision, Refusal> {
+        let unmatched = self.state.unmatched.get(&report).ok_or(Refusal::UnknownReport(report))?;
+        if !matches!(node.phase, Phase::Approved | Phase::Installing | Phase::Stalled { .. } | Phase::Installed) {
+            return Err(Refusal::WrongPhase {
+                name: node.name.clone(),
+                phase: node.phase.word(),
+                hint: "a report can be adopted by a node that is approved or installing",
+            });
+        }
+        let accepted = Event::ReportAccepted {
+            node: node.id,
+            peer: unmatched.peer,
+            document: unmatched.document,
+            report: unmatched.report.clone(),
+            proven: true,
+        };
+        let events = vec![accepted, Event::ReportSettled { report }];
+        Ok(Decision { events, effects: Vec::new(), reply: Reply::Done })
+    }
+
+    fn decide_mark(node: &Node) -> Result<Decision, Refusal> {
+        if matches!(node.phase, Phase::Approved | Phase::Installing | Phase::Stalled { .. }) {
+            return Ok(Decision::one(Event::MarkedInstalled { node: node.id }));
+        }
+        Err(Refusal::WrongPhase {
+            name: node.name.clone(),
+            phase: node.phase.word(),
+            hint: "only a node that was approved and has not reported can be marked installed",
+        })
+    }
+
+    fn decide_trust(node: &Node, fingerprint: &str) -> Result<Decision, Refusal> {
+        let key = node.unproven.as_ref().filter(|key| key.fingerprint() == fingerprint);
+        let key = key.ok_or_else(|| Refusal::NoSuchHostKey(node.name.clone()))?;
+        Ok(Decision::one(Event::HostKeyTrusted { node: node.id, key: key.clone() }))
+    }
+
+    fn decide_forget(&self, node: &Node) -> Result<Decision, Refusal> {
+        match self.active_run() {
+            Some(run) if run.nodes.contains_key(&node.id) => Err(Refusal::RunActive(run.id)),
+            Some(_) | None => Ok(Decision::one(Event::Forgotten { node: node.id })),
+        }
+    }
+
+    fn decide_run(&self, selected: &[NodeId]) -> Result<Decision, Refusal> {
+        if let Some(run) = self.active_run() {
+            return Err(Refusal::RunActive(run.id));
+        }
+        let mut nodes = BTreeMap::new();
+        for id in selected {
+            let node = self.existing(*id)?;
+            if !node.may_run() {
+                return Err(Refusal::NotReady { name: node.name.clone(), phase: node.phase.word() });
+            }
+            nodes.insert(node.id, node.name.clone());
+        }
+        if selected.is_empty() {
+            let able = self.nodes().filter(|node| node.may_run());
+            nodes.extend(able.map(|node| (node.id, node.name.clone())));
+        }
+        if nodes.is_empty() { Err(Refusal::NothingReady) } else { Ok(self.queue_run(nodes, false)) }
+    }
+
+    fn decide_cancel(&self) -> Result<Decision, Refusal> {
+        let run = self.active_run().ok_or(Refusal::NoRun)?;
+        let again = matches!(run.state, RunState::Running { stopping: true, .. });
+        let events = if again { Vec::new() } else { vec![Event::RunStopping { run: run.id }] };
+        let effects = vec![Effect::StopRun { run: run.id, now: again }];
+        Ok(Decision { events, effects, reply: Reply::Done })
+    }
+}

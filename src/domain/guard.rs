@@ -1,0 +1,195 @@
+//! The one guard: may this request be given a disk-wiping answer? (DESIGN.md §3, "One guard".)
+//!
+//! Every path to an answer goes through [`judge`]; nothing else in the program decides this.
+
+use jiff::{SignedDuration, Timestamp};
+use serde::{Deserialize, Serialize};
+
+use super::fqdn::Fqdn;
+use super::id::NodeId;
+use super::node::{Delivery, Node, Stamp};
+use super::phase::Phase;
+use super::policy::{MAX_REPEATS, Policy};
+
+/// The guard's word on one request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// Render an answer and ask for its release.
+    Serve(Grant),
+    /// Keep the request open; at the end of the hold send the retry answer.
+    Hold(Withheld),
+    /// The operator sent it away: refuse at once.
+    Refuse(Withheld),
+}
+
+/// Permission to render one answer. Worth nothing by itself: the guard is asked again at release.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Grant {
+    /// The node.
+    pub node: NodeId,
+    /// The host name the answer must carry.
+    pub name: Fqdn,
+    /// What permits it.
+    pub by: Permission,
+}
+
+/// What permits an answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Permission {
+    /// The operator's approval of this very request.
+    Approval,
+    /// A repeat inside the repeat window.
+    Repeat,
+    /// The operator's permission to install this node once more.
+    Reinstall,
+}
+
+/// Why no answer is given. `Display` is the operator's sentence; [`Withheld::screen`] the machine's.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Withheld {
+    /// Nobody has decided.
+    #[error("waits for approval, code {0}")]
+    Undecided(ClaimCode),
+    /// The request is not the approved one.
+    #[error("asks differently than what was approved; look again, then approve code {0}")]
+    Changed(ClaimCode),
+    /// An answer was released before, and this is not an early repeat.
+    #[error("`{name}` got its answer {minutes} min ago and asks again; remove the medium, or allow a reinstall")]
+    AsksAgain {
+        /// The node's name.
+        name: Fqdn,
+        /// Whole minutes since its last answer or report.
+        minutes: i64,
+        /// Whether the node is known to be installed.
+        installed: bool,
+    },
+    /// Its address belongs to another node.
+    #[error("its address belongs to `{0}`; give one of them another address")]
+    AddressTaken(Fqdn),
+    /// Rejected by the operator.
+    #[error("rejected by the operator: {0}")]
+    Rejected(String),
+}
+
+impl Withheld {
+    /// One short ASCII line for the machine's own screen; what matters stands in the first 22 characters
+    /// (PROTOCOL.md §d.5).
+    #[must_use]
+    pub fn screen(&self) -> String {
+        match self {
+            Self::Undecided(code) | Self::Changed(code) => format!("CODE {code} - approve in console"),
+            Self::AsksAgain { name, minutes, installed: true } => {
+                format!("INSTALLED {minutes}m AGO as {name} - remove the medium or set the disk first")
+            }
+            Self::AsksAgain { name, minutes, installed: false } => {
+                format!("ANSWERED {minutes}m AGO as {name} - allow a reinstall in the console")
+            }
+            Self::AddressTaken(other) => format!("ADDRESS IN USE by {other} - see console"),
+            Self::Rejected(reason) if reason.is_empty() => "REJECTED by the operator".to_owned(),
+            Self::Rejected(reason) => format!("REJECTED: {reason}"),
+        }
+    }
+}
+
+/// Four characters without look-alikes, shown in the table and on the machine's screen, so that a person can match the
+/// two (DESIGN.md §2). Derived from the row's number, so it never changes and no two rows share one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ClaimCode([u8; 4]);
+
+/// No 0/O, 1/I/L, 2/Z, 5/S, 8/B, U/V.
+const CLAIM_ALPHABET: &[u8; 23] = b"34679ACDEFGHJKMNPQRTWXY";
+
+impl ClaimCode {
+    /// The code of a row. Distinct for the first 279,841 rows of a fleet.
+    #[must_use]
+    pub fn of(node: NodeId) -> Self {
+        const BASE: u64 = CLAIM_ALPHABET.len() as u64;
+        const SPACE: u64 = BASE.pow(4);
+        // A multiplier coprime to the space spreads neighbours: codes of one rack do not look alike.
+        let mut rest = (node.0 % SPACE) * 170_503 % SPACE;
+        Self([(); 4].map(|()| {
+            let digit = usize::try_from(rest % BASE).unwrap_or_default();
+            rest /= BASE;
+            CLAIM_ALPHABET[digit]
+        }))
+    }
+}
+
+impl std::fmt::Display for ClaimCode {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{}", char::from(*byte)))
+    }
+}
+
+/// Decides whether the machine of `node` may be given an answer to the request identified by `stamp`.
+#[must_use]
+pub fn judge(node: &Node, stamp: &Stamp, now: Timestamp, policy: &Policy) -> Verdict {
+    let code = ClaimCode::of(node.id);
+    match &node.phase {
+        Phase::Rejected { reason } => return Verdict::Refuse(Withheld::Rejected(reason.as_str().to_owned())),
+        Phase::Planned | Phase::Waiting => return Verdict::Hold(Withheld::Undecided(code)),
+        Phase::Approved
+        | Phase::Installing
+        | Phase::Stalled { .. }
+        | Phase::Installed
+        | Phase::Booting
+        | Phase::Ready
+        | Phase::Unreachable { .. }
+        | Phase::Configuring
+        | Phase::Configured
+        | Phase::Failed { .. } => {}
+    }
+    let serve = |by| Verdict::Serve(Grant { node: node.id, name: node.name.clone(), by });
+    let is_approved_request = node.approved.as_ref() == Some(stamp);
+    if node.reinstall_allowed && is_approved_request {
+        return serve(Permission::Reinstall);
+    }
+    if !node.may_be_installed() {
+        return if is_approved_request { serve(Permission::Approval) } else { Verdict::Hold(Withheld::Changed(code)) };
+    }
+    if is_early_repeat(node, stamp, now, policy) {
+        return serve(Permission::Repeat);
+    }
+    Verdict::Hold(asks_again(node, now))
+}
+
+/// A failed install that starts over by itself: no report yet, same address and MACs, soon, and at most twice.
+fn is_early_repeat(node: &Node, stamp: &Stamp, now: Timestamp, policy: &Policy) -> bool {
+    let Some(answers) = &node.answers else { return false };
+    let age = now.duration_since(answers.first);
+    node.report.is_none()
+        && !node.phase.is_installed()
+        && age >= SignedDuration::ZERO
+        && age.unsigned_abs() <= policy.repeat_window
+        && answers.count <= MAX_REPEATS
+        && answers.stamp.peer == stamp.peer
+        && answers.stamp.macs == stamp.macs
+}
+
+fn asks_again(node: &Node, now: Timestamp) -> Withheld {
+    let reported = node.report.as_ref().map(|reported| reported.at);
+    let answered =
+        node.answers.as_ref().filter(|answers| answers.delivery != Delivery::Lost).map(|answers| answers.last);
+    let last = reported.or(answered).unwrap_or(node.since);
+    Withheld::AsksAgain {
+        name: node.name.clone(),
+        minutes: now.duration_since(last).as_mins().max(0),
+        installed: node.phase.is_installed(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn claim_codes_are_distinct_and_readable() {
+        let codes: BTreeSet<_> = (0..100_000).map(|id| ClaimCode::of(NodeId(id))).collect();
+        assert_eq!(codes.len(), 100_000);
+        let code = ClaimCode::of(NodeId(1)).to_string();
+        assert_eq!(code.len(), 4);
+        assert_ne!(code[..2], ClaimCode::of(NodeId(2)).to_string()[..2]);
+    }
+}

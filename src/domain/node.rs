@@ -1,0 +1,214 @@
+//! A node: a machine with a place in the fleet.
+
+use std::collections::BTreeSet;
+use std::net::IpAddr;
+
+use ipnet::IpNet;
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::facts::{HostKey, Product, Report, SystemInfo};
+use super::fqdn::Fqdn;
+use super::id::{DocumentHash, NodeId, RunId, SecretHash};
+use super::mac::MacAddr;
+use super::machine::MachineId;
+use super::phase::Phase;
+use super::text::Text;
+
+/// One row of the node table. Shared by reference: snapshots hold the same `Arc`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Node {
+    /// Its number.
+    pub id: NodeId,
+    /// Its host name; unique in the fleet.
+    pub name: Fqdn,
+    /// What identifies its machine.
+    pub machine: MachineId,
+    /// Where it stands.
+    pub phase: Phase,
+    /// Since when it stands there.
+    pub since: Timestamp,
+    /// When it was first seen.
+    pub first_seen: Timestamp,
+    /// Its last answer request.
+    pub request: Option<Asked>,
+    /// The request the operator approved.
+    pub approved: Option<Stamp>,
+    /// Answers released under the present approval.
+    pub answers: Option<Answers>,
+    /// The system it reported; `None` if it was marked or has not reported.
+    pub report: Option<Reported>,
+    /// Host keys it must answer with: reported, or accepted by the operator.
+    pub host_keys: Vec<HostKey>,
+    /// A host key seen on a node that never reported one; no run includes it until the operator accepts it.
+    pub unproven: Option<HostKey>,
+    /// Where Ansible reaches it.
+    pub address: Option<IpAddr>,
+    /// Whether the operator allowed one more install.
+    pub reinstall_allowed: bool,
+    /// Whether a run that the gate started has included this installation.
+    pub gated: bool,
+    /// The last run that included it.
+    pub last_run: Option<RunId>,
+    /// What the operator should know about this row.
+    pub flags: BTreeSet<Flag>,
+}
+
+/// Identifies the exact request an approval is for (DESIGN.md §3): address, MAC set and body.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Stamp {
+    /// Who asked.
+    pub peer: IpAddr,
+    /// All MACs it listed.
+    pub macs: BTreeSet<MacAddr>,
+    /// Digest of the body.
+    pub body: DocumentHash,
+}
+
+/// An answer request as last received.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Asked {
+    /// When.
+    pub at: Timestamp,
+    /// From where, with which MACs and body.
+    pub stamp: Stamp,
+    /// The NIC the request came through, where that is known.
+    pub asking_mac: Option<MacAddr>,
+    /// What it said.
+    pub info: SystemInfo,
+    /// How many requests there were.
+    pub count: u32,
+}
+
+/// Answers released under one approval: the guard counts them.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Answers {
+    /// When the first one was released.
+    pub first: Timestamp,
+    /// When the last one was released.
+    pub last: Timestamp,
+    /// How many.
+    pub count: u32,
+    /// The request the last one answered.
+    pub stamp: Stamp,
+    /// The last one's text.
+    pub document: DocumentHash,
+    /// The secrets of all of them: a report of any is this node's.
+    pub secrets: Vec<SecretHash>,
+    /// The static address in the last one; `None` with `from-dhcp`.
+    pub address: Option<IpNet>,
+    /// What became of the last one.
+    pub delivery: Delivery,
+}
+
+/// What became of a released answer. A machine that may have received one counts as installing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Delivery {
+    /// Committed; the write has not been confirmed (after a crash: never will be).
+    Released,
+    /// The whole answer was written and the connection closed in order.
+    Delivered,
+    /// The connection broke before the answer was out.
+    Lost,
+}
+
+/// A report that belongs to a node.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Reported {
+    /// When it came.
+    pub at: Timestamp,
+    /// From where (not necessarily the installed address, PROTOCOL.md §c).
+    pub peer: IpAddr,
+    /// Digest of the stored body.
+    pub document: DocumentHash,
+    /// What it said.
+    pub report: Report,
+}
+
+/// Something odd about a row, worth a word.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "flag")]
+pub enum Flag {
+    /// No UUID, serial or MAC: the machine cannot be told from others like it.
+    NoIdentity,
+    /// The UUID is missing or a dummy.
+    UntrustedUuid,
+    /// Shares its UUID or serial with another row whose MACs differ.
+    DuplicateOf {
+        /// The other row.
+        other: NodeId,
+    },
+    /// Its identifiers point at several rows.
+    Ambiguous {
+        /// One of the others.
+        other: NodeId,
+    },
+    /// Asked again after an answer that may have been used: it stays on hold until the operator allows a reinstall.
+    AsksAgain,
+    /// Asked from another address, with other MACs or another body than what was approved.
+    ChangedSinceApproval,
+    /// Its address belongs to another node.
+    AddressTaken {
+        /// That node.
+        by: NodeId,
+    },
+    /// The vendor filter of the configuration matched no NIC any report has shown.
+    VendorUnseen,
+    /// The answer could not be made, for this reason.
+    CannotAnswer {
+        /// In words.
+        reason: Text,
+    },
+    /// It answers SSH with a key it did not report.
+    WrongHostKey,
+    /// It has no reported host key; the operator must accept the one seen.
+    Unproven,
+    /// The report came without a secret (`webhook_auth = "none"`).
+    UnprovenReport,
+}
+
+impl Node {
+    /// The product its medium installs or it reported.
+    #[must_use]
+    pub fn product(&self) -> Product {
+        let reported = self.report.as_ref().and_then(|reported| reported.report.product);
+        reported.or_else(|| self.request.as_ref().map(|asked| asked.info.product)).unwrap_or_default()
+    }
+
+    /// The model: what DMI calls the system, else the board.
+    #[must_use]
+    pub fn model(&self) -> Option<&Text> {
+        let asked = self.request.as_ref().map(|asked| &asked.info.dmi);
+        let reported = self.report.as_ref().map(|reported| &reported.report.dmi);
+        asked.into_iter().chain(reported).find_map(|dmi| dmi.model.as_ref().or(dmi.board_name.as_ref()))
+    }
+
+    /// The serial number, trusted or not.
+    #[must_use]
+    pub fn serial(&self) -> Option<&Text> {
+        let asked = self.request.as_ref().map(|asked| &asked.info.dmi);
+        let reported = self.report.as_ref().map(|reported| &reported.report.dmi);
+        asked.into_iter().chain(reported).find_map(|dmi| dmi.serial.as_ref())
+    }
+
+    /// Where the machine was last heard, for the table: its address as a node, else that of its last request.
+    #[must_use]
+    pub fn shown_address(&self) -> Option<IpAddr> {
+        self.address.or_else(|| self.request.as_ref().map(|asked| asked.stamp.peer))
+    }
+
+    /// Whether an answer was released that may have been used.
+    #[must_use]
+    pub fn may_be_installed(&self) -> bool {
+        self.report.is_some()
+            || self.phase.is_installed()
+            || self.answers.as_ref().is_some_and(|answers| answers.delivery != Delivery::Lost || answers.count > 1)
+    }
+
+    /// Whether a run may include it: installed, proven by host key, not busy.
+    #[must_use]
+    pub fn may_run(&self) -> bool {
+        matches!(self.phase, Phase::Ready | Phase::Configured | Phase::Failed { .. }) && !self.host_keys.is_empty()
+    }
+}

@@ -1,0 +1,123 @@
+//! The life of a node (DESIGN.md §3).
+
+use serde::{Deserialize, Serialize};
+
+use super::text::Text;
+
+/// Where a node stands. Every busy phase has a failed twin that carries its reason in words.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "phase")]
+pub enum Phase {
+    /// Named by an imported inventory; reserves its name, nothing more.
+    Planned,
+    /// Asked, and nobody has decided.
+    Waiting,
+    /// Sent away by the operator.
+    Rejected {
+        /// The operator's words, possibly none.
+        reason: Text,
+    },
+    /// May be given an answer; none is on its way.
+    Approved,
+    /// An answer was released to it.
+    Installing,
+    /// The report is overdue.
+    Stalled {
+        /// Which leg is overdue and since when.
+        reason: Text,
+    },
+    /// The report came, or the operator says so; it has not rebooted yet.
+    Installed,
+    /// It is being probed and has not answered as itself yet.
+    Booting,
+    /// SSH answers with the reported host key.
+    Ready,
+    /// It did not answer as itself in time.
+    Unreachable {
+        /// What was tried and seen.
+        reason: Text,
+    },
+    /// The playbook runs on it.
+    Configuring,
+    /// The playbook succeeded on it.
+    Configured,
+    /// The playbook failed on it.
+    Failed {
+        /// Task and message.
+        reason: Text,
+    },
+}
+
+impl Phase {
+    /// The phase's one word, for tables, logs and JSON.
+    #[must_use]
+    pub fn word(&self) -> &'static str {
+        match self {
+            Self::Planned => "planned",
+            Self::Waiting => "waiting",
+            Self::Rejected { .. } => "rejected",
+            Self::Approved => "approved",
+            Self::Installing => "installing",
+            Self::Stalled { .. } => "stalled",
+            Self::Installed => "installed",
+            Self::Booting => "booting",
+            Self::Ready => "ready",
+            Self::Unreachable { .. } => "unreachable",
+            Self::Configuring => "configuring",
+            Self::Configured => "configured",
+            Self::Failed { .. } => "failed",
+        }
+    }
+
+    /// The reason a failed twin carries.
+    #[must_use]
+    pub fn reason(&self) -> Option<&Text> {
+        match self {
+            Self::Rejected { reason }
+            | Self::Stalled { reason }
+            | Self::Unreachable { reason }
+            | Self::Failed { reason } => Some(reason),
+            Self::Planned
+            | Self::Waiting
+            | Self::Approved
+            | Self::Installing
+            | Self::Installed
+            | Self::Booting
+            | Self::Ready
+            | Self::Configuring
+            | Self::Configured => None,
+        }
+    }
+
+    /// Whether the operator wants this node in the cluster: the set the gate waits for.
+    #[must_use]
+    pub fn is_approved(&self) -> bool {
+        !matches!(self, Self::Planned | Self::Waiting | Self::Rejected { .. })
+    }
+
+    /// Whether the node is known to be installed (reported or marked), so that it belongs in the inventory.
+    #[must_use]
+    pub fn is_installed(&self) -> bool {
+        match self {
+            Self::Installed
+            | Self::Booting
+            | Self::Ready
+            | Self::Unreachable { .. }
+            | Self::Configuring
+            | Self::Configured
+            | Self::Failed { .. } => true,
+            Self::Planned
+            | Self::Waiting
+            | Self::Rejected { .. }
+            | Self::Approved
+            | Self::Installing
+            | Self::Stalled { .. } => false,
+        }
+    }
+
+    /// Whether the host name may still be changed: nothing carries it yet.
+    #[must_use]
+    pub fn may_rename(&self) -> bool {
+        matches!(self, Self::Planned | Self::Waiting | Self::Rejected { .. } | Self::Approved)
+    }
+}

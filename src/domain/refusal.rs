@@ -1,0 +1,83 @@
+//! Why a command is not carried out, in words that say what to do instead.
+
+use super::fqdn::Fqdn;
+use super::id::{NodeId, ReportId};
+
+/// A wish the fleet does not grant. Nothing changed.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// There is no such row.
+    #[error("there is no node `{0}`; it may have been forgotten")]
+    UnknownNode(NodeId),
+    /// There is no such unmatched report.
+    #[error("there is no unmatched report `{0}`; it may have been adopted or dismissed")]
+    UnknownReport(ReportId),
+    /// The row moved between look and key press.
+    #[error("`{0}` changed while you looked: it asked again, and differently; look again, then decide")]
+    ChangedWhileYouLooked(Fqdn),
+    /// It never asked.
+    #[error("`{0}` has not asked for an answer yet; boot it from the prepared medium first")]
+    NeverAsked(Fqdn),
+    /// Already approved.
+    #[error("`{0}` is approved already")]
+    AlreadyApproved(Fqdn),
+    /// It may be installed.
+    #[error("`{0}` may be installed already; allow a reinstall instead, which wipes it")]
+    NeedsReinstall(Fqdn),
+    /// Nothing to reinstall.
+    #[error("`{0}` was never installed; approve it instead")]
+    NothingToReinstall(Fqdn),
+    /// The typed name is not the node's.
+    #[error("the name typed is not `{0}`; nothing was changed")]
+    NameMismatch(Fqdn),
+    /// The host name is another node's.
+    #[error("the name `{name}` belongs to `{by}`; choose another one")]
+    NameTaken {
+        /// The name.
+        name: Fqdn,
+        /// Its owner.
+        by: NodeId,
+    },
+    /// Renaming came too late.
+    #[error("`{0}` carries its name already; a node can be renamed until it installs")]
+    TooLateToRename(Fqdn),
+    /// The phase does not allow it.
+    #[error("`{name}` is {phase}; {hint}")]
+    WrongPhase {
+        /// The node.
+        name: Fqdn,
+        /// Its phase, one word.
+        phase: &'static str,
+        /// What to do instead.
+        hint: &'static str,
+    },
+    /// The address is another node's.
+    #[error("the address belongs to `{0}`; choose another one")]
+    AddressTaken(Fqdn),
+    /// The key seen is another one, or none was seen.
+    #[error("`{0}` shows no host key with that fingerprint; look at its row again")]
+    NoSuchHostKey(Fqdn),
+    /// A run is going on.
+    #[error("run {0} is going on; wait for it or cancel it first")]
+    RunActive(super::id::RunId),
+    /// No run is going on.
+    #[error("no run is going on")]
+    NoRun,
+    /// No node can be configured.
+    #[error("no node is ready: a run needs nodes that answer SSH with the host key they reported")]
+    NothingReady,
+    /// A selected node cannot be configured.
+    #[error("`{name}` is {phase}; only nodes that are ready, configured or failed can be run")]
+    NotReady {
+        /// The node.
+        name: Fqdn,
+        /// Its phase.
+        phase: &'static str,
+    },
+    /// The table is full.
+    #[error("the table holds {0} rows, which is its limit; forget some of them")]
+    Full(usize),
+    /// The configuration makes no host name.
+    #[error("`machine_template_name` and `machine_net_dn` make no valid host name; correct config.toml")]
+    NoName,
+}

@@ -1,0 +1,113 @@
+//! One execution of the playbook.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::fqdn::Fqdn;
+use super::id::{NodeId, RunId};
+use super::text::Text;
+
+/// A run and the nodes it is limited to.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Run {
+    /// Its number.
+    pub id: RunId,
+    /// Nodes it was started for, with the names they had.
+    pub nodes: BTreeMap<NodeId, Fqdn>,
+    /// Whether the gate started it, and not the operator.
+    pub by_gate: bool,
+    /// When it was asked for.
+    pub queued: Timestamp,
+    /// Where it stands.
+    pub state: RunState,
+}
+
+/// Life of a run: queued → running → ended.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "state")]
+pub enum RunState {
+    /// Its files are being written.
+    Queued,
+    /// Ansible runs.
+    Running {
+        /// Since when.
+        since: Timestamp,
+        /// Whether a stop was asked for.
+        stopping: bool,
+    },
+    /// It is over.
+    Ended {
+        /// When that was learnt.
+        at: Timestamp,
+        /// How.
+        outcome: RunOutcome,
+    },
+}
+
+/// How a run ended.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "outcome")]
+pub enum RunOutcome {
+    /// Every node was configured.
+    Succeeded,
+    /// Ansible ran and something failed.
+    Failed {
+        /// In words.
+        reason: Text,
+    },
+    /// Nothing was run: Ansible or the playbook could not start.
+    NotStarted {
+        /// In words, with what to do.
+        reason: Text,
+    },
+    /// The operator stopped it.
+    Cancelled,
+    /// Its process vanished without a word, as after a power cut.
+    Interrupted,
+}
+
+impl RunOutcome {
+    /// The outcome's one word.
+    #[must_use]
+    pub fn word(&self) -> &'static str {
+        match self {
+            Self::Succeeded => "succeeded",
+            Self::Failed { .. } => "failed",
+            Self::NotStarted { .. } => "not started",
+            Self::Cancelled => "cancelled",
+            Self::Interrupted => "interrupted",
+        }
+    }
+
+    /// The reason in words, where there is one.
+    #[must_use]
+    pub fn reason(&self) -> Option<&Text> {
+        match self {
+            Self::Failed { reason } | Self::NotStarted { reason } => Some(reason),
+            Self::Succeeded | Self::Cancelled | Self::Interrupted => None,
+        }
+    }
+}
+
+/// What a run did to one host, from the `stats` event (ANSIBLE.md §2).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "result")]
+pub enum HostResult {
+    /// No task failed for good.
+    Configured,
+    /// A task failed, or the host was not reached.
+    Failed {
+        /// Task and message.
+        reason: Text,
+    },
+}
+
+impl Run {
+    /// Whether it has not ended yet.
+    #[must_use]
+    pub fn is_active(&self) -> bool {
+        !matches!(self.state, RunState::Ended { .. })
+    }
+}
