@@ -4,6 +4,7 @@ pub mod facts;
 pub mod fqdn;
 pub mod id;
 pub mod mac;
+pub mod mask;
 pub mod text;
 
 pub use facts::{Generation, HostKey, Product, Report, SystemInfo};
