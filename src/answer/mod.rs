@@ -5,8 +5,8 @@
 //! machine may have an answer. Values are put into TOML as data by one writer and read back before they are
 //! released; no answer is made from a text template.
 //!
-//! [`schema`] knows the settings, [`read`] and [`settings`] move them between TOML and data, [`validate`] holds the
-//! installer's rules, [`dialect`] what each generation accepts, [`base`], [`render`] and [`retry`] are for the callers.
+//! `schema` knows the settings, `read` and `settings` move them between TOML and data, `validate` holds the installer's
+//! rules, `dialect` what each generation accepts; `base`, `render` and `retry` are for the callers.
 
 mod base;
 mod dialect;

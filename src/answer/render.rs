@@ -90,7 +90,7 @@ pub enum RenderError {
     },
     /// The mask does not fit the address.
     #[error(transparent)]
-    Mask(#[from] MaskError),
+    Mask(MaskError),
     /// The vendor pattern is malformed.
     #[error("the NIC pattern `{pattern}` is malformed: {reason}; correct `machine_net_int`")]
     Vendor {
@@ -130,7 +130,10 @@ pub fn render(base: &BaseAnswer, inputs: &Inputs) -> Result<Rendered, RenderErro
     {
         settings.set(Setting::RootSshKeys, Value::Texts(vec![key.clone()]));
     }
-    let left_out = dialect::fit(&mut settings, inputs.generation)?;
+    let left_out = dialect::fit(&mut settings, inputs.generation).map_err(|setting| RenderError::TooNew {
+        setting: setting.spec().path,
+        generation: inputs.generation.label(),
+    })?;
     if let Some(webhook) = inputs.webhook.as_ref().filter(|_| inputs.generation.has_webhook()) {
         report_to(&mut settings, webhook);
     }
@@ -141,7 +144,7 @@ pub fn render(base: &BaseAnswer, inputs: &Inputs) -> Result<Rendered, RenderErro
 /// is never that of two machines.
 fn network(settings: &mut Settings, inputs: &Inputs) -> Result<(), RenderError> {
     let address = host_address(inputs.address.ok_or(RenderError::NoAddress)?)?;
-    let prefix = inputs.mask.prefix_for(address)?;
+    let prefix = inputs.mask.prefix_for(address).map_err(RenderError::Mask)?;
     settings.set_text(Setting::Cidr, format!("{address}/{prefix}"));
     let servers = [(Setting::Dns, "name server", inputs.dns), (Setting::Gateway, "gateway", inputs.gateway)];
     for (setting, what, configured) in servers {
@@ -199,7 +202,7 @@ fn report_to(settings: &mut Settings, webhook: &Webhook) {
 /// Writes the text and reads it back: what does not come back as it was meant is not sent.
 fn release(settings: &Settings, left_out: Vec<&'static str>) -> Result<Rendered, RenderError> {
     let text = settings.to_toml();
-    let reading = read::read(&text);
+    let reading = read::read(&text).map_err(|_| RenderError::SelfCheck)?;
     let mut meant = settings.clone();
     if let Some(raid) = meant.text(Setting::ZfsRaid).map(str::to_ascii_lowercase) {
         meant.set_text(Setting::ZfsRaid, raid);
