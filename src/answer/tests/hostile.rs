@@ -45,6 +45,8 @@ fn control_characters_are_escaped_as_toml_1_0_has_it() {
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
     #[test]
     fn no_string_changes_the_shape(settings in any_settings()) {
         let text = settings.to_toml();
