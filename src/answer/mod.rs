@@ -10,7 +10,6 @@
 
 mod base;
 mod dialect;
-mod mask;
 mod problem;
 mod read;
 mod render;
@@ -20,7 +19,6 @@ mod settings;
 mod validate;
 
 pub use base::BaseAnswer;
-pub use mask::{MaskError, Netmask};
 pub use problem::{Problem, Problems};
 pub use render::{Inputs, NicChoice, RenderError, Rendered, Webhook, render};
 pub use retry::retry_answer;
