@@ -309,13 +309,13 @@ fn the_vendor_pattern_is_used_where_the_mac_is_not_known() {
     "2001:db8::31",
     "255.255.255.0",
     "2001:db8::1",
-    Err("the network mask `/24` does not fit the address `2001:db8::31`; set one for its family")
+    Err("a prefix length of 24 does not fit the IPv6 address 2001:db8::31; set one such as `64`")
 )]
 #[case(
     "10.20.0.31",
     "64",
     "10.20.0.1",
-    Err("the network mask `/64` does not fit the address `10.20.0.31`; set one for its family")
+    Err("a prefix length of 64 does not fit the IPv4 address 10.20.0.31; at most 32 does")
 )]
 #[case(
     "fe80::1",
