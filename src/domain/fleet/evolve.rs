@@ -178,17 +178,18 @@ fn apply_to_node(node: &mut Node, event: &Event, at: Timestamp) {
             node.flags.extend(flags.iter().cloned());
         }
         Event::ApprovalVoided { .. } => {
-            node.approved = None;
+            withdraw_permissions(node);
             node.flags.insert(Flag::ChangedSinceApproval);
             enter(node, Phase::Waiting, at);
         }
         Event::Approved { stamp, .. } => {
+            withdraw_permissions(node);
             node.approved = Some(stamp.clone());
             node.flags.remove(&Flag::ChangedSinceApproval);
             enter(node, Phase::Approved, at);
         }
         Event::Rejected { reason, .. } => {
-            node.approved = None;
+            withdraw_permissions(node);
             enter(node, Phase::Rejected { reason: reason.clone() }, at);
         }
         Event::ReinstallAllowed { stamp, .. } => {
@@ -249,6 +250,11 @@ fn apply_to_node(node: &mut Node, event: &Event, at: Timestamp) {
         | Event::RunStopping { .. }
         | Event::RunEnded { .. } => {}
     }
+}
+
+fn withdraw_permissions(node: &mut Node) {
+    node.approved = None;
+    node.reinstall_allowed = false;
 }
 
 /// Flags that describe the last request and are told anew by the next one.
