@@ -91,11 +91,13 @@ async fn greet(address: SocketAddr, wanted: Option<Vec<Algorithm>>, limit: Durat
     if let Some(wanted) = wanted {
         preferred.key = Cow::Owned(wanted);
     }
-    // The library works on in a task of its own after we stop waiting; the inactivity limit ends that too.
+    let (stream, closer) = with_closer(stream).map_err(|error| LookError::Unreachable(port, error))?;
     let config = client::Config { preferred, inactivity_timeout: Some(limit), ..client::Config::default() };
     let seen = Arc::new(OnceLock::new());
     let onlooker = Onlooker { seen: Arc::clone(&seen) };
     let ended = tokio::time::timeout(limit, client::connect_stream(Arc::new(config), stream, onlooker)).await;
+    // The library works on in a task of its own after we stop waiting; without a connection it ends.
+    let _ = closer.shutdown(std::net::Shutdown::Both);
     if let Some(key) = seen.get() {
         return Ok(key.clone());
     }
@@ -109,6 +111,13 @@ async fn greet(address: SocketAddr, wanted: Option<Vec<Algorithm>>, limit: Durat
         Ok(Err(error)) => LookError::Failed(port, error),
         Ok(Ok(_)) => LookError::Failed(port, russh::Error::UnknownKey),
     })
+}
+
+/// A stream, and a second grip on it to close it with when it is no longer ours.
+fn with_closer(stream: TcpStream) -> io::Result<(TcpStream, std::net::TcpStream)> {
+    let stream = stream.into_std()?;
+    let closer = stream.try_clone()?;
+    Ok((TcpStream::from_std(stream)?, closer))
 }
 
 /// Notes the key and ends the connection. It is called after the server's signature was found good.

@@ -1,5 +1,7 @@
 //! Runs from the order to their end: with a real coordinator, real processes, and scripts in Ansible's place.
 
+mod real;
+
 use std::path::Path;
 use std::sync::Arc;
 
