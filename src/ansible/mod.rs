@@ -24,5 +24,6 @@ mod user_config;
 
 pub use output::{Feed, FeedTask};
 pub use ssh_key::SshKeyPair;
+pub use stop::Patience;
 pub use supervise::{SUBCOMMAND, supervise};
 pub use supervisor::{Runner, Settings};

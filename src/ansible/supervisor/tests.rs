@@ -34,6 +34,11 @@ struct Engine {
 
 impl Engine {
     fn start(dir: &Path, command: Option<PathBuf>, patience: Patience) -> Self {
+        Self::start_within(&[], dir, command, patience)
+    }
+
+    /// `wrapper` comes before the supervisor's command.
+    fn start_within(wrapper: &[&str], dir: &Path, command: Option<PathBuf>, patience: Patience) -> Self {
         let state_dir = dir.join(".prox-orchestrator");
         std::fs::create_dir_all(&state_dir).unwrap();
         let mut store = Store::open(&state_dir).unwrap();
@@ -57,7 +62,7 @@ impl Engine {
             user: "root".to_owned(),
             ssh_port: 22,
             private_key: None,
-            supervisor: supervisor.into(),
+            supervisor: wrapper.iter().map(OsString::from).chain(supervisor).collect(),
             patience,
         };
         let (crash, tasks) = (CancellationToken::new(), TaskTracker::new());
@@ -303,6 +308,25 @@ async fn a_cancelled_run_leaves_no_process(#[case] body: &str) {
     assert_eq!(engine.phase(), Phase::Ready);
     wait_until(|| engine.survivors() == 0 && !leader.is_alive()).await;
     assert!(engine.run_dir().exit().is_some(), "the supervisor wrote down the end");
+    engine.crash().await;
+}
+
+#[tokio::test]
+async fn an_ignored_interrupt_is_not_inherited() {
+    let dir = tempfile::tempdir().unwrap();
+    // As under nohup, or behind `&` in a script.
+    let wrapper = ["bash", "-c", "trap '' INT HUP QUIT TERM; exec \"$@\"", "wrapper"];
+    let script = fake(dir.path(), "start; grep SigIgn /proc/self/status; good");
+    let engine = Engine::start_within(&wrapper, dir.path(), Some(script), quick());
+    engine.ready_node().await;
+    engine.order(Order::Run { nodes: vec![] }).await;
+    assert_eq!(engine.until_ended().await, RunOutcome::Succeeded);
+    let lines = engine.feed.read(RUN, 0, 10).lines;
+    let mask = lines.first().and_then(|line| line.split_whitespace().last()).unwrap();
+    let ignored = u64::from_str_radix(mask, 16).unwrap();
+    for signal in [1_u64, 2, 3, 15] {
+        assert_eq!(ignored >> (signal - 1) & 1, 0, "signal {signal} is ignored: {mask}");
+    }
     engine.crash().await;
 }
 
