@@ -29,7 +29,8 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("server", &["answer", "config", "coordinator", "domain", "store", "wire"]),
     ("ansible", &["client", "config", "coordinator", "domain", "store"]),
     ("probe", &["client", "config", "coordinator", "domain", "store"]),
-    ("api", &["client", "coordinator", "domain"]),
+    // `store`: its atomic write, for the file that says where the socket is.
+    ("api", &["client", "coordinator", "domain", "store"]),
     // Users of the engine: they see snapshots and send orders.
     ("tui", &["client", "domain", "telemetry"]),
     ("headless", &["client", "domain", "telemetry"]),
