@@ -1,1 +1,9 @@
-//! (not written yet)
+//! A fake rack: machines that speak the real protocol over real sockets, for the demo, the tests and load figures.
+
+pub mod hardware;
+pub mod installer;
+pub mod locale;
+pub mod release;
+
+mod fields;
+mod grammar;
