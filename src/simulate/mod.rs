@@ -1,8 +1,11 @@
 //! A fake rack: machines that speak the real protocol over real sockets, for the demo, the tests and load figures.
 
+pub mod body;
 pub mod hardware;
 pub mod installer;
+pub mod keys;
 pub mod locale;
+pub mod machine;
 pub mod release;
 
 mod fields;
