@@ -60,7 +60,7 @@ impl Key {
 /// Why an answer does not parse, in words close to the installer's.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
-pub struct ParseError(pub(super) String);
+pub(super) struct ParseError(pub(super) String);
 
 /// Shorthand for an error in words.
 pub(super) fn bad<T>(words: impl Into<String>) -> Result<T, ParseError> {

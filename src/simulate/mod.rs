@@ -1,11 +1,13 @@
 //! A fake rack: machines that speak the real protocol over real sockets, for the demo, the tests and load figures.
 
 pub mod body;
+pub mod client;
 pub mod hardware;
 pub mod installer;
 pub mod keys;
 pub mod locale;
 pub mod machine;
+pub mod pin;
 pub mod release;
 
 mod fields;
