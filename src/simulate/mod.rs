@@ -2,6 +2,7 @@
 
 pub mod body;
 pub mod client;
+pub mod faults;
 pub mod hardware;
 pub mod installer;
 pub mod keys;
@@ -9,6 +10,9 @@ pub mod locale;
 pub mod machine;
 pub mod pin;
 pub mod release;
+pub mod ssh;
+pub mod summary;
 
 mod fields;
 mod grammar;
+mod shell;
