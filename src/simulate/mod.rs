@@ -9,10 +9,17 @@ pub mod keys;
 pub mod locale;
 pub mod machine;
 pub mod pin;
+pub mod rack;
 pub mod release;
 pub mod ssh;
 pub mod summary;
 
 mod fields;
 mod grammar;
+mod life;
 mod shell;
+
+pub use rack::{RackOptions, SimulateError, Timings, run_rack};
+pub use release::Release;
+pub use ssh::SshMode;
+pub use summary::{RackEvent, Step, Summary};
