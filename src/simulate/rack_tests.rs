@@ -384,13 +384,52 @@ async fn a_machine_that_loses_power_asks_again() {
     assert_eq!((summary.hung_up, summary.asked, summary.up), (1, 2, 1), "{events:?}");
 }
 
+/// Remembers the host key a server presents.
+struct Visitor(std::sync::mpsc::Sender<String>);
+
+impl russh::client::Handler for Visitor {
+    type Error = russh::Error;
+
+    async fn check_server_key(&mut self, key: &russh::keys::PublicKeyOrCertificate) -> Result<bool, Self::Error> {
+        if let russh::keys::PublicKeyOrCertificate::PublicKey { key, .. } = key {
+            let _ = self.0.send(key.to_openssh().unwrap_or_default());
+        }
+        Ok(true)
+    }
+}
+
+#[rstest]
+#[case(&[], true, "127.91.0.1")]
+#[case(&["wrong-host-key"], false, "127.91.1.1")]
 #[tokio::test]
-async fn a_wrong_host_key_is_not_the_reported_one() {
-    let mut options = RackOptions::new("http://127.0.0.1:1/");
-    options.base_address = "127.91.0.1".parse().unwrap();
-    let reported = crate::simulate::keys::HostKeys::generate(options.seed, 1, 1, "n").unwrap();
-    let presented = crate::simulate::keys::HostKeys::generate(options.seed, 1, u32::MAX, "n").unwrap();
-    assert_ne!(reported.public_lines().unwrap(), presented.public_lines().unwrap());
+async fn nodes_present_the_reported_key_unless_told_otherwise(
+    #[case] faults: &[&str],
+    #[case] same: bool,
+    #[case] base: &str,
+) {
+    let engine = Engine::start(approve).await;
+    let options = with_faults(&engine, base, faults);
+    let options = RackOptions { count: 1, ssh: SshMode::Builtin, ssh_port: 0, stay: true, ..options };
+    let (sender, mut events) = mpsc::channel(100);
+    let shutdown = CancellationToken::new();
+    let rack = tokio::spawn(run_rack(options, sender, shutdown.clone()));
+    let at = loop {
+        let event = tokio::time::timeout(Duration::from_secs(20), events.recv()).await.expect("in time");
+        if let Step::SshUp { at, .. } = event.expect("an event").step {
+            break at;
+        }
+    };
+    let (seen, keys) = std::sync::mpsc::channel();
+    let visit = russh::client::connect(Arc::default(), at, Visitor(seen)).await.unwrap();
+    let presented = keys.recv().unwrap();
+    let presented = presented.split(' ').nth(1).unwrap();
+    let report = engine.seen("/webhook")[0].json();
+    let reported = report["ssh-public-host-keys"].as_object().unwrap();
+    let known = reported.values().any(|line| line.as_str().unwrap().contains(presented));
+    assert_eq!(known, same);
+    drop(visit);
+    shutdown.cancel();
+    assert_eq!(rack.await.unwrap().unwrap().up, 1);
 }
 
 #[tokio::test]
