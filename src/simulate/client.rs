@@ -99,7 +99,7 @@ impl Target {
         let host = uri.host().filter(|host| !host.is_empty()).ok_or_else(bad)?.to_owned();
         let port = uri.port_u16().unwrap_or(if tls { 443 } else { 80 });
         let pin = fingerprint.filter(|text| !text.is_empty()).map(str::parse).transpose()?;
-        Ok(Self { tls, host, port, pin, uri })
+        Ok(Self { uri, tls, host, port, pin })
     }
 
     /// Whether a fingerprint was given.

@@ -134,9 +134,8 @@ pub(super) struct Disks {
     /// Lower-case RAID level of the zfs or btrfs table.
     pub(super) zfs_raid: Option<String>,
     pub(super) btrfs_raid: Option<String>,
-    pub(super) has_zfs: bool,
-    pub(super) has_lvm: bool,
-    pub(super) has_btrfs: bool,
+    /// Which of the tables `zfs`, `lvm` and `btrfs` are given.
+    pub(super) options: Vec<&'static str>,
     pub(super) lvm_hdsize: Option<f64>,
     pub(super) lvm_swapsize: Option<f64>,
 }
@@ -332,7 +331,7 @@ impl Disks {
         let lvm_fields = lvm.map(|table| read_lvm(table, release)).transpose()?;
         let zfs_raid = zfs.map(|table| read_zfs(table, release)).transpose()?.flatten();
         let btrfs_raid = btrfs.map(|table| read_btrfs(table, release)).transpose()?.flatten();
-        let given = |table: Option<&Map<String, Value>>| table.is_some();
+        let options = ["zfs", "lvm", "btrfs"].into_iter().filter(|name| fields.has_any(&[name])).collect();
         Ok(Self {
             filesystem,
             list: fields.texts("disk-list")?,
@@ -341,9 +340,7 @@ impl Disks {
             match_all: fields.one_of("filter-match", &["any", "all"])?.as_deref() == Some("all"),
             zfs_raid,
             btrfs_raid,
-            has_zfs: given(zfs),
-            has_lvm: given(lvm),
-            has_btrfs: given(btrfs),
+            options,
             lvm_hdsize: lvm_fields.and_then(|(hdsize, _)| hdsize),
             lvm_swapsize: lvm_fields.and_then(|(_, swapsize)| swapsize),
         })
@@ -357,23 +354,18 @@ impl Disks {
             (false, Some(_)) => return Err(format!("Cannot use both, '{list}' and 'filter'")),
             _ => {}
         }
-        let foreign = |zfs: bool, lvm: bool, btrfs: bool| {
-            (zfs && self.has_zfs) || (lvm && self.has_lvm) || (btrfs && self.has_btrfs)
+        let own = match self.filesystem {
+            FileSystem::Ext4 | FileSystem::Xfs => "lvm",
+            FileSystem::Zfs => "zfs",
+            FileSystem::Btrfs => "btrfs",
         };
-        match self.filesystem {
-            FileSystem::Ext4 | FileSystem::Xfs if foreign(true, false, true) => {
-                Err("make sure only 'lvm' options are set".to_owned())
-            }
-            FileSystem::Zfs if foreign(false, true, true) => Err("make sure only 'zfs' options are set".to_owned()),
-            FileSystem::Btrfs if foreign(true, true, false) => Err("make sure only 'btrfs' options are set".to_owned()),
-            FileSystem::Ext4 | FileSystem::Xfs if self.list.len() > 1 => {
-                Err("make sure to define only one disk for ext4 and xfs".to_owned())
-            }
-            FileSystem::Zfs if self.zfs_raid.is_none() => Err("ZFS raid level 'zfs.raid' must be set".to_owned()),
-            FileSystem::Btrfs if self.btrfs_raid.is_none() => {
-                Err("BTRFS raid level 'btrfs.raid' must be set".to_owned())
-            }
-            _ => Ok(()),
+        if self.options.iter().any(|given| *given != own) {
+            return Err(format!("make sure only '{own}' options are set"));
+        }
+        match (own, self.raid()) {
+            ("lvm", _) if self.list.len() > 1 => Err("make sure to define only one disk for ext4 and xfs".to_owned()),
+            ("lvm", _) | (_, Some(_)) => Ok(()),
+            (_, None) => Err(format!("{} raid level '{own}.raid' must be set", own.to_ascii_uppercase())),
         }
     }
 

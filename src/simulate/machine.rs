@@ -189,9 +189,11 @@ impl Machine {
 fn mac(make: &Make, seed: u64, number: usize, port: u8) -> MacAddr {
     let scramble = generator(seed, 0, 1).next_u32();
     let number = u32::try_from(number).unwrap_or(u32::MAX);
-    let [_, a, b, c] = (scramble ^ (number << 2 | u32::from(port & 3))).to_be_bytes();
-    let [x, y, z] = make.oui;
-    MacAddr([x, y, z, a, b, c])
+    let unique = (scramble ^ (number << 2 | u32::from(port & 3))).to_be_bytes();
+    let mut octets = [0; 6];
+    octets[..3].copy_from_slice(&make.oui);
+    octets[3..].copy_from_slice(&unique[1..]);
+    MacAddr(octets)
 }
 
 fn nic(make: &Make, mac: MacAddr, port: u8) -> NicDevice {

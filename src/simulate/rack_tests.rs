@@ -145,7 +145,7 @@ fn good_answer(seen: &Seen, webhook: Option<&str>) -> String {
         &mac[6..],
     );
     if let Some(url) = webhook {
-        text.push_str(&format!("[post-installation-webhook]\nurl = \"{url}\"\n"));
+        text = format!("{text}[post-installation-webhook]\nurl = \"{url}\"\n");
     }
     text
 }
@@ -169,7 +169,7 @@ async fn run(options: RackOptions) -> (Vec<RackEvent>, Summary) {
             events.push(event);
         }
     };
-    tokio::time::timeout(Duration::from_secs(60), gather).await.expect("the rack settles");
+    tokio::time::timeout(Duration::from_mins(1), gather).await.expect("the rack settles");
     (events, rack.await.unwrap().unwrap())
 }
 

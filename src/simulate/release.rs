@@ -105,7 +105,7 @@ impl Release {
     /// How long the installer waits for one exchange, connecting included; `None` is for ever (PROTOCOL.md §a.4).
     #[must_use]
     pub fn time_limit(self, pinned: bool) -> Option<Duration> {
-        (self > Self::V8_2 || !pinned).then_some(Duration::from_secs(60))
+        (self > Self::V8_2 || !pinned).then_some(Duration::from_mins(1))
     }
 
     /// Whether a reply with this status counts as success (PROTOCOL.md §a.6).

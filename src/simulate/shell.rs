@@ -124,9 +124,8 @@ impl Node {
             ("echo", ["-n", rest @ ..]) => rest.join(" "),
             ("echo", rest) => format!("{}\n", rest.join(" ")),
             ("hostname", ["-f" | "--fqdn"]) => format!("{}\n", self.fqdn),
-            ("hostname", _) => format!("{host}\n"),
+            ("hostname", _) | ("uname", ["-n"]) | ("cat", ["/etc/hostname"]) => format!("{host}\n"),
             ("uname", ["-r"]) => format!("{}\n", self.kernel),
-            ("uname", ["-n"]) => format!("{host}\n"),
             ("uname", ["-m"]) => "x86_64\n".to_owned(),
             ("uname", ["-a"]) => format!("Linux {host} {} #1 SMP PREEMPT_DYNAMIC x86_64 GNU/Linux\n", self.kernel),
             ("uname", _) => "Linux\n".to_owned(),
@@ -144,7 +143,6 @@ impl Node {
                 return Err((words.to_owned(), 2));
             }
             ("cat", [path]) => match *path {
-                "/etc/hostname" => format!("{host}\n"),
                 "/etc/machine-id" => format!("{}\n", self.machine_id),
                 "/etc/debian_version" => format!("{}\n", self.debian),
                 path => return Err((format!("cat: {path}: No such file or directory\n"), 1)),

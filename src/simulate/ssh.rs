@@ -185,7 +185,7 @@ impl SshNode {
         for (name, text) in self.keys.files()? {
             let path = dir.join(name);
             write_private(&path, &text).await.map_err(error(&path))?;
-            config.push_str(&format!("HostKey \"{}\"\n", path.display()));
+            config = format!("{config}HostKey \"{}\"\n", path.display());
         }
         let authorized = dir.join("authorized_keys");
         write_private(&authorized, &(self.authorized.join("\n") + "\n")).await.map_err(error(&authorized))?;
