@@ -358,15 +358,17 @@ async fn faults_hit_the_machines_they_name() {
 #[tokio::test]
 async fn requests_can_be_spoilt() {
     let engine = Engine::start(|_, _, _| (400, "no".to_owned())).await;
-    let faults = ["no-dmi=1", "duplicate-uuid=2", "big-body=3", "garbage-body=4"];
-    let (_, summary) = run(with_faults(&engine, "127.89.0.1", &faults)).await;
+    let faults = ["no-dmi=1", "duplicate-uuid=2", "hostile-text=2", "big-body=3", "garbage-body=4"];
+    let (events, summary) = run(with_faults(&engine, "127.89.0.1", &faults)).await;
     assert_eq!(summary.debug_shells, 4);
+    assert!(events.iter().all(|event| !event.to_string().contains(char::is_control)), "lines are harmless");
     for seen in engine.seen("/answer") {
         match seen.peer.ip().to_string().as_str() {
             "127.89.0.1" => assert_eq!(seen.json()["dmi"]["system"], serde_json::json!({})),
             "127.89.0.2" => {
                 let twin = Machine::build(1, 1, Ipv4Addr::LOCALHOST).dmi.unwrap();
                 assert_eq!(seen.json()["dmi"]["system"]["uuid"], twin.uuid.as_str());
+                assert!(seen.json()["dmi"]["system"]["name"].as_str().unwrap().contains("{{ lookup('pipe'"));
             }
             "127.89.0.3" => assert!(seen.body.len() > 12 << 20),
             _ => assert!(serde_json::from_slice::<Value>(&seen.body).is_err()),
