@@ -14,6 +14,7 @@ pub mod guard;
 pub mod id;
 pub mod mac;
 pub mod machine;
+pub mod mask;
 pub mod node;
 pub mod phase;
 pub mod policy;
