@@ -105,8 +105,7 @@ impl Identity {
         };
         let leaf = CertificateDer::from_pem_slice(&certificate_pem)
             .map_err(|error| corrupt(&certificate, "certificate", &error))?;
-        let private =
-            PrivateKeyDer::from_pem_slice(&key_pem).map_err(|error| corrupt(&key, "private key", &error))?;
+        let private = PrivateKeyDer::from_pem_slice(&key_pem).map_err(|error| corrupt(&key, "private key", &error))?;
         let fingerprint = fingerprint(&leaf);
         let config = server_config(leaf, private)
             .map_err(|error| TlsError::Mismatch { dir: state_dir.to_owned(), reason: error.to_string() })?;
