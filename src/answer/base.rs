@@ -21,17 +21,13 @@ impl BaseAnswer {
     /// Every problem at once: syntax, unknown or repeated keys, wrong types, broken rules of the installer, missing
     /// settings, and a `[post-installation-webhook]`, which belongs to the program.
     pub fn parse(text: &str) -> Result<Self, Problems> {
-        let mut reading = read::read(text);
-        let syntax_error = reading.problems.iter().any(|problem| problem.path.is_empty());
-        if !syntax_error {
-            validate::check(&mut reading);
-            if let Some(span) =
-                [Setting::WebhookUrl, Setting::WebhookFingerprint].iter().find_map(|s| reading.spans.get(s))
-            {
-                let message = "`[post-installation-webhook]` is written by prox-orchestrator, which must hear from the machine itself";
-                let problem = Problem::new("post-installation-webhook", Some(span.clone()), message);
-                reading.problems.push(problem.hint("remove the section"));
-            }
+        let mut reading = read::read(text).map_err(|syntax| Problems(vec![syntax]))?;
+        validate::check(&mut reading);
+        let reserved = [Setting::WebhookUrl, Setting::WebhookFingerprint];
+        if let Some(span) = reserved.iter().find_map(|setting| reading.spans.get(setting)) {
+            let message = "`[post-installation-webhook]` belongs to prox-orchestrator, which machines report to";
+            let problem = Problem::new("post-installation-webhook", Some(span.clone()), message);
+            reading.problems.push(problem.hint("remove the section"));
         }
         if !reading.problems.is_empty() {
             return Err(Problems::sorted(reading.problems));

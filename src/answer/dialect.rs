@@ -2,7 +2,6 @@
 //!
 //! One key style serves all of them, so a dialect is only which settings are left out, and how RAID levels are spelt.
 
-use super::render::RenderError;
 use super::schema::{Setting, TooNew};
 use super::settings::{Settings, Value};
 use crate::domain::Generation;
@@ -11,8 +10,8 @@ use crate::domain::Generation;
 ///
 /// # Errors
 ///
-/// [`RenderError::TooNew`] for a setting without which the machine would not become what was asked for.
-pub(super) fn fit(settings: &mut Settings, generation: Generation) -> Result<Vec<&'static str>, RenderError> {
+/// The setting that is too new and without which the machine would not become what was asked for.
+pub(super) fn fit(settings: &mut Settings, generation: Generation) -> Result<Vec<&'static str>, Setting> {
     let mut left_out = Vec::new();
     for &setting in Setting::ALL {
         let spec = setting.spec();
@@ -20,7 +19,7 @@ pub(super) fn fit(settings: &mut Settings, generation: Generation) -> Result<Vec
             continue;
         }
         if spec.too_new == TooNew::Refuse {
-            return Err(RenderError::TooNew { setting: spec.path, generation: generation.label() });
+            return Err(setting);
         }
         settings.remove(setting);
         left_out.push(spec.path);

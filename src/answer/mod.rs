@@ -5,12 +5,11 @@
 //! machine may have an answer. Values are put into TOML as data by one writer and read back before they are
 //! released; no answer is made from a text template.
 //!
-//! [`schema`] knows the settings, [`read`] and [`settings`] move them between TOML and data, [`validate`] holds the
-//! installer's rules, [`dialect`] what each generation accepts, [`base`], [`render`] and [`retry`] are for the callers.
+//! `schema` knows the settings, `read` and `settings` move them between TOML and data, `validate` holds the installer's
+//! rules, `dialect` what each generation accepts; `base`, `render` and `retry` are for the callers.
 
 mod base;
 mod dialect;
-mod mask;
 mod problem;
 mod read;
 mod render;
@@ -20,7 +19,6 @@ mod settings;
 mod validate;
 
 pub use base::BaseAnswer;
-pub use mask::{MaskError, Netmask};
 pub use problem::{Problem, Problems};
 pub use render::{Inputs, NicChoice, RenderError, Rendered, Webhook, render};
 pub use retry::retry_answer;

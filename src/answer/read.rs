@@ -18,17 +18,19 @@ pub(super) struct Reading {
     pub(super) problems: Vec<Problem>,
 }
 
-/// Reads `text`. A syntax error is the only problem there is; any other is collected with all its like.
-pub(super) fn read(text: &str) -> Reading {
+/// Reads `text` as far as it makes sense, and collects the problems on the way.
+///
+/// # Errors
+///
+/// A syntax error, behind which nothing can be read.
+pub(super) fn read(text: &str) -> Result<Reading, Problem> {
+    let document = Document::parse(text).map_err(|error| {
+        let message = format!("not TOML: {}", error.message().trim_end().replace('\n', ", "));
+        Problem::new("", error.span(), message).hint("correct this first; the rest is checked after it")
+    })?;
     let mut reading = Reading::default();
-    match Document::parse(text) {
-        Ok(document) => reading.walk("", document.as_table()),
-        Err(error) => {
-            let message = format!("not TOML: {}", error.message().trim_end().replace('\n', ", "));
-            reading.problems.push(Problem::new("", error.span(), message));
-        }
-    }
-    reading
+    reading.walk("", document.as_table());
+    Ok(reading)
 }
 
 impl Reading {

@@ -6,10 +6,10 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use secrecy::{ExposeSecret as _, SecretString};
 
 use super::base::BaseAnswer;
-use super::mask::{MaskError, Netmask};
 use super::schema::Setting;
 use super::settings::{Settings, Value};
 use super::{dialect, read};
+use crate::domain::mask::{Netmask, NetmaskError};
 use crate::domain::{DocumentHash, Fqdn, Generation, MacAddr};
 
 /// What is known about the machine and the network when an answer is made.
@@ -24,11 +24,11 @@ pub struct Inputs {
     /// Width of its network.
     pub mask: Netmask,
     /// Name server, where the base answer names none.
-    pub dns: IpAddr,
+    pub dns: Option<IpAddr>,
     /// Gateway, where the base answer names none.
-    pub gateway: IpAddr,
+    pub gateway: Option<IpAddr>,
     /// The NIC to configure, where the base answer has no filter of its own.
-    pub nic: NicChoice,
+    pub nic: Option<NicChoice>,
     /// Where the machine reports; left out for installers that cannot.
     pub webhook: Option<Webhook>,
     /// A public SSH key line for root, where the base answer has none.
@@ -72,6 +72,15 @@ pub enum RenderError {
     /// A fixed address is wanted and none is known.
     #[error("the machine's address is not known; give the node one, or set `source = \"from-dhcp\"` in default.toml")]
     NoAddress,
+    /// Neither the configuration nor the base answer names one.
+    #[error("no {what} is configured; set `machine_net_dns` and `machine_net_gateway` in config.toml")]
+    NoServer {
+        /// `gateway` or `name server`.
+        what: &'static str,
+    },
+    /// It is not known which of its NICs to configure.
+    #[error("its asking NIC is not known and `machine_net_int` is not set; set it in config.toml")]
+    NoNic,
     /// The requester has no routable address.
     #[error("the request came from the link-local address `{0}`, which cannot be the node's; check its DHCP")]
     LinkLocal(IpAddr),
@@ -90,7 +99,7 @@ pub enum RenderError {
     },
     /// The mask does not fit the address.
     #[error(transparent)]
-    Mask(#[from] MaskError),
+    Mask(NetmaskError),
     /// The vendor pattern is malformed.
     #[error("the NIC pattern `{pattern}` is malformed: {reason}; correct `machine_net_int`")]
     Vendor {
@@ -130,7 +139,10 @@ pub fn render(base: &BaseAnswer, inputs: &Inputs) -> Result<Rendered, RenderErro
     {
         settings.set(Setting::RootSshKeys, Value::Texts(vec![key.clone()]));
     }
-    let left_out = dialect::fit(&mut settings, inputs.generation)?;
+    let left_out = dialect::fit(&mut settings, inputs.generation).map_err(|setting| RenderError::TooNew {
+        setting: setting.spec().path,
+        generation: inputs.generation.label(),
+    })?;
     if let Some(webhook) = inputs.webhook.as_ref().filter(|_| inputs.generation.has_webhook()) {
         report_to(&mut settings, webhook);
     }
@@ -141,19 +153,19 @@ pub fn render(base: &BaseAnswer, inputs: &Inputs) -> Result<Rendered, RenderErro
 /// is never that of two machines.
 fn network(settings: &mut Settings, inputs: &Inputs) -> Result<(), RenderError> {
     let address = host_address(inputs.address.ok_or(RenderError::NoAddress)?)?;
-    let prefix = inputs.mask.prefix_for(address)?;
-    settings.set_text(Setting::Cidr, format!("{address}/{prefix}"));
+    let network = inputs.mask.network_of(address).map_err(RenderError::Mask)?;
+    settings.set_text(Setting::Cidr, network.to_string());
     let servers = [(Setting::Dns, "name server", inputs.dns), (Setting::Gateway, "gateway", inputs.gateway)];
     for (setting, what, configured) in servers {
         let own = settings.text(setting).and_then(|text| text.parse().ok());
-        let value: IpAddr = own.unwrap_or(configured).to_canonical();
+        let value: IpAddr = own.or(configured).ok_or(RenderError::NoServer { what })?.to_canonical();
         if value.is_ipv4() != address.is_ipv4() {
             return Err(RenderError::Family { what, value, address });
         }
         settings.set_text(setting, value.to_string());
     }
     if !settings.has(Setting::NicFilter) {
-        settings.set(Setting::NicFilter, Value::Table(nic_filter(&inputs.nic)?));
+        settings.set(Setting::NicFilter, Value::Table(nic_filter(inputs.nic.as_ref().ok_or(RenderError::NoNic)?)?));
     }
     Ok(())
 }
@@ -199,7 +211,7 @@ fn report_to(settings: &mut Settings, webhook: &Webhook) {
 /// Writes the text and reads it back: what does not come back as it was meant is not sent.
 fn release(settings: &Settings, left_out: Vec<&'static str>) -> Result<Rendered, RenderError> {
     let text = settings.to_toml();
-    let reading = read::read(&text);
+    let reading = read::read(&text).map_err(|_| RenderError::SelfCheck)?;
     let mut meant = settings.clone();
     if let Some(raid) = meant.text(Setting::ZfsRaid).map(str::to_ascii_lowercase) {
         meant.set_text(Setting::ZfsRaid, raid);

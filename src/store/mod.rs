@@ -1,5 +1,16 @@
 //! The truth on disk: events, stored bodies and unreported answers in SQLite; and the files under `nodes/` made from it.
 
+mod error;
+#[cfg(test)]
+mod fixtures;
+mod migrations;
+mod read;
+mod sqlite;
+
+pub use error::StoreError;
+pub use read::{Page, Reader};
+pub use sqlite::Store;
+
 use crate::domain::{DocumentHash, Fleet, NodeId, Recorded};
 
 /// A body worth keeping, named by its digest.

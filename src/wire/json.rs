@@ -95,7 +95,8 @@ impl<'a> Raw<'a> {
         serde_json::from_str::<u64>(self.0).ok().and_then(|number| T::try_from(number).ok())
     }
 
-    /// The same object as JSON text without the members called `key`, everything else byte for byte.
+    /// The same object as JSON text without the members called `key`; the other values are kept byte for byte, up to a
+    /// key that cannot be read (a lone surrogate), behind which nothing can be told from a secret.
     pub(super) fn without(self, key: &str) -> Vec<u8> {
         let mut kept = Vec::with_capacity(self.0.len());
         kept.push(b'{');

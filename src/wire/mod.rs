@@ -69,7 +69,7 @@ pub(crate) mod tests {
     }
 
     /// The folder of conformance data, where there is one; says so where there is none.
-    pub(crate) fn conformance() -> Option<PathBuf> {
+    fn conformance() -> Option<PathBuf> {
         let root = Path::new(env!("CARGO_MANIFEST_DIR"));
         let folder =
             std::env::var_os("PROX_CONFORMANCE").map_or_else(|| root.join("../shared/conformance"), PathBuf::from);
