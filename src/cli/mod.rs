@@ -39,7 +39,14 @@ struct Cli {
 #[derive(Clone, Debug, Args)]
 struct GlobalArgs {
     /// Folder with config.toml, default.toml and nodes/
-    #[arg(short = 'C', long = "dir", value_name = "DIR", global = true, default_value = ".", env = "PROX_ORCHESTRATOR_DIR")]
+    #[arg(
+        short = 'C',
+        long = "dir",
+        value_name = "DIR",
+        global = true,
+        default_value = ".",
+        env = "PROX_ORCHESTRATOR_DIR"
+    )]
     dir: PathBuf,
     /// Address and port to listen on, instead of the configured one
     #[arg(long, value_name = "ADDR:PORT", global = true)]
@@ -104,7 +111,7 @@ enum Command {
 #[must_use]
 pub fn main() -> ExitCode {
     match dispatch(Cli::parse()) {
-        Ok(exit) => exit.into(),
+        Ok(code) => code,
         Err(failure) => {
             // Nobody can be told that standard error is gone.
             let _ = writeln!(std::io::stderr(), "{failure}");
@@ -113,7 +120,7 @@ pub fn main() -> ExitCode {
     }
 }
 
-fn dispatch(cli: Cli) -> Result<Exit, Failure> {
+fn dispatch(cli: Cli) -> Result<ExitCode, Failure> {
     if let Some(Command::SuperviseRun { run_dir }) = &cli.command {
         return supervise(run_dir);
     }
@@ -124,30 +131,30 @@ fn dispatch(cli: Cli) -> Result<Exit, Failure> {
     result
 }
 
-fn supervise(run_dir: &Path) -> Result<Exit, Failure> {
+fn supervise(run_dir: &Path) -> Result<ExitCode, Failure> {
     crate::ansible::supervise::supervise(run_dir)?;
-    Ok(Exit::Success)
+    Ok(Exit::Success.into())
 }
 
-async fn run(Cli { global, command }: Cli) -> Result<Exit, Failure> {
+async fn run(Cli { global, command }: Cli) -> Result<ExitCode, Failure> {
     let mut out = std::io::stdout();
     match command {
-        None => runtime::console(&engine_options(&global)).await,
-        Some(Command::Serve { json }) => runtime::serve(&engine_options(&global), json).await,
-        Some(Command::Demo(args)) => runtime::demo::run(args, global.ascii).await,
+        None => runtime::console(&engine_options(&global)).await.map(Into::into),
+        Some(Command::Serve { json }) => runtime::serve(&engine_options(&global), json).await.map(Into::into),
+        Some(Command::Demo(args)) => runtime::demo::run(args, global.ascii).await.map(Into::into),
         Some(Command::Simulate(args)) => Ok(simulate::cli::execute(args, &mut out).await?),
         Some(Command::Nodes { json }) => {
             let snapshot = order::engine(&global.state_dir())?.snapshot().await.or_exit(Exit::NoEngine)?;
             rows::write_nodes(&snapshot, json, &mut out)?;
-            Ok(Exit::Success)
+            Ok(Exit::Success.into())
         }
         Some(Command::Show { node, json }) => {
             let snapshot = order::engine(&global.state_dir())?.snapshot().await.or_exit(Exit::NoEngine)?;
             let node = select::node(&snapshot, &node).or_exit(Exit::Refused)?;
             rows::write_node(&snapshot, node, json, &mut out)?;
-            Ok(Exit::Success)
+            Ok(Exit::Success.into())
         }
-        Some(Command::Order(command)) => order::execute(command, &global.state_dir(), &mut out).await,
+        Some(Command::Order(command)) => order::execute(command, &global.state_dir(), &mut out).await.map(Into::into),
         // Handled before the runtime was made: the leader of a session needs no threads.
         Some(Command::SuperviseRun { run_dir }) => supervise(&run_dir),
     }

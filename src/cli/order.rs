@@ -97,11 +97,7 @@ pub(super) fn engine(state_dir: &Path) -> Result<RemoteEngine, Failure> {
 }
 
 /// Gives the orders of one command and says what came of each.
-pub(super) async fn execute(
-    command: OrderCommand,
-    state_dir: &Path,
-    out: &mut impl Write,
-) -> Result<Exit, Failure> {
+pub(super) async fn execute(command: OrderCommand, state_dir: &Path, out: &mut impl Write) -> Result<Exit, Failure> {
     let engine = engine(state_dir)?;
     let snapshot = engine.snapshot().await.or_exit(Exit::NoEngine)?;
     let orders = orders(command, &snapshot).or_exit(Exit::Refused)?;
@@ -120,7 +116,10 @@ pub(super) async fn execute(
 }
 
 async fn give(engine: &RemoteEngine, order: Order) -> Result<OrderResponse, Failure> {
-    engine.order(operator(), order).await.map_err(|error: ApiError| Failure { exit: Exit::NoEngine, error: error.into() })
+    engine
+        .order(operator(), order)
+        .await
+        .map_err(|error: ApiError| Failure { exit: Exit::NoEngine, error: error.into() })
 }
 
 /// The person at the keyboard, for the audit log: the login name of this process's user.

@@ -27,9 +27,8 @@ pub(super) enum SelectError {
 /// The node `given` names.
 pub(super) fn node<'a>(snapshot: &'a Snapshot, given: &str) -> Result<&'a Arc<Node>, SelectError> {
     let wanted = given.to_ascii_lowercase();
-    let exact = |node: &&Arc<Node>| {
-        node.name.as_str() == wanted || node.name.host() == wanted || node.id.to_string() == wanted
-    };
+    let exact =
+        |node: &&Arc<Node>| node.name.as_str() == wanted || node.name.host() == wanted || node.id.to_string() == wanted;
     let begins = |node: &&Arc<Node>| {
         !wanted.is_empty() && (node.name.as_str().starts_with(&wanted) || node.id.to_string().starts_with(&wanted))
     };
