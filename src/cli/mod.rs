@@ -105,6 +105,13 @@ enum Command {
         /// Folder of the run
         run_dir: PathBuf,
     },
+    /// Stand in for Ansible in the demo (used by the demo)
+    #[command(hide = true, name = runtime::demo::scripted::SUBCOMMAND)]
+    ScriptedPlaybook {
+        /// What Ansible would be given
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        args: Vec<String>,
+    },
 }
 
 /// Parses the command line, does what it says, and says how it went.
@@ -124,6 +131,9 @@ fn dispatch(cli: Cli) -> Result<ExitCode, Failure> {
     if let Some(Command::SuperviseRun { run_dir }) = &cli.command {
         return supervise(run_dir);
     }
+    if let Some(Command::ScriptedPlaybook { args }) = &cli.command {
+        return scripted(args);
+    }
     let threads = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let result = threads.block_on(run(cli));
     // A blocked read of standard input or a name look-up must not keep the program alive.
@@ -133,6 +143,12 @@ fn dispatch(cli: Cli) -> Result<ExitCode, Failure> {
 
 fn supervise(run_dir: &Path) -> Result<ExitCode, Failure> {
     crate::ansible::supervise::supervise(run_dir)?;
+    Ok(Exit::Success.into())
+}
+
+fn scripted(args: &[String]) -> Result<ExitCode, Failure> {
+    let events = std::env::var_os(crate::ansible::EVENTS_VARIABLE).map(PathBuf::from);
+    runtime::demo::scripted::play(args, events.as_deref(), &mut std::io::stdout())?;
     Ok(Exit::Success.into())
 }
 
@@ -157,6 +173,7 @@ async fn run(Cli { global, command }: Cli) -> Result<ExitCode, Failure> {
         Some(Command::Order(command)) => order::execute(command, &global.state_dir(), &mut out).await.map(Into::into),
         // Handled before the runtime was made: the leader of a session needs no threads.
         Some(Command::SuperviseRun { run_dir }) => supervise(&run_dir),
+        Some(Command::ScriptedPlaybook { args }) => scripted(&args),
     }
 }
 

@@ -122,13 +122,6 @@ async fn give(engine: &RemoteEngine, order: Order) -> Result<OrderResponse, Fail
         .map_err(|error: ApiError| Failure { exit: Exit::NoEngine, error: error.into() })
 }
 
-/// The person at the keyboard, for the audit log: the login name of this process's user.
-#[must_use]
-pub(crate) fn operator() -> String {
-    let user = nix::unistd::User::from_uid(nix::unistd::getuid()).ok().flatten();
-    user.map_or_else(|| nix::unistd::getuid().to_string(), |user| user.name)
-}
-
 /// Turns a command into orders, each with the words for its success.
 fn orders(command: OrderCommand, snapshot: &Snapshot) -> anyhow::Result<Vec<(String, Order)>> {
     let find = |given: &str| select::node(snapshot, given);

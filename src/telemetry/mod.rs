@@ -25,6 +25,8 @@ pub enum Sink {
     Console,
     /// Standard error.
     Stderr,
+    /// Nowhere else.
+    File,
 }
 
 /// Keeps the log file's writer alive; flushes it when dropped.
