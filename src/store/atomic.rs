@@ -12,13 +12,13 @@ pub(super) const TEMPORARY: &str = ".prox-orchestrator-";
 /// What must hold after a power cut.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Durability {
-    /// The new content is on the disk before [`write`] returns: for files that nothing else can bring back.
+    /// The new content is on the disk before [`write()`] returns: for files that nothing else can bring back.
     Synced,
     /// Whatever the system has written: for files made anew at every start. Spares some 8 ms a file.
     Rebuilt,
 }
 
-/// What [`write`] did.
+/// What [`write()`] did.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Written {
     /// The file was replaced or made.

@@ -19,7 +19,7 @@ struct Task {
     shown: watch::Receiver<u64>,
     problem: watch::Receiver<Option<Problem>>,
     shutdown: CancellationToken,
-    task: tokio::task::JoinHandle<()>,
+    ended: tokio::task::JoinHandle<()>,
 }
 
 impl Task {
@@ -35,8 +35,8 @@ impl Task {
         let shutdown = CancellationToken::new();
         let settings = ProjectionSettings { ansible_user: "root".to_owned(), ssh_port: 22, private_key: None };
         let task = run(dir.path().to_owned(), reader, follow, settings, show, tell, shutdown.clone());
-        let task = tokio::spawn(task);
-        Self { dir, store, fleet, snapshots, shown, problem, shutdown, task }
+        let ended = tokio::spawn(task);
+        Self { dir, store, fleet, snapshots, shown, problem, shutdown, ended }
     }
 
     fn happen(&mut self, event: Event) -> u64 {
@@ -57,7 +57,7 @@ impl Task {
     }
 
     async fn end(self) -> TempDir {
-        tokio::time::timeout(PATIENCE, self.task).await.unwrap().unwrap();
+        tokio::time::timeout(PATIENCE, self.ended).await.unwrap().unwrap();
         self.dir
     }
 }
