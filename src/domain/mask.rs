@@ -32,6 +32,14 @@ pub enum NetmaskError {
         /// The address it was to go with.
         address: IpAddr,
     },
+    /// An IPv4 mask with an IPv6 address: no host's network is that wide.
+    #[error("a prefix length of {prefix} does not fit the IPv6 address {address}; set one such as `64`")]
+    TooShort {
+        /// The prefix length.
+        prefix: u8,
+        /// The address it was to go with.
+        address: IpAddr,
+    },
 }
 
 impl Netmask {
@@ -47,8 +55,11 @@ impl Netmask {
     /// `address` with this prefix length, as `network.cidr` of an answer wants it (host bits kept).
     ///
     /// # Errors
-    /// [`NetmaskError::TooLong`] where an IPv4 address meets a prefix over 32.
+    /// Where an IPv4 address meets a prefix over 32, or an IPv6 address an IPv4 mask.
     pub fn network_of(self, address: IpAddr) -> Result<IpNet, NetmaskError> {
+        if address.is_ipv6() && self.0 <= 32 {
+            return Err(NetmaskError::TooShort { prefix: self.0, address });
+        }
         IpNet::new(address, self.0).map_err(|_| NetmaskError::TooLong { prefix: self.0, address })
     }
 }
