@@ -33,7 +33,7 @@ pub(crate) struct Evidence<'a> {
 pub(crate) struct Judgement {
     /// Of the run.
     pub(crate) outcome: RunOutcome,
-    /// Of the hosts Ansible named in its statistics.
+    /// Of the run's nodes, where statistics came.
     pub(crate) hosts: BTreeMap<Fqdn, HostResult>,
 }
 
@@ -51,7 +51,14 @@ pub(crate) fn judge(evidence: &Evidence<'_>) -> Judgement {
     }
     let statistics = statistics(evidence);
     let hosts = statistics.iter().flatten().map(|(host, failed)| (host.clone(), result(evidence, host, *failed)));
-    let hosts: BTreeMap<Fqdn, HostResult> = hosts.collect();
+    let mut hosts: BTreeMap<Fqdn, HostResult> = hosts.collect();
+    if !hosts.is_empty() {
+        // A play that leaves a node out ends with code 0 all the same; that node must not count as configured.
+        let reason = || Text::new("no play of the playbook matched this node");
+        for node in evidence.nodes {
+            hosts.entry(node.clone()).or_insert_with(|| HostResult::Failed { reason: reason() });
+        }
+    }
     let outcome = match (evidence.ending, &statistics) {
         (None, _) if evidence.is_stopped => RunOutcome::Cancelled,
         (None, _) => RunOutcome::Interrupted,
@@ -198,7 +205,7 @@ mod tests {
     #[case::vanished(None, &[START], "", false, "interrupted", "")]
     #[case::vanished_while_stopping(None, &[START], "", true, "cancelled", "")]
     #[case::no_program(Some(Ending::NotStarted("cannot run `x`".into())), &[], "", false, "not started", "cannot run `x`")]
-    #[case::recap_good(Some(Ending::Code(0)), &[], "PLAY RECAP ****\n\u{1b}[0;32ma.lab\u{1b}[0m : \u{1b}[0;32mok=1\u{1b}[0m changed=0 unreachable=0 failed=0 skipped=0\n\nbye", false, "succeeded", "")]
+    #[case::recap_good(Some(Ending::Code(0)), &[], "PLAY RECAP ****\n\u{1b}[0;32ma.lab\u{1b}[0m : \u{1b}[0;32mok=1\u{1b}[0m changed=0 unreachable=0 failed=0 skipped=0\n\nbye", false, "failed", "1 of 2 nodes failed: b: no play of the playbook matched this node")]
     #[case::recap_bad(Some(Ending::Code(4)), &[START], "PLAY RECAP ****\na.lab : ok=1 unreachable=0 failed=0\nb.lab : ok=1 unreachable=1 failed=0", false, "failed", "1 of 2 nodes failed: b: failed; the output says where")]
     fn outcomes(
         #[case] ending: Option<Ending>,

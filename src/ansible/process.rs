@@ -56,11 +56,11 @@ impl Seen {
     }
 }
 
-/// All living descendants of `root`, and all processes whose environment holds `marker` (`NAME=value`), `root` itself
-/// excluded. The marker finds those that left their session or whose parent died.
-pub(crate) fn family(root: i32, marker: &str) -> BTreeSet<Seen> {
+/// All living descendants of `root`, and all processes whose environment holds `marker` (`NAME=value`), `root` and this
+/// process excluded. The marker finds those that left their session or whose parent died.
+pub(crate) fn family(root: Option<i32>, marker: &str) -> BTreeSet<Seen> {
     let stats: Vec<Stat> = all_pids().filter_map(Stat::read).filter(|stat| !stat.is_dead()).collect();
-    let mut known = BTreeSet::from([root]);
+    let mut known: BTreeSet<i32> = root.into_iter().collect();
     loop {
         let before = known.len();
         known.extend(stats.iter().filter(|stat| known.contains(&stat.parent)).map(|stat| stat.pid).collect::<Vec<_>>());
@@ -70,7 +70,7 @@ pub(crate) fn family(root: i32, marker: &str) -> BTreeSet<Seen> {
     }
     let own = Pid::this().as_raw();
     let related = |stat: &&Stat| known.contains(&stat.pid) || has_marker(stat.pid, marker);
-    let others = stats.iter().filter(|stat| stat.pid != root && stat.pid != own).filter(related);
+    let others = stats.iter().filter(|stat| Some(stat.pid) != root && stat.pid != own).filter(related);
     others.map(|stat| Seen { pid: stat.pid, start_time: stat.start_time }).collect()
 }
 
@@ -138,10 +138,9 @@ mod tests {
     fn children_and_marked_strangers_are_family() {
         let mut child = std::process::Command::new("sleep").arg("60").env("PROX_TEST_MARK", "yes-1").spawn().unwrap();
         let pid = i32::try_from(child.id()).unwrap();
-        let by_parent = family(Pid::this().as_raw(), "PROX_NONE=1");
+        let by_parent = family(Some(Pid::this().as_raw()), "PROX_NONE=1");
         assert!(by_parent.iter().any(|seen| seen.pid == pid));
-        // 0 is nobody's parent here but the kernel's; what is found is found by its mark.
-        let by_mark = family(i32::MAX, "PROX_TEST_MARK=yes-1");
+        let by_mark = family(None, "PROX_TEST_MARK=yes-1");
         let found = by_mark.iter().find(|seen| seen.pid == pid).copied().unwrap();
         assert!(found.is_alive());
         child.kill().unwrap();

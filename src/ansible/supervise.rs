@@ -84,3 +84,19 @@ fn describe(invocation: &Invocation, error: &io::Error) -> String {
     };
     format!("cannot run `{program}`: {error}; {hint}")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Not a test of its own: the supervisor of the tests in `supervisor::tests`, which start this program again with
+    /// the run's folder as last argument.
+    #[test]
+    #[ignore = "started by other tests with a run's folder"]
+    fn lead_a_run() {
+        let run = std::env::args().next_back().unwrap();
+        if Path::new(&run).join("argv.json").exists() {
+            supervise(Path::new(&run)).unwrap();
+        }
+    }
+}
