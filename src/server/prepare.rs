@@ -2,9 +2,7 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use ipnet::IpNet;
 use secrecy::SecretString;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use super::base_url::{NoUrl, base_url};
 use super::connection::ConnInfo;
@@ -19,12 +17,6 @@ pub(super) enum Impossible {
     /// No URL for the report.
     #[error(transparent)]
     NoUrl(#[from] NoUrl),
-    /// A setting that is needed with `from-answer`.
-    #[error("`{0}` is not set; set it in config.toml, or set `source = \"from-dhcp\"` in default.toml")]
-    NotSet(&'static str),
-    /// Neither the asking NIC nor a vendor is known.
-    #[error("which of its NICs asks is not known; set `machine_net_int` in config.toml to the vendor of its NICs")]
-    NoNic,
     /// The renderer's reasons.
     #[error(transparent)]
     Render(#[from] RenderError),
@@ -49,18 +41,18 @@ pub(super) fn prepare(
     let peer = ask.stamp.peer;
     let (secret, webhook) = webhook(app, conn, host, ask)?;
     let is_static = !kit.base.uses_dhcp();
-    let nic = nic(&kit, ask)?;
+    let nic = nic(&kit, ask);
     let vendor_unseen = match &nic {
-        NicChoice::Vendor(pattern) if is_static && !kit.base.has_nic_filter() => !has_seen(app, pattern),
-        NicChoice::Mac(_) | NicChoice::Vendor(_) => false,
+        Some(NicChoice::Vendor(pattern)) if is_static && !kit.base.has_nic_filter() => !has_seen(app, pattern),
+        Some(NicChoice::Mac(_) | NicChoice::Vendor(_)) | None => false,
     };
     let inputs = Inputs {
         fqdn: grant.name.clone(),
         generation: ask.info.generation,
         address: Some(peer),
         mask: kit.network.mask,
-        dns: server(kit.network.dns, "machine_net_dns", !is_static || kit.base.has_dns(), peer)?,
-        gateway: server(kit.network.gateway, "machine_net_gateway", !is_static || kit.base.has_gateway(), peer)?,
+        dns: kit.network.dns,
+        gateway: kit.network.gateway,
         nic,
         webhook,
         ssh_key: kit.ssh_key.clone(),
@@ -69,9 +61,8 @@ pub(super) fn prepare(
     if !rendered.left_out.is_empty() {
         tracing::info!("{}: left out for its old installer: {}", grant.node, rendered.left_out.join(", "));
     }
-    // The renderer has checked that the prefix fits.
-    let prefix = inputs.mask.prefix_for(peer).ok();
-    let address = prefix.filter(|_| is_static).and_then(|prefix| IpNet::new(peer, prefix).ok());
+    // The renderer has checked that the mask fits.
+    let address = inputs.mask.network_of(peer).ok().filter(|_| is_static);
     Ok(Prepared {
         release: Release {
             node: grant.node,
@@ -104,31 +95,10 @@ fn webhook(
     Ok((hash, Some(Webhook { url, fingerprint })))
 }
 
-fn nic(kit: &AnswerKit, ask: &Ask) -> Result<NicChoice, Impossible> {
-    let is_needed = !kit.base.uses_dhcp() && !kit.base.has_nic_filter();
-    match (ask.asking_mac, &kit.network.nic_vendor) {
-        (Some(mac), _) => Ok(NicChoice::Mac(mac)),
-        (None, Some(vendor)) => Ok(NicChoice::Vendor(vendor.clone())),
-        // Not looked at.
-        (None, None) if !is_needed => Ok(NicChoice::Vendor(String::new())),
-        (None, None) => Err(Impossible::NoNic),
-    }
-}
-
-/// The configured server, where one is needed.
-fn server(
-    configured: Option<IpAddr>,
-    setting: &'static str,
-    has_own: bool,
-    peer: IpAddr,
-) -> Result<IpAddr, Impossible> {
-    match configured {
-        Some(address) => Ok(address),
-        // Not looked at where the base answer has its own.
-        None if has_own && peer.is_ipv4() => Ok(Ipv4Addr::UNSPECIFIED.into()),
-        None if has_own => Ok(Ipv6Addr::UNSPECIFIED.into()),
-        None => Err(Impossible::NotSet(setting)),
-    }
+/// The asking NIC, where it is known, else any of the configured vendor.
+fn nic(kit: &AnswerKit, ask: &Ask) -> Option<NicChoice> {
+    let by_vendor = || kit.network.nic_vendor.clone().map(NicChoice::Vendor);
+    ask.asking_mac.map(NicChoice::Mac).or_else(by_vendor)
 }
 
 /// Whether any report has shown a NIC that the vendor filter would take. Matched as the installer does: the whole

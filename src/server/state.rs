@@ -11,8 +11,9 @@ use super::limits::BodyBudget;
 use super::neighbours::Neighbours;
 use super::note::{Notes, ServerNote};
 use super::report_desk::ReportDesk;
-use crate::answer::{BaseAnswer, Netmask};
+use crate::answer::BaseAnswer;
 use crate::coordinator::Handle;
+use crate::domain::mask::Netmask;
 
 /// Settings that hold as long as the listener does.
 #[derive(Clone, Debug)]
