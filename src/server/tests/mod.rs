@@ -2,6 +2,7 @@
 
 mod answering;
 mod conformance;
+mod delivering;
 mod reporting;
 mod transport;
 
@@ -56,6 +57,7 @@ struct Bench {
     address: SocketAddr,
     fingerprint: Option<String>,
     handle: Handle,
+    app: App,
     started: Started,
     notes: mpsc::Receiver<ServerNote>,
     shutdown: CancellationToken,
@@ -118,11 +120,12 @@ impl Bench {
         let shutdown = CancellationToken::new();
         let app = App::new(handle.clone(), settings, kits, note, shutdown.clone());
         let tls = identity.map(|identity| identity.server_config());
-        let serving = tokio::spawn(serve(listener, app, tls, 1_000));
+        let serving = tokio::spawn(serve(listener, app.clone(), tls, 1_000));
         Self {
             address,
             fingerprint,
             handle,
+            app,
             started,
             notes,
             shutdown,
