@@ -64,8 +64,8 @@ impl Exchange {
     async fn run(&self, document: Document) -> Response {
         let hold = self.app.settings.hold.min(LONGEST_HOLD);
         let since = self.conn.accepted_at;
-        let until = SignedDuration::try_from(hold).ok().and_then(|hold| since.checked_add(hold).ok());
-        let until = until.unwrap_or(Timestamp::MAX);
+        let end = SignedDuration::try_from(hold).ok().and_then(|hold| since.checked_add(hold).ok());
+        let until = end.unwrap_or(Timestamp::MAX);
         match self.app.handle.ask(self.ask.clone(), document, since, until).await {
             Ok(Asked::Serve(grant)) => self.serve(grant).await,
             Ok(Asked::Held(held)) => self.hold(held, self.conn.accepted + hold).await,

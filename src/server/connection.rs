@@ -69,7 +69,8 @@ pub(super) struct Shared {
     pub(super) grace: CancellationToken,
 }
 
-/// Serves one connection to its end.
+/// Serves one connection to its end. Thousands of these wait at once: the parts that do not live as long as the whole are
+/// boxed, so that a held request takes no more room than it needs.
 pub(super) async fn run(stream: TcpStream, peer: SocketAddr, shared: Arc<Shared>) {
     let accepted = Instant::now();
     let Ok(local) = stream.local_addr() else { return };
@@ -84,21 +85,21 @@ pub(super) async fn run(stream: TcpStream, peer: SocketAddr, shared: Arc<Shared>
         delivery: Delivery::default(),
     };
     let Some(acceptor) = &shared.tls else {
-        return exchange(stream, info, &shared.router, &shared).await;
+        return Box::pin(exchange(stream, info, &shared.router, &shared)).await;
     };
     let deadline = accepted + HANDSHAKE_TIME;
     match timeout_at(deadline, speaks_plain_http(&stream)).await {
         Ok(Ok(false)) => {}
         Ok(Ok(true)) => {
             shared.app.notes.tell(info.peer.ip(), Noted::PlainHttp);
-            return exchange(stream, info, &shared.wrong_scheme, &shared).await;
+            return Box::pin(exchange(stream, info, &shared.wrong_scheme, &shared)).await;
         }
         Ok(Err(_)) | Err(_) => return,
     }
-    match timeout_at(deadline, acceptor.accept(stream)).await {
+    match timeout_at(deadline, Box::pin(acceptor.accept(stream))).await {
         Ok(Ok(stream)) => {
             info.tls = true;
-            exchange(stream, info, &shared.router, &shared).await;
+            Box::pin(exchange(stream, info, &shared.router, &shared)).await;
         }
         Ok(Err(error)) => shared.app.notes.tell(info.peer.ip(), failed_handshake(&error)),
         Err(_) => shared.app.notes.tell(info.peer.ip(), Noted::HandshakeFailed("it took too long".to_owned())),
@@ -140,7 +141,7 @@ fn failed_handshake(error: &io::Error) -> Noted {
 }
 
 /// Reads one request, replies, tells what became of the reply, and closes.
-async fn exchange<S>(stream: S, info: ConnInfo, router: &Router, shared: &Shared)
+pub(super) async fn exchange<S>(stream: S, info: ConnInfo, router: &Router, shared: &Shared)
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {

@@ -27,3 +27,6 @@ pub use listener::{BindError, Listener, serve};
 pub use note::{Noted, ServerNote};
 pub use state::{AnswerKit, App, NetworkSettings, ServerSettings};
 pub use tls::{Identity, TlsError};
+
+#[cfg(test)]
+mod tests;

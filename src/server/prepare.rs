@@ -62,7 +62,7 @@ pub(super) fn prepare(
         tracing::info!("{}: left out for its old installer: {}", grant.node, rendered.left_out.join(", "));
     }
     // The renderer has checked that the mask fits.
-    let address = is_static.then(|| inputs.mask.network_of(peer).ok()).flatten();
+    let address = inputs.mask.network_of(peer).ok().filter(|_| is_static);
     Ok(Prepared {
         release: Release {
             node: grant.node,
@@ -95,9 +95,10 @@ fn webhook(
     Ok((hash, Some(Webhook { url, fingerprint })))
 }
 
-/// The asking NIC where it is known, else the configured vendor.
+/// The asking NIC, where it is known, else any of the configured vendor.
 fn nic(kit: &AnswerKit, ask: &Ask) -> Option<NicChoice> {
-    ask.asking_mac.map(NicChoice::Mac).or_else(|| kit.network.nic_vendor.clone().map(NicChoice::Vendor))
+    let by_vendor = || kit.network.nic_vendor.clone().map(NicChoice::Vendor);
+    ask.asking_mac.map(NicChoice::Mac).or_else(by_vendor)
 }
 
 /// Whether any report has shown a NIC that the vendor filter would take. Matched as the installer does: the whole

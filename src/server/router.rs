@@ -17,15 +17,9 @@ use super::{answer, health, reply, request, webhook};
 
 /// What machines, browsers and monitoring are served.
 pub(super) fn machines(app: App) -> Router {
-    let answers: MethodRouter<App> = post(answer::post)
-        .get(explain_answer)
-        .fallback(wrong_method)
-        .layer(CatchPanicLayer::custom(|_: Box<dyn Any + Send>| answer::after_panic()));
-    let webhooks: MethodRouter<App> = post(webhook::post)
-        .get(explain_webhook)
-        .fallback(wrong_method)
-        // The node is installed and must not be stranded by a defect of ours.
-        .layer(CatchPanicLayer::custom(|_: Box<dyn Any + Send>| webhook::received_it()));
+    let answers: MethodRouter<App> = post(answer::post).get(explain_answer).fallback(wrong_method);
+    let webhooks: MethodRouter<App> = post(webhook::post).get(explain_webhook).fallback(wrong_method);
+    let (answers, webhooks) = (guarded(answers, answer::after_panic), guarded(webhooks, webhook::after_panic));
     Router::new()
         .route("/answer", answers.clone())
         .route("/answer/", answers)
@@ -35,6 +29,11 @@ pub(super) fn machines(app: App) -> Router {
         .route("/healthz", get(health::get))
         .fallback(not_found)
         .with_state(app)
+}
+
+/// No machine is stranded by a defect of ours: a handler that panics still sends `reply`.
+fn guarded<S: Clone + 'static>(routes: MethodRouter<S>, reply: fn() -> Response) -> MethodRouter<S> {
+    routes.layer(CatchPanicLayer::custom(move |_: Box<dyn Any + Send>| reply()))
 }
 
 /// What is served to plain HTTP on the TLS port.
@@ -93,4 +92,23 @@ async fn not_found() -> Response {
         StatusCode::NOT_FOUND,
         "nothing is here: the installer's URL must end in /answer, reports go to /webhook, health is at /healthz",
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tower::ServiceExt as _;
+
+    #[tokio::test]
+    async fn a_panicking_handler_still_replies() {
+        async fn defect() -> Response {
+            panic!("a defect, made on purpose")
+        }
+        let routes = guarded(post(defect), answer::after_panic);
+        let request = Request::post("/").body(axum::body::Body::empty()).unwrap();
+        let response = Router::new().route("/", routes).oneshot(request).await.unwrap();
+        assert_eq!(response.status(), StatusCode::OK);
+        let body = axum::body::to_bytes(response.into_body(), 10_000).await.unwrap();
+        assert!(String::from_utf8_lossy(&body).contains("SERVER ERROR - retrying"));
+    }
 }
