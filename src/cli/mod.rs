@@ -142,7 +142,7 @@ fn dispatch(cli: Cli) -> Result<ExitCode, Failure> {
 }
 
 fn supervise(run_dir: &Path) -> Result<ExitCode, Failure> {
-    crate::ansible::supervise::supervise(run_dir)?;
+    crate::ansible::supervise(run_dir)?;
     Ok(Exit::Success.into())
 }
 

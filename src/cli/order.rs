@@ -117,7 +117,7 @@ pub(super) async fn execute(command: OrderCommand, state_dir: &Path, out: &mut i
 
 async fn give(engine: &RemoteEngine, order: Order) -> Result<OrderResponse, Failure> {
     engine
-        .order(operator(), order)
+        .order(crate::runtime::operator(), order)
         .await
         .map_err(|error: ApiError| Failure { exit: Exit::NoEngine, error: error.into() })
 }

@@ -238,7 +238,7 @@ impl Parts {
     ) -> (watch::Receiver<u64>, watch::Receiver<Option<Problem>>, JoinHandle<()>) {
         let (shown_in, shown) = watch::channel(0);
         let (problem_in, problem) = watch::channel(None);
-        let task = store::project(
+        let task = store::projection::run(
             dir.to_owned(),
             reader,
             self.handle.snapshots(),
@@ -269,7 +269,7 @@ impl Parts {
             user: ansible.user.clone(),
             ssh_port: ansible.ssh_port,
             private_key: Some(private_key.to_owned()),
-            supervisor: vec![std::env::current_exe()?.into(), ansible::supervise::SUBCOMMAND.into()],
+            supervisor: vec![std::env::current_exe()?.into(), ansible::SUBCOMMAND.into()],
             patience: ansible::Patience::default(),
         };
         self.work(filler.run(self.working.clone()));
