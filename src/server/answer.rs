@@ -68,7 +68,7 @@ impl Exchange {
         let until = end.unwrap_or(Timestamp::MAX);
         match self.app.handle.ask(self.ask.clone(), document, since, until).await {
             Ok(Asked::Serve(grant)) => self.serve(grant).await,
-            Ok(Asked::Held(held)) => self.hold(held, self.conn.accepted + hold).await,
+            Ok(Asked::Held(parked)) => self.hold(parked, self.conn.accepted + hold).await,
             Ok(Asked::Refused { why, .. }) => reply::refused(&why),
             Err(error) => {
                 tracing::warn!("{} asked in vain: {error}", self.ask.stamp.peer);

@@ -238,3 +238,27 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<S> {
         Pin::new(&mut self.stream).poll_shutdown(cx)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ipv4_peers_of_a_dual_stack_socket_are_ipv4() {
+        let mapped: SocketAddr = "[::ffff:192.0.2.7]:1234".parse().unwrap();
+        assert_eq!(canonical(mapped), "192.0.2.7:1234".parse().unwrap());
+        let v6: SocketAddr = "[2001:db8::7]:1234".parse().unwrap();
+        assert_eq!(canonical(v6), v6);
+    }
+
+    #[test]
+    fn alerts_about_our_certificate_are_told_from_others() {
+        let failed = |error| failed_handshake(&io::Error::other(error));
+        let alert = |alert| rustls::Error::AlertReceived(alert);
+        assert_eq!(failed(alert(AlertDescription::BadCertificate)), Noted::CertificateRefused);
+        assert_eq!(failed(alert(AlertDescription::UnknownCA)), Noted::CertificateRefused);
+        assert!(matches!(failed(alert(AlertDescription::ProtocolVersion)), Noted::HandshakeFailed(_)));
+        let reset = io::Error::from(io::ErrorKind::ConnectionReset);
+        assert!(matches!(failed_handshake(&reset), Noted::HandshakeFailed(_)));
+    }
+}
