@@ -139,7 +139,9 @@ fn ssh_args(recipe: &Recipe<'_>) -> Result<String, ArgvError> {
     let theirs = recipe.user_config.ssh_args.as_deref().unwrap_or(DEFAULT_SSH_ARGS);
     if theirs.to_ascii_lowercase().contains("controlpath") {
         // A control socket outside this run's folder would skip the host key check (trap 1).
-        args.push_str(&format!(" -o ControlPath={}/%C", plain(recipe.control_dir)?));
+        args.push_str(" -o ControlPath=");
+        args.push_str(&plain(recipe.control_dir)?);
+        args.push_str("/%C");
     }
     Ok(format!("{args} {theirs}"))
 }

@@ -210,7 +210,9 @@ impl FeedTask {
             let mut rings = self.shared.rings();
             let Some(ring) = rings.get_mut(&run) else { return };
             let is_news = !lines.is_empty() || !std::mem::replace(&mut ring.is_told, true);
-            lines.into_iter().for_each(|line| ring.push(line));
+            for line in lines {
+                ring.push(line);
+            }
             is_news
         };
         if is_news {

@@ -82,7 +82,7 @@ enum Command {
     /// See the whole job with a simulated rack, in a temporary folder
     Demo(runtime::demo::DemoArgs),
     /// Be a rack of fake machines that ask any running engine
-    Simulate(simulate::cli::SimulateArgs),
+    Simulate(Box<simulate::cli::SimulateArgs>),
     /// List the nodes
     Nodes {
         /// As JSON
@@ -158,7 +158,7 @@ async fn run(Cli { global, command }: Cli) -> Result<ExitCode, Failure> {
         None => runtime::console(&engine_options(&global)).await.map(Into::into),
         Some(Command::Serve { json }) => runtime::serve(&engine_options(&global), json).await.map(Into::into),
         Some(Command::Demo(args)) => runtime::demo::run(args, global.ascii).await.map(Into::into),
-        Some(Command::Simulate(args)) => Ok(simulate::cli::execute(args, &mut out).await?),
+        Some(Command::Simulate(args)) => Ok(simulate::cli::execute(*args, &mut out).await?),
         Some(Command::Nodes { json }) => {
             let snapshot = order::engine(&global.state_dir())?.snapshot().await.or_exit(Exit::NoEngine)?;
             rows::write_nodes(&snapshot, json, &mut out)?;

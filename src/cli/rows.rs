@@ -8,6 +8,7 @@ use serde::Serialize;
 
 use crate::domain::guard::ClaimCode;
 use crate::domain::node::Flag;
+use crate::domain::text::Text;
 use crate::domain::{Node, NodeId, Phase, Snapshot};
 
 /// A node as scripts see it. Fields are added, never changed.
@@ -53,12 +54,12 @@ fn row<'a>(snapshot: &Snapshot, node: &'a Node) -> Row<'a> {
         id: node.id.to_string(),
         name: node.name.as_str(),
         phase: node.phase.word(),
-        reason: node.phase.reason().map(|reason| reason.as_str()),
+        reason: node.phase.reason().map(Text::as_str),
         since: node.since,
         address: node.shown_address(),
         product: node.product().short(),
-        model: node.model().map(|model| model.as_str()),
-        serial: node.serial().map(|serial| serial.as_str()),
+        model: node.model().map(Text::as_str),
+        serial: node.serial().map(Text::as_str),
         uuid: node.machine.uuid.map(|uuid| uuid.to_string()),
         macs: node.machine.macs.iter().map(ToString::to_string).collect(),
         claim_code: (node.phase == Phase::Waiting).then(|| ClaimCode::of(node.id).to_string()),
@@ -80,7 +81,7 @@ pub(super) fn write_nodes(snapshot: &Snapshot, json: bool, out: &mut impl Write)
             id: report.id.to_string(),
             at: report.at,
             peer: report.peer,
-            fqdn: report.report.fqdn.as_ref().map(|fqdn| fqdn.as_str()),
+            fqdn: report.report.fqdn.as_ref().map(Text::as_str),
         });
         let listing = Listing { unmatched_reports: unmatched.collect(), nodes: rows };
         serde_json::to_writer_pretty(&mut *out, &listing)?;

@@ -94,7 +94,7 @@ impl Engine {
 
         let private_key =
             config.ansible.private_key.as_ref().map_or_else(|| key.private().to_owned(), |key| dir.join(key));
-        let mut parts = Parts::new(handle.clone());
+        let parts = Parts::new(handle.clone());
         let (shown, projection_problem, projector) =
             parts.project(dir, reader, settings::projection(config, &private_key));
         let feed = parts.lead_runs(&prepared, &private_key, shown, effects)?;
@@ -229,7 +229,6 @@ impl Parts {
     }
 
     /// Keeps the files under `nodes/`. Returns the sequence number they show, what is wrong with them, and the task.
-    #[expect(clippy::type_complexity, reason = "three ends of channels, each used once by the caller")]
     fn project(
         &self,
         dir: &Path,

@@ -157,7 +157,7 @@ fn free_port() -> std::io::Result<u16> {
 
 /// Writes the files a user would write.
 fn write_project(dir: &Path, command: &Path, ssh_port: u16, count: u16) -> std::io::Result<()> {
-    // `{:?}` of a path is a TOML string: both escape quotes and backslashes alike.
+    let command = toml_edit::Value::from(command.display().to_string());
     let config = format!(
         r#"# The demo's configuration.
 machine_template_name = "demo-"
@@ -173,7 +173,7 @@ listen = "127.0.0.1:0"
 expect = {count}
 playbook = "demo.yml"
 ssh_port = {ssh_port}
-command = {command:?}
+command = {command}
 "#
     );
     std::fs::write(dir.join(crate::config::CONFIG_FILE), config)?;
