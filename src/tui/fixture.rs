@@ -305,7 +305,7 @@ pub(super) fn type_text(model: &mut Model, text: &str) -> Vec<Request> {
 }
 
 /// Puts the selection on a row as the operator would.
-pub(super) fn select(model: &mut Model, row: Row) {
+pub(super) fn go_to(model: &mut Model, row: Row) {
     press(model, KeyCode::Home);
     while model.nodes.selected != Some(row) {
         let before = model.nodes.index;
@@ -321,7 +321,11 @@ pub(super) fn screen(model: &Model) -> Terminal<TestBackend> {
     terminal
 }
 
-/// The same as text.
+/// The same as text, without blanks at the ends of lines.
 pub(super) fn text_of(model: &Model) -> String {
-    screen(model).backend().to_string()
+    let terminal = screen(model);
+    let buffer = terminal.backend().buffer();
+    let rows = buffer.content.chunks(usize::from(buffer.area.width));
+    let lines = rows.map(|row| row.iter().map(ratatui::buffer::Cell::symbol).collect::<String>().trim_end().to_owned());
+    lines.collect::<Vec<_>>().join("\n")
 }

@@ -66,10 +66,18 @@ pub(super) fn offer(model: &Model, scope: Scope, action: Action) -> Result<(), S
             let several = model.overview.runs.len() > 1;
             several.then_some(()).ok_or_else(|| "there is no other run".to_owned())
         }
-        Action::Follow => (!model.pager.is_empty()).then_some(()).ok_or_else(|| "there is no output".to_owned()),
+        Action::Follow | Action::PageUp if scope == Scope::Ansible => {
+            (!model.pager.is_empty()).then_some(()).ok_or_else(|| "there is no output".to_owned())
+        }
         Action::Copy if model.snapshot.service.url.is_empty() => Err("nothing is being served yet".to_owned()),
         _ => Ok(()),
     }
+}
+
+/// Whether the footer should bring `action` up: a reinstall nobody asks for is possible, and better not at hand.
+pub(super) fn is_advised(model: &Model, action: Action) -> bool {
+    let unasked = |node: &std::sync::Arc<Node>| node.may_be_installed() && !asks_again(node);
+    !(action == Action::Approve && model.node().is_some_and(unasked))
 }
 
 fn subject(model: &Model) -> Result<Subject<'_>, String> {

@@ -29,12 +29,7 @@ pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, model: &Model) {
     for (row, line) in inner.rows().zip(lines.into_iter().skip(top)) {
         frame.render_widget(line, row);
     }
-    if top < hidden && inner.height > 0 {
-        let more = format!(" … {} more ", text::count(hidden - top, "line"));
-        let wide = u16::try_from(text::width(&more)).unwrap_or_default().min(inner.width);
-        let place = Rect { x: inner.right() - wide, y: inner.bottom() - 1, width: wide, height: 1 };
-        frame.render_widget(Line::styled(more, theme::selected()), place);
-    }
+    super::more_below(frame, inner, hidden - top);
 }
 
 /// How far it can be scrolled.
@@ -294,6 +289,14 @@ impl Page {
 
     fn fact(&mut self, label: &str, value: &str, style: Style) {
         let room = self.columns.saturating_sub(LABELS + 3);
+        let longest = value.split(' ').map(text::width).max().unwrap_or_default();
+        if longest > room {
+            // A UUID or fingerprint is compared by eye: it gets the whole width.
+            self.lines.push(Line::styled(format!(" {label}"), theme::muted()));
+            let folded = text::wrap(value, self.columns.saturating_sub(3));
+            self.lines.extend(folded.into_iter().map(|line| Line::styled(format!("  {line}"), style)));
+            return;
+        }
         for (index, line) in text::wrap(value, room).into_iter().enumerate() {
             let label = text::pad(if index == 0 { label } else { "" }, LABELS);
             self.lines

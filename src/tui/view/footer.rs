@@ -7,10 +7,10 @@ use ratatui::text::{Line, Span};
 use ratatui::widgets::Clear;
 
 use super::detail;
-use crate::tui::action::Tab;
+use crate::tui::action::{Action, Tab};
 use crate::tui::keymap::BINDINGS;
 use crate::tui::model::Model;
-use crate::tui::offer::offer;
+use crate::tui::offer::{is_advised, offer};
 use crate::tui::{text, theme};
 
 /// Rows it takes.
@@ -64,12 +64,14 @@ fn key_line(model: &Model, columns: usize) -> Line<'static> {
     let mut offered = Vec::new();
     for scope in &scopes {
         let shown = BINDINGS.iter().filter(|binding| binding.scope == *scope && !binding.label.is_empty());
-        offered.extend(shown.filter(|binding| offer(model, *scope, binding.action).is_ok()));
+        let shown = shown.filter(|binding| offer(model, *scope, binding.action).is_ok());
+        offered.extend(shown.filter(|binding| is_advised(model, binding.action)));
     }
     let is_fixed = |scope: crate::tui::keymap::Scope| scope == crate::tui::keymap::Scope::Tabs;
     let word = |binding: &crate::tui::keymap::Binding| {
         let key = binding.keys.first().map(ToString::to_string).unwrap_or_default();
-        (key, binding.label)
+        let reinstalls = binding.action == Action::Approve && model.node().is_some_and(|node| node.may_be_installed());
+        (key, if reinstalls { "reinstall" } else { binding.label })
     };
     let (fixed, free): (Vec<_>, Vec<_>) = offered.into_iter().partition(|binding| is_fixed(binding.scope));
     let cost = |(key, label): &(String, &str)| text::width(key) + 1 + text::width(label) + 2;

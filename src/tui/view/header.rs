@@ -6,6 +6,7 @@ use ratatui::style::Style;
 use ratatui::text::{Line, Span};
 
 use crate::domain::Phase;
+use crate::domain::fleet::Gate;
 use crate::domain::run::RunState;
 use crate::tui::action::Tab;
 use crate::tui::model::Model;
@@ -109,7 +110,12 @@ fn tabs(model: &Model, columns: usize) -> Line<'static> {
 /// The run in progress, else how far the gate is.
 fn going_on(model: &Model) -> (String, Style) {
     let Some(run) = model.snapshot.fleet.active_run() else {
-        return (format!("playbook: {}", model.overview.gate), Style::new());
+        let words = match &model.overview.gate {
+            Gate::Waits { of: 0, .. } => "no node approved yet".to_owned(),
+            Gate::ByHand => "playbook starts by hand".to_owned(),
+            gate => format!("playbook: {gate}"),
+        };
+        return (words, Style::new());
     };
     let (word, style) = theme::run(run);
     let since = match run.state {

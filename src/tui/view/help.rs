@@ -16,9 +16,13 @@ pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, top: usize) {
     let inner = block.inner(area);
     frame.render_widget(Clear, area);
     frame.render_widget(block, area);
-    for (row, line) in inner.rows().zip(lines(inner.width).into_iter().skip(top)) {
+    let lines = lines(inner.width);
+    let hidden = lines.len().saturating_sub(usize::from(inner.height));
+    let top = top.min(hidden);
+    for (row, line) in inner.rows().zip(lines.into_iter().skip(top)) {
         frame.render_widget(line, row);
     }
+    super::more_below(frame, inner, hidden - top);
 }
 
 pub(super) fn overflow(area: Rect) -> usize {

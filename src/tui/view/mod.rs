@@ -23,10 +23,13 @@ mod too_small;
 
 use ratatui::Frame;
 use ratatui::layout::{Constraint, Layout, Rect, Size};
+use ratatui::text::Line;
+use ratatui::widgets::Clear;
 
 use super::action::Tab;
 use super::modal::Modal;
 use super::model::Model;
+use super::{text, theme};
 pub(super) use setup::prepare_command;
 
 /// The smallest screen that shows a row without hiding what matters.
@@ -91,6 +94,16 @@ pub(super) fn draw(frame: &mut Frame<'_>, model: &Model) {
         }
     }
     model.theme.finish(frame.buffer_mut());
+}
+
+/// Where `hidden` lines do not fit, gives the last row to saying so.
+fn more_below(frame: &mut Frame<'_>, area: Rect, hidden: usize) {
+    if hidden > 0 && area.height > 0 {
+        let row = Rect { y: area.bottom() - 1, height: 1, ..area };
+        let words = format!(" {} {} more ", text::ELLIPSIS, text::count(hidden + 1, "line"));
+        frame.render_widget(Clear, row);
+        frame.render_widget(Line::styled(words, theme::strong()).right_aligned(), row);
+    }
 }
 
 /// Rows of nodes the table shows.

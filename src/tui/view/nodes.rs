@@ -103,7 +103,7 @@ pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, model: &Model) {
     let columns = plan(usize::from(area.width));
     let mut rows = area.rows();
     if let Some(row) = rows.next() {
-        frame.render_widget(heading(&columns), row);
+        frame.render_widget(heading(&columns, &range(area, model)), row);
     }
     let shown = model.overview.rows.iter().skip(model.nodes.top);
     for (row, item) in rows.zip(shown) {
@@ -116,8 +116,19 @@ pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, model: &Model) {
     }
 }
 
-fn heading(columns: &[(Column, usize)]) -> Line<'static> {
-    let cells: Vec<_> = columns.iter().map(|(column, wide)| text::pad(column.title(), *wide)).collect();
+/// Which rows are shown, where they are not all.
+fn range(area: Rect, model: &Model) -> String {
+    let (first, all) = (model.nodes.top, model.overview.rows.len());
+    let shown = usize::from(rows_in(area)).min(all - first.min(all));
+    if shown == all { String::new() } else { format!(" {}-{}/{all}", first + 1, first + shown) }
+}
+
+fn heading(columns: &[(Column, usize)], range: &str) -> Line<'static> {
+    let title = |column: Column| match column {
+        Column::Host if !range.is_empty() => format!("NAME{range}"),
+        _ => column.title().to_owned(),
+    };
+    let cells: Vec<_> = columns.iter().map(|(column, wide)| text::pad(&title(*column), *wide)).collect();
     Line::styled(cells.join(" "), theme::strong().patch(theme::muted()))
 }
 

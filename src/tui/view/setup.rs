@@ -22,9 +22,13 @@ fn answer_url(service: &Service) -> String {
 }
 
 pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, model: &Model) {
-    for (row, line) in area.rows().zip(lines(model, area.width).into_iter().skip(model.setup_top)) {
+    let lines = lines(model, area.width);
+    let hidden = lines.len().saturating_sub(usize::from(area.height));
+    let top = model.setup_top.min(hidden);
+    for (row, line) in area.rows().zip(lines.into_iter().skip(top)) {
         frame.render_widget(line, row);
     }
+    super::more_below(frame, area, hidden - top);
 }
 
 pub(super) fn overflow(area: Rect, model: &Model) -> usize {
@@ -100,14 +104,54 @@ impl Page {
         self.lines.extend(folded.into_iter().map(|line| Line::from(format!("   {line}"))));
     }
 
-    /// A command line, folded with `\` at the line ends and nothing before the next: a shell joins exactly that, also
-    /// inside double quotes, so it can be marked with the mouse and pasted.
     fn command(&mut self, command: &str) {
-        let folded = text::fold(&[command.to_owned().into()], self.columns.saturating_sub(1));
-        let last = folded.len().saturating_sub(1);
-        for (index, line) in folded.into_iter().enumerate() {
-            let end = if index < last { "\\" } else { "" };
-            self.lines.push(Line::styled(format!("{line}{end}"), theme::key()));
-        }
+        let folded = shell_lines(command, self.columns);
+        self.lines.extend(folded.into_iter().map(|line| Line::styled(line, theme::key())));
+    }
+}
+
+/// Folds a command line with `\` at the line ends and nothing before the next: a shell joins exactly that, also inside
+/// double quotes, so it can be marked with the mouse and pasted. Breaks after a space where one is near.
+fn shell_lines(command: &str, columns: usize) -> Vec<String> {
+    let room = columns.saturating_sub(1).max(1);
+    let mut lines = Vec::new();
+    let mut rest = command;
+    while text::width(rest) > room {
+        let full = rest.char_indices().nth(room).map_or(rest.len(), |(index, _)| index);
+        let after_space = rest[..full].rfind(' ').map(|index| index + 1).filter(|index| *index > full / 2);
+        let (line, left) = rest.split_at(after_space.unwrap_or(full));
+        lines.push(format!("{line}\\"));
+        rest = left;
+    }
+    lines.push(rest.to_owned());
+    lines
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rstest::rstest;
+
+    #[rstest]
+    #[case(58)]
+    #[case(79)]
+    #[case(119)]
+    fn a_shell_joins_the_folded_command(#[case] columns: usize) {
+        let service = Service {
+            url: "https://192.0.2.1:8443/".to_owned(),
+            fingerprint: Some(vec!["AB"; 32].join(":")),
+            ..Service::default()
+        };
+        let command = prepare_command(&service);
+        assert!(command.contains("--url \"https://192.0.2.1:8443/answer\" --cert-fingerprint \"AB:AB"));
+        let lines = shell_lines(&command, columns);
+        assert!(lines.iter().all(|line| line.len() <= columns), "{lines:?}");
+        assert_eq!(lines.join("\n").replace("\\\n", ""), command);
+    }
+
+    #[test]
+    fn plain_http_has_no_fingerprint() {
+        let service = Service { url: "http://192.0.2.1:8080".to_owned(), ..Service::default() };
+        assert!(prepare_command(&service).ends_with("--fetch-from http --url \"http://192.0.2.1:8080/answer\""));
     }
 }
