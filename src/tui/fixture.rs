@@ -58,8 +58,8 @@ impl Rack {
         self.now += SignedDuration::from_secs(seconds);
     }
 
-    pub(super) fn submit(&mut self, command: Command) -> Reply {
-        let decision = self.fleet.decide(&command, self.now).unwrap();
+    pub(super) fn submit(&mut self, command: &Command) -> Reply {
+        let decision = self.fleet.decide(command, self.now).unwrap();
         for event in decision.events {
             self.seq += 1;
             self.fleet.apply(&Recorded { seq: self.seq, at: self.now, origin: Origin::System, event });
@@ -68,7 +68,7 @@ impl Rack {
     }
 
     pub(super) fn order(&mut self, order: Order) -> Reply {
-        self.submit(Command::Order(order))
+        self.submit(&Command::Order(order))
     }
 
     /// Machine `n` asks; held for 45 s.
@@ -81,7 +81,7 @@ impl Rack {
         let body = DocumentHash::of(format!("{info:?}").as_bytes());
         let asking_mac = info.links.first().map(|link| link.mac);
         let ask = Ask { stamp: Stamp { peer: address(n), macs, body }, info, asking_mac };
-        let Reply::Asked { node, verdict } = self.submit(Command::Ask(ask)) else { panic!("an ask is answered") };
+        let Reply::Asked { node, verdict } = self.submit(&Command::Ask(ask)) else { panic!("an ask is answered") };
         if matches!(verdict, crate::domain::Verdict::Hold(_)) {
             let until = self.now + SignedDuration::from_secs(45);
             self.holds.insert(node, Hold { since: self.now, until });
@@ -109,8 +109,8 @@ impl Rack {
         let secret = secret(node);
         let name = row.name.clone();
         let release = Release { node, stamp, name, address, document, secret, vendor_unseen: false };
-        assert_eq!(self.submit(Command::Release(release)), Reply::Released);
-        self.submit(Command::AnswerWritten { node, document, delivered: true });
+        assert_eq!(self.submit(&Command::Release(release)), Reply::Released);
+        self.submit(&Command::AnswerWritten { node, document, delivered: true });
     }
 
     pub(super) fn report(&mut self, n: u8, node: NodeId) {
@@ -120,7 +120,7 @@ impl Rack {
 
     pub(super) fn report_as(&mut self, n: u8, report: Report, secret: Option<SecretHash>) {
         let document = DocumentHash::of(format!("report {n}").as_bytes());
-        self.submit(Command::Report(Box::new(ReportIn { peer: address(n), document, report, secret })));
+        self.submit(&Command::Report(Box::new(ReportIn { peer: address(n), document, report, secret })));
     }
 
     /// All the way to `ready`.
@@ -128,13 +128,13 @@ impl Rack {
         let node = self.ask(n);
         self.install(node);
         self.report(n, node);
-        self.submit(Command::Probe { node, sighting: Sighting::Proven });
+        self.submit(&Command::Probe { node, sighting: Sighting::Proven });
         node
     }
 
     pub(super) fn run(&mut self, nodes: Vec<NodeId>) -> RunId {
         let Reply::Queued(run) = self.order(Order::Run { nodes }) else { panic!("a run is queued") };
-        self.submit(Command::RunStarted { run });
+        self.submit(&Command::RunStarted { run });
         run
     }
 
@@ -149,7 +149,7 @@ impl Rack {
             0 => RunOutcome::Succeeded,
             count => RunOutcome::Failed { reason: Text::new(&format!("{count} of {} hosts failed", hosts.len())) },
         };
-        self.submit(Command::RunEnded { run, outcome, hosts });
+        self.submit(&Command::RunEnded { run, outcome, hosts });
     }
 
     pub(super) fn snapshot(&self) -> Arc<Snapshot> {
@@ -186,7 +186,7 @@ pub(super) fn busy_rack() -> Rack {
     let gone = rack.ask(5);
     rack.install(gone);
     rack.pass(2_800);
-    rack.submit(Command::Tick);
+    rack.submit(&Command::Tick);
     let again = rack.ask(6);
     rack.install(again);
     rack.pass(1_200);
@@ -202,7 +202,7 @@ pub(super) fn busy_rack() -> Rack {
     rack.ask(10);
     rack.pass(5);
     let entry = ("old-1.lab".parse().unwrap(), Text::new("installed"));
-    rack.submit(Command::Import { entries: vec![entry] });
+    rack.submit(&Command::Import { entries: vec![entry] });
     rack.report_as(11, report(11, "node-aaaa.example.com"), None);
     rack.pass(3);
     rack

@@ -204,20 +204,14 @@ impl Model {
         self.overview = Overview::of(&snapshot);
         self.snapshot = snapshot;
         let rows = &self.overview.rows;
-        self.nodes.selected = match self.nodes.selected {
+        match self.nodes.selected {
             Some(row) => match rows.iter().position(|candidate| *candidate == row) {
-                Some(index) => {
-                    self.nodes.index = index;
-                    Some(row)
-                }
-                None => {
-                    self.nodes.detail = None;
-                    None
-                }
+                Some(index) => self.nodes.index = index,
+                None => self.nodes = NodesPane { selected: None, detail: None, ..self.nodes },
             },
-            None if was_empty => rows.first().copied(),
-            None => None,
-        };
+            None if was_empty => self.nodes.selected = rows.first().copied(),
+            None => {}
+        }
         self.nodes.index = self.nodes.index.min(rows.len().saturating_sub(1));
         let latest = self.overview.runs.first().copied();
         if self.pager.run() == newest || self.shown_run().is_none() {
@@ -273,18 +267,18 @@ impl Model {
     }
 
     /// Shows good news.
-    pub(super) fn tell(&mut self, text: impl Into<String>) {
-        self.notify(text.into(), false);
+    pub(super) fn tell(&mut self, text: impl AsRef<str>) {
+        self.notify(text.as_ref(), false);
     }
 
     /// Shows why something did not happen.
-    pub(super) fn warn(&mut self, text: impl Into<String>) {
-        self.notify(text.into(), true);
+    pub(super) fn warn(&mut self, text: impl AsRef<str>) {
+        self.notify(text.as_ref(), true);
     }
 
-    fn notify(&mut self, text: String, is_bad: bool) {
+    fn notify(&mut self, text: &str, is_bad: bool) {
         let until = self.now + jiff::SignedDuration::from_secs(NOTICE_SECONDS);
-        self.notice = Some(Notice { text: super::text::clean(&text), is_bad, until });
+        self.notice = Some(Notice { text: super::text::clean(text), is_bad, until });
     }
 
     /// A ticket nobody has.

@@ -189,7 +189,7 @@ impl Pager {
     }
 
     /// To the oldest line.
-    pub(super) fn to_top(&mut self) {
+    pub(super) fn go_to_oldest(&mut self) {
         self.place = Place::At { line: self.first, row: 0 };
     }
 }
@@ -264,7 +264,7 @@ mod tests {
         assert_eq!(shown(&pager, 10, 2), ["2", "3"]);
         pager.scroll(3, 10, 2);
         assert_eq!(pager.place, Place::Follow);
-        pager.to_top();
+        pager.go_to_oldest();
         pager.scroll(-1, 10, 2);
         assert_eq!(shown(&pager, 10, 2), ["1", "2"]);
         pager.toggle(10, 2);
@@ -298,7 +298,7 @@ mod tests {
         let long = "y".repeat(1 << 20);
         pager.take(RunId(1), chunk(60_000, &[&long]));
         assert!(pager.lines.back().is_some_and(|line| line.len() < MAX_LINE + 100 && line.ends_with("folder)")));
-        pager.to_top();
+        pager.go_to_oldest();
         pager.place = Place::At { line: 3, row: 7 };
         assert_eq!(shown(&pager, 10, 1), ["x"]);
     }

@@ -131,7 +131,7 @@ async fn drive<C: Client, S: Surface>(
                     console.tell(Msg::EngineGone)?;
                 }
             }
-            _ = poll.tick(), if console.model.tab == Tab::Ansible => console.read_output()?,
+            _ = poll.tick(), if matches!(console.model.tab, Tab::Ansible | Tab::Log) => console.read_on()?,
             _ = clock.tick() => {
                 if console.surface.recover()? {
                     console.model.warn("a part of the program failed and was caught; tab 3 and the log file say more");
@@ -187,7 +187,12 @@ impl<C: Client, S: Surface> Console<'_, C, S> {
         });
     }
 
-    fn read_output(&mut self) -> io::Result<()> {
+    /// Looks for news that no message announces: output of the run that is shown, lines of the log.
+    fn read_on(&mut self) -> io::Result<()> {
+        if self.model.tab == Tab::Log {
+            self.dirty = true;
+            return Ok(());
+        }
         let Some(run) = self.model.pager.run() else { return Ok(()) };
         let chunk = self.client.output(run, self.model.pager.cursor(), LINES);
         if chunk.next > self.model.pager.cursor() {

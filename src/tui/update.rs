@@ -122,9 +122,8 @@ fn act(model: &mut Model, scope: Scope, action: Action) -> Vec<Request> {
         Action::Copy => return copy(model),
         Action::Log(event) => model.log.transition(event),
         Action::Help => model.modal = Some(Modal::Help { top: 0 }),
-        Action::Quit => return quit(model),
         Action::Interrupt if matches!(model.modal, Some(Modal::Quit)) => return vec![Request::Exit],
-        Action::Interrupt => return quit(model),
+        Action::Interrupt | Action::Quit => return quit(model),
         Action::Redraw => return vec![Request::Redraw],
         Action::Confirm => return confirm(model),
     }
@@ -185,7 +184,7 @@ fn select_index(model: &mut Model, index: usize) {
 fn scroll_output(model: &mut Model, by: isize) {
     let (columns, rows) = view::output_size(model);
     match by {
-        isize::MIN => model.pager.to_top(),
+        isize::MIN => model.pager.go_to_oldest(),
         isize::MAX => model.pager.place = super::pager::Place::Follow,
         by => model.pager.scroll(by, columns, rows),
     }
@@ -248,7 +247,7 @@ fn next_waiting(model: &mut Model) {
 /// Opens a question about what is selected.
 fn ask(model: &mut Model, question: impl FnOnce(&Model) -> Option<Question>) {
     if let Some(question) = question(model) {
-        model.modal = Some(Modal::Ask(Dialog::Asking(question)));
+        model.modal = Some(Modal::Ask(Dialog::Asking(Box::new(question))));
     }
 }
 
@@ -280,7 +279,7 @@ fn adopt(model: &mut Model) {
         Some(Subject::Node(_)) | None => return,
     };
     match question {
-        Some(question) => model.modal = Some(Modal::Ask(Dialog::Asking(question))),
+        Some(question) => model.modal = Some(Modal::Ask(Dialog::Asking(Box::new(question)))),
         None => model.warn("no node could have sent it: none is approved, installing or stalled without a report"),
     }
 }
@@ -307,18 +306,16 @@ fn quit(model: &mut Model) -> Vec<Request> {
 fn confirm(model: &mut Model) -> Vec<Request> {
     match model.modal.take() {
         Some(Modal::Quit) => vec![Request::Exit],
-        Some(Modal::Ask(Dialog::Asking(question))) => match question.order(model) {
-            Ok(sending) => {
-                let (ticket, request) = send(model, sending);
-                model.modal = Some(Modal::Ask(Dialog::Waiting { about: question, ticket }));
-                vec![request]
-            }
-            Err(_) => {
-                // The dialog shows the reason beside the field.
+        Some(Modal::Ask(Dialog::Asking(question))) => {
+            // Where there is no order yet, the dialog shows the reason beside the field.
+            let Ok(sending) = question.order(model) else {
                 model.modal = Some(Modal::Ask(Dialog::Asking(question)));
-                Vec::new()
-            }
-        },
+                return Vec::new();
+            };
+            let (ticket, request) = send(model, sending);
+            model.modal = Some(Modal::Ask(Dialog::Waiting { about: question, ticket }));
+            vec![request]
+        }
         other => {
             model.modal = other;
             Vec::new()

@@ -39,7 +39,7 @@ fn reply(model: &mut Model, request: &Request, result: Result<Reply, OrderError>
 
 fn asking(model: &Model) -> Option<&Question> {
     match &model.modal {
-        Some(Modal::Ask(Dialog::Asking(question))) => Some(question),
+        Some(Modal::Ask(Dialog::Asking(question))) => Some(&**question),
         _ => None,
     }
 }
@@ -182,7 +182,7 @@ fn a_host_key_is_trusted_by_the_fingerprint_shown() {
     let node = rack.ask_as(1, SystemInfo { generation: Generation::V8_2, ..info(1) });
     rack.install(node);
     rack.order(Order::MarkInstalled { node });
-    rack.submit(Command::Probe { node, sighting: Sighting::OtherKey { seen: host_key(7) } });
+    rack.submit(&Command::Probe { node, sighting: Sighting::OtherKey { seen: host_key(7) } });
     let mut model = rack.model(80, 24);
     let requests = type_text(&mut model, "ty");
     assert_eq!(order_of(&requests), Order::TrustHostKey { node, fingerprint: host_key(7).fingerprint() });

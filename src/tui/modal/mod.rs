@@ -39,7 +39,7 @@ pub(super) enum Modal {
     /// Whether to leave while work is going on.
     Quit,
     /// A question that leads to an order.
-    Ask(Dialog<Question>),
+    Ask(Dialog<Box<Question>>),
 }
 
 /// How far a conversation is.
@@ -285,10 +285,9 @@ impl Modal {
     pub(super) fn scope(&self) -> Scope {
         match self {
             Self::Help { .. } => Scope::Help,
-            Self::Quit => Scope::Confirm,
             Self::Ask(Dialog::Asking(question)) if question.field().is_some() => Scope::Form,
             Self::Ask(Dialog::Asking(question)) if question.picker().is_some() => Scope::Choice,
-            Self::Ask(Dialog::Asking(_)) => Scope::Confirm,
+            Self::Quit | Self::Ask(Dialog::Asking(_)) => Scope::Confirm,
             Self::Ask(Dialog::Waiting { .. } | Dialog::Refused { .. }) => Scope::Answered,
         }
     }
@@ -327,7 +326,7 @@ impl<T> Dialog<T> {
     }
 }
 
-impl Dialog<Question> {
+impl Dialog<Box<Question>> {
     fn asking(&mut self) -> Option<&mut Question> {
         match self {
             Self::Asking(question) => Some(question),
@@ -337,21 +336,21 @@ impl Dialog<Question> {
 
     /// A key that no binding took: it belongs to the text field.
     pub(super) fn type_key(&mut self, event: KeyEvent) {
-        if let Some(field) = self.asking().and_then(Ask::field_mut) {
+        if let Some(field) = self.asking().and_then(Question::field_mut) {
             field.type_key(event);
         }
     }
 
     /// A pasted text.
     pub(super) fn paste(&mut self, text: &str) {
-        if let Some(field) = self.asking().and_then(Ask::field_mut) {
+        if let Some(field) = self.asking().and_then(Question::field_mut) {
             field.paste(text);
         }
     }
 
     /// Moves the mark in the list.
     pub(super) fn choose(&mut self, by: isize) {
-        if let Some(picker) = self.asking().and_then(Ask::picker_mut) {
+        if let Some(picker) = self.asking().and_then(Question::picker_mut) {
             picker.step(by);
         }
     }

@@ -2,7 +2,7 @@
 
 use super::{Ask, Paragraph, Picker, Sending};
 use crate::domain::run::RunState;
-use crate::domain::{NodeId, Order, Run, RunId};
+use crate::domain::{Fqdn, NodeId, Order, Run, RunId};
 use crate::tui::model::Model;
 use crate::tui::text;
 
@@ -85,7 +85,7 @@ impl Ask for CancelRun {
 
     fn body(&self, model: &Model) -> Vec<Paragraph> {
         let Some(run) = model.snapshot.fleet.run(self.run) else { return Vec::new() };
-        let names: Vec<_> = run.nodes.values().take(3).map(|name| name.host()).collect();
+        let names: Vec<_> = run.nodes.values().take(3).map(Fqdn::host).collect();
         let more = run.nodes.len().saturating_sub(names.len());
         let more = if more > 0 { format!(" and {more} more") } else { String::new() };
         let mut body = vec![Paragraph::strong(format!("It works on {}{more}.", names.join(", ")))];

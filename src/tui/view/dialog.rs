@@ -22,10 +22,10 @@ struct Inside {
     cursor: Option<(usize, usize)>,
 }
 
-pub(super) fn draw(frame: &mut Frame<'_>, body: Rect, model: &Model, modal: &Modal) {
+pub(super) fn draw(frame: &mut Frame<'_>, body: Rect, model: &Model, open: &Modal) {
     let width = body.width.saturating_sub(2).min(WIDEST);
     let columns = usize::from(width.saturating_sub(4));
-    let inside = match modal {
+    let inside = match open {
         Modal::Help { .. } => return,
         Modal::Quit => Inside {
             title: "Work is going on".to_owned(),
@@ -57,7 +57,7 @@ fn paragraphs(body: &[Paragraph], columns: usize) -> Vec<Line<'static>> {
     body.iter().flat_map(|paragraph| text::wrap_styled(&paragraph.text, paragraph.style, columns)).collect()
 }
 
-fn conversation(model: &Model, dialog: &Dialog<Question>, columns: usize) -> Inside {
+fn conversation(model: &Model, dialog: &Dialog<Box<Question>>, columns: usize) -> Inside {
     let question = dialog.about();
     let mut inside =
         Inside { title: question.title(), lines: paragraphs(&question.body(model), columns), cursor: None };

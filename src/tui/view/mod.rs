@@ -89,7 +89,7 @@ pub(super) fn draw(frame: &mut Frame<'_>, model: &Model) {
         footer::draw(frame, areas.footer, model);
         match &model.modal {
             Some(Modal::Help { top }) => help::draw(frame, areas.body, *top),
-            Some(modal) => dialog::draw(frame, areas.body, model, modal),
+            Some(open) => dialog::draw(frame, areas.body, model, open),
             None => {}
         }
     }

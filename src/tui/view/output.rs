@@ -93,13 +93,14 @@ fn title_line(model: &Model, pane: Rect) -> Line<'static> {
     let mut words = format!("── output of {run} ");
     let mut style = theme::muted();
     if !pager.is_empty() {
-        words.push_str(&match pager.place {
+        let place = match pager.place {
             Place::Follow => format!("· following, {last} lines "),
             Place::At { .. } => {
                 style = theme::waiting();
                 format!("· PAUSED at line {first} of {last}; Space follows ")
             }
-        });
+        };
+        words.push_str(&place);
         if pager.dropped() > 0 {
             let note = format!("· lines before {} are in nodes/runs/{run}/ only ", pager.dropped() + 1);
             words.push_str(&note);

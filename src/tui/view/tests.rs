@@ -207,7 +207,7 @@ fn unproven_rack() -> Rack {
     let node = rack.ask_as(1, SystemInfo { generation: Generation::V8_2, ..info(1) });
     rack.install(node);
     rack.order(Order::MarkInstalled { node });
-    rack.submit(Command::Probe { node, sighting: Sighting::OtherKey { seen: host_key(7) } });
+    rack.submit(&Command::Probe { node, sighting: Sighting::OtherKey { seen: host_key(7) } });
     rack
 }
 
@@ -231,7 +231,7 @@ fn the_command_can_be_marked_with_the_mouse() {
 fn ten_thousand_rows_draw_only_what_is_seen() {
     let mut rack = Rack::new();
     let entries = (0..10_000).map(|n| (format!("n{n}.lab").parse().unwrap(), Text::new("installed"))).collect();
-    rack.submit(Command::Import { entries });
+    rack.submit(&Command::Import { entries });
     let mut model = rack.model(80, 24);
     press(&mut model, KeyCode::End);
     let shown = text_of(&model);
