@@ -1,1 +1,58 @@
-//! (not written yet)
+//! The engine's local interface: JSON over HTTP on a Unix socket in the state folder.
+//!
+//! No management endpoint listens on TCP (DESIGN.md §4); who may open the socket (mode 0600) may decide. [`server`]
+//! answers, [`client`] asks; both speak the domain's own types, so an attached console will need no others.
+
+pub mod client;
+pub mod server;
+mod socket;
+
+use serde::{Deserialize, Serialize};
+
+use crate::domain::{Order, Reply, RunId};
+
+pub use socket::{SocketError, find as find_socket};
+
+/// Version in every path: `/v1/…`.
+const PREFIX: &str = "/v1";
+
+/// An order with the name of whoever gives it.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct OrderRequest {
+    /// Login name, for the audit log.
+    pub operator: String,
+    /// The order.
+    pub order: Order,
+}
+
+/// What came of an order.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "result")]
+pub enum OrderResponse {
+    /// Carried out.
+    Done {
+        /// The run it queued.
+        run: Option<RunId>,
+    },
+    /// Refused; nothing changed.
+    Refused {
+        /// In words that say what to do instead.
+        reason: String,
+    },
+    /// Could not be carried out for the engine's own reasons.
+    Failed {
+        /// In words.
+        reason: String,
+    },
+}
+
+impl From<Result<Reply, crate::client::OrderError>> for OrderResponse {
+    fn from(result: Result<Reply, crate::client::OrderError>) -> Self {
+        match result {
+            Ok(Reply::Queued(run)) => Self::Done { run: Some(run) },
+            Ok(_) => Self::Done { run: None },
+            Err(crate::client::OrderError::Refused(refusal)) => Self::Refused { reason: refusal.to_string() },
+            Err(error) => Self::Failed { reason: error.to_string() },
+        }
+    }
+}

@@ -10,9 +10,15 @@ use sha2::{Digest as _, Sha256};
 macro_rules! sequential_id {
     ($(#[$doc:meta])* $name:ident, $prefix:literal) => {
         $(#[$doc])*
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
         #[serde(transparent)]
         pub struct $name(pub u64);
+
+        impl<'de> Deserialize<'de> for $name {
+            fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                deserializer.deserialize_any(NumberVisitor).map(Self)
+            }
+        }
 
         impl fmt::Display for $name {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -45,6 +51,26 @@ sequential_id!(
     /// A report nobody could match to a node.
     ReportId, "w"
 );
+
+/// Reads a number that may be the key of a JSON object, hence text: serde does not turn it back by itself inside a
+/// tagged enum such as [`super::event::Event`].
+struct NumberVisitor;
+
+impl serde::de::Visitor<'_> for NumberVisitor {
+    type Value = u64;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a number")
+    }
+
+    fn visit_u64<E: serde::de::Error>(self, number: u64) -> Result<u64, E> {
+        Ok(number)
+    }
+
+    fn visit_str<E: serde::de::Error>(self, digits: &str) -> Result<u64, E> {
+        digits.parse().map_err(|_| E::invalid_value(serde::de::Unexpected::Str(digits), &self))
+    }
+}
 
 /// One `POST /answer` in this process. Not stored: a restart ends every request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -143,5 +169,18 @@ mod tests {
         assert_eq!(hash.to_string().parse(), Ok(hash));
         assert!("zz".parse::<SecretHash>().is_err());
         assert!("é".repeat(32).parse::<SecretHash>().is_err());
+    }
+    #[test]
+    fn an_id_is_read_back_as_a_key_inside_a_tagged_enum() {
+        #[derive(Debug, PartialEq, Serialize, Deserialize)]
+        #[serde(tag = "type")]
+        enum Tagged {
+            Map { nodes: std::collections::BTreeMap<NodeId, RunId> },
+        }
+        let given = Tagged::Map { nodes: [(NodeId(3), RunId(1))].into() };
+        let text = serde_json::to_string(&given).unwrap();
+        assert_eq!(serde_json::from_str::<Tagged>(&text).unwrap(), given);
+        assert!(serde_json::from_str::<NodeId>("-1").is_err());
+        assert!(serde_json::from_str::<NodeId>("\"m3\"").is_err());
     }
 }

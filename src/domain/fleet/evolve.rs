@@ -6,7 +6,10 @@ use jiff::Timestamp;
 
 use crate::domain::event::{Event, Recorded};
 use crate::domain::facts::Report;
-use crate::domain::id::{DocumentHash, NodeId, RunId};
+use crate::domain::fqdn::Fqdn;
+use crate::domain::guard::Permission;
+use crate::domain::id::{DocumentHash, NodeId, RunId, SecretHash};
+use crate::domain::machine::MachineId;
 use crate::domain::node::{Answers, Delivery, Flag, Node, Reported, Stamp};
 use crate::domain::phase::Phase;
 use crate::domain::run::{HostResult, Run, RunOutcome, RunState};
@@ -126,11 +129,11 @@ impl Fleet {
     }
 }
 
-fn empty_row(id: NodeId, name: crate::domain::fqdn::Fqdn, at: Timestamp) -> Node {
+fn empty_row(id: NodeId, name: Fqdn, at: Timestamp) -> Node {
     Node {
         id,
         name,
-        machine: crate::domain::machine::MachineId::default(),
+        machine: MachineId::default(),
         phase: Phase::Waiting,
         since: at,
         first_seen: at,
@@ -175,26 +178,27 @@ fn apply_to_node(node: &mut Node, event: &Event, at: Timestamp) {
             node.flags.extend(flags.iter().cloned());
         }
         Event::ApprovalVoided { .. } => {
-            node.approved = None;
+            withdraw_permissions(node);
             node.flags.insert(Flag::ChangedSinceApproval);
             enter(node, Phase::Waiting, at);
         }
         Event::Approved { stamp, .. } => {
+            withdraw_permissions(node);
             node.approved = Some(stamp.clone());
             node.flags.remove(&Flag::ChangedSinceApproval);
             enter(node, Phase::Approved, at);
         }
         Event::Rejected { reason, .. } => {
-            node.approved = None;
+            withdraw_permissions(node);
             enter(node, Phase::Rejected { reason: reason.clone() }, at);
         }
         Event::ReinstallAllowed { stamp, .. } => {
             node.approved = Some(stamp.clone());
             node.reinstall_allowed = true;
         }
-        Event::AnswerReleased { stamp, document, secret, address, vendor_unseen, .. } => {
+        Event::AnswerReleased { by, stamp, document, secret, address, vendor_unseen, .. } => {
             let facts = (*document, *secret, *address);
-            release(node, stamp, facts, at);
+            release(node, *by, stamp, facts, at);
             if *vendor_unseen {
                 node.flags.insert(Flag::VendorUnseen);
             }
@@ -248,6 +252,11 @@ fn apply_to_node(node: &mut Node, event: &Event, at: Timestamp) {
     }
 }
 
+fn withdraw_permissions(node: &mut Node) {
+    node.approved = None;
+    node.reinstall_allowed = false;
+}
+
 /// Flags that describe the last request and are told anew by the next one.
 fn is_about_asking(flag: &Flag) -> bool {
     matches!(
@@ -265,11 +274,13 @@ fn is_about_asking(flag: &Flag) -> bool {
 /// From the commit of an answer on, the machine may be installing: also if the program dies before the write.
 fn release(
     node: &mut Node,
+    by: Permission,
     stamp: &Stamp,
-    (document, secret, address): (DocumentHash, crate::domain::id::SecretHash, Option<ipnet::IpNet>),
+    (document, secret, address): (DocumentHash, SecretHash, Option<ipnet::IpNet>),
     at: Timestamp,
 ) {
-    let earlier = if node.reinstall_allowed { None } else { node.answers.take() };
+    let is_reinstall = by == Permission::Reinstall;
+    let earlier = if is_reinstall { None } else { node.answers.take() };
     let mut secrets = earlier.as_ref().map(|answers| answers.secrets.clone()).unwrap_or_default();
     secrets.push(secret);
     node.answers = Some(Answers {
@@ -283,7 +294,7 @@ fn release(
         delivery: Delivery::Released,
     });
     // A new installation: what the old one reported is history.
-    node.reinstall_allowed = false;
+    node.reinstall_allowed &= !is_reinstall;
     node.report = None;
     node.host_keys.clear();
     node.unproven = None;
@@ -297,8 +308,9 @@ fn release(
 fn settle(node: &mut Node, document: DocumentHash, delivery: Delivery, at: Timestamp) {
     let Some(answers) = node.answers.as_mut().filter(|answers| answers.document == document) else { return };
     answers.delivery = delivery;
+    let is_awaiting_report = matches!(node.phase, Phase::Installing | Phase::Stalled { .. });
     // Only a first answer that was lost leaves the disks surely untouched.
-    if delivery == Delivery::Lost && answers.count == 1 && node.phase == Phase::Installing {
+    if delivery == Delivery::Lost && answers.count == 1 && is_awaiting_report {
         enter(node, Phase::Approved, at);
     }
 }
@@ -306,7 +318,7 @@ fn settle(node: &mut Node, document: DocumentHash, delivery: Delivery, at: Times
 fn accept_report(node: &mut Node, reported: Reported, proven: bool, at: Timestamp) {
     let Report { host_keys, .. } = &reported.report;
     node.host_keys.clone_from(host_keys);
-    node.machine.learn(&crate::domain::machine::MachineId::of_report(&reported.report));
+    node.machine.learn(&MachineId::of_report(&reported.report));
     node.address = node.address.or_else(|| answered_address(node)).or_else(|| reported.report.management_address());
     if node.host_keys.is_empty() {
         node.flags.insert(Flag::Unproven);

@@ -1,0 +1,366 @@
+//! What the Ansible pane shows: the last lines of a run's `output.log`, tailed from the file and bounded in memory.
+//!
+//! [`FeedTask`] reads the files; a [`Feed`] is what everybody else holds. The one lock is inside and never held over an
+//! await.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::fs::File;
+use std::io::Read as _;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio_util::sync::CancellationToken;
+
+use super::lines::Splitter;
+use super::run_dir::RunDir;
+use crate::client::OutputChunk;
+use crate::domain::RunId;
+
+/// Most lines kept of a run.
+const MAX_LINES: usize = 20_000;
+/// Most bytes kept of a run's lines.
+const MAX_BYTES: usize = 8 << 20;
+/// Runs kept at once: the one going on and the one looked at.
+const MAX_RUNS: usize = 2;
+/// How often the file of the run going on is looked at.
+const INTERVAL: Duration = Duration::from_millis(100);
+/// Bytes taken from a file before its lines are shown.
+const STEP: usize = 1 << 20;
+
+/// Lines of runs, for any number of readers.
+#[derive(Clone, Debug)]
+pub struct Feed {
+    shared: Arc<Shared>,
+    requests: mpsc::Sender<Request>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    rings: Mutex<BTreeMap<RunId, Ring>>,
+    generation: watch::Sender<u64>,
+}
+
+#[derive(Debug)]
+enum Request {
+    /// Show this run, once.
+    Load(RunId),
+    /// Show this run as it grows.
+    Follow(RunId),
+    /// It has ended: take the rest, then tell.
+    Finish(RunId, oneshot::Sender<()>),
+}
+
+impl Feed {
+    /// A feed of the runs in the project `dir`, and the task that fills it.
+    #[must_use]
+    pub fn new(dir: PathBuf) -> (Self, FeedTask) {
+        let shared = Arc::new(Shared { rings: Mutex::default(), generation: watch::Sender::new(0) });
+        let (requests, incoming) = mpsc::channel(16);
+        let task = FeedTask { dir, shared: Arc::clone(&shared), incoming, tails: BTreeMap::new() };
+        (Self { shared, requests }, task)
+    }
+
+    /// Changes whenever there is something new to read.
+    #[must_use]
+    pub fn generation(&self) -> watch::Receiver<u64> {
+        self.shared.generation.subscribe()
+    }
+
+    /// Lines of `run` from number `cursor` on, at most `max`. A run that is not loaded gives none and is fetched; the
+    /// generation changes when it is there.
+    #[must_use]
+    pub fn read(&self, run: RunId, cursor: u64, max: usize) -> OutputChunk {
+        if let Some(ring) = self.shared.rings().get(&run) {
+            return ring.read(cursor, max);
+        }
+        // Where the queue is full, the next read asks again.
+        let _ = self.requests.try_send(Request::Load(run));
+        OutputChunk { lines: Vec::new(), first: cursor, next: cursor }
+    }
+
+    /// Shows `run` as it grows, until [`Feed::finish`].
+    pub(super) async fn follow(&self, run: RunId) {
+        let _ = self.requests.send(Request::Follow(run)).await;
+    }
+
+    /// Takes what is left of `run`'s output.
+    pub(super) async fn finish(&self, run: RunId) {
+        let (done, waiting) = oneshot::channel();
+        if self.requests.send(Request::Finish(run, done)).await.is_ok() {
+            let _ = waiting.await;
+        }
+    }
+}
+
+impl Shared {
+    /// A panic elsewhere leaves at worst a line missing, so a poisoned lock is used on.
+    fn rings(&self) -> MutexGuard<'_, BTreeMap<RunId, Ring>> {
+        self.rings.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn changed(&self) {
+        self.generation.send_modify(|generation| *generation = generation.wrapping_add(1));
+    }
+}
+
+/// Reads the files of the runs that are shown.
+#[derive(Debug)]
+pub struct FeedTask {
+    dir: PathBuf,
+    shared: Arc<Shared>,
+    incoming: mpsc::Receiver<Request>,
+    tails: BTreeMap<RunId, Tail>,
+}
+
+/// A file on its way into a ring.
+#[derive(Debug)]
+struct Tail {
+    file: Option<File>,
+    splitter: Splitter,
+    is_live: bool,
+}
+
+impl FeedTask {
+    /// Works until `shutdown` or until the last [`Feed`] is gone.
+    pub async fn run(mut self, shutdown: CancellationToken) {
+        let mut tick = tokio::time::interval(INTERVAL);
+        tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            let is_live = self.tails.values().any(|tail| tail.is_live);
+            tokio::select! {
+                () = shutdown.cancelled() => return,
+                request = self.incoming.recv() => match request {
+                    Some(request) => self.handle(request).await,
+                    None => return,
+                },
+                _ = tick.tick(), if is_live => {
+                    let live = self.tails.iter().filter(|(_, tail)| tail.is_live).map(|(run, _)| *run);
+                    for run in live.collect::<Vec<_>>() {
+                        self.drain(run).await;
+                    }
+                }
+            }
+        }
+    }
+
+    async fn handle(&mut self, request: Request) {
+        match request {
+            Request::Load(run) => self.open(run, false).await,
+            Request::Follow(run) => self.open(run, true).await,
+            Request::Finish(run, done) => {
+                self.drain(run).await;
+                if let Some(mut tail) = self.tails.remove(&run) {
+                    self.keep(run, tail.splitter.finish().into_iter().collect());
+                }
+                let _ = done.send(());
+            }
+        }
+    }
+
+    async fn open(&mut self, run: RunId, is_live: bool) {
+        let is_loaded = self.shared.rings().contains_key(&run);
+        match self.tails.get_mut(&run) {
+            Some(tail) => tail.is_live |= is_live,
+            None if is_loaded && !is_live => return,
+            None => {
+                let tail = Tail { file: None, splitter: Splitter::default(), is_live };
+                self.tails.insert(run, tail);
+                self.shared.rings().insert(run, Ring::default());
+            }
+        }
+        self.make_room(run);
+        self.drain(run).await;
+        if !self.tails.get(&run).is_some_and(|tail| tail.is_live)
+            && let Some(mut tail) = self.tails.remove(&run)
+        {
+            self.keep(run, tail.splitter.finish().into_iter().collect());
+        }
+    }
+
+    /// Forgets the oldest run that neither grows nor was just asked for.
+    fn make_room(&mut self, asked: RunId) {
+        let mut rings = self.shared.rings();
+        while rings.len() > MAX_RUNS {
+            let is_spare = |run: &&RunId| **run != asked && !self.tails.get(run).is_some_and(|tail| tail.is_live);
+            let Some(spare) = rings.keys().find(is_spare).copied() else { return };
+            rings.remove(&spare);
+        }
+    }
+
+    /// Reads to the present end of the file, showing each step.
+    async fn drain(&mut self, run: RunId) {
+        let path = RunDir::new(&self.dir, run).output();
+        while let Some(tail) = self.tails.remove(&run) {
+            let path = path.clone();
+            let step = tokio::task::spawn_blocking(move || read_step(tail, &path)).await;
+            let Ok((tail, lines, is_more)) = step else { return };
+            self.tails.insert(run, tail);
+            self.keep(run, lines);
+            if !is_more {
+                return;
+            }
+        }
+    }
+
+    /// Puts lines into the ring; without lines there is still something to tell: that the run is loaded.
+    fn keep(&self, run: RunId, lines: Vec<String>) {
+        let is_news = {
+            let mut rings = self.shared.rings();
+            let Some(ring) = rings.get_mut(&run) else { return };
+            let is_news = !lines.is_empty() || !std::mem::replace(&mut ring.is_told, true);
+            for line in lines {
+                ring.push(line);
+            }
+            is_news
+        };
+        if is_news {
+            self.shared.changed();
+        }
+    }
+}
+
+/// Reads at most [`STEP`] bytes. An unreadable file is like an empty one: the run's own record says what happened.
+fn read_step(mut tail: Tail, path: &std::path::Path) -> (Tail, Vec<String>, bool) {
+    let mut lines = Vec::new();
+    if tail.file.is_none() {
+        tail.file = File::open(path).ok();
+    }
+    let Some(file) = tail.file.as_mut() else { return (tail, lines, false) };
+    let mut buffer = vec![0; 64 * 1024];
+    let mut taken = 0;
+    while taken < STEP {
+        let Ok(count @ 1..) = file.read(&mut buffer) else { return (tail, lines, false) };
+        taken += count;
+        tail.splitter.push(buffer.get(..count).unwrap_or_default(), |line| lines.push(line));
+    }
+    (tail, lines, true)
+}
+
+/// The last lines of one run.
+#[derive(Debug, Default)]
+struct Ring {
+    lines: VecDeque<String>,
+    bytes: usize,
+    /// Number of the first line kept.
+    first: u64,
+    is_told: bool,
+}
+
+impl Ring {
+    fn push(&mut self, line: String) {
+        self.bytes += line.len();
+        self.lines.push_back(line);
+        while self.lines.len() > MAX_LINES || self.bytes > MAX_BYTES {
+            let Some(dropped) = self.lines.pop_front() else { return };
+            self.bytes -= dropped.len();
+            self.first += 1;
+        }
+    }
+
+    fn read(&self, cursor: u64, max: usize) -> OutputChunk {
+        let end = self.first + self.lines.len() as u64;
+        let first = cursor.clamp(self.first, end);
+        let skip = usize::try_from(first - self.first).unwrap_or(usize::MAX);
+        let lines: Vec<String> = self.lines.iter().skip(skip).take(max).cloned().collect();
+        let next = first + lines.len() as u64;
+        OutputChunk { lines, first, next }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write as _;
+
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn the_ring_keeps_the_last_lines_and_their_numbers(count in 0_u64..50_000, cursor in 0_u64..60_000, max in 0_usize..100) {
+            let mut ring = Ring::default();
+            (0..count).for_each(|number| ring.push(number.to_string()));
+            prop_assert!(ring.lines.len() <= MAX_LINES);
+            let chunk = ring.read(cursor, max);
+            prop_assert!(chunk.lines.len() <= max);
+            prop_assert_eq!(chunk.next, chunk.first + chunk.lines.len() as u64);
+            for (line, number) in chunk.lines.iter().zip(chunk.first..) {
+                prop_assert_eq!(line, &number.to_string());
+            }
+            prop_assert!(chunk.first >= cursor.min(count));
+        }
+    }
+
+    #[test]
+    fn the_ring_is_bounded_in_bytes() {
+        let mut ring = Ring::default();
+        (0..10_000).for_each(|_| ring.push("x".repeat(4096)));
+        assert!(ring.bytes <= MAX_BYTES);
+        assert_eq!(ring.first + ring.lines.len() as u64, 10_000);
+    }
+
+    struct Bench {
+        dir: tempfile::TempDir,
+        feed: Feed,
+        stop: tokio_util::sync::DropGuard,
+    }
+
+    fn bench() -> Bench {
+        let dir = tempfile::tempdir().unwrap();
+        let (feed, task) = Feed::new(dir.path().to_owned());
+        let stop = CancellationToken::new();
+        tokio::spawn(task.run(stop.clone()));
+        Bench { dir, feed, stop: stop.drop_guard() }
+    }
+
+    impl Bench {
+        fn file(&self, run: RunId) -> File {
+            let run = RunDir::new(self.dir.path(), run);
+            run.create().unwrap();
+            run.open_output().unwrap()
+        }
+
+        async fn until(&self, run: RunId, lines: usize) -> OutputChunk {
+            let mut generation = self.feed.generation();
+            let seen = async {
+                loop {
+                    let chunk = self.feed.read(run, 0, usize::MAX);
+                    if chunk.lines.len() >= lines {
+                        return chunk;
+                    }
+                    generation.changed().await.unwrap();
+                }
+            };
+            tokio::time::timeout(Duration::from_secs(10), seen).await.unwrap()
+        }
+    }
+
+    #[tokio::test]
+    async fn a_growing_file_is_followed_and_its_last_line_kept() {
+        let bench = bench();
+        let run = RunId(1);
+        let mut file = bench.file(run);
+        bench.feed.follow(run).await;
+        writeln!(file, "one").unwrap();
+        bench.until(run, 1).await;
+        write!(file, "two\nthree").unwrap();
+        assert_eq!(bench.until(run, 2).await.lines, ["one", "two"]);
+        bench.feed.finish(run).await;
+        assert_eq!(bench.feed.read(run, 1, 9).lines, ["two", "three"]);
+        drop(bench.stop);
+    }
+
+    #[tokio::test]
+    async fn older_runs_are_loaded_on_demand_and_few_are_kept() {
+        let bench = bench();
+        for number in 1..=4 {
+            writeln!(bench.file(RunId(number)), "run {number}").unwrap();
+        }
+        for number in [4, 1, 2, 3, 1] {
+            assert_eq!(bench.until(RunId(number), 1).await.lines, [format!("run {number}")]);
+            assert!(bench.feed.shared.rings().len() <= MAX_RUNS);
+        }
+        assert_eq!(bench.feed.read(RunId(99), 5, 1), OutputChunk { lines: Vec::new(), first: 5, next: 5 });
+    }
+}

@@ -1,0 +1,204 @@
+//! From a queued run to a running one: checks, files, then the supervisor's process.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::time::Duration;
+
+use serde_json::Value;
+
+use super::argv::{INVENTORY, Invocation, Recipe, plan};
+use super::process::Identity;
+use super::run_dir::{Host, RunDir};
+use super::stop::{CONTROL_BASE, CONTROL_PREFIX, close_masters};
+use super::supervisor::Settings;
+use super::{plugin, preflight, user_config};
+use crate::domain::snapshot::Problem;
+use crate::domain::{Fleet, Fqdn, NodeId, Run};
+
+/// How long the supervisor may take to show up; on a loaded machine exec alone can take a second.
+const PATIENCE: Duration = Duration::from_secs(15);
+/// How often it is looked for.
+const INTERVAL: Duration = Duration::from_millis(20);
+
+/// Why a run did not start, in words with what to do.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum PrepareError {
+    /// A node of the run cannot be reached as itself.
+    #[error("`{0}` has no address or no host key; look at its row")]
+    Unreachable(Fqdn),
+    /// The inventory lacks a node of the run.
+    #[error("`{0}` is not in `{INVENTORY}`; see the log for why that file is not up to date")]
+    NotInInventory(Fqdn),
+    /// Ansible or the playbook is missing.
+    #[error("{}; {}", .0.what, .0.hint)]
+    Problem(Problem),
+    /// No recipe.
+    #[error(transparent)]
+    Argv(#[from] super::argv::ArgvError),
+    /// A file could not be read or written.
+    #[error("cannot prepare `{path}`: {source}; free disk space or make the folder writable")]
+    Io {
+        /// The file or folder.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The supervisor did not come up.
+    #[error("the run's supervisor did not start: {0}; its last words are in the run's output")]
+    NoSupervisor(String),
+}
+
+/// The run's nodes as a run needs them.
+pub(crate) fn hosts(fleet: &Fleet, run: &Run) -> Result<Vec<Host>, PrepareError> {
+    let host = |(id, name): (&NodeId, &Fqdn)| {
+        let node = fleet.node(*id).filter(|node| node.name == *name && !node.host_keys.is_empty());
+        let found = node.and_then(|node| {
+            let keys = node.host_keys.clone();
+            Some(Host { name: name.clone(), address: node.address?, keys })
+        });
+        found.ok_or_else(|| PrepareError::Unreachable(name.clone()))
+    };
+    run.nodes.iter().map(host).collect()
+}
+
+/// Writes the files of a run and starts its supervisor. A run that is led already, because the engine died right after
+/// starting it, is not started again.
+pub(crate) async fn start(settings: &Settings, run: &RunDir, hosts: &[Host]) -> Result<Identity, PrepareError> {
+    if let Some(leader) = run.process() {
+        return Ok(leader);
+    }
+    let found = preflight::find(settings.command.as_deref()).await.map_err(PrepareError::Problem)?;
+    let playbook = preflight::playbook(&settings.dir, &settings.state_dir, &settings.playbook);
+    let playbook = playbook.map_err(PrepareError::Problem)?;
+    let user_config = user_config::load(&found.path, &settings.dir).await;
+    if let Ok(earlier) = run.invocation() {
+        close_masters(&earlier.control_dir).await;
+    }
+    let control_dir = make_control_dir()?;
+    let recipe = Recipe {
+        program: &found.path,
+        dir: &settings.dir,
+        run: run.path().strip_prefix(&settings.dir).unwrap_or(run.path()),
+        playbook: playbook.strip_prefix(&settings.dir).unwrap_or(&playbook),
+        hosts: hosts.len(),
+        forks: settings.forks,
+        user: &settings.user,
+        ssh_port: settings.ssh_port,
+        private_key: settings.private_key.as_deref(),
+        control_dir: &control_dir,
+        user_config: &user_config,
+    };
+    let started = match plan(&recipe) {
+        Ok(invocation) => launch(settings, run, hosts, &invocation).await,
+        Err(error) => Err(error.into()),
+    };
+    if started.is_err() {
+        close_masters(&control_dir).await;
+    }
+    started
+}
+
+async fn launch(
+    settings: &Settings,
+    run: &RunDir,
+    hosts: &[Host],
+    invocation: &Invocation,
+) -> Result<Identity, PrepareError> {
+    let inventory = settings.dir.join(INVENTORY);
+    let failed = |path: &Path| {
+        let path = path.to_owned();
+        move |source| PrepareError::Io { path, source }
+    };
+    run.create().map_err(failed(run.path()))?;
+    run.write_hosts(hosts, settings.ssh_port).map_err(failed(run.path()))?;
+    run.keep_inventory(&inventory).map_err(failed(&inventory))?;
+    check_inventory(&inventory, hosts)?;
+    plugin::write(&invocation.control_dir).map_err(failed(&invocation.control_dir))?;
+    run.write_invocation(invocation).map_err(failed(run.path()))?;
+    spawn(settings, run).await
+}
+
+/// A folder only we can write to, with a path short enough for sockets.
+fn make_control_dir() -> Result<PathBuf, PrepareError> {
+    let made = tempfile::Builder::new().prefix(CONTROL_PREFIX).tempdir_in(CONTROL_BASE);
+    made.map(tempfile::TempDir::keep).map_err(|source| PrepareError::Io { path: CONTROL_BASE.into(), source })
+}
+
+/// Ansible only warns about a name in the limit that the inventory lacks, and runs without it.
+fn check_inventory(path: &Path, hosts: &[Host]) -> Result<(), PrepareError> {
+    let failed = |source| PrepareError::Io { path: path.to_owned(), source };
+    let text = fs::read(path).map_err(failed)?;
+    let inventory: Value = serde_json::from_slice(&text).map_err(|error| failed(error.into()))?;
+    let mut names = BTreeSet::new();
+    collect_hosts(inventory.get("all").unwrap_or(&Value::Null), &mut names);
+    let missing = hosts.iter().find(|host| !names.contains(host.name.as_str()));
+    missing.map_or(Ok(()), |host| Err(PrepareError::NotInInventory(host.name.clone())))
+}
+
+/// Names under `hosts` of a group and of its children. The depth is bounded by that of the JSON parser.
+fn collect_hosts<'a>(group: &'a Value, names: &mut BTreeSet<&'a str>) {
+    let hosts = group.get("hosts").and_then(Value::as_object);
+    names.extend(hosts.into_iter().flat_map(|hosts| hosts.keys().map(String::as_str)));
+    let children = group.get("children").and_then(Value::as_object);
+    children.into_iter().flat_map(|children| children.values()).for_each(|child| collect_hosts(child, names));
+}
+
+/// Starts the supervisor and waits until it has claimed the run. Not killed on drop: it outlives this engine.
+async fn spawn(settings: &Settings, run: &RunDir) -> Result<Identity, PrepareError> {
+    let no_supervisor = |error: io::Error| PrepareError::NoSupervisor(error.to_string());
+    let [program, args @ ..] = settings.supervisor.as_slice() else {
+        return Err(PrepareError::NoSupervisor("no command for it is known".to_owned()));
+    };
+    let output = run.open_output().map_err(no_supervisor)?;
+    let mut command = tokio::process::Command::new(program);
+    command.args(args).arg(run.path()).current_dir(&settings.dir);
+    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(output);
+    let mut child = command.spawn().map_err(no_supervisor)?;
+    // Somebody has to take its exit code, else it stays a zombie for as long as the engine runs.
+    let mut waiting = tokio::spawn(async move { child.wait().await });
+    let claimed = async {
+        let mut tick = tokio::time::interval(INTERVAL);
+        loop {
+            tick.tick().await;
+            if let Some(leader) = run.process() {
+                return leader;
+            }
+        }
+    };
+    tokio::select! {
+        leader = claimed => Ok(leader),
+        status = &mut waiting => match (run.process(), status) {
+            // It was quick, or another one leads the run.
+            (Some(leader), _) => Ok(leader),
+            (None, Ok(Ok(status))) => Err(PrepareError::NoSupervisor(status.to_string())),
+            (None, Ok(Err(error))) => Err(no_supervisor(error)),
+            (None, Err(error)) => Err(PrepareError::NoSupervisor(error.to_string())),
+        },
+        () = tokio::time::sleep(PATIENCE) => {
+            Err(PrepareError::NoSupervisor(format!("nothing was seen of it for {} s", PATIENCE.as_secs())))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_inventory_must_hold_every_host() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("inventory.json");
+        let host = |name: &str| Host { name: name.parse().unwrap(), address: [192, 0, 2, 1].into(), keys: Vec::new() };
+        let inventory =
+            r#"{"all":{"hosts":{"c.lab":null},"children":{"pve":{"hosts":{"a.lab":{}}},"pbs":{"hosts":{}},"x":null}}}"#;
+        fs::write(&path, inventory).unwrap();
+        assert!(check_inventory(&path, &[host("a.lab"), host("c.lab")]).is_ok());
+        let missing = check_inventory(&path, &[host("b.lab")]).unwrap_err();
+        assert!(matches!(missing, PrepareError::NotInInventory(name) if name.as_str() == "b.lab"));
+        fs::write(&path, "{").unwrap();
+        assert!(matches!(check_inventory(&path, &[]), Err(PrepareError::Io { .. })));
+    }
+}

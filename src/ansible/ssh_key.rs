@@ -1,0 +1,119 @@
+//! The key pair the engine logs in to its nodes with: made once, kept in the state folder.
+
+use std::fs;
+use std::io;
+use std::os::unix::fs::DirBuilderExt as _;
+use std::path::{Path, PathBuf};
+
+use russh::keys::ssh_key::LineEnding;
+use russh::keys::{Algorithm, PrivateKey};
+
+use super::run_dir::write_atomic;
+
+/// Stands behind the public key in `authorized_keys`.
+const COMMENT: &str = "prox-orchestrator";
+
+/// An ed25519 key pair on disk.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SshKeyPair {
+    private: PathBuf,
+    public: String,
+}
+
+/// Why there is no key pair.
+#[derive(Debug, thiserror::Error)]
+pub enum SshKeyError {
+    /// The files could not be read or written.
+    #[error("cannot use the SSH key `{path}`: {source}")]
+    Io {
+        /// The private key's file.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The file is there and is not a private key without passphrase.
+    #[error("`{path}` is not an OpenSSH private key without passphrase: {source}; move it away and a new one is made")]
+    Unreadable {
+        /// The private key's file.
+        path: PathBuf,
+        /// What is wrong with it.
+        source: russh::keys::ssh_key::Error,
+    },
+}
+
+impl SshKeyPair {
+    /// Reads `<state_dir>/ssh/id_ed25519`, or makes it (0600) with its `.pub` beside it.
+    ///
+    /// # Errors
+    /// See [`SshKeyError`]. An unreadable key is never overwritten.
+    pub fn load_or_create(state_dir: &Path) -> Result<Self, SshKeyError> {
+        let private = state_dir.join("ssh").join("id_ed25519");
+        let io_error = |source| SshKeyError::Io { path: private.clone(), source };
+        let unreadable = |source| SshKeyError::Unreadable { path: private.clone(), source };
+        let key = match fs::read(&private) {
+            Ok(pem) => PrivateKey::from_openssh(&pem).map_err(unreadable)?,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                let mut key = PrivateKey::random(&mut rand::rng(), Algorithm::Ed25519).map_err(unreadable)?;
+                key.set_comment(COMMENT);
+                let pem = key.to_openssh(LineEnding::LF).map_err(unreadable)?;
+                let dir = state_dir.join("ssh");
+                fs::DirBuilder::new().recursive(true).mode(0o700).create(&dir).map_err(io_error)?;
+                write_atomic(&private, pem.as_bytes(), 0o600).map_err(io_error)?;
+                key
+            }
+            Err(error) => return Err(io_error(error)),
+        };
+        if key.is_encrypted() {
+            return Err(unreadable(russh::keys::ssh_key::Error::Encrypted));
+        }
+        let public = key.public_key().to_openssh().map_err(unreadable)?;
+        let public_file = private.with_extension("pub");
+        if fs::read_to_string(&public_file).map_or(true, |text| text.trim_end() != public) {
+            write_atomic(&public_file, format!("{public}\n").as_bytes(), 0o644).map_err(io_error)?;
+        }
+        Ok(Self { private, public })
+    }
+
+    /// The private key's file.
+    #[must_use]
+    pub fn private(&self) -> &Path {
+        &self.private
+    }
+
+    /// The public key as a line of `authorized_keys`.
+    #[must_use]
+    pub fn public(&self) -> &str {
+        &self.public
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    use super::*;
+
+    #[test]
+    fn a_pair_is_made_once_and_is_private() {
+        let dir = tempfile::tempdir().unwrap();
+        let made = SshKeyPair::load_or_create(dir.path()).unwrap();
+        let loaded = SshKeyPair::load_or_create(dir.path()).unwrap();
+        assert_eq!(made, loaded);
+        assert!(made.public().starts_with("ssh-ed25519 AAAA") && made.public().ends_with(COMMENT));
+        assert!(made.public().parse::<crate::domain::HostKey>().is_ok());
+        let mode = fs::metadata(made.private()).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600);
+        let public = fs::read_to_string(made.private().with_extension("pub")).unwrap();
+        assert_eq!(public.trim_end(), made.public());
+    }
+
+    #[test]
+    fn a_foreign_file_is_not_overwritten() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("ssh/id_ed25519");
+        fs::create_dir(dir.path().join("ssh")).unwrap();
+        fs::write(&path, "precious").unwrap();
+        assert!(matches!(SshKeyPair::load_or_create(dir.path()), Err(SshKeyError::Unreadable { .. })));
+        assert_eq!(fs::read_to_string(&path).unwrap(), "precious");
+    }
+}

@@ -1,0 +1,163 @@
+//! Reads an answer file into [`Settings`], with the place of each, and every problem of spelling and type.
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+
+use toml_edit::{Document, Item, TableLike};
+
+use super::problem::Problem;
+use super::schema::{Kind, Setting, Step};
+use super::settings::{Settings, Value};
+
+/// An answer file, read.
+#[derive(Debug, Default)]
+pub(super) struct Reading {
+    pub(super) settings: Settings,
+    /// Where the value of each setting stands.
+    pub(super) spans: BTreeMap<Setting, Range<usize>>,
+    pub(super) problems: Vec<Problem>,
+}
+
+/// Reads `text` as far as it makes sense, and collects the problems on the way.
+///
+/// # Errors
+///
+/// A syntax error, behind which nothing can be read.
+pub(super) fn read(text: &str) -> Result<Reading, Problem> {
+    let document = Document::parse(text).map_err(|error| {
+        let message = format!("not TOML: {}", error.message().trim_end().replace('\n', ", "));
+        Problem::new("", error.span(), message).hint("correct this first; the rest is checked after it")
+    })?;
+    let mut reading = Reading::default();
+    reading.walk("", document.as_table());
+    Ok(reading)
+}
+
+impl Reading {
+    fn walk(&mut self, prefix: &str, table: &dyn TableLike) {
+        for (name, item) in table.iter() {
+            let key_span = table.get_key_value(name).and_then(|(key, _)| key.span());
+            let path = if prefix.is_empty() { name.to_owned() } else { format!("{prefix}.{name}") };
+            match (Setting::step(prefix, name), item.as_table_like()) {
+                (Step::Setting(setting), _) => self.setting(setting, &path, item, key_span),
+                (Step::Table, Some(inner)) => self.walk(&path, inner),
+                (Step::Table, None) => self.problems.push(
+                    Problem::new(&*path, key_span, format!("`{path}` must be a table, not {}", type_of(item)))
+                        .hint(format!("write `[{path}]` on a line of its own")),
+                ),
+                (Step::Unknown, _) => self.problems.push(unknown(prefix, name, &path, key_span)),
+            }
+        }
+    }
+
+    fn setting(&mut self, setting: Setting, path: &str, item: &Item, key_span: Option<Range<usize>>) {
+        let span = item.span().or_else(|| key_span.clone());
+        if self.spans.contains_key(&setting) {
+            let message = format!("`{path}` is given twice, in both spellings of `{}`", setting.spec().path);
+            self.problems.push(Problem::new(path, key_span, message).hint("keep one of the two"));
+            return;
+        }
+        self.spans.insert(setting, span.clone().unwrap_or_default());
+        match value(setting.spec().kind, item) {
+            Ok(value) => self.settings.set(setting, value),
+            Err(fault) => self.problems.push(fault.problem(path, span, item)),
+        }
+    }
+}
+
+/// Why a value does not fit its setting.
+enum Fault {
+    Type(&'static str),
+    Choice(&'static [&'static str], String),
+    Number(&'static str),
+}
+
+impl Fault {
+    fn problem(self, path: &str, span: Option<Range<usize>>, item: &Item) -> Problem {
+        match self {
+            Self::Type(wanted) => Problem::new(path, span, format!("`{path}` must be {wanted}, not {}", type_of(item))),
+            Self::Number(wanted) => Problem::new(path, span, format!("`{path}` must be {wanted}")),
+            Self::Choice(choices, given) => {
+                let hint = nearest(&given, choices.iter().copied())
+                    .map_or_else(|| format!("one of {}", choices.join(", ")), |near| format!("did you mean `{near}`?"));
+                Problem::new(path, span, format!("`{path}` cannot be `{given}`")).hint(hint)
+            }
+        }
+    }
+}
+
+fn value(kind: Kind, item: &Item) -> Result<Value, Fault> {
+    let text = |wanted| item.as_str().map(str::to_owned).ok_or(Fault::Type(wanted));
+    match kind {
+        Kind::Text => text("a string").map(Value::Text),
+        Kind::Choice(choices) => choice(choices, text("a string")?).map(Value::Text),
+        Kind::Raid(choices) => {
+            let given = text("a string")?;
+            // Upper case as a whole is an accepted spelling, mixed case is not (PROTOCOL.md §b.2).
+            let upper = given.bytes().all(|b| !b.is_ascii_lowercase());
+            choice(choices, if upper { given.to_ascii_lowercase() } else { given }).map(Value::Text)
+        }
+        Kind::TextOrTable => match item.as_str() {
+            Some(text) => Ok(Value::Text(text.to_owned())),
+            None => table(item).ok_or(Fault::Type("a string, or a table of strings")),
+        },
+        Kind::Texts => texts(item).ok_or(Fault::Type("a list of strings")),
+        Kind::Table => table(item).ok_or(Fault::Type("a table of strings")),
+        Kind::Flag => item.as_bool().map(Value::Flag).ok_or(Fault::Type("`true` or `false`")),
+        Kind::Whole => match item.as_integer() {
+            Some(whole) if whole >= 0 => Ok(Value::Whole(whole)),
+            Some(_) => Err(Fault::Number("a whole number that is not negative")),
+            None => Err(Fault::Type("a whole number")),
+        },
+        Kind::Number => match (item.as_integer(), item.as_float()) {
+            (Some(whole), _) if (0..=i64::from(i32::MAX)).contains(&whole) => Ok(Value::Whole(whole)),
+            (_, Some(number)) if number.is_finite() && number >= 0.0 => Ok(Value::Float(number)),
+            (None, None) => Err(Fault::Type("a number")),
+            _ => Err(Fault::Number("a number of GiB that is not negative")),
+        },
+    }
+}
+
+fn choice(choices: &'static [&'static str], given: String) -> Result<String, Fault> {
+    if choices.contains(&&*given) { Ok(given) } else { Err(Fault::Choice(choices, given)) }
+}
+
+fn texts(item: &Item) -> Option<Value> {
+    let texts = item.as_array()?.iter().map(|entry| entry.as_str().map(str::to_owned));
+    texts.collect::<Option<_>>().map(Value::Texts)
+}
+
+fn table(item: &Item) -> Option<Value> {
+    let entries = item.as_table_like()?.iter().map(|(key, entry)| Some((key.to_owned(), entry.as_str()?.to_owned())));
+    entries.collect::<Option<_>>().map(Value::Table)
+}
+
+fn type_of(item: &Item) -> String {
+    if let Some(array) = item.as_array() {
+        return if array.iter().all(toml_edit::Value::is_str) { "a list" } else { "a list of other things" }.to_owned();
+    }
+    match item.type_name() {
+        "boolean" => "a boolean".to_owned(),
+        "integer" => "a whole number".to_owned(),
+        "float" => "a number".to_owned(),
+        "string" => "a string".to_owned(),
+        "table" | "inline table" => "a table of other things".to_owned(),
+        other => format!("a value of type {other}"),
+    }
+}
+
+fn unknown(prefix: &str, name: &str, path: &str, span: Option<Range<usize>>) -> Problem {
+    let place = if prefix.is_empty() { "the answer file".to_owned() } else { format!("`[{prefix}]`") };
+    let problem = Problem::new(path, span, format!("unknown key `{name}` in {place}"));
+    match nearest(name, Setting::keys_in(prefix)) {
+        Some(near) => problem.hint(format!("did you mean `{near}`?")),
+        None => problem.hint("remove it; the installer refuses unknown keys"),
+    }
+}
+
+/// The candidate most like `given`, if one is alike enough to be meant.
+fn nearest<'a>(given: &str, candidates: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+    let folded = given.to_ascii_lowercase();
+    let scored = candidates.map(|candidate| (strsim::jaro_winkler(&folded, candidate), candidate));
+    scored.filter(|(score, _)| *score >= 0.8).max_by(|a, b| a.0.total_cmp(&b.0)).map(|(_, candidate)| candidate)
+}

@@ -1,0 +1,224 @@
+//! One machine's answer: the base answer with the program's own settings put in, fitted to the machine's installer.
+
+use std::collections::BTreeMap;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use secrecy::{ExposeSecret as _, SecretString};
+
+use super::base::BaseAnswer;
+use super::schema::Setting;
+use super::settings::{Settings, Value};
+use super::{dialect, read};
+use crate::domain::mask::{Netmask, NetmaskError};
+use crate::domain::{DocumentHash, Fqdn, Generation, MacAddr};
+
+/// What is known about the machine and the network when an answer is made.
+#[derive(Clone, Debug)]
+pub struct Inputs {
+    /// The name it gets, whatever the base answer says.
+    pub fqdn: Fqdn,
+    /// Its installer.
+    pub generation: Generation,
+    /// Where the request came from; IPv4-mapped IPv6 is unwrapped here.
+    pub address: Option<IpAddr>,
+    /// Width of its network.
+    pub mask: Netmask,
+    /// Name server, where the base answer names none.
+    pub dns: Option<IpAddr>,
+    /// Gateway, where the base answer names none.
+    pub gateway: Option<IpAddr>,
+    /// The NIC to configure, where the base answer has no filter of its own.
+    pub nic: Option<NicChoice>,
+    /// Where the machine reports; left out for installers that cannot.
+    pub webhook: Option<Webhook>,
+    /// A public SSH key line for root, where the base answer has none.
+    pub ssh_key: Option<String>,
+}
+
+/// How the installer finds the NIC to configure.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum NicChoice {
+    /// By its MAC address: `ID_NET_NAME_MAC = "*<mac>"`.
+    Mac(MacAddr),
+    /// By a glob over the vendor: `ID_VENDOR_FROM_DATABASE`.
+    Vendor(String),
+}
+
+/// Where an installer sends its report.
+#[derive(Clone, Debug)]
+pub struct Webhook {
+    /// Our address with the install's secret in it.
+    pub url: SecretString,
+    /// SHA-256 of our certificate in hex, where we serve TLS.
+    pub fingerprint: Option<String>,
+}
+
+/// An answer, ready to be sent.
+#[derive(Clone, Debug)]
+pub struct Rendered {
+    /// The TOML, passwords and all.
+    pub text: SecretString,
+    /// The same with passwords, hashes and the secret in the webhook's URL replaced by `…`.
+    pub redacted: String,
+    /// Digest of `text`.
+    pub hash: DocumentHash,
+    /// Settings of the base answer this installer is too old for, dotted.
+    pub left_out: Vec<&'static str>,
+}
+
+/// Why no answer can be made for a machine.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum RenderError {
+    /// A fixed address is wanted and none is known.
+    #[error("the machine's address is not known; give the node one, or set `source = \"from-dhcp\"` in default.toml")]
+    NoAddress,
+    /// Neither the configuration nor the base answer names one.
+    #[error("no {what} is configured; set `machine_net_dns` and `machine_net_gateway` in config.toml")]
+    NoServer {
+        /// `gateway` or `name server`.
+        what: &'static str,
+    },
+    /// It is not known which of its NICs to configure.
+    #[error("its asking NIC is not known and `machine_net_int` is not set; set it in config.toml")]
+    NoNic,
+    /// The requester has no routable address.
+    #[error("the request came from the link-local address `{0}`, which cannot be the node's; check its DHCP")]
+    LinkLocal(IpAddr),
+    /// Unspecified, broadcast or multicast.
+    #[error("the request came from `{0}`, which is no machine's address")]
+    NotAHost(IpAddr),
+    /// IPv4 beside IPv6.
+    #[error("the {what} `{value}` and the machine's address `{address}` are not of one family; set a {what} that fits")]
+    Family {
+        /// `gateway` or `name server`.
+        what: &'static str,
+        /// Its address.
+        value: IpAddr,
+        /// The machine's address.
+        address: IpAddr,
+    },
+    /// The mask does not fit the address.
+    #[error(transparent)]
+    Mask(NetmaskError),
+    /// The vendor pattern is malformed.
+    #[error("the NIC pattern `{pattern}` is malformed: {reason}; correct `machine_net_int`")]
+    Vendor {
+        /// The pattern.
+        pattern: String,
+        /// What is wrong with it.
+        reason: &'static str,
+    },
+    /// The base answer asks for something this installer cannot do.
+    #[error("`{setting}` is too new for this machine's installer ({generation}); remove it, or boot a newer installer")]
+    TooNew {
+        /// The setting, dotted.
+        setting: &'static str,
+        /// The installer in words.
+        generation: &'static str,
+    },
+    /// The written text does not read back as what was meant. A defect of this program; nothing is sent.
+    #[error("the answer does not read back as it was meant; please report this defect")]
+    SelfCheck,
+}
+
+/// Makes the answer for one machine. The same inputs give the same bytes.
+///
+/// # Errors
+///
+/// [`RenderError`], in words for the node's row: nothing may be sent then but the retry answer.
+pub fn render(base: &BaseAnswer, inputs: &Inputs) -> Result<Rendered, RenderError> {
+    let mut settings = base.settings.clone();
+    settings.set_text(Setting::Fqdn, inputs.fqdn.as_str());
+    if base.uses_dhcp() {
+        settings.set_text(Setting::Source, "from-dhcp");
+    } else {
+        network(&mut settings, inputs)?;
+    }
+    if !base.has_ssh_keys()
+        && let Some(key) = &inputs.ssh_key
+    {
+        settings.set(Setting::RootSshKeys, Value::Texts(vec![key.clone()]));
+    }
+    let left_out = dialect::fit(&mut settings, inputs.generation).map_err(|setting| RenderError::TooNew {
+        setting: setting.spec().path,
+        generation: inputs.generation.label(),
+    })?;
+    if let Some(webhook) = inputs.webhook.as_ref().filter(|_| inputs.generation.has_webhook()) {
+        report_to(&mut settings, webhook);
+    }
+    release(&settings, left_out)
+}
+
+/// Puts in address, gateway, name server and NIC. What the base answer names itself stays, but for the address, which
+/// is never that of two machines.
+fn network(settings: &mut Settings, inputs: &Inputs) -> Result<(), RenderError> {
+    let address = host_address(inputs.address.ok_or(RenderError::NoAddress)?)?;
+    let network = inputs.mask.network_of(address).map_err(RenderError::Mask)?;
+    settings.set_text(Setting::Cidr, network.to_string());
+    let servers = [(Setting::Dns, "name server", inputs.dns), (Setting::Gateway, "gateway", inputs.gateway)];
+    for (setting, what, configured) in servers {
+        let own = settings.text(setting).and_then(|text| text.parse().ok());
+        let value: IpAddr = own.or(configured).ok_or(RenderError::NoServer { what })?.to_canonical();
+        if value.is_ipv4() != address.is_ipv4() {
+            return Err(RenderError::Family { what, value, address });
+        }
+        settings.set_text(setting, value.to_string());
+    }
+    if !settings.has(Setting::NicFilter) {
+        settings.set(Setting::NicFilter, Value::Table(nic_filter(inputs.nic.as_ref().ok_or(RenderError::NoNic)?)?));
+    }
+    Ok(())
+}
+
+/// The address as a machine's own.
+fn host_address(address: IpAddr) -> Result<IpAddr, RenderError> {
+    let address = address.to_canonical();
+    let (link_local, host) = match address {
+        IpAddr::V4(v4) => (v4.is_link_local(), v4 != Ipv4Addr::BROADCAST),
+        IpAddr::V6(v6) => (v6.is_unicast_link_local(), v6 != Ipv6Addr::UNSPECIFIED),
+    };
+    if link_local {
+        Err(RenderError::LinkLocal(address))
+    } else if !host || address.is_unspecified() || address.is_multicast() {
+        Err(RenderError::NotAHost(address))
+    } else {
+        Ok(address)
+    }
+}
+
+fn nic_filter(nic: &NicChoice) -> Result<BTreeMap<String, String>, RenderError> {
+    let (key, pattern) = match nic {
+        NicChoice::Mac(mac) => ("ID_NET_NAME_MAC", format!("*{}", mac.bare())),
+        NicChoice::Vendor(pattern) => {
+            glob::Pattern::new(pattern)
+                .map_err(|error| RenderError::Vendor { pattern: pattern.clone(), reason: error.msg })?;
+            ("ID_VENDOR_FROM_DATABASE", pattern.clone())
+        }
+    };
+    Ok(BTreeMap::from([(key.to_owned(), pattern)]))
+}
+
+/// Puts in the webhook and, with it, the reboot without which a failed report strands an installed node in a debug shell
+/// (PROTOCOL.md §c.1).
+fn report_to(settings: &mut Settings, webhook: &Webhook) {
+    settings.set_text(Setting::WebhookUrl, webhook.url.expose_secret());
+    if let Some(fingerprint) = &webhook.fingerprint {
+        settings.set_text(Setting::WebhookFingerprint, fingerprint);
+    }
+    settings.set(Setting::RebootOnError, Value::Flag(true));
+}
+
+/// Writes the text and reads it back: what does not come back as it was meant is not sent.
+fn release(settings: &Settings, left_out: Vec<&'static str>) -> Result<Rendered, RenderError> {
+    let text = settings.to_toml();
+    let reading = read::read(&text).map_err(|_| RenderError::SelfCheck)?;
+    let mut meant = settings.clone();
+    if let Some(raid) = meant.text(Setting::ZfsRaid).map(str::to_ascii_lowercase) {
+        meant.set_text(Setting::ZfsRaid, raid);
+    }
+    if !reading.problems.is_empty() || reading.settings != meant {
+        return Err(RenderError::SelfCheck);
+    }
+    let hash = DocumentHash::of(text.as_bytes());
+    Ok(Rendered { text: SecretString::from(text), redacted: settings.redacted().to_toml(), hash, left_out })
+}

@@ -1,0 +1,176 @@
+//! The values of an answer as data, and the one writer that turns them into TOML.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use toml_edit::{Array, DocumentMut, Item, Table, TableLike};
+
+use super::schema::{Setting, Show};
+
+/// What stands in a redacted answer instead of a secret.
+const HIDDEN: &str = "…";
+
+/// The value of one setting. Has no `Debug`: it may be a password.
+#[derive(Clone, PartialEq)]
+pub(super) enum Value {
+    Text(String),
+    Texts(Vec<String>),
+    Table(BTreeMap<String, String>),
+    Flag(bool),
+    Whole(i64),
+    Float(f64),
+}
+
+/// The settings of one answer; the order is the schema's.
+#[derive(Clone, Default, PartialEq)]
+pub(super) struct Settings(BTreeMap<Setting, Value>);
+
+impl Settings {
+    pub(super) fn get(&self, setting: Setting) -> Option<&Value> {
+        self.0.get(&setting)
+    }
+
+    pub(super) fn has(&self, setting: Setting) -> bool {
+        self.0.contains_key(&setting)
+    }
+
+    pub(super) fn set(&mut self, setting: Setting, value: Value) {
+        self.0.insert(setting, value);
+    }
+
+    pub(super) fn set_text(&mut self, setting: Setting, text: impl Into<String>) {
+        self.set(setting, Value::Text(text.into()));
+    }
+
+    pub(super) fn remove(&mut self, setting: Setting) {
+        self.0.remove(&setting);
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = (Setting, &Value)> {
+        self.0.iter().map(|(setting, value)| (*setting, value))
+    }
+
+    pub(super) fn text(&self, setting: Setting) -> Option<&str> {
+        match self.get(setting)? {
+            Value::Text(text) => Some(text),
+            _ => None,
+        }
+    }
+
+    pub(super) fn texts(&self, setting: Setting) -> Option<&[String]> {
+        match self.get(setting)? {
+            Value::Texts(texts) => Some(texts),
+            _ => None,
+        }
+    }
+
+    pub(super) fn table(&self, setting: Setting) -> Option<&BTreeMap<String, String>> {
+        match self.get(setting)? {
+            Value::Table(table) => Some(table),
+            _ => None,
+        }
+    }
+
+    pub(super) fn number(&self, setting: Setting) -> Option<f64> {
+        match self.get(setting)? {
+            // Sizes in GiB: far below the 2^53 up to which this is exact.
+            Value::Whole(whole) => i32::try_from(*whole).ok().map(f64::from),
+            Value::Float(number) => Some(*number),
+            _ => None,
+        }
+    }
+
+    /// The same settings with every secret replaced by `…`.
+    pub(super) fn redacted(&self) -> Self {
+        let hide = |(setting, value): (Setting, &Value)| {
+            let shown = match (setting.spec().show, value) {
+                (Show::Open, value) => value.clone(),
+                (Show::Host, Value::Text(url)) => Value::Text(host_only(url)),
+                (Show::Host | Show::Secret, _) => Value::Text(HIDDEN.to_owned()),
+            };
+            (setting, shown)
+        };
+        Self(self.iter().map(hide).collect())
+    }
+
+    /// Writes the answer. The order of the keys is fixed, and the values are encoded by the TOML writer.
+    pub(super) fn to_toml(&self) -> String {
+        let mut document = DocumentMut::new();
+        for (setting, value) in self.iter() {
+            let mut table: &mut dyn TableLike = document.as_table_mut();
+            let mut parts = setting.spec().path.split('.').enumerate().peekable();
+            while let Some((depth, part)) = parts.next() {
+                if parts.peek().is_none() {
+                    table.insert(part, item(value));
+                    break;
+                }
+                let next = table.entry(part).or_insert_with(|| sub_table(depth > 0));
+                let Some(inner) = next.as_table_like_mut() else { break };
+                table = inner;
+            }
+        }
+        document.to_string()
+    }
+}
+
+/// Lists the settings, never their values.
+impl fmt::Debug for Settings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_set().entries(self.0.keys()).finish()
+    }
+}
+
+/// A `[section]`, or inside one a run of dotted keys.
+fn sub_table(dotted: bool) -> Item {
+    let mut table = Table::new();
+    table.set_dotted(dotted);
+    Item::Table(table)
+}
+
+fn item(value: &Value) -> Item {
+    match value {
+        Value::Text(text) => toml_edit::value(text),
+        Value::Texts(texts) => toml_edit::value(texts.iter().collect::<Array>()),
+        Value::Flag(flag) => toml_edit::value(*flag),
+        Value::Whole(whole) => toml_edit::value(*whole),
+        Value::Float(number) => toml_edit::value(*number),
+        Value::Table(entries) => {
+            let mut table = Table::new();
+            table.set_dotted(true);
+            for (key, text) in entries {
+                table.insert(key, toml_edit::value(text));
+            }
+            Item::Table(table)
+        }
+    }
+}
+
+/// `https://host:port/…`: without path, query and user information, any of which may be a secret.
+fn host_only(url: &str) -> String {
+    let Some((scheme, rest)) = url.split_once("://") else { return HIDDEN.to_owned() };
+    let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
+    let host = authority.rsplit('@').next().unwrap_or_default();
+    format!("{scheme}://{host}/{HIDDEN}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rstest::rstest;
+
+    #[rstest]
+    #[case("https://10.0.0.1:8443/webhook/abc", "https://10.0.0.1:8443/…")]
+    #[case("http://user:pw@h?token=x", "http://h/…")]
+    #[case("http://h#x@y", "http://h/…")]
+    #[case("secret", "…")]
+    fn only_the_host_of_a_url_is_shown(#[case] url: &str, #[case] shown: &str) {
+        assert_eq!(host_only(url), shown);
+    }
+
+    #[test]
+    fn debug_output_holds_no_value() {
+        let mut settings = Settings::default();
+        settings.set_text(Setting::RootPassword, "hunter22");
+        assert_eq!(format!("{settings:?}"), "{RootPassword}");
+    }
+}

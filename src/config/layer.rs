@@ -1,0 +1,252 @@
+//! The layers of the configuration and what wins: command line, then environment, then file, then default.
+//!
+//! Every layer's value is judged, also one that another layer hides: a broken file stays broken when an option hides
+//! it for today. It must not read the process's environment or any file; both are handed in.
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::fmt;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use super::file::FileLayer;
+use super::key::{ENV_PREFIX, Key, nearest};
+use super::model::{
+    Ansible, AnsibleStart, Approval, Config, Install, Log, LogLevel, Naming, Network, Server, WebhookAuth,
+};
+use super::problem::{Problem, Problems, quoted};
+use super::value::{self, Invalid, Raw};
+
+/// What the command line sets.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct CliLayer {
+    /// `--listen ADDR:PORT`
+    pub listen: Option<SocketAddr>,
+    /// `--no-tls`
+    pub no_tls: bool,
+    /// `--log-level LEVEL`
+    pub log_level: Option<LogLevel>,
+}
+
+/// The environment variables that are the program's: those that start with `PROX_ORCHESTRATOR_`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct EnvLayer {
+    /// Values that were not UTF-8 are marked, not dropped: they are an error.
+    variables: BTreeMap<String, Result<String, String>>,
+}
+
+/// Variables of that prefix that set no key: `-C/--dir` on the command line reads it.
+const OTHER_VARIABLES: [&str; 1] = ["PROX_ORCHESTRATOR_DIR"];
+
+impl EnvLayer {
+    /// Picks the program's variables out of an environment such as [`std::env::vars_os`]. One with an empty value
+    /// counts as not set.
+    pub fn from_vars(variables: impl IntoIterator<Item = (OsString, OsString)>) -> Self {
+        let ours = variables.into_iter().filter_map(|(name, value)| {
+            let name = name.into_string().ok().filter(|name| name.starts_with(ENV_PREFIX))?;
+            let value = value.into_string().map_err(|value| value.to_string_lossy().into_owned());
+            (value.as_deref() != Ok("")).then_some((name, value))
+        });
+        Self { variables: ours.collect() }
+    }
+
+    /// Warnings about variables that nothing reads.
+    fn unknown(&self, warnings: &mut Problems) {
+        let known = || Key::ALL.iter().map(|key| key.variable());
+        for name in self.variables.keys() {
+            if known().any(|variable| variable == *name) || OTHER_VARIABLES.contains(&name.as_str()) {
+                continue;
+            }
+            let candidates: Vec<String> = known().map(|variable| variable[ENV_PREFIX.len()..].to_owned()).collect();
+            let given = name.get(ENV_PREFIX.len()..).unwrap_or_default();
+            let by_name = Key::ALL.iter().position(|key| key.name().eq_ignore_ascii_case(given));
+            let meant = by_name.or_else(|| nearest(given, candidates.iter().cloned().zip(0..)));
+            let hint = meant.and_then(|index| candidates.get(index)).map_or_else(
+                || "variables are named after table and key, such as `PROX_ORCHESTRATOR_SERVER_LISTEN`".to_owned(),
+                |meant| format!("did you mean `{ENV_PREFIX}{meant}`?"),
+            );
+            warnings.add(|| {
+                let message = format!("the variable `{}` sets nothing", quoted(name));
+                Problem::whole(ENVIRONMENT, message).hint(hint).warning()
+            });
+        }
+    }
+}
+
+/// What the environment is called in problems.
+const ENVIRONMENT: &str = "the environment";
+/// What the command line is called in problems.
+const COMMAND_LINE: &str = "the command line";
+
+/// Where a setting's value came from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// The command line.
+    Cli,
+    /// An environment variable: [`Key::variable`].
+    Env,
+    /// `config.toml`.
+    File,
+    /// Built in.
+    Default,
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Cli => "command line",
+            Self::Env => "environment",
+            Self::File => "config.toml",
+            Self::Default => "default",
+        })
+    }
+}
+
+/// Where every setting's value came from.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Origins(BTreeMap<Key, Origin>);
+
+impl Origins {
+    /// Where the value of `key` came from.
+    #[must_use]
+    pub fn of(&self, key: Key) -> Origin {
+        self.0.get(&key).copied().unwrap_or(Origin::Default)
+    }
+}
+
+/// The layers while they are laid over each other.
+pub(crate) struct Layers<'a> {
+    pub(crate) cli: &'a CliLayer,
+    pub(crate) env: &'a EnvLayer,
+    pub(crate) file: &'a FileLayer,
+    pub(crate) origins: Origins,
+    pub(crate) problems: Problems,
+    pub(crate) warnings: Problems,
+}
+
+impl<'a> Layers<'a> {
+    /// Nothing read yet; `problems` are those of the file's shape.
+    pub(crate) fn new(cli: &'a CliLayer, env: &'a EnvLayer, file: &'a FileLayer, problems: Problems) -> Self {
+        Self { cli, env, file, origins: Origins::default(), problems, warnings: Problems::default() }
+    }
+
+    /// Every setting from the highest layer that has a good value for it; what is wrong is in `problems`.
+    pub(crate) fn resolve(&mut self) -> Config {
+        self.env.unknown(&mut self.warnings);
+        let Config { naming, network, server, approval, install, ansible, log } = Config::default();
+        let cli = self.cli;
+        Config {
+            naming: Naming {
+                prefix: self.get(Key::TEMPLATE_NAME, None, value::prefix).unwrap_or(naming.prefix),
+                domain: self.get(Key::DOMAIN, None, value::domain).unwrap_or(naming.domain),
+            },
+            network: Network {
+                mask: self.get(Key::MASK, None, value::mask).unwrap_or(network.mask),
+                dns: self.get(Key::DNS, None, value::host_address),
+                gateway: self.get(Key::GATEWAY, None, value::host_address),
+                nic_vendor: self.get(Key::NIC_VENDOR, None, value::vendor),
+            },
+            server: self.server(&server),
+            approval: Approval {
+                repeat_window: self
+                    .get(Key::REPEAT_WINDOW, None, value::duration(Duration::ZERO..=DAY))
+                    .unwrap_or(approval.repeat_window),
+            },
+            install: self.install(&install),
+            ansible: self.ansible(ansible),
+            log: Log {
+                level: self.get(Key::LOG_LEVEL, cli.log_level, value::choice(LogLevel::WORDS)).unwrap_or(log.level),
+            },
+        }
+    }
+
+    fn server(&mut self, default: &Server) -> Server {
+        let cli = self.cli;
+        // The installer gives up 60 s after it started to ask (PROTOCOL.md §a.4), connecting included.
+        let hold = value::duration(SECOND..=Duration::from_secs(50));
+        let auth = value::choice(WebhookAuth::WORDS);
+        Server {
+            listen: self.get(Key::LISTEN, cli.listen, value::listen).unwrap_or(default.listen),
+            tls: self.get(Key::TLS, cli.no_tls.then_some(false), value::boolean).unwrap_or(default.tls),
+            public_url: self.get(Key::PUBLIC_URL, None, value::public_url),
+            webhook_auth: self.get(Key::WEBHOOK_AUTH, None, auth).unwrap_or(default.webhook_auth),
+            max_held: self.get(Key::MAX_HELD, None, value::count(1_000_000)).unwrap_or(default.max_held),
+            hold: self.get(Key::HOLD, None, hold).unwrap_or(default.hold),
+        }
+    }
+
+    fn install(&mut self, default: &Install) -> Install {
+        let deadline = value::duration(SECOND..=DAY);
+        Install {
+            deadline: self.get(Key::INSTALL_DEADLINE, None, &deadline).unwrap_or(default.deadline),
+            boot_deadline: self.get(Key::BOOT_DEADLINE, None, &deadline).unwrap_or(default.boot_deadline),
+        }
+    }
+
+    fn ansible(&mut self, default: Ansible) -> Ansible {
+        Ansible {
+            start: self.get(Key::START, None, value::choice(AnsibleStart::WORDS)).unwrap_or(default.start),
+            expect: self.get(Key::EXPECT, None, value::count(100_000)),
+            playbook: self.get(Key::PLAYBOOK, None, value::path).unwrap_or(default.playbook),
+            user: self.get(Key::USER, None, value::user).unwrap_or(default.user),
+            ssh_port: self.get(Key::SSH_PORT, None, value::port).unwrap_or(default.ssh_port),
+            forks: self.get(Key::FORKS, None, value::count(1_000)),
+            command: self.get(Key::COMMAND, None, value::path),
+            private_key: self.get(Key::PRIVATE_KEY, None, value::path),
+            keep_runs: self.get(Key::KEEP_RUNS, None, value::count(100_000)).unwrap_or(default.keep_runs),
+        }
+    }
+
+    /// The value of the highest layer that sets `key`, every layer's value judged by `parse`.
+    fn get<T>(&mut self, key: Key, cli: Option<T>, parse: impl Fn(Raw<'_>) -> Result<T, Invalid>) -> Option<T> {
+        let file = self.file.get(key).map(|written| parse(Raw::Typed(&written.value)));
+        let file = self.judged(key, Origin::File, file);
+        let env = self.env.variables.get(&key.variable()).map(|value| match value {
+            Ok(text) => parse(Raw::Text(text)),
+            Err(_) => Err(Invalid { reason: "the value is not UTF-8".to_owned(), hint: None }),
+        });
+        let env = self.judged(key, Origin::Env, env);
+        let layers = [(Origin::Cli, cli), (Origin::Env, env), (Origin::File, file)];
+        let (origin, value) = layers.into_iter().find_map(|(origin, value)| Some((origin, value?)))?;
+        self.origins.0.insert(key, origin);
+        Some(value)
+    }
+
+    fn judged<T>(&mut self, key: Key, origin: Origin, parsed: Option<Result<T, Invalid>>) -> Option<T> {
+        match parsed? {
+            Ok(value) => Some(value),
+            Err(invalid) => {
+                let problem = self.problem(key, origin, &format!("`{key}`: {}", invalid.reason));
+                let hint = invalid.hint.unwrap_or_else(|| match origin {
+                    Origin::Env => format!("write it like `{}={}`", key.variable(), key.bare_example()),
+                    Origin::Cli | Origin::File | Origin::Default => format!("write it like `{}`", key.example()),
+                });
+                self.problems.add(|| problem.hint(hint));
+                None
+            }
+        }
+    }
+
+    /// A problem with the value of `key` that came from `origin`, placed where that value stands.
+    pub(crate) fn problem(&self, key: Key, origin: Origin, message: &str) -> Problem {
+        match origin {
+            Origin::File => {
+                let span = self.file.get(key).map(|written| written.span.clone()).unwrap_or_default();
+                self.file.source().problem(span, message)
+            }
+            Origin::Env => {
+                let name = key.variable();
+                let value = self.env.variables.get(&name).map(|value| match value {
+                    Ok(text) | Err(text) => text.as_str(),
+                });
+                let line = format!("{name}={}", value.unwrap_or_default());
+                Problem::in_line(ENVIRONMENT, &line, name.len() + 1..line.len(), message)
+            }
+            Origin::Cli => Problem::whole(COMMAND_LINE, message),
+            Origin::Default => Problem::whole("the defaults", message),
+        }
+    }
+}
+
+const SECOND: Duration = Duration::from_secs(1);
+const DAY: Duration = Duration::from_hours(24);

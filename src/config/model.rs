@@ -1,0 +1,273 @@
+//! The resolved configuration: typed, complete, valid. The defaults live here and nowhere else.
+
+use std::fmt;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::num::NonZeroU32;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::url::PublicUrl;
+use crate::domain::mask::Netmask;
+
+/// Everything `config.toml`, the environment and the command line say about how the console runs.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Config {
+    /// How nodes are named.
+    pub naming: Naming,
+    /// The machines' network, for answers with `source = "from-answer"`.
+    pub network: Network,
+    /// `[server]`
+    pub server: Server,
+    /// `[approval]`
+    pub approval: Approval,
+    /// `[install]`
+    pub install: Install,
+    /// `[ansible]`
+    pub ansible: Ansible,
+    /// `[log]`
+    pub log: Log,
+}
+
+/// How nodes are named: prefix, last digits of the machine's UUID, domain.
+///
+/// Checked together: `<prefix>0000.<domain>` is a valid [`Fqdn`](crate::domain::Fqdn).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Naming {
+    /// `machine_template_name`, in lower case; has no dot.
+    pub prefix: String,
+    /// `machine_net_dn`, in lower case, without dots at its ends.
+    pub domain: String,
+}
+
+/// The machines' network. With `from-dhcp` in `default.toml` nothing here is used.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Network {
+    /// `machine_net_mask`
+    pub mask: Netmask,
+    /// `machine_net_dns`; there is no sensible default.
+    pub dns: Option<IpAddr>,
+    /// `machine_net_gateway`; there is no sensible default.
+    pub gateway: Option<IpAddr>,
+    /// `machine_net_int`: a glob over udev's `ID_VENDOR_FROM_DATABASE`, used where the asking NIC's MAC is not known.
+    pub nic_vendor: Option<String>,
+}
+
+/// `[server]`: the listener that machines talk to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Server {
+    /// Address and port; port 0 lets the system choose one.
+    pub listen: SocketAddr,
+    /// HTTPS with the program's own certificate.
+    pub tls: bool,
+    /// What machines are told to call; `None` means the address their request came in on.
+    pub public_url: Option<PublicUrl>,
+    /// How a report proves which machine it is about.
+    pub webhook_auth: WebhookAuth,
+    /// Most answer requests held open at once.
+    pub max_held: NonZeroU32,
+    /// How long a request is held for the operator: 1 to 50 s (the installer gives up at 60 s, PROTOCOL.md §a.4).
+    pub hold: Duration,
+}
+
+/// How reports are matched to nodes (DESIGN.md §5.3).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WebhookAuth {
+    /// By the per-install secret in the URL the answer carried.
+    Secret,
+    /// By UUID, then FQDN, as anybody can claim; the gate then opens by hand only.
+    None,
+}
+
+/// `[approval]`
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Approval {
+    /// How long after its first answer a machine that asks again is served by itself (DESIGN.md §3).
+    pub repeat_window: Duration,
+}
+
+/// `[install]`
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Install {
+    /// An installing node without a report for this long is `stalled`.
+    pub deadline: Duration,
+    /// A booting node that SSH cannot reach for this long is `unreachable`.
+    pub boot_deadline: Duration,
+}
+
+/// `[ansible]`
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ansible {
+    /// What starts a run.
+    pub start: AnsibleStart,
+    /// The gate also waits for this many nodes.
+    pub expect: Option<NonZeroU32>,
+    /// The playbook; a relative path starts at the folder of `config.toml`.
+    pub playbook: PathBuf,
+    /// The user Ansible and the probe log in as: letters, digits, `_`, `-` and `.` only.
+    pub user: String,
+    /// The port Ansible and the probe use; never 0.
+    pub ssh_port: u16,
+    /// `--forks`; `None` leaves it to Ansible.
+    pub forks: Option<NonZeroU32>,
+    /// The `ansible-playbook` to run; `None` looks it up in `PATH`.
+    pub command: Option<PathBuf>,
+    /// SSH private key; `None` means the key pair the program made. Relative as `playbook`.
+    pub private_key: Option<PathBuf>,
+    /// How many finished runs keep their folder under `nodes/runs/`.
+    pub keep_runs: NonZeroU32,
+}
+
+/// What starts a run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AnsibleStart {
+    /// The gate, once every approved node is ready.
+    WhenReady,
+    /// Only the operator.
+    ByHand,
+}
+
+/// `[log]`
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Log {
+    /// The least important messages that are kept.
+    pub level: LogLevel,
+}
+
+/// Importance of log messages.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum LogLevel {
+    /// Failures only.
+    Error,
+    /// And what looks wrong.
+    Warn,
+    /// And what happens.
+    Info,
+    /// And why.
+    Debug,
+    /// And every step.
+    Trace,
+}
+
+/// A word that is not one of a setting's choices.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("`{given}` is not one of {choices}")]
+pub struct ChoiceError {
+    given: String,
+    choices: String,
+}
+
+/// Gives an enum its words: `as_str`, `Display`, `FromStr` and the list of all of them.
+macro_rules! words {
+    ($name:ident { $($variant:ident = $word:literal),* $(,)? }) => {
+        impl $name {
+            /// The words of every choice.
+            pub const WORDS: &'static [&'static str] = &[$($word),*];
+
+            /// The word used in `config.toml`.
+            #[must_use]
+            pub fn as_str(self) -> &'static str {
+                match self { $(Self::$variant => $word),* }
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.pad(self.as_str())
+            }
+        }
+
+        impl std::str::FromStr for $name {
+            type Err = ChoiceError;
+
+            fn from_str(given: &str) -> Result<Self, ChoiceError> {
+                match given {
+                    $($word => Ok(Self::$variant),)*
+                    other => Err(ChoiceError {
+                        given: super::problem::quoted(other),
+                        choices: Self::WORDS.iter().map(|word| format!("`{word}`")).collect::<Vec<_>>().join(", "),
+                    }),
+                }
+            }
+        }
+    };
+}
+
+words!(WebhookAuth { Secret = "secret", None = "none" });
+words!(AnsibleStart { WhenReady = "when-ready", ByHand = "by-hand" });
+words!(LogLevel { Error = "error", Warn = "warn", Info = "info", Debug = "debug", Trace = "trace" });
+
+/// A count that is known not to be zero.
+const fn count(number: u32) -> NonZeroU32 {
+    match NonZeroU32::new(number) {
+        Some(number) => number,
+        None => NonZeroU32::MIN,
+    }
+}
+
+impl Default for Naming {
+    fn default() -> Self {
+        Self { prefix: "pve-".to_owned(), domain: "example.com".to_owned() }
+    }
+}
+
+impl Default for Network {
+    fn default() -> Self {
+        Self { mask: Netmask::SLASH_24, dns: None, gateway: None, nic_vendor: None }
+    }
+}
+
+impl Default for Server {
+    fn default() -> Self {
+        Self {
+            listen: SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 8443),
+            tls: true,
+            public_url: None,
+            webhook_auth: WebhookAuth::Secret,
+            max_held: count(10_000),
+            hold: Duration::from_secs(45),
+        }
+    }
+}
+
+impl Default for Approval {
+    fn default() -> Self {
+        Self { repeat_window: Duration::from_mins(15) }
+    }
+}
+
+impl Default for Install {
+    fn default() -> Self {
+        Self { deadline: Duration::from_mins(45), boot_deadline: Duration::from_mins(20) }
+    }
+}
+
+impl Default for Ansible {
+    fn default() -> Self {
+        Self {
+            start: AnsibleStart::WhenReady,
+            expect: None,
+            playbook: PathBuf::from("setup-cluster.yml"),
+            user: "root".to_owned(),
+            ssh_port: 22,
+            forks: None,
+            command: None,
+            private_key: None,
+            keep_runs: count(20),
+        }
+    }
+}
+
+impl Default for Log {
+    fn default() -> Self {
+        Self { level: LogLevel::Info }
+    }
+}
+
+impl Network {
+    /// The keys a `from-answer` network still needs: its dns and gateway have no default (PROTOCOL.md §b.2).
+    #[must_use]
+    pub fn missing(&self) -> Vec<super::Key> {
+        let needed = [(super::Key::DNS, self.dns.is_none()), (super::Key::GATEWAY, self.gateway.is_none())];
+        needed.into_iter().filter(|(_, missing)| *missing).map(|(key, _)| key).collect()
+    }
+}

@@ -1,0 +1,192 @@
+//! The coordinator with a real store, without a network.
+
+use super::*;
+use crate::domain::command::{Ask, Command, Order, Origin};
+use crate::domain::facts::{Dmi, Generation, Link, Product, SystemInfo};
+use crate::domain::guard::Verdict;
+use crate::domain::snapshot::Service;
+use crate::domain::{DocumentHash, NodeId, Phase, Policy, Refusal, Stamp};
+use crate::store::Document;
+
+struct Bench {
+    started: Started,
+    effects: mpsc::Receiver<Effect>,
+    folder: tempfile::TempDir,
+}
+
+impl Bench {
+    async fn new() -> Self {
+        Self::open(tempfile::tempdir().unwrap()).await
+    }
+
+    async fn open(folder: tempfile::TempDir) -> Self {
+        let mut store = Store::open(folder.path()).unwrap();
+        let loaded = store.load(Policy::default()).unwrap();
+        let (effects_in, effects) = mpsc::channel(16);
+        let started = start(store, loaded, effects_in).unwrap();
+        started.handle.set_service(Service { capacity: 3, ..Service::default() }).await;
+        Self { started, effects, folder }
+    }
+
+    async fn stop(self) -> tempfile::TempDir {
+        self.started.handle.stop().await;
+        self.started.ended.await.unwrap();
+        drop(self.effects);
+        self.folder
+    }
+
+    async fn ask(&self, machine: u8) -> Result<Asked, SubmitError> {
+        let (ask, document) = request(machine);
+        let now = Timestamp::now();
+        self.started.handle.ask(ask, document, now, now + Duration::from_secs(45)).await
+    }
+
+    async fn held(&self, machine: u8) -> Held {
+        match self.ask(machine).await.unwrap() {
+            Asked::Held(held) => held,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    async fn approve(&self, node: NodeId) {
+        let seen = self.started.handle.snapshot().fleet.node(node).unwrap().request.as_ref().unwrap().stamp.clone();
+        self.order(Order::Approve { node, seen }).await.unwrap();
+    }
+
+    async fn order(&self, order: Order) -> Result<crate::domain::Reply, SubmitError> {
+        self.started.handle.submit(Origin::Operator("anna".to_owned()), Command::Order(order)).await
+    }
+
+    async fn until(&self, condition: impl Fn(&Snapshot) -> bool) -> Arc<Snapshot> {
+        let mut snapshots = self.started.handle.snapshots();
+        let wait = snapshots.wait_for(|snapshot| condition(snapshot));
+        tokio::time::timeout(Duration::from_secs(10), wait).await.unwrap().unwrap().clone()
+    }
+}
+
+fn request(machine: u8) -> (Ask, Document) {
+    let bytes = format!("{{\"machine\":{machine}}}").into_bytes();
+    let document = Document { hash: DocumentHash::of(&bytes), bytes };
+    let mac = crate::domain::MacAddr([2, 0, 0, 0, 0, machine]);
+    let info = SystemInfo {
+        generation: Generation::V9_2,
+        product: Product::Pve,
+        iso_release: None,
+        dmi: Dmi::default(),
+        links: vec![Link { name: "eno1".into(), mac }],
+    };
+    let stamp = Stamp { peer: [192, 0, 2, machine].into(), macs: [mac].into(), body: document.hash };
+    (Ask { stamp, info, asking_mac: Some(mac) }, document)
+}
+
+#[tokio::test]
+async fn a_held_request_wakes_the_moment_it_is_approved() {
+    let bench = Bench::new().await;
+    let mut held = bench.held(1).await;
+    bench.until(|snapshot| snapshot.holds.contains_key(&held.node)).await;
+    bench.approve(held.node).await;
+    let verdict = (&mut held.wake).await.unwrap();
+    assert!(matches!(verdict, Verdict::Serve(_)), "{verdict:?}");
+    bench.until(|snapshot| snapshot.holds.is_empty()).await;
+}
+
+#[tokio::test]
+async fn a_request_that_hangs_up_frees_its_place() {
+    let bench = Bench::new().await;
+    let held = bench.held(1).await;
+    let node = held.node;
+    drop(held);
+    let snapshot = bench.until(|snapshot| snapshot.holds.is_empty()).await;
+    assert_eq!(snapshot.fleet.node(node).unwrap().phase, Phase::Waiting);
+}
+
+#[tokio::test]
+async fn a_second_request_from_the_same_address_replaces_the_first() {
+    let bench = Bench::new().await;
+    let mut first = bench.held(1).await;
+    let second = bench.held(1).await;
+    assert_eq!(first.node, second.node);
+    assert!((&mut first.wake).await.is_err(), "the first one is sent to retry");
+    bench.until(|snapshot| snapshot.holds.len() == 1).await;
+}
+
+#[tokio::test]
+async fn no_more_requests_are_held_than_fit() {
+    let bench = Bench::new().await;
+    let held = [bench.held(1).await, bench.held(2).await, bench.held(3).await];
+    assert!(matches!(bench.ask(4).await, Err(SubmitError::Busy)));
+    assert_eq!(bench.started.handle.snapshot().fleet.node_count(), 4, "the fourth is a row all the same");
+    drop(held);
+}
+
+#[tokio::test]
+async fn stopping_wakes_every_held_request() {
+    let bench = Bench::new().await;
+    let mut held = bench.held(1).await;
+    bench.started.handle.release_all().await;
+    assert!((&mut held.wake).await.is_err());
+    bench.stop().await;
+    assert!(held.release.is_closed());
+}
+
+#[tokio::test]
+async fn a_rejection_wakes_a_held_request_and_a_refusal_changes_nothing() {
+    let bench = Bench::new().await;
+    let mut held = bench.held(1).await;
+    let refused = bench.order(Order::Cancel).await;
+    assert_eq!(refused, Err(SubmitError::Refused(Refusal::NoRun)));
+    bench.order(Order::Reject { node: held.node, reason: "not ours".into() }).await.unwrap();
+    assert!(matches!((&mut held.wake).await.unwrap(), Verdict::Refuse(_)));
+}
+
+#[tokio::test]
+async fn a_restart_resumes_where_it_was() {
+    let bench = Bench::new().await;
+    let held = bench.held(1).await;
+    bench.approve(held.node).await;
+    let node = held.node;
+    let before = bench.started.handle.snapshot();
+    drop(held);
+    let bench = Bench::open(bench.stop().await).await;
+    let after = bench.started.handle.snapshot();
+    assert_eq!(after.seq, before.seq);
+    assert_eq!(after.fleet.node(node), before.fleet.node(node));
+    assert!(after.holds.is_empty(), "no request survives the process");
+}
+
+#[tokio::test]
+async fn followers_see_every_stored_event_in_order() {
+    let bench = Bench::new().await;
+    let mut events = bench.started.events.subscribe();
+    let held = bench.held(1).await;
+    bench.approve(held.node).await;
+    let mut seen = Vec::new();
+    while seen.len() < 2 {
+        seen.push(events.recv().await.unwrap().seq);
+    }
+    assert_eq!(seen, [1, 2]);
+}
+
+#[tokio::test]
+async fn a_store_that_cannot_commit_changes_nothing_and_says_so() {
+    let bench = Bench::new().await;
+    let held = bench.held(1).await;
+    let before = bench.started.handle.snapshot().seq;
+    // Another program takes the database away: its table of events is gone.
+    let database = std::fs::read_dir(bench.folder.path())
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .find(|path| path.extension().is_some_and(|extension| extension == "db"))
+        .unwrap();
+    let intruder = rusqlite::Connection::open(&database).unwrap();
+    intruder.execute_batch("ALTER TABLE events RENAME TO hidden").unwrap();
+    assert!(matches!(bench.ask(2).await, Err(SubmitError::NotStored(_))));
+    let snapshot = bench.until(|snapshot| !snapshot.service.problems.is_empty()).await;
+    assert_eq!((snapshot.seq, snapshot.fleet.node_count()), (before, 1));
+    // Once it is mended, work goes on and the problem is gone.
+    intruder.execute_batch("ALTER TABLE hidden RENAME TO events").unwrap();
+    let second = bench.held(2).await;
+    let snapshot = bench.until(|snapshot| snapshot.service.problems.is_empty()).await;
+    assert_eq!(snapshot.seq, before + 1);
+    drop((held, second));
+}

@@ -1,0 +1,387 @@
+//! The life of a node, leg by leg.
+
+use super::*;
+use crate::domain::fleet::Gate;
+use crate::domain::guard::{Permission, Withheld};
+use crate::domain::node::Flag;
+use crate::domain::policy::{StartRule, WebhookAuth};
+
+const MINUTE: Duration = Duration::from_mins(1);
+
+fn is_withheld(verdict: &Verdict) -> bool {
+    matches!(verdict, Verdict::Hold(Withheld::AsksAgain { .. }))
+}
+
+#[test]
+fn a_stranger_waits_under_a_derived_name() {
+    let mut rack = Rack::new();
+    let (node, verdict) = rack.ask(&box_a());
+    assert!(matches!(verdict, Verdict::Hold(Withheld::Undecided(_))));
+    assert_eq!(rack.phase(node), "waiting");
+    assert_eq!(rack.node(node).name.as_str(), "pve-07aa.example.com");
+}
+
+#[test]
+fn an_approved_machine_is_served_once_committed() {
+    let mut rack = Rack::new();
+    let (node, _) = rack.ask(&box_a());
+    rack.approve(node).unwrap();
+    let (_, verdict) = rack.ask(&box_a());
+    let Verdict::Serve(grant) = verdict else { panic!("{verdict:?}") };
+    assert_eq!(grant.by, Permission::Approval);
+    assert_eq!(rack.release(&box_a(), &grant, Some("192.0.2.10/24")), Reply::Released);
+    assert_eq!(rack.phase(node), "installing");
+    assert_eq!(rack.node(node).address, Some("192.0.2.10".parse().unwrap()));
+}
+
+#[test]
+fn approval_binds_to_what_the_operator_saw() {
+    let mut rack = Rack::new();
+    let (node, _) = rack.ask(&box_a());
+    let seen = rack.stamp(node);
+    rack.ask(&Box1 { peer: "192.0.2.66", ..box_a() });
+    let refused = rack.order(Order::Approve { node, seen });
+    assert!(matches!(refused, Err(Refusal::ChangedWhileYouLooked(_))));
+
+    rack.approve(node).unwrap();
+    let (_, verdict) = rack.ask(&box_a());
+    assert!(matches!(verdict, Verdict::Hold(Withheld::Changed(_))), "{verdict:?}");
+    assert_eq!(rack.phase(node), "waiting");
+    assert!(rack.node(node).flags.contains(&Flag::ChangedSinceApproval));
+}
+
+#[test]
+fn a_failed_install_repeats_twice_within_the_window_and_no_more() {
+    let mut rack = Rack::new();
+    let (node, _) = rack.ask(&box_a());
+    rack.approve(node).unwrap();
+    for expected in [Permission::Approval, Permission::Repeat, Permission::Repeat] {
+        let (_, Verdict::Serve(grant)) = rack.ask(&box_a()) else { panic!() };
+        assert_eq!(grant.by, expected);
+        assert_eq!(rack.release(&box_a(), &grant, None), Reply::Released);
+        rack.pass(MINUTE);
+    }
+    assert!(is_withheld(&rack.ask(&box_a()).1));
+    assert!(rack.node(node).flags.contains(&Flag::AsksAgain));
+}
+
+#[test]
+fn a_repeat_needs_the_window_the_address_and_the_macs() {
+    let window = Policy::default().repeat_window;
+    let installing = || {
+        let mut rack = Rack::new();
+        let (node, _) = rack.ask(&box_a());
+        rack.approve(node).unwrap();
+        let (_, Verdict::Serve(grant)) = rack.ask(&box_a()) else { panic!() };
+        rack.release(&box_a(), &grant, None);
+        rack
+    };
+    let mut late = installing();
+    late.pass(window + MINUTE);
+    assert!(is_withheld(&late.ask(&box_a()).1));
+    assert!(is_withheld(&installing().ask(&Box1 { peer: "192.0.2.66", ..box_a() }).1));
+    assert!(is_withheld(&installing().ask(&Box1 { macs: vec![MAC_A, MAC_B], ..box_a() }).1));
+    assert!(matches!(installing().ask(&box_a()).1, Verdict::Serve(_)));
+}
+
+#[test]
+fn an_installed_node_is_never_served_by_itself() {
+    let mut rack = Rack::new();
+    let node = rack.install(&box_a());
+    let (again, verdict) = rack.ask(&box_a());
+    assert_eq!(again, node);
+    assert!(is_withheld(&verdict));
+    assert!(matches!(rack.approve(node), Err(Refusal::NeedsReinstall(_))));
+    // Shown with a foreign UUID or without any, its MAC gives it away.
+    for uuid in [Some(UUID_B), None] {
+        let (again, verdict) = rack.ask(&Box1 { uuid, ..box_a() });
+        assert_eq!(again, node);
+        assert!(is_withheld(&verdict));
+    }
+}
+
+#[test]
+fn a_reinstall_needs_the_name_and_is_spent_once() {
+    let mut rack = Rack::new();
+    let node = rack.install(&box_a());
+    rack.ask(&box_a());
+    let seen = rack.stamp(node);
+    let wrong = Order::AllowReinstall { node, seen: seen.clone(), confirm: "pve-1.example.com".parse().unwrap() };
+    assert!(matches!(rack.order(wrong), Err(Refusal::NameMismatch(_))));
+    let confirm = rack.node(node).name.clone();
+    rack.order(Order::AllowReinstall { node, seen, confirm }).unwrap();
+    let (_, Verdict::Serve(grant)) = rack.ask(&box_a()) else { panic!() };
+    assert_eq!(grant.by, Permission::Reinstall);
+    rack.release(&box_a(), &grant, None);
+    assert_eq!(rack.phase(node), "installing");
+    assert!(rack.node(node).host_keys.is_empty());
+    rack.pass(Policy::default().repeat_window + MINUTE);
+    assert!(is_withheld(&rack.ask(&box_a()).1));
+}
+
+#[test]
+fn a_lost_first_answer_leaves_the_node_approved() {
+    let mut rack = Rack::new();
+    let (node, _) = rack.ask(&box_a());
+    rack.approve(node).unwrap();
+    let (_, Verdict::Serve(grant)) = rack.ask(&box_a()) else { panic!() };
+    rack.release(&box_a(), &grant, None);
+    let document = rack.node(node).answers.as_ref().unwrap().document;
+    rack.submit(&Command::AnswerWritten { node, document, delivered: false }).unwrap();
+    assert_eq!(rack.phase(node), "approved");
+    rack.pass(Duration::from_hours(1));
+    assert!(matches!(rack.ask(&box_a()).1, Verdict::Serve(_)));
+}
+
+#[test]
+fn duplicate_uuids_are_two_machines_and_both_wait() {
+    let mut rack = Rack::new();
+    let first = rack.install(&box_a());
+    let (second, verdict) = rack.ask(&Box1 { uuid: Some(UUID_A), ..box_b() });
+    assert_ne!(first, second);
+    assert!(matches!(verdict, Verdict::Hold(Withheld::Undecided(_))));
+    assert!(rack.node(second).flags.contains(&Flag::DuplicateOf { other: first }));
+    assert_ne!(rack.node(first).name, rack.node(second).name);
+}
+
+#[test]
+fn machines_without_any_identity_are_told_apart_by_address() {
+    let mut rack = Rack::new();
+    let bare = |peer| Box1 { uuid: None, macs: vec![], peer, body: 9 };
+    let (first, _) = rack.ask(&bare("192.0.2.10"));
+    let (second, _) = rack.ask(&bare("192.0.2.11"));
+    assert_ne!(first, second);
+    assert_eq!(rack.ask(&bare("192.0.2.10")).0, first);
+    assert!(rack.node(first).flags.contains(&Flag::NoIdentity));
+}
+
+#[test]
+fn two_nodes_never_get_one_name_or_address() {
+    let mut rack = Rack::new();
+    let a = rack.install(&box_a());
+    let (b, _) = rack.ask(&box_b());
+    let name = rack.node(a).name.clone();
+    assert!(matches!(rack.order(Order::Rename { node: b, name }), Err(Refusal::NameTaken { .. })));
+    rack.order(Order::Rename { node: b, name: "db1.example.com".parse().unwrap() }).unwrap();
+    rack.approve(b).unwrap();
+    let (_, Verdict::Serve(grant)) = rack.ask(&box_b()) else { panic!() };
+    assert_eq!(grant.name.as_str(), "db1.example.com");
+    let reply = rack.release(&box_b(), &grant, Some("192.0.2.10/24"));
+    assert!(matches!(reply, Reply::Withheld(Withheld::AddressTaken(_))), "{reply:?}");
+    assert_eq!(rack.phase(b), "approved");
+    assert!(rack.node(b).flags.contains(&Flag::AddressTaken { by: a }));
+    let too_late = Order::Rename { node: a, name: "db2.example.com".parse().unwrap() };
+    assert!(matches!(rack.order(too_late), Err(Refusal::TooLateToRename(_))));
+}
+
+#[test]
+fn a_name_that_moved_is_rendered_again() {
+    let mut rack = Rack::new();
+    let (node, _) = rack.ask(&box_a());
+    rack.approve(node).unwrap();
+    let (_, Verdict::Serve(stale)) = rack.ask(&box_a()) else { panic!() };
+    rack.order(Order::Rename { node, name: "db1.example.com".parse().unwrap() }).unwrap();
+    let Reply::Rerender(fresh) = rack.release(&box_a(), &stale, None) else { panic!() };
+    assert_eq!(rack.release(&box_a(), &fresh, None), Reply::Released);
+}
+
+#[test]
+fn reports_match_by_secret_only_and_once() {
+    let mut rack = Rack::new();
+    let node = rack.install(&box_a());
+    assert!(rack.report(node, 0).events.is_empty(), "the same report again changes nothing");
+    let forged = Report { fqdn: Some(Text::new(rack.node(node).name.as_str())), ..Report::default() };
+    rack.report_with(None, forged.clone(), 200);
+    rack.report_with(Some(secret(NodeId(77), 0)), forged.clone(), 201);
+    rack.report_with(Some(secret(node, 0)), forged, 202);
+    assert_eq!(rack.fleet.unmatched().count(), 3);
+    assert_eq!(rack.node(node).host_keys.len(), 1);
+}
+
+#[test]
+fn an_unmatched_report_is_adopted_by_the_operator() {
+    let mut rack = Rack::new();
+    let (node, _) = rack.ask(&box_a());
+    rack.report_with(None, Report::default(), 200);
+    let report = rack.fleet.unmatched().next().unwrap().id;
+    assert!(matches!(rack.order(Order::Adopt { report, node }), Err(Refusal::WrongPhase { .. })));
+    rack.approve(node).unwrap();
+    rack.order(Order::Adopt { report, node }).unwrap();
+    assert_eq!(rack.phase(node), "installed");
+    assert!(rack.node(node).flags.contains(&Flag::Unproven));
+    assert_eq!(rack.fleet.unmatched().count(), 0);
+}
+
+#[test]
+fn without_webhook_auth_reports_match_by_uuid_then_name_but_only_answered_nodes() {
+    let policy = Policy { webhook_auth: WebhookAuth::None, ..Policy::default() };
+    let mut rack = Rack::under(policy);
+    let (node, _) = rack.ask(&box_a());
+    let named = Report { fqdn: Some(Text::new("pve-07aa.example.com")), ..Report::default() };
+    rack.report_with(None, named.clone(), 1);
+    assert_eq!(rack.phase(node), "waiting");
+    rack.approve(node).unwrap();
+    let (_, Verdict::Serve(grant)) = rack.ask(&box_a()) else { panic!() };
+    rack.release(&box_a(), &grant, None);
+    rack.report_with(None, named, 2);
+    assert_eq!(rack.phase(node), "installed");
+    assert!(rack.node(node).flags.contains(&Flag::UnprovenReport));
+    assert_eq!(rack.fleet.gate(), Gate::ByHand);
+}
+
+#[test]
+fn a_node_becomes_ready_only_by_its_own_key() {
+    let mut rack = Rack::new();
+    let node = rack.install(&box_a());
+    let other: HostKey = KEY.replace("ICvB", "ICvC").parse().unwrap();
+    let silent = Sighting::Silent { what: Text::new("connection refused") };
+    rack.submit(&Command::Probe { node, sighting: silent.clone() }).unwrap();
+    assert_eq!(rack.phase(node), "booting");
+    rack.submit(&Command::Probe { node, sighting: Sighting::OtherKey { seen: other } }).unwrap();
+    assert_eq!(rack.phase(node), "booting");
+    assert!(rack.node(node).flags.contains(&Flag::WrongHostKey));
+    rack.pass(Policy::default().boot_deadline + MINUTE);
+    rack.submit(&Command::Probe { node, sighting: silent }).unwrap();
+    assert_eq!(rack.phase(node), "unreachable");
+    rack.make_ready(node);
+    assert!(!rack.node(node).flags.contains(&Flag::WrongHostKey));
+}
+
+#[test]
+fn a_marked_node_needs_its_key_accepted_before_any_run() {
+    let mut rack = Rack::new();
+    let (node, _) = rack.ask(&box_a());
+    rack.approve(node).unwrap();
+    let (_, Verdict::Serve(grant)) = rack.ask(&box_a()) else { panic!() };
+    rack.release(&box_a(), &grant, Some("192.0.2.10/24"));
+    rack.order(Order::MarkInstalled { node }).unwrap();
+    rack.submit(&Command::Probe { node, sighting: Sighting::Proven }).unwrap();
+    assert_eq!(rack.phase(node), "installed", "no key is expected, so none can be proven");
+    let seen: HostKey = KEY.parse().unwrap();
+    let fingerprint = seen.fingerprint();
+    rack.submit(&Command::Probe { node, sighting: Sighting::OtherKey { seen } }).unwrap();
+    assert!(matches!(rack.order(Order::Run { nodes: vec![node] }), Err(Refusal::NotReady { .. })));
+    let wrong = Order::TrustHostKey { node, fingerprint: "SHA256:x".to_owned() };
+    assert!(matches!(rack.order(wrong), Err(Refusal::NoSuchHostKey(_))));
+    rack.order(Order::TrustHostKey { node, fingerprint }).unwrap();
+    rack.make_ready(node);
+    assert!(rack.node(node).may_run());
+}
+
+#[test]
+fn an_overdue_install_stalls_and_a_late_report_heals_it() {
+    let mut rack = Rack::new();
+    let (node, _) = rack.ask(&box_a());
+    rack.approve(node).unwrap();
+    let (_, Verdict::Serve(grant)) = rack.ask(&box_a()) else { panic!() };
+    rack.release(&box_a(), &grant, None);
+    rack.pass(Policy::default().install_deadline + MINUTE);
+    rack.tick();
+    assert_eq!(rack.phase(node), "stalled");
+    rack.report(node, 0);
+    assert_eq!(rack.phase(node), "installed");
+}
+
+#[test]
+fn the_gate_waits_for_every_approved_node_and_fires_once_for_a_set() {
+    let mut rack = Rack::new();
+    let a = rack.install(&box_a());
+    let (b, _) = rack.ask(&box_b());
+    rack.make_ready(a);
+    rack.approve(b).unwrap();
+    assert_eq!(rack.fleet.gate(), Gate::Waits { ready: 1, of: 2 });
+    assert!(rack.tick().events.is_empty());
+    rack.order(Order::Forget { node: b }).unwrap();
+    let stranger = rack.ask(&box_b()).0;
+    assert_eq!(rack.phase(stranger), "waiting");
+    assert!(matches!(rack.tick().reply, Reply::Queued(_)), "a waiting stranger does not block the gate");
+    assert!(rack.tick().events.is_empty(), "one run at a time");
+    rack.end_run(RunOutcome::Succeeded, &[(a, HostResult::Configured)]);
+    assert_eq!(rack.phase(a), "configured");
+    assert!(rack.tick().events.is_empty(), "the set was run");
+    // A late node gets a run of its own.
+    rack.approve(stranger).unwrap();
+    let (_, Verdict::Serve(grant)) = rack.ask(&box_b()) else { panic!() };
+    rack.release(&box_b(), &grant, Some("192.0.2.11/24"));
+    rack.report(stranger, 0);
+    rack.make_ready(stranger);
+    rack.tick();
+    let nodes: Vec<_> = rack.fleet.active_run().unwrap().nodes.keys().copied().collect();
+    assert_eq!(nodes, [stranger]);
+}
+
+#[test]
+fn the_gate_counts_what_is_expected_and_can_be_shut() {
+    let mut rack = Rack::under(Policy { expect: Some(2), ..Policy::default() });
+    let a = rack.install(&box_a());
+    rack.make_ready(a);
+    assert_eq!(rack.fleet.gate(), Gate::Waits { ready: 1, of: 2 });
+    let mut by_hand = Rack::under(Policy { start: StartRule::ByHand, ..Policy::default() });
+    let a = by_hand.install(&box_a());
+    by_hand.make_ready(a);
+    assert!(by_hand.tick().events.is_empty());
+    by_hand.order(Order::Run { nodes: vec![] }).unwrap();
+    assert!(matches!(by_hand.order(Order::Run { nodes: vec![] }), Err(Refusal::RunActive(_))));
+}
+
+#[test]
+fn a_run_leaves_each_node_where_its_result_says() {
+    let failed = || HostResult::Failed { reason: Text::new("apt: no space") };
+    let outcome = || RunOutcome::Failed { reason: Text::new("a host failed") };
+    for (outcome, results, expected) in [
+        (RunOutcome::Succeeded, vec![], "configured"),
+        (outcome(), vec![failed()], "failed"),
+        (outcome(), vec![HostResult::Configured], "configured"),
+        (outcome(), vec![], "failed"),
+        (RunOutcome::Cancelled, vec![], "ready"),
+        (RunOutcome::Interrupted, vec![], "ready"),
+        (RunOutcome::NotStarted { reason: Text::new("no ansible") }, vec![], "ready"),
+    ] {
+        let mut rack = Rack::new();
+        let a = rack.install(&box_a());
+        rack.make_ready(a);
+        rack.tick();
+        let hosts: Vec<_> = results.into_iter().map(|result| (a, result)).collect();
+        rack.end_run(outcome.clone(), &hosts);
+        assert_eq!(rack.phase(a), expected, "{outcome:?}");
+        assert!(rack.tick().events.is_empty(), "the gate does not fire again by itself");
+        assert!(matches!(rack.order(Order::Cancel), Err(Refusal::NoRun)));
+    }
+}
+
+#[test]
+fn a_second_cancel_is_more_insistent() {
+    use crate::domain::effect::Effect;
+    let mut rack = Rack::new();
+    let a = rack.install(&box_a());
+    rack.make_ready(a);
+    rack.tick();
+    let run = rack.fleet.active_run().unwrap().id;
+    rack.submit(&Command::RunStarted { run }).unwrap();
+    assert!(matches!(rack.order(Order::Forget { node: a }), Err(Refusal::RunActive(_))));
+    assert_eq!(rack.order(Order::Cancel).unwrap().effects, [Effect::StopRun { run, now: false }]);
+    assert_eq!(rack.order(Order::Cancel).unwrap().effects, [Effect::StopRun { run, now: true }]);
+    assert_eq!(rack.fleet.resume(), [Effect::FollowRun(run)]);
+}
+
+#[test]
+fn a_rejected_machine_is_refused_until_it_is_approved() {
+    let mut rack = Rack::new();
+    let (node, _) = rack.ask(&box_a());
+    rack.order(Order::Reject { node, reason: Text::new("not ours") }).unwrap();
+    assert!(matches!(rack.ask(&box_a()).1, Verdict::Refuse(_)));
+    rack.approve(node).unwrap();
+    assert!(matches!(rack.ask(&box_a()).1, Verdict::Serve(_)));
+}
+
+#[test]
+fn imported_names_are_reserved_and_block_nothing() {
+    let mut rack = Rack::new();
+    let entries = vec![("pve-07aa.example.com".parse().unwrap(), Text::new("installed"))];
+    rack.submit(&Command::Import { entries: entries.clone() }).unwrap();
+    assert!(rack.submit(&Command::Import { entries }).unwrap().events.is_empty());
+    let node = rack.install(&box_a());
+    assert_eq!(rack.node(node).name.as_str(), "pve-a07aa.example.com");
+    rack.make_ready(node);
+    assert!(matches!(rack.tick().reply, Reply::Queued(_)));
+}

@@ -1,0 +1,239 @@
+//! The guard against random sequences: what must hold whatever happens in whatever order.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::domain::event::Event;
+use crate::domain::guard::Permission;
+use crate::domain::policy::MAX_REPEATS;
+
+/// One random step.
+#[derive(Clone, Debug)]
+enum Step {
+    Ask { machine: usize, variant: u8 },
+    Approve(usize),
+    Reject(usize),
+    Reinstall(usize),
+    Report { machine: usize, answer: u32 },
+    Lose(usize),
+    Probe(usize),
+    Rename { machine: usize, to: usize },
+    Forget(usize),
+    Run,
+    EndRun,
+    Pass(u16),
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    let machine = 0..4_usize;
+    prop_oneof![
+        6 => (machine.clone(), 0..4_u8).prop_map(|(machine, variant)| Step::Ask { machine, variant }),
+        3 => machine.clone().prop_map(Step::Approve),
+        1 => machine.clone().prop_map(Step::Reject),
+        1 => machine.clone().prop_map(Step::Reinstall),
+        2 => (machine.clone(), 0..3_u32).prop_map(|(machine, answer)| Step::Report { machine, answer }),
+        1 => machine.clone().prop_map(Step::Lose),
+        2 => machine.clone().prop_map(Step::Probe),
+        1 => (machine.clone(), machine.clone()).prop_map(|(machine, to)| Step::Rename { machine, to }),
+        1 => machine.prop_map(Step::Forget),
+        1 => Just(Step::Run),
+        1 => Just(Step::EndRun),
+        2 => (1..2000_u16).prop_map(Step::Pass),
+    ]
+}
+
+/// Machine `index`, shown with `variant` of its identifiers.
+fn machine(index: usize, variant: u8) -> Box1 {
+    const UUIDS: [&str; 4] = [UUID_A, UUID_B, "f68d13f3-472b-4f1a-95a7-120b398a07cc", UUID_A];
+    const MACS: [&str; 4] = [MAC_A, MAC_B, "b4:2e:99:00:00:0c", "b4:2e:99:00:00:0d"];
+    const PEERS: [&str; 4] = ["192.0.2.10", "192.0.2.11", "192.0.2.12", "192.0.2.13"];
+    let known = Box1 {
+        uuid: Some(UUIDS[index]),
+        macs: vec![MACS[index]],
+        peer: PEERS[index],
+        body: u8::try_from(index).unwrap(),
+    };
+    match variant {
+        0 | 1 => known,
+        2 => Box1 { uuid: None, body: 100, ..known },
+        _ => Box1 { peer: PEERS[(index + 1) % 4], ..known },
+    }
+}
+
+fn play(rack: &mut Rack, step: &Step) {
+    let row = |rack: &Rack, index: usize| {
+        let ask = machine(index, 0).ask();
+        rack.fleet.resolve(&MachineId::of_system(&ask.info), Some(&ask)).node
+    };
+    match step {
+        Step::Ask { machine: index, variant } => {
+            let shown = machine(*index, *variant);
+            if let (_, Verdict::Serve(grant)) = rack.ask(&shown) {
+                let address = format!("{}/24", shown.peer);
+                rack.release(&shown, &grant, Some(&address));
+            }
+        }
+        Step::Approve(index) => {
+            if let Some(node) = row(rack, *index) {
+                let _ = rack.approve(node);
+            }
+        }
+        Step::Reject(index) => {
+            if let Some(node) = row(rack, *index) {
+                let _ = rack.order(Order::Reject { node, reason: Text::default() });
+            }
+        }
+        Step::Reinstall(index) => {
+            if let Some(node) = row(rack, *index) {
+                let (seen, confirm) = (rack.stamp(node), rack.node(node).name.clone());
+                let _ = rack.order(Order::AllowReinstall { node, seen, confirm });
+            }
+        }
+        Step::Report { machine: index, answer } => {
+            if let Some(node) = row(rack, *index) {
+                rack.report(node, *answer);
+            }
+        }
+        Step::Lose(index) => {
+            let lost = row(rack, *index).and_then(|node| Some((node, rack.node(node).answers.as_ref()?.document)));
+            if let Some((node, document)) = lost {
+                rack.submit(&Command::AnswerWritten { node, document, delivered: false }).unwrap();
+            }
+        }
+        Step::Probe(index) => {
+            if let Some(node) = row(rack, *index) {
+                rack.submit(&Command::Probe { node, sighting: Sighting::Proven }).unwrap();
+            }
+        }
+        Step::Rename { machine: index, to } => {
+            if let Some(node) = row(rack, *index) {
+                let name = format!("db{to}.example.com").parse().unwrap();
+                let _ = rack.order(Order::Rename { node, name });
+            }
+        }
+        Step::Forget(index) => {
+            if let Some(node) = row(rack, *index) {
+                let _ = rack.order(Order::Forget { node });
+            }
+        }
+        Step::Run => {
+            rack.tick();
+        }
+        Step::EndRun => {
+            if rack.fleet.active_run().is_some() {
+                rack.end_run(RunOutcome::Cancelled, &[]);
+            }
+        }
+        Step::Pass(seconds) => rack.pass(Duration::from_secs(u64::from(*seconds))),
+    }
+}
+
+/// What an operator's approval still allows.
+struct Permit {
+    stamp: Stamp,
+    first: Option<Timestamp>,
+    count: u32,
+    lost: bool,
+    reported: bool,
+}
+
+impl Permit {
+    fn of(stamp: &Stamp) -> Self {
+        Self { stamp: stamp.clone(), first: None, count: 0, lost: false, reported: false }
+    }
+
+    /// Books one answer, or panics where this permit does not cover it.
+    fn spend(&mut self, stamp: &Stamp, at: Timestamp, policy: &Policy) {
+        assert_eq!(self.stamp.peer, stamp.peer, "answered to another address than approved");
+        assert_eq!(self.stamp.macs, stamp.macs, "answered to other MACs than approved");
+        assert!(!self.reported, "answered after the report");
+        let first = *self.first.get_or_insert(at);
+        if self.count == 0 || self.lost {
+            assert_eq!(self.stamp, *stamp, "answered another request than approved");
+        } else {
+            assert!(self.count <= MAX_REPEATS, "repeated too often");
+            assert!(at.duration_since(first).unsigned_abs() <= policy.repeat_window, "repeated too late");
+        }
+        self.count += 1;
+        self.lost = false;
+    }
+}
+
+/// Judges a log without looking at the fleet: every answer must be covered by an approval or a reinstall of that very
+/// request, or be an early repeat of one.
+fn judge_log(log: &[Recorded], policy: &Policy) {
+    let mut permits: BTreeMap<NodeId, Permit> = BTreeMap::new();
+    let mut reinstalls: BTreeMap<NodeId, Stamp> = BTreeMap::new();
+    for recorded in log {
+        match &recorded.event {
+            Event::Approved { node, stamp } => {
+                permits.insert(*node, Permit::of(stamp));
+            }
+            Event::ReinstallAllowed { node, stamp } => {
+                reinstalls.insert(*node, stamp.clone());
+            }
+            Event::ReportAccepted { node, .. } | Event::MarkedInstalled { node } => {
+                if let Some(permit) = permits.get_mut(node) {
+                    permit.reported = permit.first.is_some();
+                }
+            }
+            Event::AnswerLost { node, .. } => {
+                if let Some(permit) = permits.get_mut(node) {
+                    permit.lost = permit.count == 1;
+                }
+            }
+            Event::Forgotten { node } | Event::Rejected { node, .. } | Event::ApprovalVoided { node } => {
+                permits.remove(node);
+                reinstalls.remove(node);
+            }
+            Event::AnswerReleased { node, stamp, by, .. } => {
+                if *by == Permission::Reinstall {
+                    let allowed = reinstalls.remove(node).expect("a reinstall nobody allowed");
+                    permits.insert(*node, Permit::of(&allowed));
+                }
+                let permit = permits.get_mut(node).expect("an answer without any permission");
+                permit.spend(stamp, recorded.at, policy);
+            }
+            _ => {}
+        }
+    }
+}
+
+fn judge_fleet(fleet: &Fleet) {
+    let names: BTreeSet<_> = fleet.nodes().map(|node| &node.name).collect();
+    assert_eq!(names.len(), fleet.node_count(), "two nodes with one name");
+    let mut owners: BTreeMap<IpAddr, NodeId> = BTreeMap::new();
+    for node in fleet.nodes().filter(|node| node.answers.is_some()) {
+        if let Some(address) = node.answers.as_ref().and_then(|answers| answers.address) {
+            assert_eq!(owners.insert(address.addr(), node.id), None, "two nodes with one address");
+        }
+    }
+    for node in fleet.nodes() {
+        assert_eq!(fleet.named(&node.name).map(|found| found.id), Some(node.id), "the index lost a name");
+        assert!(node.phase.may_rename() || node.phase == Phase::Installing || node.may_be_installed());
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 1_000, ..ProptestConfig::default() })]
+
+    #[test]
+    fn nobody_approved_nothing_written(steps in proptest::collection::vec(step(), 1..120)) {
+        let mut rack = Rack::new();
+        for step in &steps {
+            play(&mut rack, step);
+            judge_fleet(&rack.fleet);
+        }
+        judge_log(&rack.log, rack.fleet.policy());
+
+        // The log alone makes the same fleet again, and so does a stored state.
+        let mut replayed = Fleet::new(Policy::default());
+        rack.log.iter().for_each(|recorded| replayed.apply(recorded));
+        let text = serde_json::to_string(&rack.fleet).unwrap();
+        prop_assert_eq!(serde_json::to_string(&replayed).unwrap(), text.clone());
+        let stored: Fleet = serde_json::from_str(&text).unwrap();
+        prop_assert_eq!(serde_json::to_string(&stored).unwrap(), text);
+    }
+}
