@@ -78,9 +78,9 @@ pub fn words(event: &Event, fleet: &Fleet) -> String {
         Event::AnswerDelivered { .. } => "answer delivered, installing".to_owned(),
         Event::AnswerLost { .. } => "answer lost: the connection broke first".to_owned(),
         Event::RetryServed { why, .. } => format!("sent to reboot and ask again: {why}"),
-        Event::Flagged { flag, .. } => format!("flagged: {flag:?}"),
+        Event::Flagged { flag, .. } => flag.to_string(),
         Event::ReportAccepted { report, .. } => {
-            let filesystem = report.filesystem.as_ref().map_or("?", |text| text.as_str());
+            let filesystem = report.filesystem.as_ref().map_or("?", crate::domain::text::Text::as_str);
             format!("reports that it is installed ({filesystem})")
         }
         Event::ReportUnmatched { report, .. } => format!("report {report} belongs to no node: adopt or dismiss it"),

@@ -22,6 +22,7 @@ pub mod supervise;
 pub mod supervisor;
 mod user_config;
 
+pub(crate) use argv::EVENTS_VARIABLE;
 pub use output::{Feed, FeedTask};
 pub use ssh_key::SshKeyPair;
 pub use stop::Patience;

@@ -49,6 +49,18 @@ impl BaseAnswer {
         self.settings.has(Setting::NicFilter)
     }
 
+    /// Whether it names a name server.
+    #[must_use]
+    pub fn has_dns(&self) -> bool {
+        self.settings.has(Setting::Dns)
+    }
+
+    /// Whether it names a gateway.
+    #[must_use]
+    pub fn has_gateway(&self) -> bool {
+        self.settings.has(Setting::Gateway)
+    }
+
     /// Whether it holds an SSH key for root; else the program's own is put in.
     #[must_use]
     pub fn has_ssh_keys(&self) -> bool {

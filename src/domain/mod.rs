@@ -33,7 +33,7 @@ pub use guard::{Grant, Verdict, Withheld};
 pub use id::{DocumentHash, NodeId, ReportId, RequestId, RunId, SecretHash};
 pub use mac::MacAddr;
 pub use machine::MachineId;
-pub use node::{Node, Stamp};
+pub use node::{Flag, Node, Stamp};
 pub use phase::Phase;
 pub use policy::{Policy, StartRule, WebhookAuth};
 pub use refusal::Refusal;

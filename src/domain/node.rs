@@ -126,45 +126,57 @@ pub struct Reported {
     pub report: Report,
 }
 
-/// Something odd about a row, worth a word.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+/// Something odd about a row, worth a word. `Display` says what is odd and what to do.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, thiserror::Error)]
 #[serde(rename_all = "snake_case", tag = "flag")]
 pub enum Flag {
     /// No UUID, serial or MAC: the machine cannot be told from others like it.
+    #[error("shows no UUID, serial or MAC: it cannot be told from others like it; check which machine it is")]
     NoIdentity,
     /// The UUID is missing or a dummy.
+    #[error("its UUID is missing or a maker's dummy: it is known by serial and MACs")]
     UntrustedUuid,
     /// Shares its UUID or serial with another row whose MACs differ.
+    #[error("shares its UUID or serial with {other}, but has other MACs: check which machine it is")]
     DuplicateOf {
         /// The other row.
         other: NodeId,
     },
     /// Its identifiers point at several rows.
+    #[error("its identifiers also belong to {other}: check both, then forget one")]
     Ambiguous {
         /// One of the others.
         other: NodeId,
     },
     /// Asked again after an answer that may have been used: it stays on hold until the operator allows a reinstall.
+    #[error("asks again after its answer: remove the medium, or allow a reinstall")]
     AsksAgain,
     /// Asked from another address, with other MACs or another body than what was approved.
+    #[error("asked differently than what was approved: look again, then approve")]
     ChangedSinceApproval,
     /// Its address belongs to another node.
+    #[error("its address belongs to {by}: give one of them another address")]
     AddressTaken {
         /// That node.
         by: NodeId,
     },
     /// The vendor filter of the configuration matched no NIC any report has shown.
+    #[error("no report has shown a NIC of the vendor in `machine_net_int`: the installer may find none")]
     VendorUnseen,
     /// The answer could not be made, for this reason.
+    #[error("no answer can be made: {reason}")]
     CannotAnswer {
         /// In words.
         reason: Text,
     },
     /// It answers SSH with a key it did not report.
+    #[error("answers SSH with a key it did not report: old system booted, address clash or swapped cable?")]
     WrongHostKey,
     /// It has no reported host key; the operator must accept the one seen.
+    #[error("reported no host key: compare the one seen with its screen, then trust it")]
     Unproven,
     /// The report came without a secret (`webhook_auth = "none"`).
+    #[error("its report came without a secret: anybody could have sent it")]
     UnprovenReport,
 }
 

@@ -1,1 +1,32 @@
-//! (not written yet)
+//! What machines talk to: `POST /answer`, `POST /webhook`, `GET /healthz`, over TLS with a certificate of our own.
+//!
+//! Owns the listening socket, the connections on it and the certificate. It decides nothing about a machine: it reads,
+//! asks the coordinator, and writes what it was allowed to. No order of an operator comes in here (DESIGN.md §4).
+
+mod answer;
+mod base_url;
+mod body;
+mod connection;
+mod delivery;
+mod health;
+mod limits;
+mod listener;
+mod neighbours;
+mod note;
+mod prepare;
+mod reply;
+mod report_desk;
+mod request;
+mod router;
+mod state;
+mod tls;
+mod webhook;
+
+pub use limits::{capacity, raise_open_files};
+pub use listener::{BindError, Listener, serve};
+pub use note::{Noted, ServerNote};
+pub use state::{AnswerKit, App, NetworkSettings, ServerSettings};
+pub use tls::{Identity, TlsError};
+
+#[cfg(test)]
+mod tests;

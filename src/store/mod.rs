@@ -1,13 +1,24 @@
 //! The truth on disk: events, stored bodies and unreported answers in SQLite; and the files under `nodes/` made from it.
 
+pub mod atomic;
 mod error;
 #[cfg(test)]
 mod fixtures;
+mod inventory;
+mod legacy;
+mod lock;
 mod migrations;
+mod node_files;
+pub mod projection;
+mod projector;
 mod read;
 mod sqlite;
 
 pub use error::StoreError;
+pub use inventory::{inventory, known_hosts};
+pub use legacy::{LegacyError, find_legacy};
+pub use lock::{LockError, StateLock};
+pub use projection::ProjectionSettings;
 pub use read::{Page, Reader};
 pub use sqlite::Store;
 

@@ -208,14 +208,14 @@ impl EventRow {
 pub(super) fn prepare_folder(dir: &Path) -> io::Result<()> {
     DirBuilder::new().recursive(true).mode(0o700).create(dir)?;
     let mode = dir.metadata()?.permissions().mode();
-    if mode & 0o077 == 0 { Ok(()) } else { std::fs::set_permissions(dir, Permissions::from_mode(0o700)) }
+    if mode & 0o777 == 0o700 { Ok(()) } else { std::fs::set_permissions(dir, Permissions::from_mode(0o700)) }
 }
 
 /// Makes the file before `SQLite` does, which would take the umask's mode for it and the files beside it.
 fn prepare_file(path: &Path) -> io::Result<()> {
     let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(path)?;
     let mode = file.metadata()?.permissions().mode();
-    if mode & 0o077 == 0 { Ok(()) } else { file.set_permissions(Permissions::from_mode(0o600)) }
+    if mode & 0o777 == 0o600 { Ok(()) } else { file.set_permissions(Permissions::from_mode(0o600)) }
 }
 
 /// Sets the connection up for durable commits; returns whether it can only read.

@@ -25,6 +25,8 @@ pub enum Sink {
     Console,
     /// Standard error.
     Stderr,
+    /// Nowhere else.
+    File,
 }
 
 /// Keeps the log file's writer alive; flushes it when dropped.
@@ -39,6 +41,14 @@ pub struct Logging {
 /// Why logging could not start.
 #[derive(Debug, thiserror::Error)]
 pub enum LoggingError {
+    /// No folder for log files.
+    #[error("cannot make `{folder}`; check the owner of the state folder and the free space")]
+    Folder {
+        /// Where.
+        folder: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
     /// No log file.
     #[error("cannot write log files in `{folder}`; check the folder's owner and the free space")]
     File {
@@ -58,6 +68,7 @@ pub enum LoggingError {
 /// See [`LoggingError`].
 pub fn start(state_dir: &Path, level: LevelFilter, sink: Sink) -> Result<Logging, LoggingError> {
     let folder = state_dir.join(FOLDER);
+    std::fs::create_dir_all(&folder).map_err(|source| LoggingError::Folder { folder: folder.clone(), source })?;
     let appender = RollingFileAppender::builder()
         .rotation(Rotation::DAILY)
         .filename_prefix("prox-orchestrator")

@@ -1,6 +1,6 @@
 //! The fleet: all nodes, runs and unmatched reports, and the rules by which wishes become facts.
 //!
-//! `decide` (in [`decide`] and its neighbours) never changes anything; [`Fleet::apply`] never fails. Cloning is cheap:
+//! `decide` (in `decide.rs` and its neighbours) never changes anything; [`Fleet::apply`] never fails. Cloning is cheap:
 //! the maps share structure, so a clone per batch is the coordinator's transaction and a clone per publication the
 //! readers' snapshot.
 

@@ -1,0 +1,187 @@
+//! Commands that order something of a running engine.
+
+use std::io::Write;
+use std::net::IpAddr;
+use std::path::Path;
+
+use clap::Subcommand;
+
+use super::select;
+use crate::api::OrderResponse;
+use crate::api::client::{ApiError, RemoteEngine};
+use crate::domain::text::Text;
+use crate::domain::{Fqdn, Node, Order, Snapshot, Stamp};
+use crate::error::{Exit, Failure, OrExit as _};
+
+/// What can be ordered.
+#[derive(Debug, Subcommand)]
+pub(super) enum OrderCommand {
+    /// Let waiting machines be installed
+    Approve {
+        /// Host names, ids, or the beginning of either
+        #[arg(required = true)]
+        nodes: Vec<String>,
+    },
+    /// Send a machine away
+    Reject {
+        /// Host name, id, or the beginning of either
+        node: String,
+        /// Words for the record and the machine's screen
+        #[arg(long, default_value = "")]
+        reason: String,
+    },
+    /// Let an installed node be installed once more; this wipes it
+    Reinstall {
+        /// Host name, id, or the beginning of either
+        node: String,
+        /// Its whole host name, typed again
+        #[arg(long, value_name = "FQDN")]
+        confirm: Fqdn,
+    },
+    /// Give a node another host name
+    Rename {
+        /// Host name, id, or the beginning of either
+        node: String,
+        /// The new name, with its domain
+        #[arg(value_name = "NEW-FQDN")]
+        name: Fqdn,
+    },
+    /// Tell where Ansible reaches a node
+    Address {
+        /// Host name, id, or the beginning of either
+        node: String,
+        /// The address
+        address: IpAddr,
+    },
+    /// Say that a node is installed which sends no report
+    MarkInstalled {
+        /// Host name, id, or the beginning of either
+        node: String,
+    },
+    /// Accept the host key seen on a node that reported none
+    Trust {
+        /// Host name, id, or the beginning of either
+        node: String,
+        /// The fingerprint on the node's own screen, SHA256:…
+        fingerprint: String,
+    },
+    /// Give an unmatched report to a node
+    Adopt {
+        /// The report's id, such as w1
+        report: String,
+        /// Host name, id, or the beginning of either
+        node: String,
+    },
+    /// Drop an unmatched report
+    Dismiss {
+        /// The report's id, such as w1
+        report: String,
+    },
+    /// Drop a node; its machine is a stranger when it asks again
+    Forget {
+        /// Host name, id, or the beginning of either
+        node: String,
+    },
+    /// Run the playbook on these nodes, or on every node that is ready
+    Run {
+        /// Host names, ids, or the beginning of either
+        nodes: Vec<String>,
+    },
+    /// Stop the run; a second time: at once
+    Cancel,
+}
+
+/// The engine that serves `state_dir`.
+pub(super) fn engine(state_dir: &Path) -> Result<RemoteEngine, Failure> {
+    RemoteEngine::find(state_dir).or_exit(Exit::NoEngine)
+}
+
+/// Gives the orders of one command and says what came of each.
+pub(super) async fn execute(command: OrderCommand, state_dir: &Path, out: &mut impl Write) -> Result<Exit, Failure> {
+    let engine = engine(state_dir)?;
+    let snapshot = engine.snapshot().await.or_exit(Exit::NoEngine)?;
+    let orders = orders(command, &snapshot).or_exit(Exit::Refused)?;
+    let mut exit = Exit::Success;
+    for (words, order) in orders {
+        match give(&engine, order).await? {
+            OrderResponse::Done { run: Some(run) } => writeln!(out, "{words}: {run}")?,
+            OrderResponse::Done { run: None } => writeln!(out, "{words}")?,
+            OrderResponse::Refused { reason } | OrderResponse::Failed { reason } => {
+                writeln!(out, "refused: {reason}")?;
+                exit = Exit::Refused;
+            }
+        }
+    }
+    Ok(exit)
+}
+
+async fn give(engine: &RemoteEngine, order: Order) -> Result<OrderResponse, Failure> {
+    engine
+        .order(crate::runtime::operator(), order)
+        .await
+        .map_err(|error: ApiError| Failure { exit: Exit::NoEngine, error: error.into() })
+}
+
+/// Turns a command into orders, each with the words for its success.
+fn orders(command: OrderCommand, snapshot: &Snapshot) -> anyhow::Result<Vec<(String, Order)>> {
+    let find = |given: &str| select::node(snapshot, given);
+    let one = |words: String, order: Order| Ok(vec![(words, order)]);
+    match command {
+        OrderCommand::Approve { nodes } => nodes
+            .iter()
+            .map(|given| {
+                let node = find(given)?;
+                Ok((format!("{} approved", node.name), Order::Approve { node: node.id, seen: stamp(node)? }))
+            })
+            .collect(),
+        OrderCommand::Reject { node, reason } => {
+            let node = find(&node)?;
+            one(format!("{} rejected", node.name), Order::Reject { node: node.id, reason: Text::new(&reason) })
+        }
+        OrderCommand::Reinstall { node, confirm } => {
+            let node = find(&node)?;
+            let order = Order::AllowReinstall { node: node.id, seen: stamp(node)?, confirm };
+            one(format!("{} may be installed once more", node.name), order)
+        }
+        OrderCommand::Rename { node, name } => {
+            let node = find(&node)?;
+            one(format!("{} is named {name} now", node.name), Order::Rename { node: node.id, name })
+        }
+        OrderCommand::Address { node, address } => {
+            let node = find(&node)?;
+            one(format!("{} is reached at {address}", node.name), Order::SetAddress { node: node.id, address })
+        }
+        OrderCommand::MarkInstalled { node } => {
+            let node = find(&node)?;
+            one(format!("{} marked installed", node.name), Order::MarkInstalled { node: node.id })
+        }
+        OrderCommand::Trust { node, fingerprint } => {
+            let node = find(&node)?;
+            one(format!("host key of {} trusted", node.name), Order::TrustHostKey { node: node.id, fingerprint })
+        }
+        OrderCommand::Adopt { report, node } => {
+            let (report, node) = (select::report(snapshot, &report)?, find(&node)?);
+            one(format!("{} has the report {report}", node.name), Order::Adopt { report, node: node.id })
+        }
+        OrderCommand::Dismiss { report } => {
+            let report = select::report(snapshot, &report)?;
+            one(format!("report {report} dismissed"), Order::DismissReport { report })
+        }
+        OrderCommand::Forget { node } => {
+            let node = find(&node)?;
+            one(format!("{} forgotten", node.name), Order::Forget { node: node.id })
+        }
+        OrderCommand::Run { nodes } => {
+            let nodes = nodes.iter().map(|given| Ok(find(given)?.id)).collect::<anyhow::Result<_>>()?;
+            one("run queued".to_owned(), Order::Run { nodes })
+        }
+        OrderCommand::Cancel => one("stopping the run".to_owned(), Order::Cancel),
+    }
+}
+
+/// What identifies the request the operator sees in this snapshot.
+fn stamp(node: &Node) -> anyhow::Result<Stamp> {
+    let asked = node.request.as_ref();
+    let asked = asked.ok_or_else(|| crate::domain::Refusal::NeverAsked(node.name.clone()))?;
+    Ok(asked.stamp.clone())
+}

@@ -1,0 +1,146 @@
+//! Nodes on paper: a table for people, JSON for scripts.
+
+use std::io::{self, Write};
+use std::net::IpAddr;
+
+use jiff::Timestamp;
+use serde::Serialize;
+
+use crate::domain::guard::ClaimCode;
+use crate::domain::node::Flag;
+use crate::domain::text::Text;
+use crate::domain::{Node, NodeId, Phase, Snapshot};
+
+/// A node as scripts see it. Fields are added, never changed.
+#[derive(Debug, Serialize)]
+struct Row<'a> {
+    id: String,
+    name: &'a str,
+    phase: &'static str,
+    reason: Option<&'a str>,
+    since: Timestamp,
+    address: Option<IpAddr>,
+    product: &'static str,
+    model: Option<&'a str>,
+    serial: Option<&'a str>,
+    uuid: Option<String>,
+    macs: Vec<String>,
+    /// Only while it waits.
+    claim_code: Option<String>,
+    /// Only while its request is open.
+    held_until: Option<Timestamp>,
+    flags: &'a std::collections::BTreeSet<Flag>,
+    last_run: Option<String>,
+}
+
+/// Everything `nodes --json` prints.
+#[derive(Debug, Serialize)]
+struct Listing<'a> {
+    nodes: Vec<Row<'a>>,
+    unmatched_reports: Vec<ReportRow<'a>>,
+}
+
+/// An unmatched report as scripts see it.
+#[derive(Debug, Serialize)]
+struct ReportRow<'a> {
+    id: String,
+    at: Timestamp,
+    peer: IpAddr,
+    fqdn: Option<&'a str>,
+}
+
+fn row<'a>(snapshot: &Snapshot, node: &'a Node) -> Row<'a> {
+    Row {
+        id: node.id.to_string(),
+        name: node.name.as_str(),
+        phase: node.phase.word(),
+        reason: node.phase.reason().map(Text::as_str),
+        since: node.since,
+        address: node.shown_address(),
+        product: node.product().short(),
+        model: node.model().map(Text::as_str),
+        serial: node.serial().map(Text::as_str),
+        uuid: node.machine.uuid.map(|uuid| uuid.to_string()),
+        macs: node.machine.macs.iter().map(ToString::to_string).collect(),
+        claim_code: (node.phase == Phase::Waiting).then(|| ClaimCode::of(node.id).to_string()),
+        held_until: held_until(snapshot, node.id),
+        flags: &node.flags,
+        last_run: node.last_run.map(|run| run.to_string()),
+    }
+}
+
+fn held_until(snapshot: &Snapshot, node: NodeId) -> Option<Timestamp> {
+    snapshot.holds.get(&node).map(|hold| hold.until)
+}
+
+/// Writes all nodes.
+pub(super) fn write_nodes(snapshot: &Snapshot, json: bool, out: &mut impl Write) -> io::Result<()> {
+    let rows: Vec<_> = snapshot.fleet.nodes().map(|node| row(snapshot, node)).collect();
+    if json {
+        let unmatched = snapshot.fleet.unmatched().map(|report| ReportRow {
+            id: report.id.to_string(),
+            at: report.at,
+            peer: report.peer,
+            fqdn: report.report.fqdn.as_ref().map(Text::as_str),
+        });
+        let listing = Listing { unmatched_reports: unmatched.collect(), nodes: rows };
+        serde_json::to_writer_pretty(&mut *out, &listing)?;
+        return writeln!(out);
+    }
+    if rows.is_empty() && snapshot.fleet.unmatched().next().is_none() {
+        return writeln!(out, "No machine has asked yet. Boot one from a prepared ISO; see the console's Setup tab.");
+    }
+    writeln!(out, "{:<5} {:<12} {:<34} {:<16} {:<22} CODE", "ID", "PHASE", "NAME", "ADDRESS", "MODEL")?;
+    for row in rows {
+        let address = row.address.map_or_else(|| "-".to_owned(), |address| address.to_string());
+        let code = row.claim_code.as_deref().unwrap_or("");
+        let model = row.model.unwrap_or("-");
+        writeln!(out, "{:<5} {:<12} {:<34} {address:<16} {model:<22} {code}", row.id, row.phase, row.name)?;
+    }
+    for report in snapshot.fleet.unmatched() {
+        let fqdn = report.report.fqdn.as_ref().map_or("-", |fqdn| fqdn.as_str());
+        writeln!(out, "{:<5} {:<12} {fqdn:<34} {:<16}", report.id.to_string(), "unmatched", report.peer.to_string())?;
+    }
+    Ok(())
+}
+
+/// Writes everything known about one node.
+pub(super) fn write_node(snapshot: &Snapshot, node: &Node, json: bool, out: &mut impl Write) -> io::Result<()> {
+    if json {
+        serde_json::to_writer_pretty(&mut *out, node)?;
+        return writeln!(out);
+    }
+    let row = row(snapshot, node);
+    let mut line = |what: &str, value: &str| writeln!(out, "{what:<12} {value}");
+    line("node", &format!("{} ({})", row.name, row.id))?;
+    line("phase", row.phase)?;
+    if let Some(reason) = row.reason.filter(|reason| !reason.is_empty()) {
+        line("reason", reason)?;
+    }
+    line("since", &row.since.to_string())?;
+    if let Some(code) = &row.claim_code {
+        line("claim code", code)?;
+    }
+    if let Some(until) = row.held_until {
+        line("held until", &until.to_string())?;
+    }
+    line("address", &row.address.map_or_else(|| "-".to_owned(), |address| address.to_string()))?;
+    line("product", row.product)?;
+    line("model", row.model.unwrap_or("-"))?;
+    line("serial", row.serial.unwrap_or("-"))?;
+    line("uuid", row.uuid.as_deref().unwrap_or("-"))?;
+    line("macs", &row.macs.join(" "))?;
+    for key in &node.host_keys {
+        line("host key", &format!("{} {}", key.algorithm(), key.fingerprint()))?;
+    }
+    if let Some(key) = &node.unproven {
+        line("unproven key", &format!("{} {}", key.algorithm(), key.fingerprint()))?;
+    }
+    for flag in &node.flags {
+        line("flag", &flag.to_string())?;
+    }
+    if let Some(run) = &row.last_run {
+        line("last run", run)?;
+    }
+    Ok(())
+}

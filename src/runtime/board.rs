@@ -1,0 +1,48 @@
+//! The notice board: what is being served and what is wrong with the program, gathered for all readers.
+
+use std::collections::VecDeque;
+
+use tokio::sync::{mpsc, watch};
+use tokio_util::sync::CancellationToken;
+
+use crate::coordinator::Handle;
+use crate::domain::snapshot::{Problem, Service};
+use crate::server::ServerNote;
+
+/// Notes about machines that could not even ask, kept for the operator.
+const NOTES: usize = 8;
+
+/// Gathers until `shutdown`. `fixed` holds what is known at start; `projection` and `preflight` what comes and goes.
+pub(super) async fn run(
+    handle: Handle,
+    fixed: Service,
+    mut projection: watch::Receiver<Option<Problem>>,
+    mut preflight: watch::Receiver<Vec<Problem>>,
+    mut notes: mpsc::Receiver<ServerNote>,
+    shutdown: CancellationToken,
+) {
+    let mut latest: VecDeque<ServerNote> = VecDeque::new();
+    loop {
+        let mut service = fixed.clone();
+        service.problems.extend(projection.borrow_and_update().clone());
+        service.problems.extend(preflight.borrow_and_update().iter().cloned());
+        service.problems.extend(latest.iter().map(problem));
+        handle.set_service(service).await;
+        tokio::select! {
+            () = shutdown.cancelled() => return,
+            Ok(()) = projection.changed() => {}
+            Ok(()) = preflight.changed() => {}
+            Some(note) = notes.recv() => {
+                // One line a source and cause: a machine in a loop must not push the others out.
+                latest.retain(|other| other.peer != note.peer || other.what != note.what);
+                latest.push_front(note);
+                latest.truncate(NOTES);
+            }
+        }
+    }
+}
+
+fn problem(note: &ServerNote) -> Problem {
+    let time = note.at.to_zoned(jiff::tz::TimeZone::system()).strftime("%H:%M:%S");
+    Problem { what: format!("{} at {time}: {}", note.peer, note.what), hint: String::new() }
+}

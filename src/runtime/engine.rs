@@ -1,0 +1,329 @@
+//! One engine: every part started in order, supervised, and stopped in the order that loses nothing.
+
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{broadcast, mpsc, oneshot, watch};
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use super::{EngineOptions, LocalClient, STATE_DIR, board, operator, settings};
+use crate::ansible::{self, Feed, Runner, SshKeyPair, preflight};
+use crate::answer::BaseAnswer;
+use crate::config::{self, Config};
+use crate::coordinator::{self, Handle, Started};
+use crate::domain::snapshot::{Problem, Service};
+use crate::domain::{Command, Effect, Fleet, Origin, Recorded};
+use crate::error::{Exit, Failure, OrExit as _};
+use crate::server::{self, App, Identity, Listener};
+use crate::store::{self, Reader, StateLock, Store};
+use crate::telemetry::{self, Logging, Sink};
+use crate::{api, probe};
+
+/// Time between two looks at deadlines and the gate.
+const TICK: Duration = Duration::from_secs(1);
+
+/// Time the listener has to send retry answers and close; see DESIGN.md §4.
+const CLOSING: Duration = Duration::from_secs(4);
+
+/// A running engine.
+pub(super) struct Engine {
+    handle: Handle,
+    client: LocalClient,
+    events: broadcast::Sender<Arc<Recorded>>,
+    coordinator: oneshot::Receiver<()>,
+    listener: JoinHandle<()>,
+    /// Ends the listener and the open requests.
+    serving: CancellationToken,
+    /// Ends everything that feeds the coordinator.
+    working: CancellationToken,
+    /// Ends the files under `nodes/`, after the coordinator.
+    projecting: CancellationToken,
+    workers: TaskTracker,
+    projector: JoinHandle<()>,
+    failure: Option<anyhow::Error>,
+    _logging: Logging,
+    _lock: StateLock,
+}
+
+/// What is read before anything is started.
+struct Prepared {
+    dir: PathBuf,
+    state_dir: PathBuf,
+    config: Config,
+    base: BaseAnswer,
+}
+
+impl Engine {
+    /// Starts every part, or none.
+    pub(super) async fn start(options: &EngineOptions, sink: Sink) -> Result<Self, Failure> {
+        let prepared = prepare(options)?;
+        let Prepared { dir, state_dir, config, base } = &prepared;
+        let lock = StateLock::take(state_dir).or_exit(Exit::State)?;
+        let logging = telemetry::start(state_dir, settings::log_level(config), sink).or_exit(Exit::State)?;
+        let key = SshKeyPair::load_or_create(state_dir).or_exit(Exit::State)?;
+        let identity =
+            config.server.tls.then(|| Identity::load_or_create(state_dir)).transpose().or_exit(Exit::State)?;
+        let listener = Listener::bind(config.server.listen).or_exit(Exit::Bind)?;
+        let socket = api::server::bind(state_dir).or_exit(Exit::State)?;
+
+        let mut store = Store::open(state_dir).or_exit(Exit::State)?;
+        let loaded = store.load(settings::policy(config)).or_exit(Exit::State)?;
+        let reader = Reader::open(state_dir).or_exit(Exit::State)?;
+        let legacy = store::find_legacy(dir).or_exit(Exit::State)?;
+        let (effects_in, effects) = mpsc::channel(64);
+        let Started { handle, events, ended } = coordinator::start(store, loaded, effects_in)?;
+        if let Some(entries) = legacy {
+            handle.submit(Origin::System, Command::Import { entries }).await.or_exit(Exit::State)?;
+        }
+
+        let open_files = server::raise_open_files()?;
+        let capacity =
+            server::capacity(open_files).min(usize::try_from(config.server.max_held.get()).unwrap_or(usize::MAX));
+        let fingerprint = identity.as_ref().map(|identity| identity.fingerprint().to_owned());
+        let service = Service {
+            url: settings::shown_url(config, listener.address()),
+            fingerprint: fingerprint.clone(),
+            capacity,
+            problems: settings::cautions(config, base),
+        };
+        handle.set_service(service.clone()).await;
+
+        let private_key =
+            config.ansible.private_key.as_ref().map_or_else(|| key.private().to_owned(), |key| dir.join(key));
+        let parts = Parts::new(handle.clone());
+        let (shown, projection_problem, projector) =
+            parts.project(dir, reader, settings::projection(config, &private_key));
+        let feed = parts.lead_runs(&prepared, &private_key, shown, effects)?;
+        let preflight = parts.look_for_ansible(config, dir);
+        let (notes_in, notes) = mpsc::channel(256);
+        parts.work(board::run(handle.clone(), service, projection_problem, preflight, notes, parts.working.clone()));
+        parts.work(probe::run(
+            handle.clone(),
+            handle.snapshots(),
+            probe::Settings { port: config.ansible.ssh_port, ..probe::Settings::default() },
+            parts.working.clone(),
+        ));
+        parts.work(tick(handle.clone(), parts.working.clone()));
+        let api = api::server::serve(socket, handle.clone(), parts.working.clone());
+        parts.work(async move {
+            if let Err(error) = api.await {
+                tracing::error!("orders by command line no longer reach this engine: {error}");
+            }
+        });
+
+        let (_, kit) = watch::channel(Arc::new(settings::answer_kit(config, prepared.base.clone(), key.public())));
+        let app = App::new(handle.clone(), settings::server(config, fingerprint), kit, notes_in, parts.serving.clone());
+        let tls = identity.as_ref().map(Identity::server_config);
+        // Room for those that only report or look, beside those that are held.
+        let connections = server::capacity(open_files);
+        let listener = tokio::spawn(server::serve(listener, app, tls, connections));
+
+        let client = LocalClient::new(handle.clone(), feed, operator());
+        Ok(Self {
+            handle,
+            client,
+            events,
+            coordinator: ended,
+            listener,
+            serving: parts.serving,
+            working: parts.working,
+            projecting: parts.projecting,
+            workers: parts.workers,
+            projector,
+            failure: None,
+            _logging: logging,
+            _lock: lock,
+        })
+    }
+
+    /// This engine, as a console sees it.
+    pub(super) fn client(&self) -> LocalClient {
+        self.client.clone()
+    }
+
+    /// Events from now on.
+    pub(super) fn events(&self) -> broadcast::Receiver<Arc<Recorded>> {
+        self.events.subscribe()
+    }
+
+    /// The fleet now.
+    pub(super) fn fleet(&self) -> Fleet {
+        self.handle.snapshot().fleet.clone()
+    }
+
+    /// The base URL and the certificate's fingerprint.
+    pub(super) fn served(&self) -> (String, Option<String>) {
+        let service = &self.handle.snapshot().service;
+        (service.url.clone(), service.fingerprint.clone())
+    }
+
+    /// Says what is being served, in a few lines.
+    pub(super) fn greet(&self, out: &mut impl Write) -> io::Result<()> {
+        let snapshot = self.handle.snapshot();
+        let service = &snapshot.service;
+        writeln!(out, "serving {}/answer", service.url)?;
+        if let Some(fingerprint) = &service.fingerprint {
+            writeln!(out, "certificate fingerprint {fingerprint}")?;
+        }
+        writeln!(
+            out,
+            "{} nodes known; up to {} machines can wait at once",
+            snapshot.fleet.node_count(),
+            service.capacity
+        )?;
+        for Problem { what, hint } in &service.problems {
+            writeln!(out, "problem: {what}; {hint}")?;
+        }
+        Ok(())
+    }
+
+    /// Resolves when a part has ended that the engine cannot be without.
+    pub(super) async fn failed(&mut self) {
+        let what = tokio::select! {
+            _ = &mut self.coordinator => "the coordinator ended unexpectedly; see the log",
+            ended = &mut self.listener => match ended {
+                Ok(()) => "the listener ended unexpectedly; see the log",
+                Err(_) => "the listener crashed; see the log",
+            },
+        };
+        self.failure = Some(anyhow::anyhow!(what));
+    }
+
+    /// Stops every part: retry answers first, then the work, then the store, then the files.
+    pub(super) async fn stop(self) -> Result<(), Failure> {
+        self.serving.cancel();
+        if !self.listener.is_finished() {
+            let _ = tokio::time::timeout(CLOSING, self.listener).await;
+        }
+        self.working.cancel();
+        self.workers.close();
+        let _ = tokio::time::timeout(CLOSING, self.workers.wait()).await;
+        self.handle.stop().await;
+        self.projecting.cancel();
+        let _ = tokio::time::timeout(CLOSING, self.projector).await;
+        self.failure.map_or(Ok(()), |failure| Err(failure.into()))
+    }
+}
+
+/// The tasks around the coordinator, and what ends them.
+struct Parts {
+    handle: Handle,
+    serving: CancellationToken,
+    working: CancellationToken,
+    projecting: CancellationToken,
+    workers: TaskTracker,
+}
+
+impl Parts {
+    fn new(handle: Handle) -> Self {
+        let [serving, working, projecting] = [(); 3].map(|()| CancellationToken::new());
+        Self { handle, serving, working, projecting, workers: TaskTracker::new() }
+    }
+
+    fn work(&self, task: impl Future<Output = ()> + Send + 'static) {
+        self.workers.spawn(task);
+    }
+
+    /// Keeps the files under `nodes/`. Returns the sequence number they show, what is wrong with them, and the task.
+    fn project(
+        &self,
+        dir: &Path,
+        reader: Reader,
+        settings: store::ProjectionSettings,
+    ) -> (watch::Receiver<u64>, watch::Receiver<Option<Problem>>, JoinHandle<()>) {
+        let (shown_in, shown) = watch::channel(0);
+        let (problem_in, problem) = watch::channel(None);
+        let task = store::projection::run(
+            dir.to_owned(),
+            reader,
+            self.handle.snapshots(),
+            settings,
+            shown_in,
+            problem_in,
+            self.projecting.clone(),
+        );
+        (shown, problem, tokio::spawn(task))
+    }
+
+    /// Carries out runs, and feeds the pane with their output.
+    fn lead_runs(
+        &self,
+        prepared: &Prepared,
+        private_key: &Path,
+        shown: watch::Receiver<u64>,
+        effects: mpsc::Receiver<Effect>,
+    ) -> io::Result<Feed> {
+        let ansible = &prepared.config.ansible;
+        let (feed, filler) = Feed::new(prepared.dir.clone());
+        let settings = ansible::Settings {
+            dir: prepared.dir.clone(),
+            state_dir: prepared.state_dir.clone(),
+            playbook: ansible.playbook.clone(),
+            command: ansible.command.clone(),
+            forks: ansible.forks.map(|forks| u16::try_from(forks.get()).unwrap_or(u16::MAX)),
+            user: ansible.user.clone(),
+            ssh_port: ansible.ssh_port,
+            private_key: Some(private_key.to_owned()),
+            supervisor: vec![std::env::current_exe()?.into(), ansible::SUBCOMMAND.into()],
+            patience: ansible::Patience::default(),
+        };
+        self.work(filler.run(self.working.clone()));
+        let runner = Runner::new(self.handle.clone(), settings, feed.clone(), shown);
+        self.work(runner.run(effects, self.working.clone()));
+        Ok(feed)
+    }
+
+    /// Looks for Ansible beside everything else: finding its version takes half a second.
+    fn look_for_ansible(&self, config: &Config, dir: &Path) -> watch::Receiver<Vec<Problem>> {
+        let (found, problems) = watch::channel(preflight::cautions(dir));
+        let command = config.ansible.command.clone();
+        self.work(async move {
+            if let Err(problem) = preflight::find(command.as_deref()).await {
+                found.send_modify(|problems| problems.push(problem));
+            }
+            // Readers wait for changes as long as the sender lives.
+            found.closed().await;
+        });
+        problems
+    }
+}
+
+/// Reads the configuration, all problems at once.
+fn prepare(options: &EngineOptions) -> Result<Prepared, Failure> {
+    let dir = std::path::absolute(&options.dir)?;
+    if !dir.is_dir() {
+        let words = format!("`{}` is not a folder; name one with `-C DIR`", dir.display());
+        return Err(anyhow::anyhow!(words)).or_exit(Exit::Usage);
+    }
+    let config = config::load(&dir, &options.cli, &options.env);
+    let base = settings::base_answer(&dir);
+    match (config, base) {
+        (Ok(loaded), Ok(base)) => {
+            let state_dir = dir.join(STATE_DIR);
+            Ok(Prepared { dir, state_dir, config: loaded.config, base })
+        }
+        (config, base) => {
+            let problems = [config.err(), base.err()].into_iter().flatten();
+            let text: Vec<_> = problems.map(|errors| errors.to_string()).collect();
+            Err(anyhow::anyhow!("the configuration cannot be used\n\n{}", text.join("\n"))).or_exit(Exit::Config)
+        }
+    }
+}
+
+/// Makes time pass for the fleet.
+async fn tick(handle: Handle, shutdown: CancellationToken) {
+    let mut interval = tokio::time::interval(TICK);
+    interval.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        tokio::select! {
+            () = shutdown.cancelled() => return,
+            _ = interval.tick() => {}
+        }
+        // Where the engine is busy or cannot store, the next tick will do.
+        let _ = handle.submit(Origin::System, Command::Tick).await;
+    }
+}

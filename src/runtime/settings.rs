@@ -1,0 +1,140 @@
+//! From the configuration to what each part wants to know.
+
+use std::net::{IpAddr, SocketAddr, UdpSocket};
+use std::path::Path;
+
+use crate::answer::BaseAnswer;
+use crate::config::{self, Config, LogLevel, Problems, Source};
+use crate::domain::snapshot::Problem;
+use crate::domain::{Policy, StartRule, WebhookAuth};
+use crate::server::{AnswerKit, NetworkSettings, ServerSettings};
+use crate::store::ProjectionSettings;
+use tracing_subscriber::filter::LevelFilter;
+
+/// The rules decisions follow.
+pub(super) fn policy(config: &Config) -> Policy {
+    Policy {
+        name_prefix: config.naming.prefix.clone(),
+        domain: config.naming.domain.clone(),
+        repeat_window: config.approval.repeat_window,
+        install_deadline: config.install.deadline,
+        boot_deadline: config.install.boot_deadline,
+        start: match config.ansible.start {
+            config::AnsibleStart::WhenReady => StartRule::WhenReady,
+            config::AnsibleStart::ByHand => StartRule::ByHand,
+        },
+        expect: config.ansible.expect.map(|count| usize::try_from(count.get()).unwrap_or(usize::MAX)),
+        webhook_auth: match config.server.webhook_auth {
+            config::WebhookAuth::Secret => WebhookAuth::Secret,
+            config::WebhookAuth::None => WebhookAuth::None,
+        },
+    }
+}
+
+/// What answers are made from.
+pub(super) fn answer_kit(config: &Config, base: BaseAnswer, ssh_key: &str) -> AnswerKit {
+    let network = NetworkSettings {
+        mask: config.network.mask,
+        dns: config.network.dns,
+        gateway: config.network.gateway,
+        nic_vendor: config.network.nic_vendor.clone(),
+    };
+    AnswerKit { base, network, ssh_key: Some(ssh_key.to_owned()) }
+}
+
+/// Reads `default.toml` with all its problems in the user's words.
+pub(super) fn base_answer(dir: &Path) -> Result<BaseAnswer, config::ConfigErrors> {
+    let source = config::load_base_answer(dir)?;
+    BaseAnswer::parse(&source.text).map_err(|problems| config::ConfigErrors(in_file(&source, problems)))
+}
+
+fn in_file(source: &Source, problems: crate::answer::Problems) -> Problems {
+    let placed = problems.0.into_iter().map(|problem| {
+        let placed = source.problem(problem.span.unwrap_or(0..0), &problem.message);
+        match problem.hint {
+            Some(hint) => placed.hint(&hint),
+            None => placed,
+        }
+    });
+    placed.collect()
+}
+
+/// How the listener serves.
+pub(super) fn server(config: &Config, fingerprint: Option<String>) -> ServerSettings {
+    ServerSettings {
+        listen: config.server.listen,
+        tls: config.server.tls,
+        public_url: config.server.public_url.as_ref().map(|url| url.as_str().to_owned()),
+        hold: config.server.hold,
+        fingerprint,
+    }
+}
+
+/// What the inventory says besides the nodes.
+pub(super) fn projection(config: &Config, private_key: &Path) -> ProjectionSettings {
+    ProjectionSettings {
+        ansible_user: config.ansible.user.clone(),
+        ssh_port: config.ansible.ssh_port,
+        private_key: Some(private_key.to_owned()),
+    }
+}
+
+/// How much is logged.
+pub(super) fn log_level(config: &Config) -> LevelFilter {
+    match config.log.level {
+        LogLevel::Error => LevelFilter::ERROR,
+        LogLevel::Warn => LevelFilter::WARN,
+        LogLevel::Info => LevelFilter::INFO,
+        LogLevel::Debug => LevelFilter::DEBUG,
+        LogLevel::Trace => LevelFilter::TRACE,
+    }
+}
+
+/// The base URL to show the operator: the public one, else the address machines on our network reach.
+pub(super) fn shown_url(config: &Config, bound: SocketAddr) -> String {
+    if let Some(url) = &config.server.public_url {
+        return url.as_str().to_owned();
+    }
+    let scheme = if config.server.tls { "https" } else { "http" };
+    let host = if bound.ip().is_unspecified() { own_address(config.network.gateway, bound.ip()) } else { bound.ip() };
+    format!("{scheme}://{}", SocketAddr::new(host, bound.port()))
+}
+
+/// The address this host uses towards the machines' gateway. Connecting a datagram socket chooses a route and sends
+/// nothing.
+fn own_address(gateway: Option<IpAddr>, unspecified: IpAddr) -> IpAddr {
+    // Without a gateway, any address beyond the local network will do (RFC 5737).
+    let towards = gateway.unwrap_or_else(|| IpAddr::from([192, 0, 2, 1]));
+    let any: IpAddr = if towards.is_ipv4() { [0, 0, 0, 0].into() } else { [0_u16; 8].into() };
+    let route = UdpSocket::bind((any, 0)).and_then(|socket| {
+        socket.connect((towards, 9))?;
+        socket.local_addr()
+    });
+    route.map_or(unspecified, |address| address.ip())
+}
+
+/// Settings that let the program run but will keep machines from being answered.
+pub(super) fn cautions(config: &Config, base: &BaseAnswer) -> Vec<Problem> {
+    let mut problems = Vec::new();
+    if !base.uses_dhcp() {
+        let missing = config.network.missing().into_iter().filter(|key| match *key {
+            config::Key::DNS => !base.has_dns(),
+            config::Key::GATEWAY => !base.has_gateway(),
+            _ => true,
+        });
+        let missing: Vec<_> = missing.map(|key| format!("`{}`", key.name())).collect();
+        if !missing.is_empty() {
+            problems.push(Problem {
+                what: format!("no machine can be answered: {} not set", missing.join(" and ")),
+                hint: "set it in config.toml, or `source = \"from-dhcp\"` in default.toml, then restart".to_owned(),
+            });
+        }
+    }
+    if config.server.webhook_auth == config::WebhookAuth::None {
+        problems.push(Problem {
+            what: "reports need no secret: anybody on the network can claim that a node is installed".to_owned(),
+            hint: "set `webhook_auth = \"secret\"` in [server]; until then runs start by hand only".to_owned(),
+        });
+    }
+    problems
+}

@@ -1,0 +1,159 @@
+//! `POST /answer`: ask the coordinator, hold, render, have it released, send.
+//!
+//! Decides nothing: the guard does, at the ask and again at the release. Whatever fails on the way, the machine gets the
+//! retry answer (DESIGN.md §5.1); only those the operator sent away are refused.
+
+use std::time::Duration;
+
+use axum::Extension;
+use axum::extract::{Request, State};
+use axum::http::header;
+use axum::response::Response;
+use jiff::{SignedDuration, Timestamp};
+use secrecy::ExposeSecret as _;
+use tokio::time::{Instant, sleep_until, timeout, timeout_at};
+
+use super::connection::ConnInfo;
+use super::delivery::Expected;
+use super::prepare::{self, Impossible, Prepared};
+use super::state::App;
+use super::{reply, request};
+use crate::coordinator::{Asked, Held, SubmitError};
+use crate::domain::text::Text;
+use crate::domain::{Ask, Command, Grant, NodeId, Origin, Refusal, Reply, Verdict, Withheld};
+use crate::store::Document;
+
+/// No hold lasts longer than this from accept (DESIGN.md §5.1).
+const LONGEST_HOLD: Duration = Duration::from_secs(52);
+/// Whatever is going on by now, the retry answer leaves: the installer gives up at 60 s (PROTOCOL.md §a.4).
+const LAST_MOMENT: Duration = Duration::from_secs(55);
+/// How often an answer is rendered anew because its name moved meanwhile.
+const RENDERINGS: u32 = 3;
+/// How long a reply waits for the row to say why there is no answer.
+const NOTE_TIME: Duration = Duration::from_secs(2);
+
+/// Answers a machine.
+pub(super) async fn post(State(app): State<App>, Extension(conn): Extension<ConnInfo>, request: Request) -> Response {
+    let (head, body) = request.into_parts();
+    let (ask, document) = match request::read(&app, &conn, &head.headers, body).await {
+        Ok(asked) => asked,
+        Err(response) => return response,
+    };
+    let host = head.headers.get(header::HOST).and_then(|host| host.to_str().ok()).map(str::to_owned);
+    let deadline = conn.accepted + LAST_MOMENT;
+    let exchange = Exchange { app, conn, host, ask };
+    // What was released and did not make it is told as lost when the connection ends.
+    timeout_at(deadline, exchange.run(document)).await.unwrap_or_else(|_| reply::retry("SERVER BUSY - retrying"))
+}
+
+/// The reply to a request whose handler panicked.
+pub(super) fn after_panic() -> Response {
+    tracing::error!("an answer request failed by a defect of this program; the machine was told to come back");
+    reply::retry("SERVER ERROR - retrying")
+}
+
+/// One answer request.
+struct Exchange {
+    app: App,
+    conn: ConnInfo,
+    host: Option<String>,
+    ask: Ask,
+}
+
+impl Exchange {
+    async fn run(&self, document: Document) -> Response {
+        let hold = self.app.settings.hold.min(LONGEST_HOLD);
+        let since = self.conn.accepted_at;
+        let end = SignedDuration::try_from(hold).ok().and_then(|hold| since.checked_add(hold).ok());
+        let until = end.unwrap_or(Timestamp::MAX);
+        match self.app.handle.ask(self.ask.clone(), document, since, until).await {
+            Ok(Asked::Serve(grant)) => self.serve(grant).await,
+            Ok(Asked::Held(parked)) => self.hold(parked, self.conn.accepted + hold).await,
+            Ok(Asked::Refused { why, .. }) => reply::refused(&why),
+            Err(error) => {
+                tracing::warn!("{} asked in vain: {error}", self.ask.stamp.peer);
+                reply::retry(screen(&error))
+            }
+        }
+    }
+
+    /// Waits for the operator. Where the client hangs up this is dropped, and the place is free.
+    async fn hold(&self, mut held: Held, deadline: Instant) -> Response {
+        let verdict = tokio::select! {
+            biased;
+            verdict = &mut held.wake => verdict.ok(),
+            () = self.app.shutdown.cancelled() => None,
+            () = sleep_until(deadline) => None,
+        };
+        match verdict {
+            Some(Verdict::Serve(grant)) => self.serve(grant).await,
+            Some(Verdict::Refuse(why)) => reply::refused(&why),
+            Some(Verdict::Hold(why)) => self.withhold(held.node, &why),
+            None => self.withhold(held.node, &held.why),
+        }
+    }
+
+    /// Renders, has it released, sends.
+    async fn serve(&self, mut grant: Grant) -> Response {
+        let host = self.host.as_deref();
+        for _ in 0..RENDERINGS {
+            let node = grant.node;
+            let Prepared { release, answer } = match prepare::prepare(&self.app, &self.conn, host, &self.ask, &grant) {
+                Ok(prepared) => prepared,
+                Err(why) => return self.impossible(node, &why).await,
+            };
+            let body = self.conn.delivery.body(answer.text.expose_secret().to_owned());
+            self.conn.delivery.expect(Some(Expected::Answer { node, document: release.document }));
+            let reply = self.app.handle.release(release, answer).await;
+            match reply {
+                Ok(Reply::Released) => return reply::toml(body),
+                // The engine ended before it could say whether it was released: it counts as lost, not as unsent.
+                Err(SubmitError::Stopped) => return reply::retry(screen(&SubmitError::Stopped)),
+                _ => self.conn.delivery.expect(None),
+            }
+            match reply {
+                Ok(Reply::Rerender(renewed)) => grant = renewed,
+                Ok(Reply::Withheld(why)) => return self.withhold(node, &why),
+                Ok(other) => {
+                    tracing::error!("a release was replied to with {other:?}");
+                    return after_panic();
+                }
+                Err(error) => {
+                    tracing::warn!("{node}: its answer was not released: {error}");
+                    return reply::retry(screen(&error));
+                }
+            }
+        }
+        reply::retry("NAME IS CHANGING - retrying")
+    }
+
+    /// No answer for now: the retry answer says why, and the row will say that it did.
+    fn withhold(&self, node: NodeId, why: &Withheld) -> Response {
+        if matches!(why, Withheld::Rejected(_)) {
+            return reply::refused(why);
+        }
+        self.conn.delivery.expect(Some(Expected::Retry { node, why: Text::new(&why.to_string()) }));
+        reply::toml(self.conn.delivery.body(crate::answer::retry_answer(&why.screen())))
+    }
+
+    async fn impossible(&self, node: NodeId, why: &Impossible) -> Response {
+        tracing::error!("{node}: no answer can be made: {why}");
+        let origin = Origin::Peer(self.ask.stamp.peer);
+        let command = Command::AnswerImpossible { node, why: Text::new(&why.to_string()) };
+        // The machine does not wait for a slow store; the log has it already.
+        let _ = timeout(NOTE_TIME, self.app.handle.submit(origin, command)).await;
+        reply::retry("CANNOT ANSWER - see console")
+    }
+}
+
+/// The machine's screen for what went wrong with us; what matters comes first (PROTOCOL.md §d.5).
+fn screen(error: &SubmitError) -> &'static str {
+    match error {
+        SubmitError::Busy => "SERVER BUSY - retrying",
+        SubmitError::NotStored(_) => "CANNOT STORE - see console",
+        SubmitError::Stopped => "SERVER STOPPED - start the console again",
+        SubmitError::Refused(Refusal::Full(_)) => "TABLE FULL - forget rows in the console",
+        SubmitError::Refused(Refusal::NoName) => "NO VALID NAME - correct config.toml",
+        SubmitError::Refused(_) => "CANNOT ANSWER - see console",
+    }
+}

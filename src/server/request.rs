@@ -1,0 +1,158 @@
+//! From a raw `POST /answer` to a typed one: body, signs of the installer, the NIC it came through.
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::Response;
+
+use super::body::{self, Bounds, Cut, Received};
+use super::connection::ConnInfo;
+use super::neighbours::Neighbours;
+use super::note::Noted;
+use super::reply;
+use super::state::App;
+use crate::domain::{Ask, DocumentHash, MacAddr, Stamp, SystemInfo};
+use crate::store::Document;
+use crate::wire::{RequestSigns, system_info};
+
+const MIB: usize = 1024 * 1024;
+/// A request has less than 10 KiB; what is longer is read on so that the client gets to read our reply.
+const BOUNDS: Bounds = Bounds { keep: MIB, keep_of_longer: 1024, read: 16 * MIB };
+/// For the body, from accept.
+const BODY_TIME: Duration = Duration::from_secs(30);
+
+/// Reads and parses an answer request; the document is its body in a canonical form.
+///
+/// # Errors
+/// The reply: the retry answer wherever the body is, or starts like, a JSON object (DESIGN.md §5.1), else why not.
+pub(super) async fn read(
+    app: &App,
+    conn: &ConnInfo,
+    headers: &HeaderMap,
+    body: Body,
+) -> Result<(Ask, Document), Response> {
+    let received = body::read(body, BOUNDS, conn.accepted + BODY_TIME, &app.budget).await;
+    if let Some(cut) = received.cut {
+        app.notes.tell(conn.peer.ip(), Noted::RequestCut(cut.words()));
+        return Err(cut_short(&received, cut));
+    }
+    let info = system_info::parse(&received.bytes, &signs(headers))
+        .map_err(|error| reply::plain(StatusCode::BAD_REQUEST, &error.to_string()))?;
+    let document = canonical(&received.bytes);
+    let peer = conn.peer.ip();
+    let macs = info.links.iter().map(|link| link.mac).collect();
+    let stamp = Stamp { peer, macs, body: document.hash };
+    let asking_mac = asking_mac(&info, peer, &app.neighbours).await;
+    Ok((Ask { stamp, info, asking_mac }, document))
+}
+
+/// The reply to plain HTTP on the TLS port: a machine that got the scheme wrong reboots and says so on its screen; a
+/// person is told in words.
+pub(super) async fn reply_to_wrong_scheme(app: &App, conn: &ConnInfo, body: Body) -> Response {
+    let received = body::read(body, BOUNDS, conn.accepted + BODY_TIME, &app.budget).await;
+    if received.starts_like_an_object() {
+        reply::retry("USE https:// IN THE URL - this port speaks no http")
+    } else {
+        wrong_scheme()
+    }
+}
+
+/// What a person reads who came by `http://`.
+pub(super) fn wrong_scheme() -> Response {
+    reply::plain(StatusCode::BAD_REQUEST, "this is an https port: use https:// instead of http:// in the URL")
+}
+
+fn cut_short(received: &Received, cut: Cut) -> Response {
+    if received.starts_like_an_object() {
+        return reply::retry(match cut {
+            Cut::TooLong => "REQUEST TOO LONG - see console",
+            Cut::TooSlow | Cut::Broken => "REQUEST TOO SLOW - retrying",
+            Cut::NoMemory => "SERVER BUSY - retrying",
+        });
+    }
+    let status = match cut {
+        Cut::TooLong => StatusCode::PAYLOAD_TOO_LARGE,
+        Cut::TooSlow => StatusCode::REQUEST_TIMEOUT,
+        Cut::Broken => StatusCode::BAD_REQUEST,
+        Cut::NoMemory => StatusCode::SERVICE_UNAVAILABLE,
+    };
+    reply::plain(status, &format!("{}; send one JSON object, as the Proxmox installer does", cut.words()))
+}
+
+fn signs(headers: &HeaderMap) -> RequestSigns<'_> {
+    let text = |name| headers.get(name).and_then(|value| value.to_str().ok());
+    RequestSigns {
+        accept: text(header::ACCEPT),
+        user_agent: text(header::USER_AGENT),
+        content_type: text(header::CONTENT_TYPE),
+    }
+}
+
+/// The body with sorted keys: the installer's order differs from boot to boot (PROTOCOL.md §a.2), and an approval binds
+/// to the body's digest. What JSON values cannot hold (numbers out of range, deep nesting) is kept as it came.
+fn canonical(body: &[u8]) -> Document {
+    let text = String::from_utf8_lossy(body);
+    let sorted = serde_json::from_str(&text).ok().and_then(|mut value: serde_json::Value| {
+        value.sort_all_objects();
+        serde_json::to_vec(&value).ok()
+    });
+    let bytes = sorted.unwrap_or_else(|| text.into_owned().into_bytes());
+    Document { hash: DocumentHash::of(&bytes), bytes }
+}
+
+/// The NIC the request came through: the only one there is, else the one the kernel knows the peer by, if the machine
+/// lists it.
+async fn asking_mac(info: &SystemInfo, peer: IpAddr, neighbours: &Neighbours) -> Option<MacAddr> {
+    match info.links.as_slice() {
+        [] => None,
+        [only] => Some(only.mac),
+        links => neighbours.mac_of(peer).await.filter(|mac| links.iter().any(|link| link.mac == *mac)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn the_order_of_keys_does_not_matter() {
+        let one = canonical(br#"{"b":{"y":1,"x":[{"d":1,"c":2}]},"a":"\u00e9"}"#);
+        let two = canonical(r#" {"a" : "é", "b":{"x":[{"c":2,"d":1}],"y":1}} "#.as_bytes());
+        assert_eq!(one, two);
+        assert_eq!(one.bytes, r#"{"a":"é","b":{"x":[{"c":2,"d":1}],"y":1}}"#.as_bytes());
+        assert_ne!(one, canonical(br#"{"a":1}"#));
+    }
+
+    #[test]
+    fn what_has_no_canonical_form_is_kept() {
+        let deep = format!(r#"{{"x":{}{}}}"#, "[".repeat(10_000), "]".repeat(10_000));
+        for body in [deep.as_str(), r#"{"x":1e999}"#] {
+            assert_eq!(canonical(body.as_bytes()).bytes, body.as_bytes());
+        }
+    }
+
+    #[tokio::test]
+    async fn the_asking_nic_is_the_only_one_or_not_known() {
+        let parse = |body: &str| system_info::parse(body.as_bytes(), &RequestSigns::default()).unwrap();
+        let one = parse(r#"{"network_interfaces":[{"link":"a","mac":"02:00:00:00:00:01"}]}"#);
+        let two = parse(
+            r#"{"network_interfaces":[{"link":"a","mac":"02:00:00:00:00:01"},{"link":"b","mac":"02:00:00:00:00:02"}]}"#,
+        );
+        let neighbours = Neighbours::default();
+        let peer = "127.0.0.1".parse().unwrap();
+        assert_eq!(asking_mac(&one, peer, &neighbours).await, Some(one.links[0].mac));
+        assert_eq!(asking_mac(&two, peer, &neighbours).await, None);
+        assert_eq!(asking_mac(&parse("{}"), peer, &neighbours).await, None);
+    }
+
+    proptest! {
+        #[test]
+        fn canonical_bodies_are_stable(body in proptest::collection::vec(any::<u8>(), 0..256)) {
+            let once = canonical(&body);
+            prop_assert_eq!(canonical(&once.bytes), once);
+        }
+    }
+}

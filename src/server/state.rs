@@ -1,0 +1,93 @@
+//! What every request handler shares, and what the runtime fills it from.
+
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{mpsc, watch};
+use tokio_util::sync::CancellationToken;
+
+use super::limits::BodyBudget;
+use super::neighbours::Neighbours;
+use super::note::{Notes, ServerNote};
+use super::report_desk::ReportDesk;
+use crate::answer::BaseAnswer;
+use crate::coordinator::Handle;
+use crate::domain::mask::Netmask;
+
+/// Settings that hold as long as the listener does.
+#[derive(Clone, Debug)]
+pub struct ServerSettings {
+    /// Where to listen; port 0 lets the system choose.
+    pub listen: SocketAddr,
+    /// Whether machines speak TLS to us.
+    pub tls: bool,
+    /// What machines are told to call, without a slash at its end; `None` means the address their request came in on.
+    pub public_url: Option<String>,
+    /// How long a request is held for the operator, from the accept of its connection; 52 s at most whatever is set.
+    pub hold: Duration,
+    /// SHA-256 of our certificate, where we serve TLS.
+    pub fingerprint: Option<String>,
+}
+
+/// What answers are made from. Swapped as a whole when the operator's files change.
+#[derive(Clone, Debug)]
+pub struct AnswerKit {
+    /// `default.toml`.
+    pub base: BaseAnswer,
+    /// The machines' network.
+    pub network: NetworkSettings,
+    /// The public SSH key line that is put in where `default.toml` has none.
+    pub ssh_key: Option<String>,
+}
+
+/// The machines' network as `config.toml` describes it.
+#[derive(Clone, Debug)]
+pub struct NetworkSettings {
+    /// `machine_net_mask`
+    pub mask: Netmask,
+    /// `machine_net_dns`
+    pub dns: Option<IpAddr>,
+    /// `machine_net_gateway`
+    pub gateway: Option<IpAddr>,
+    /// `machine_net_int`: a glob over the NIC's vendor, used where the asking NIC is not known.
+    pub nic_vendor: Option<String>,
+}
+
+/// The handlers' shared state; cheap to clone.
+#[derive(Clone, Debug)]
+pub struct App {
+    pub(super) handle: Handle,
+    pub(super) settings: Arc<ServerSettings>,
+    pub(super) kit: watch::Receiver<Arc<AnswerKit>>,
+    pub(super) neighbours: Arc<Neighbours>,
+    pub(super) budget: BodyBudget,
+    pub(super) reports: ReportDesk,
+    pub(super) notes: Notes,
+    pub(super) shutdown: CancellationToken,
+}
+
+impl App {
+    /// Puts the parts together. Cancelling `shutdown` ends [`serve`](super::serve) and every hold; `notes` is filled as
+    /// long as it has room.
+    #[must_use]
+    pub fn new(
+        handle: Handle,
+        settings: ServerSettings,
+        kit: watch::Receiver<Arc<AnswerKit>>,
+        notes: mpsc::Sender<ServerNote>,
+        shutdown: CancellationToken,
+    ) -> Self {
+        let notes = Notes(notes);
+        Self {
+            reports: ReportDesk::new(handle.clone(), notes.clone(), shutdown.clone()),
+            handle,
+            settings: Arc::new(settings),
+            kit,
+            neighbours: Arc::default(),
+            budget: BodyBudget::default(),
+            notes,
+            shutdown,
+        }
+    }
+}

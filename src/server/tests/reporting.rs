@@ -1,0 +1,104 @@
+use rstest::rstest;
+
+use super::*;
+use crate::domain::{DocumentHash, Phase};
+use crate::store::Reader;
+
+const REPORT: &str =
+    r#"{"fqdn":"node-aaaa.example.com","filesystem":"ext4","cpu-info":{"model":"Intel Xeon E5-2670"}}"#;
+
+/// Approves machine 7 and returns its webhook's path.
+async fn installed(bench: &Bench) -> String {
+    let machine = bench.post_answer(7).await;
+    bench.approve(only(&*bench.until_held(1).await).id).await;
+    let answer = machine.await.unwrap().answer();
+    let url = answer["post-installation-webhook"]["url"].as_str().unwrap().to_owned();
+    url.strip_prefix(&format!("http://{}", bench.address)).unwrap().to_owned()
+}
+
+#[rstest]
+#[case::plain("")]
+#[case::slash("/")]
+#[tokio::test]
+async fn a_report_with_the_secret_of_the_answer_is_the_nodes(#[case] end: &str) {
+    let bench = Bench::new(Setup::default()).await;
+    let path = installed(&bench).await;
+    let reply = bench.send(9, &post(&format!("{path}{end}"), REPORT)).await;
+    assert_eq!((reply.status, reply.body.as_str()), (200, "ok\n"));
+    let node = only(&bench.handle.snapshot());
+    assert_eq!(node.phase, Phase::Installed);
+    let reported = node.report.unwrap();
+    assert_eq!(reported.peer, IpAddr::from([127, 0, 0, 9]));
+    assert_eq!(reported.document, DocumentHash::of(REPORT.as_bytes()));
+    bench.end().await;
+}
+
+#[rstest]
+#[case("/webhook")]
+#[case("/webhook/")]
+#[case("/webhook/not-a-secret")]
+#[case("/webhook/%ff%fe")]
+#[case("/webhook/../answer/x/y")]
+#[tokio::test]
+async fn a_report_without_the_secret_is_kept_unmatched(#[case] path: &str) {
+    let bench = Bench::new(Setup::default()).await;
+    assert_eq!(bench.send(2, &post(path, REPORT)).await.status, 200);
+    let snapshot = bench.handle.snapshot();
+    let unmatched: Vec<_> = snapshot.fleet.unmatched().collect();
+    assert_eq!(unmatched.len(), 1);
+    assert_eq!(unmatched[0].report.fqdn.as_ref().unwrap().as_str(), "node-aaaa.example.com");
+    let kept = Reader::open(bench.state_dir.path()).unwrap().document(unmatched[0].document).unwrap();
+    assert_eq!(kept.unwrap(), REPORT.as_bytes());
+    bench.end().await;
+}
+
+#[tokio::test]
+async fn the_token_of_a_body_counts_and_is_not_stored() {
+    let bench = Bench::new(Setup::default()).await;
+    let path = installed(&bench).await;
+    let secret = path.strip_prefix("/webhook/").unwrap();
+    let body = format!(r#"{{"filesystem":"ext4","token":"{secret}"}}"#);
+    assert_eq!(bench.send(7, &post("/webhook", &body)).await.status, 200);
+    let document = only(&bench.handle.snapshot()).report.unwrap().document;
+    let kept = Reader::open(bench.state_dir.path()).unwrap().document(document).unwrap().unwrap();
+    assert_eq!(kept, br#"{"filesystem":"ext4"}"#);
+    bench.end().await;
+}
+
+#[rstest]
+#[case::not_json("garbage".to_owned())]
+#[case::empty(String::new())]
+#[case::too_long(format!("{{\"x\":\"{}\"}}", "x".repeat(9 * 1024 * 1024)))]
+#[tokio::test]
+async fn an_unreadable_report_gets_its_200_and_is_kept(#[case] body: String) {
+    let mut bench = Bench::new(Setup::default()).await;
+    let path = installed(&bench).await;
+    assert_eq!(bench.send(7, &post(&path, &body)).await.status, 200);
+    assert!(matches!(bench.note().await, Noted::UnreadableReport(_)));
+    let reported = only(&bench.handle.snapshot()).report.expect("the secret proves it");
+    let kept = Reader::open(bench.state_dir.path()).unwrap().document(reported.document).unwrap().unwrap();
+    let kept: serde_json::Value = serde_json::from_slice(&kept).unwrap();
+    let kept = kept["unreadable"].as_str().unwrap();
+    assert!(body.starts_with(kept) && kept.len() <= 1024 * 1024);
+    bench.end().await;
+}
+
+#[tokio::test]
+async fn eight_mebibytes_are_a_report() {
+    let bench = Bench::new(Setup::default()).await;
+    let body = format!(r#"{{"fqdn":"a.b","x":"{}"}}"#, "x".repeat(8 * 1024 * 1024 - 100));
+    assert_eq!(bench.send(2, &post("/webhook", &body)).await.status, 200);
+    let snapshot = bench.handle.snapshot();
+    assert_eq!(snapshot.fleet.unmatched().next().unwrap().report.fqdn.as_ref().unwrap().as_str(), "a.b");
+    bench.end().await;
+}
+
+#[tokio::test]
+async fn a_report_whose_store_is_gone_gets_its_200_and_a_note() {
+    let mut bench = Bench::new(Setup::default()).await;
+    bench.handle.stop().await;
+    assert_eq!(bench.send(2, &post("/webhook", REPORT)).await.status, 200);
+    assert!(matches!(bench.note().await, Noted::ReportLost(_)));
+    bench.shutdown.cancel();
+    bench.serving.await.unwrap();
+}

@@ -1,0 +1,98 @@
+//! `POST /webhook`: the installer's report. One try, and anything but 200 strands a finished node (DESIGN.md §5.3), so
+//! the reply is 200 whatever came in; judging it is the coordinator's business.
+//!
+//! The path holds the install's secret: it is never logged.
+
+use axum::Extension;
+use axum::extract::{Request, State};
+use axum::http::StatusCode;
+use axum::response::Response;
+use secrecy::ExposeSecret as _;
+use std::time::Duration;
+
+use super::body::{self, Bounds, Received};
+use super::connection::ConnInfo;
+use super::note::Noted;
+use super::reply;
+use super::state::App;
+use crate::domain::command::ReportIn;
+use crate::domain::{DocumentHash, Report, SecretHash};
+use crate::store::Document;
+use crate::wire;
+
+const MIB: usize = 1024 * 1024;
+/// Reports grow by 1 to 3 KiB per disk and NIC (DESIGN.md §5.3).
+const BOUNDS: Bounds = Bounds { keep: 8 * MIB, keep_of_longer: MIB, read: 32 * MIB };
+/// For the body, from accept; the sender gives up after 60 s.
+const BODY_TIME: Duration = Duration::from_secs(45);
+/// Longest secret taken from a path, in bytes. Ours have 43.
+const MAX_SECRET: usize = 256;
+
+/// Takes a report in.
+pub(super) async fn post(State(app): State<App>, Extension(conn): Extension<ConnInfo>, request: Request) -> Response {
+    let from_path = secret_in(request.uri().path()).map(|secret| SecretHash::of(secret.as_bytes()));
+    let received = body::read(request.into_body(), BOUNDS, conn.accepted + BODY_TIME, &app.budget).await;
+    let peer = conn.peer.ip();
+    let (report, from_body, document) = match read_report(&received) {
+        Ok(parsed) => parsed,
+        Err(why) => {
+            app.notes.tell(peer, Noted::UnreadableReport(why));
+            (Report::default(), None, unreadable(&received.bytes))
+        }
+    };
+    let report = ReportIn { peer, document: document.hash, report, secret: from_path.or(from_body) };
+    app.reports.take(report, document, received.share).await;
+    reply::plain(StatusCode::OK, "ok")
+}
+
+/// The reply to a report whose handler panicked: the node is installed all the same.
+pub(super) fn after_panic() -> Response {
+    tracing::error!("a report was lost by a defect of this program; mark its node as installed by hand");
+    reply::plain(StatusCode::OK, "ok")
+}
+
+/// What follows `/webhook/`.
+fn secret_in(path: &str) -> Option<&str> {
+    let secret = path.strip_prefix("/webhook/")?.trim_end_matches('/');
+    (1..=MAX_SECRET).contains(&secret.len()).then_some(secret)
+}
+
+fn read_report(received: &Received) -> Result<(Report, Option<SecretHash>, Document), String> {
+    if let Some(cut) = received.cut {
+        return Err(cut.words().to_owned());
+    }
+    let parsed = wire::report::parse(&received.bytes).map_err(|error| error.to_string())?;
+    let secret = parsed.token.map(|token| SecretHash::of(token.expose_secret().as_bytes()));
+    let document = Document { hash: DocumentHash::of(&parsed.redacted), bytes: parsed.redacted };
+    Ok((parsed.report, secret, document))
+}
+
+/// What cannot be read is kept as a JSON document all the same.
+fn unreadable(bytes: &[u8]) -> Document {
+    let bytes = serde_json::json!({ "unreadable": String::from_utf8_lossy(bytes) }).to_string().into_bytes();
+    Document { hash: DocumentHash::of(&bytes), bytes }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rstest::rstest;
+
+    #[rstest]
+    #[case("/webhook", None)]
+    #[case("/webhook/", None)]
+    #[case("/webhook/abc", Some("abc"))]
+    #[case("/webhook/abc/", Some("abc"))]
+    fn secrets_are_read_from_the_path(#[case] path: &str, #[case] secret: Option<&str>) {
+        assert_eq!(secret_in(path), secret);
+        assert_eq!(secret_in(&format!("/webhook/{}", "x".repeat(MAX_SECRET + 1))), None);
+    }
+
+    #[test]
+    fn unreadable_bytes_become_a_json_document() {
+        let document = unreadable(b"\xff\"x");
+        let value: serde_json::Value = serde_json::from_slice(&document.bytes).unwrap();
+        assert_eq!(value["unreadable"], "\u{fffd}\"x");
+        assert_eq!(document.hash, DocumentHash::of(&document.bytes));
+    }
+}
