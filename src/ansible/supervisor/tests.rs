@@ -21,6 +21,37 @@ use crate::store::{Document, Store};
 const KEY: &str = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
 const LIMIT: Duration = Duration::from_mins(1);
 
+/// A project folder; whatever a failed test left running goes with it.
+struct Project(tempfile::TempDir);
+
+impl Project {
+    fn new() -> Self {
+        Self(tempfile::tempdir().unwrap())
+    }
+
+    fn path(&self) -> &Path {
+        self.0.path()
+    }
+}
+
+impl Drop for Project {
+    fn drop(&mut self) {
+        use nix::sys::signal::{Signal, kill};
+        let run = RunDir::new(self.path(), RUN);
+        let leader = run.process().filter(Identity::is_alive).map(|leader| leader.pid);
+        for pid in family(None, &marker(&run)).into_iter().map(|seen| seen.pid).chain(leader) {
+            let _ = kill(nix::unistd::Pid::from_raw(pid), Signal::SIGKILL);
+        }
+        if let Ok(invocation) = run.invocation() {
+            let _ = std::fs::remove_dir_all(invocation.control_dir);
+        }
+    }
+}
+
+fn marker(run: &RunDir) -> String {
+    format!("PROX_EVENTS={}", run.events().display())
+}
+
 /// An engine without network on a project folder; dropping it is like a crash.
 struct Engine {
     handle: Handle,
@@ -149,7 +180,7 @@ impl Engine {
 
     /// Processes of the run that are alive.
     fn survivors(&self) -> usize {
-        family(None, &format!("PROX_EVENTS={}", self.run_dir().events().display())).len()
+        family(None, &marker(&self.run_dir())).len()
     }
 }
 
@@ -177,7 +208,7 @@ fn fake(dir: &Path, body: &str) -> PathBuf {
 
 #[tokio::test]
 async fn a_good_run_configures_its_node_and_leaves_its_record() {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = Project::new();
     let body = "start; echo \"args: $*\"; readlink /proc/self/fd/0; cut -d' ' -f5,6 /proc/$$/stat; echo $PPID; good; echo -n end";
     let engine = Engine::start(dir.path(), Some(fake(dir.path(), body)), quick());
     let name = engine.ready_node().await;
@@ -218,7 +249,7 @@ async fn a_good_run_configures_its_node_and_leaves_its_record() {
 #[case::no_events("echo 'PLAY RECAP ***'; echo \"$name : ok=1 unreachable=0 failed=0\"", "succeeded", "")]
 #[tokio::test]
 async fn endings_become_words(#[case] body: &str, #[case] word: &str, #[case] reason: &str) {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = Project::new();
     let engine = Engine::start(dir.path(), Some(fake(dir.path(), body)), quick());
     engine.ready_node().await;
     engine.order(Order::Run { nodes: vec![] }).await;
@@ -237,7 +268,7 @@ async fn without_ansible_nothing_starts_and_the_cure_is_named(
     #[case] mode: u32,
     #[case] words: &str,
 ) {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = Project::new();
     let script = fake(dir.path(), "");
     write_atomic(&script, b"#!/bin/sh\n", mode).unwrap();
     let engine = Engine::start(dir.path(), Some(dir.path().join(name)), quick());
@@ -251,7 +282,7 @@ async fn without_ansible_nothing_starts_and_the_cure_is_named(
 
 #[tokio::test]
 async fn a_script_whose_interpreter_vanishes_is_explained() {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = Project::new();
     // Good for the preflight, gone when the supervisor starts it.
     let script = fake(dir.path(), "");
     let text = format!(
@@ -272,7 +303,7 @@ async fn a_script_whose_interpreter_vanishes_is_explained() {
 
 #[tokio::test]
 async fn files_that_are_not_up_to_date_stop_a_run() {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = Project::new();
     let mut engine = Engine::start(dir.path(), Some(fake(dir.path(), "")), quick());
     engine.ready_node().await;
     // The projection has died behind the fleet.
@@ -295,7 +326,7 @@ async fn files_that_are_not_up_to_date_stop_a_run() {
 #[case::forgets_its_children("start; setsid sleep 1000 & (setsid sleep 1000 &) ; wait")]
 #[tokio::test]
 async fn a_cancelled_run_leaves_no_process(#[case] body: &str) {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = Project::new();
     let engine = Engine::start(dir.path(), Some(fake(dir.path(), body)), quick());
     engine.ready_node().await;
     engine.order(Order::Run { nodes: vec![] }).await;
@@ -313,7 +344,7 @@ async fn a_cancelled_run_leaves_no_process(#[case] body: &str) {
 
 #[tokio::test]
 async fn an_ignored_interrupt_is_not_inherited() {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = Project::new();
     // As under nohup, or behind `&` in a script.
     let wrapper = ["bash", "-c", "trap '' INT HUP QUIT TERM; exec \"$@\"", "wrapper"];
     let script = fake(dir.path(), "start; grep SigIgn /proc/self/status; good");
@@ -332,7 +363,7 @@ async fn an_ignored_interrupt_is_not_inherited() {
 
 #[tokio::test]
 async fn a_second_press_does_not_wait() {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = Project::new();
     let body = "trap '' INT; trap 'echo asked >> heard' TERM; start; while :; do sleep 0.1; done";
     let hour = Duration::from_hours(1);
     let patience = Patience { interrupt: hour, terminate: hour, kill: Duration::from_secs(5) };
@@ -358,7 +389,7 @@ async fn a_second_press_does_not_wait() {
 #[case::ends_meanwhile(true)]
 #[tokio::test]
 async fn a_run_outlives_the_engine_and_is_found_again(#[case] ends_meanwhile: bool) {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = Project::new();
     let body = "start; echo before; while [ ! -e go ]; do sleep 0.05; done; echo after; good";
     let script = fake(dir.path(), body);
     let engine = Engine::start(dir.path(), Some(script.clone()), quick());
@@ -382,7 +413,7 @@ async fn a_run_outlives_the_engine_and_is_found_again(#[case] ends_meanwhile: bo
 
 #[tokio::test]
 async fn a_run_whose_supervisor_was_killed_is_interrupted() {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = Project::new();
     let engine = Engine::start(dir.path(), Some(fake(dir.path(), "start; setsid sleep 1000 & sleep 1000")), quick());
     engine.ready_node().await;
     engine.order(Order::Run { nodes: vec![] }).await;
@@ -397,7 +428,7 @@ async fn a_run_whose_supervisor_was_killed_is_interrupted() {
 
 #[tokio::test]
 async fn wild_output_is_shown_tamed() {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = Project::new();
     let body = "start; head -c 1048576 /dev/zero | tr '\\0' x; echo; printf '1%%\\r2%%\\r\\n\\xff\\x1b[2Jbad\\n'; \
                 seq 1 50000; good; printf last";
     let engine = Engine::start(dir.path(), Some(fake(dir.path(), body)), quick());

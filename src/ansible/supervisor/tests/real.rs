@@ -16,12 +16,8 @@ fn programs() -> Vec<PathBuf> {
 }
 
 /// Runs `playbook` on one node with a local connection and hands the engine to `during` once Ansible plays.
-async fn play(
-    program: PathBuf,
-    playbook: &str,
-    during: impl AsyncFn(&Engine),
-) -> (RunOutcome, Engine, tempfile::TempDir) {
-    let dir = tempfile::tempdir().unwrap();
+async fn play(program: PathBuf, playbook: &str, during: impl AsyncFn(&Engine)) -> (RunOutcome, Engine, Project) {
+    let dir = Project::new();
     let engine = Engine::start(dir.path(), Some(program), Patience::default());
     let name = engine.ready_node().await;
     let hostile = r#"{"__ansible_unsafe": "{{ lookup('pipe', 'touch hacked') }}"}"#;
