@@ -146,7 +146,7 @@ fn the_log_tab_shows_what_telemetry_collects() {
     use tracing_subscriber::layer::SubscriberExt as _;
     let subscriber = tracing_subscriber::registry().with(tui_logger::TuiTracingSubscriberLayer);
     tracing::subscriber::with_default(subscriber, || {
-        tracing::info!(target: "prox", node.id = "m1", "answer served to `m1`");
+        tracing::info!(target: "prox", "answer served to `m1`");
     });
     tui_logger::move_events();
     let mut model = Rack::new().model(100, 30);
