@@ -9,10 +9,8 @@ mod sight;
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -48,12 +46,8 @@ impl Default for Settings {
 }
 
 /// Looks at every node that is expected to come up, until `shutdown` or until the coordinator has ended.
-pub async fn run(
-    handle: Handle,
-    mut snapshots: watch::Receiver<Arc<Snapshot>>,
-    settings: Settings,
-    shutdown: CancellationToken,
-) {
+pub async fn run(handle: Handle, settings: Settings, shutdown: CancellationToken) {
+    let mut snapshots = handle.snapshots();
     let mut schedule = Schedule { settings, plans: BTreeMap::new() };
     let mut looks = JoinSet::new();
     loop {

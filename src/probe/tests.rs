@@ -158,7 +158,7 @@ async fn an_installed_node_becomes_ready_when_its_key_shows() {
     let pause = Duration::from_millis(20);
     let settings = Settings { port, first_pause: pause, longest_pause: pause, ..Settings::default() };
     let shutdown = CancellationToken::new();
-    let task = tokio::spawn(run(handle.clone(), handle.snapshots(), settings, shutdown.clone()));
+    let task = tokio::spawn(run(handle.clone(), settings, shutdown.clone()));
 
     let mac = MacAddr([2, 0, 0, 0, 0, 1]);
     let document = Document { hash: DocumentHash::of(b"{}"), bytes: b"{}".to_vec() };
