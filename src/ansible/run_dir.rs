@@ -4,7 +4,7 @@
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write as _};
 use std::net::IpAddr;
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _};
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use super::argv::Invocation;
 use super::process::Identity;
 use crate::domain::{Fqdn, HostKey, RunId};
+use crate::store::atomic::{self, Durability};
 
 /// Where the runs are, relative to the project folder.
 pub(crate) const RUNS: &str = "nodes/runs";
@@ -96,13 +97,13 @@ impl RunDir {
     /// Writes who takes part: `limit.txt` and `known_hosts`.
     pub(crate) fn write_hosts(&self, hosts: &[Host], port: u16) -> io::Result<()> {
         let limit: String = hosts.iter().flat_map(|host| [host.name.as_str(), "\n"]).collect();
-        write_atomic(&self.path.join("limit.txt"), limit.as_bytes(), 0o600)?;
-        write_atomic(&self.path.join("known_hosts"), known_hosts(hosts, port).as_bytes(), 0o600)
+        self.write("limit.txt", limit.as_bytes())?;
+        self.write("known_hosts", known_hosts(hosts, port).as_bytes())
     }
 
     /// Keeps the inventory as it is at the start.
     pub(crate) fn keep_inventory(&self, inventory: &Path) -> io::Result<()> {
-        write_atomic(&self.path.join("inventory.json"), &fs::read(inventory)?, 0o600)
+        self.write("inventory.json", &fs::read(inventory)?)
     }
 
     /// Writes what is to be executed.
@@ -142,7 +143,11 @@ impl RunDir {
     fn write_json(&self, name: &str, value: &impl Serialize) -> io::Result<()> {
         let mut text = serde_json::to_vec_pretty(value)?;
         text.push(b'\n');
-        write_atomic(&self.path.join(name), &text, 0o600)
+        self.write(name, &text)
+    }
+
+    fn write(&self, name: &str, content: &[u8]) -> io::Result<()> {
+        atomic::write(&self.path.join(name), content, 0o600, Durability::Synced).map(drop)
     }
 
     fn read_json<T: serde::de::DeserializeOwned>(&self, name: &str) -> io::Result<T> {
@@ -161,17 +166,6 @@ fn known_hosts(hosts: &[Host], port: u16) -> String {
         text.extend(host.keys.iter().map(|key| format!("{names} {key}\n")));
     }
     text
-}
-
-/// Writes a file so that readers see the old or the new content: a dot-prefixed draft beside it, then a rename.
-pub(crate) fn write_atomic(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
-    let parent = path.parent().unwrap_or(Path::new("."));
-    let mut draft = tempfile::Builder::new().prefix(".draft").tempfile_in(parent)?;
-    draft.write_all(bytes)?;
-    draft.as_file().set_permissions(fs::Permissions::from_mode(mode))?;
-    draft.as_file().sync_all()?;
-    draft.persist(path).map_err(|error| error.error)?;
-    File::open(parent)?.sync_all()
 }
 
 #[cfg(test)]
