@@ -230,6 +230,7 @@ async fn a_good_run_configures_its_node_and_leaves_its_record() {
     let run = engine.run_dir();
     let known_hosts = std::fs::read_to_string(run.path().join("known_hosts")).unwrap();
     assert_eq!(known_hosts, format!("{name},192.0.2.1 {KEY}\n"));
+    assert_eq!(std::fs::read_to_string(run.path().join("limit.txt")).unwrap(), format!("{name}\n"));
     let invocation = run.invocation().unwrap();
     assert!(!invocation.control_dir.exists());
     assert_eq!(run.exit().unwrap().how, Ending::Code(0));
