@@ -46,7 +46,8 @@ pub struct Settings {
     pub playbook: PathBuf,
     /// The `ansible-playbook` to run; `None` looks in `PATH`.
     pub command: Option<PathBuf>,
-    /// Hosts at once; `None` leaves it to the user's Ansible settings, else to the number of hosts.
+    /// Hosts at once; `None` leaves it to the user's Ansible configuration, and where that says nothing, to the number
+    /// of hosts, 25 at most.
     pub forks: Option<u16>,
     /// Login name where the inventory names none.
     pub user: String,
