@@ -187,7 +187,7 @@ mod tests {
         match (find(Some(&path)).await, expected) {
             (Ok(found), Ok(version)) => assert_eq!(found, Found { path, version: version.to_owned() }),
             (Err(problem), Err(words)) => {
-                assert!(problem.what.contains(words) && !problem.hint.is_empty(), "{problem:?}")
+                assert!(problem.what.contains(words) && !problem.hint.is_empty(), "{problem:?}");
             }
             (got, expected) => panic!("{got:?} is not {expected:?}"),
         }

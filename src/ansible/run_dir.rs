@@ -95,7 +95,7 @@ impl RunDir {
 
     /// Writes who takes part: `limit.txt` and `known_hosts`.
     pub(crate) fn write_hosts(&self, hosts: &[Host], port: u16) -> io::Result<()> {
-        let limit = hosts.iter().fold(String::new(), |text, host| text + host.name.as_str() + "\n");
+        let limit: String = hosts.iter().flat_map(|host| [host.name.as_str(), "\n"]).collect();
         write_atomic(&self.path.join("limit.txt"), limit.as_bytes(), 0o600)?;
         write_atomic(&self.path.join("known_hosts"), known_hosts(hosts, port).as_bytes(), 0o600)
     }

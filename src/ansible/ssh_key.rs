@@ -101,8 +101,8 @@ mod tests {
         assert_eq!(made, loaded);
         assert!(made.public().starts_with("ssh-ed25519 AAAA") && made.public().ends_with(COMMENT));
         assert!(made.public().parse::<crate::domain::HostKey>().is_ok());
-        let mode = fs::metadata(made.private()).unwrap().permissions().mode();
-        assert_eq!(mode & 0o777, 0o600);
+        let permissions = fs::metadata(made.private()).unwrap().permissions();
+        assert_eq!(permissions.mode() & 0o777, 0o600);
         let public = fs::read_to_string(made.private().with_extension("pub")).unwrap();
         assert_eq!(public.trim_end(), made.public());
     }

@@ -1,5 +1,7 @@
 //! Runs from the order to their end: with a real coordinator, real processes, and scripts in Ansible's place.
 
+mod real;
+
 use std::path::Path;
 use std::sync::Arc;
 
@@ -17,7 +19,7 @@ use crate::domain::{DocumentHash, HostKey, MacAddr, NodeId, Phase, Policy, Stamp
 use crate::store::{Document, Store};
 
 const KEY: &str = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
-const LIMIT: Duration = Duration::from_secs(60);
+const LIMIT: Duration = Duration::from_mins(1);
 
 /// An engine without network on a project folder; dropping it is like a crash.
 struct Engine {

@@ -1,0 +1,166 @@
+//! What a key can mean, what the loop can be told, and what it is asked to do.
+
+use std::sync::Arc;
+
+use crossterm::event::KeyEvent;
+use jiff::Timestamp;
+use tui_logger::TuiWidgetEvent;
+
+use crate::client::{OrderError, OutputChunk};
+use crate::domain::{Order, Reply, RunId, Snapshot};
+
+/// The four screens.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Tab {
+    /// The live table.
+    #[default]
+    Nodes,
+    /// Runs and their output.
+    Ansible,
+    /// The program's own log.
+    Log,
+    /// How machines find this console.
+    Setup,
+}
+
+impl Tab {
+    /// All tabs, in order of their keys.
+    pub(super) const ALL: [Self; 4] = [Self::Nodes, Self::Ansible, Self::Log, Self::Setup];
+
+    /// The tab's name.
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Nodes => "Nodes",
+            Self::Ansible => "Ansible",
+            Self::Log => "Log",
+            Self::Setup => "Setup",
+        }
+    }
+
+    /// The tab `steps` further, around the corner.
+    pub(super) fn step(self, steps: usize) -> Self {
+        let here = Self::ALL.iter().position(|tab| *tab == self).unwrap_or_default();
+        Self::ALL[(here + steps) % Self::ALL.len()]
+    }
+}
+
+/// What a key means.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Action {
+    /// Show a tab.
+    Show(Tab),
+    /// The next tab.
+    NextTab,
+    /// The tab before.
+    PreviousTab,
+    /// Move by rows or lines.
+    Up,
+    /// Move by rows or lines.
+    Down,
+    /// Move by a page.
+    PageUp,
+    /// Move by a page.
+    PageDown,
+    /// To the first row.
+    Top,
+    /// To the last row.
+    Bottom,
+    /// Open the detail, or go into it.
+    Open,
+    /// Close the detail or the dialog.
+    Back,
+    /// The node before, with the detail open; an older run.
+    Previous,
+    /// The node after; a newer run.
+    Next,
+    /// To the next machine that waits for a decision.
+    NextWaiting,
+    /// Approve, or offer a reinstall.
+    Approve,
+    /// Send a machine away, or drop a report.
+    Reject,
+    /// Change a host name.
+    Rename,
+    /// Tell where Ansible reaches a node.
+    Address,
+    /// Start the playbook.
+    Run,
+    /// Stop it.
+    Cancel,
+    /// Say that a node is installed.
+    MarkInstalled,
+    /// Accept a host key.
+    Trust,
+    /// Say whose a report is.
+    Adopt,
+    /// Drop a row.
+    Forget,
+    /// Follow the output, or hold it.
+    Follow,
+    /// Copy the command line.
+    Copy,
+    /// Something in the log widget.
+    Log(TuiWidgetEvent),
+    /// Show all keys.
+    Help,
+    /// Leave, after asking where work is going on.
+    Quit,
+    /// Leave; the second time without asking.
+    Interrupt,
+    /// Draw everything anew.
+    Redraw,
+    /// Say yes in a dialog.
+    Confirm,
+}
+
+/// What happened outside.
+#[derive(Debug)]
+pub(super) enum Msg {
+    /// A key.
+    Key(KeyEvent),
+    /// A text was pasted. Goes into an open field or nowhere, so that no paste can approve anything.
+    Paste(String),
+    /// The terminal has another size.
+    Resize(u16, u16),
+    /// A snapshot that is about to be drawn.
+    Snapshot(Arc<Snapshot>),
+    /// The clock.
+    Tick(Timestamp),
+    /// Part of a run's output.
+    Output(RunId, OutputChunk),
+    /// What became of an order.
+    Replied {
+        /// The order's ticket.
+        ticket: Ticket,
+        /// What to say where it was carried out.
+        done: String,
+        /// What became of it.
+        result: Result<Reply, OrderError>,
+    },
+    /// The engine ended.
+    EngineGone,
+}
+
+/// Ties a reply to the dialog that waits for it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Ticket(pub(super) u64);
+
+/// What the loop is asked to do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Request {
+    /// Send an order and bring the reply back.
+    Order {
+        /// Comes back with the reply.
+        ticket: Ticket,
+        /// The order.
+        order: Order,
+        /// What to say when it was carried out.
+        done: String,
+    },
+    /// Put a text on the clipboard of whoever looks at the terminal.
+    Copy(String),
+    /// Draw everything anew.
+    Redraw,
+    /// Leave.
+    Exit,
+}

@@ -1,0 +1,145 @@
+//! The two controls of a dialog: a line of text and a list to choose from.
+
+use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
+use tui_input::{Input, InputRequest};
+
+use crate::tui::text;
+
+/// Characters a field takes: as many as a host name may have.
+const MAX_CHARS: usize = 253;
+
+/// A line of text being typed.
+#[derive(Debug, Default)]
+pub(in crate::tui) struct Field {
+    input: Input,
+    label: &'static str,
+}
+
+impl Field {
+    /// A field that holds `value`.
+    pub(super) fn new(label: &'static str, value: &str) -> Self {
+        Self { input: Input::new(value.to_owned()), label }
+    }
+
+    /// What to type.
+    pub(in crate::tui) fn label(&self) -> &'static str {
+        self.label
+    }
+
+    /// What was typed.
+    pub(in crate::tui) fn value(&self) -> &str {
+        self.input.value()
+    }
+
+    /// The part that fits into `columns` and the cursor's column in it.
+    pub(in crate::tui) fn window(&self, columns: usize) -> (String, usize) {
+        let columns = columns.max(2);
+        let scroll = self.input.visual_scroll(columns - 1);
+        let mut skipped = 0;
+        let shown: String = self
+            .value()
+            .chars()
+            .skip_while(|c| {
+                let skip = skipped < scroll;
+                skipped += text::width(c.encode_utf8(&mut [0; 4]));
+                skip
+            })
+            .collect();
+        (text::fit(&shown, columns), self.input.visual_cursor().saturating_sub(scroll))
+    }
+
+    /// Edits the line as a shell would.
+    pub(super) fn type_key(&mut self, event: KeyEvent) {
+        let ctrl = event.modifiers.contains(KeyModifiers::CONTROL);
+        let request = match event.code {
+            KeyCode::Char('a') if ctrl => InputRequest::GoToStart,
+            KeyCode::Char('e') if ctrl => InputRequest::GoToEnd,
+            KeyCode::Char('u') if ctrl => InputRequest::DeleteFromStart,
+            KeyCode::Char('k') if ctrl => InputRequest::DeleteTillEnd,
+            KeyCode::Char('w') if ctrl => InputRequest::DeletePrevWord,
+            KeyCode::Char('h') if ctrl => InputRequest::DeletePrevChar,
+            KeyCode::Char(c) if !ctrl && !event.modifiers.contains(KeyModifiers::ALT) => return self.insert(c),
+            KeyCode::Backspace => InputRequest::DeletePrevChar,
+            KeyCode::Delete => InputRequest::DeleteNextChar,
+            KeyCode::Left => InputRequest::GoToPrevChar,
+            KeyCode::Right => InputRequest::GoToNextChar,
+            KeyCode::Home => InputRequest::GoToStart,
+            KeyCode::End => InputRequest::GoToEnd,
+            _ => return,
+        };
+        self.input.handle(request);
+    }
+
+    /// Takes in a pasted text without its control characters.
+    pub(super) fn paste(&mut self, pasted: &str) {
+        for c in text::clean(pasted.trim()).chars().take(MAX_CHARS) {
+            self.insert(c);
+        }
+    }
+
+    fn insert(&mut self, c: char) {
+        if !c.is_control() && self.value().chars().count() < MAX_CHARS {
+            self.input.handle(InputRequest::InsertChar(c));
+        }
+    }
+}
+
+/// A list to choose from.
+#[derive(Debug)]
+pub(in crate::tui) struct Picker {
+    choices: Vec<String>,
+    marked: usize,
+}
+
+impl Picker {
+    /// A list whose first line is marked.
+    pub(super) fn new(choices: Vec<String>) -> Self {
+        Self { choices, marked: 0 }
+    }
+
+    /// The lines.
+    pub(in crate::tui) fn choices(&self) -> &[String] {
+        &self.choices
+    }
+
+    /// The marked one.
+    pub(in crate::tui) fn marked(&self) -> usize {
+        self.marked
+    }
+
+    pub(super) fn step(&mut self, by: isize) {
+        self.marked = self.marked.saturating_add_signed(by).min(self.choices.len().saturating_sub(1));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn press(field: &mut Field, code: KeyCode, modifiers: KeyModifiers) {
+        field.type_key(KeyEvent::new(code, modifiers));
+    }
+
+    #[test]
+    fn it_edits_like_a_shell_and_is_bounded() {
+        let mut field = Field::new("name", "pve-1.lab");
+        press(&mut field, KeyCode::Backspace, KeyModifiers::NONE);
+        press(&mut field, KeyCode::Char('X'), KeyModifiers::SHIFT);
+        assert_eq!(field.value(), "pve-1.laX");
+        press(&mut field, KeyCode::Char('u'), KeyModifiers::CONTROL);
+        assert_eq!(field.value(), "");
+        field.paste(&format!(" {}\n", "a\u{1b}".repeat(500)));
+        assert_eq!(field.value(), "a".repeat(MAX_CHARS));
+        let (shown, cursor) = field.window(10);
+        assert!(text::width(&shown) <= 10 && cursor < 10);
+    }
+
+    #[test]
+    fn the_mark_stays_in_the_list() {
+        let mut picker = Picker::new(vec!["a".to_owned(), "b".to_owned()]);
+        picker.step(5);
+        assert_eq!(picker.marked(), 1);
+        picker.step(isize::MIN);
+        assert_eq!(picker.marked(), 0);
+    }
+}

@@ -1,0 +1,47 @@
+//! Another host name, judged while it is typed.
+
+use super::{Ask, Field, Paragraph, Sending};
+use crate::domain::{Fqdn, Node, NodeId, Order};
+use crate::tui::model::Model;
+
+/// Asks for another host name.
+#[derive(Debug)]
+pub(in crate::tui) struct Hostname {
+    node: NodeId,
+    name: Fqdn,
+    field: Field,
+}
+
+impl Hostname {
+    pub(super) fn new(node: &Node) -> Self {
+        Self { node: node.id, name: node.name.clone(), field: Field::new("host name", node.name.as_str()) }
+    }
+}
+
+impl Ask for Hostname {
+    fn title(&self) -> String {
+        format!("Host name of {}", self.name)
+    }
+
+    fn body(&self, _model: &Model) -> Vec<Paragraph> {
+        vec![Paragraph::plain("The full name the machine is installed with. It cannot be changed once it installs.")]
+    }
+
+    fn order(&self, model: &Model) -> Result<Sending, String> {
+        let name: Fqdn =
+            self.field.value().trim().parse().map_err(|error: crate::domain::fqdn::FqdnError| error.to_string())?;
+        if let Some(owner) = model.snapshot.fleet.named(&name).filter(|owner| owner.id != self.node) {
+            return Err(format!("`{name}` is {} already ({}); choose another name", owner.id, owner.phase.word()));
+        }
+        let done = format!("`{}` is now `{name}`", self.name);
+        Ok(Sending { order: Order::Rename { node: self.node, name }, done })
+    }
+
+    fn field(&self) -> Option<&Field> {
+        Some(&self.field)
+    }
+
+    fn field_mut(&mut self) -> Option<&mut Field> {
+        Some(&mut self.field)
+    }
+}

@@ -1,0 +1,362 @@
+//! Dialogs: one is open at a time, and each is about nodes frozen by id when it opened.
+//!
+//! A [`Question`] knows its words and the order it leads to; [`Dialog`] knows how far the conversation is. Keys come
+//! from the keymap by [`Modal::scope`], drawing is done by [`view`](super::view).
+
+mod address;
+mod adopt;
+mod field;
+mod forget;
+mod hostname;
+mod mark;
+pub(super) mod quit;
+mod reinstall;
+mod reject;
+mod run;
+mod trust;
+
+use std::net::IpAddr;
+
+use crossterm::event::KeyEvent;
+use ratatui::style::Style;
+
+use super::action::Ticket;
+use super::keymap::Scope;
+use super::model::Model;
+use super::theme;
+use crate::domain::fleet::{Fleet, Unmatched};
+use crate::domain::{Node, Order, Run};
+pub(super) use field::{Field, Picker};
+
+/// The dialog that is open.
+#[derive(Debug)]
+pub(super) enum Modal {
+    /// All keys.
+    Help {
+        /// How far it is scrolled.
+        top: usize,
+    },
+    /// Whether to leave while work is going on.
+    Quit,
+    /// A question that leads to an order.
+    Ask(Dialog<Box<Question>>),
+}
+
+/// How far a conversation is.
+#[derive(Debug)]
+pub(super) enum Dialog<T> {
+    /// The operator has the word.
+    Asking(T),
+    /// The engine has the word.
+    Waiting {
+        /// What was asked.
+        about: T,
+        /// The order's ticket.
+        ticket: Ticket,
+    },
+    /// The engine said no.
+    Refused {
+        /// What was asked.
+        about: T,
+        /// Why, in the engine's words.
+        why: String,
+    },
+}
+
+/// An order ready to be sent, and what to say when it was carried out.
+#[derive(Debug)]
+pub(super) struct Sending {
+    /// The order.
+    pub(super) order: Order,
+    /// Good news.
+    pub(super) done: String,
+}
+
+/// A paragraph of a dialog.
+#[derive(Debug)]
+pub(super) struct Paragraph {
+    /// Its words.
+    pub(super) text: String,
+    /// Its style.
+    pub(super) style: Style,
+}
+
+impl Paragraph {
+    fn plain(text: impl Into<String>) -> Self {
+        Self { text: text.into(), style: Style::new() }
+    }
+
+    fn strong(text: impl Into<String>) -> Self {
+        Self { text: text.into(), style: theme::strong() }
+    }
+
+    fn danger(text: impl Into<String>) -> Self {
+        Self { text: text.into(), style: theme::bad() }
+    }
+
+    fn muted(text: impl Into<String>) -> Self {
+        Self { text: text.into(), style: theme::muted() }
+    }
+}
+
+/// What all questions have in common.
+pub(super) trait Ask {
+    /// The line in the frame.
+    fn title(&self) -> String;
+
+    /// What is at stake.
+    fn body(&self, model: &Model) -> Vec<Paragraph>;
+
+    /// The order it leads to.
+    ///
+    /// # Errors
+    /// What is wrong with the text so far.
+    fn order(&self, model: &Model) -> Result<Sending, String>;
+
+    /// Its text field, if it has one.
+    fn field(&self) -> Option<&Field> {
+        None
+    }
+
+    /// The field, to type in.
+    fn field_mut(&mut self) -> Option<&mut Field> {
+        None
+    }
+
+    /// Its list, if it has one.
+    fn picker(&self) -> Option<&Picker> {
+        None
+    }
+
+    /// The list, to choose from.
+    fn picker_mut(&mut self) -> Option<&mut Picker> {
+        None
+    }
+}
+
+/// Every question there is.
+#[derive(Debug)]
+pub(super) enum Question {
+    /// Another host name.
+    Hostname(hostname::Hostname),
+    /// Another address.
+    Address(address::Address),
+    /// Send a machine away.
+    Reject(reject::Reject),
+    /// Drop a report.
+    Dismiss(reject::Dismiss),
+    /// Install once more.
+    Reinstall(reinstall::Reinstall),
+    /// Start the playbook.
+    Run(run::RunNodes),
+    /// Stop it.
+    Cancel(run::CancelRun),
+    /// Mark installed.
+    Mark(mark::Mark),
+    /// Accept a host key.
+    Trust(trust::Trust),
+    /// Give a report to a node.
+    Adopt(adopt::Adopt),
+    /// Drop a row.
+    Forget(forget::Forget),
+}
+
+impl Question {
+    /// Asks for another host name.
+    pub(super) fn rename(node: &Node) -> Self {
+        Self::Hostname(hostname::Hostname::new(node))
+    }
+
+    /// Asks where Ansible reaches a node.
+    pub(super) fn address(node: &Node) -> Self {
+        Self::Address(address::Address::new(node))
+    }
+
+    /// Asks whether, and why, to send a machine away.
+    pub(super) fn reject(node: &Node) -> Self {
+        Self::Reject(reject::Reject::new(node))
+    }
+
+    /// Asks whether to drop a report.
+    pub(super) fn dismiss(report: &Unmatched) -> Self {
+        Self::Dismiss(reject::Dismiss::new(report))
+    }
+
+    /// Asks for the name of a node that is to be wiped. `None` where it never asked.
+    pub(super) fn reinstall(node: &Node) -> Option<Self> {
+        reinstall::Reinstall::new(node).map(Self::Reinstall)
+    }
+
+    /// Asks where to run the playbook.
+    pub(super) fn run(model: &Model) -> Self {
+        Self::Run(run::RunNodes::new(model))
+    }
+
+    /// Asks whether to stop a run.
+    pub(super) fn cancel(run: &Run) -> Self {
+        Self::Cancel(run::CancelRun::new(run))
+    }
+
+    /// Asks whether a node is installed.
+    pub(super) fn mark(node: &Node) -> Self {
+        Self::Mark(mark::Mark::new(node))
+    }
+
+    /// Asks whether the key shown is the node's. `None` where none is shown.
+    pub(super) fn trust(node: &Node) -> Option<Self> {
+        trust::Trust::new(node).map(Self::Trust)
+    }
+
+    /// Asks whose a report is. `None` where no node could have sent it.
+    pub(super) fn adopt(report: &Unmatched, fleet: &Fleet) -> Option<Self> {
+        adopt::Adopt::new(report, fleet).map(Self::Adopt)
+    }
+
+    /// Asks whether to drop a row.
+    pub(super) fn forget(node: &Node) -> Self {
+        Self::Forget(forget::Forget::new(node))
+    }
+
+    fn ask(&self) -> &dyn Ask {
+        match self {
+            Self::Hostname(question) => question,
+            Self::Address(question) => question,
+            Self::Reject(question) => question,
+            Self::Dismiss(question) => question,
+            Self::Reinstall(question) => question,
+            Self::Run(question) => question,
+            Self::Cancel(question) => question,
+            Self::Mark(question) => question,
+            Self::Trust(question) => question,
+            Self::Adopt(question) => question,
+            Self::Forget(question) => question,
+        }
+    }
+
+    fn ask_mut(&mut self) -> &mut dyn Ask {
+        match self {
+            Self::Hostname(question) => question,
+            Self::Address(question) => question,
+            Self::Reject(question) => question,
+            Self::Dismiss(question) => question,
+            Self::Reinstall(question) => question,
+            Self::Run(question) => question,
+            Self::Cancel(question) => question,
+            Self::Mark(question) => question,
+            Self::Trust(question) => question,
+            Self::Adopt(question) => question,
+            Self::Forget(question) => question,
+        }
+    }
+}
+
+impl Ask for Question {
+    fn title(&self) -> String {
+        self.ask().title()
+    }
+
+    fn body(&self, model: &Model) -> Vec<Paragraph> {
+        self.ask().body(model)
+    }
+
+    fn order(&self, model: &Model) -> Result<Sending, String> {
+        self.ask().order(model)
+    }
+
+    fn field(&self) -> Option<&Field> {
+        self.ask().field()
+    }
+
+    fn field_mut(&mut self) -> Option<&mut Field> {
+        self.ask_mut().field_mut()
+    }
+
+    fn picker(&self) -> Option<&Picker> {
+        self.ask().picker()
+    }
+
+    fn picker_mut(&mut self) -> Option<&mut Picker> {
+        self.ask_mut().picker_mut()
+    }
+}
+
+impl Modal {
+    /// Which keys hold in it.
+    pub(super) fn scope(&self) -> Scope {
+        match self {
+            Self::Help { .. } => Scope::Help,
+            Self::Ask(Dialog::Asking(question)) if question.field().is_some() => Scope::Form,
+            Self::Ask(Dialog::Asking(question)) if question.picker().is_some() => Scope::Choice,
+            Self::Quit | Self::Ask(Dialog::Asking(_)) => Scope::Confirm,
+            Self::Ask(Dialog::Waiting { .. } | Dialog::Refused { .. }) => Scope::Answered,
+        }
+    }
+
+    /// Whether it shows a refusal.
+    pub(super) fn is_refused(&self) -> bool {
+        matches!(self, Self::Ask(Dialog::Refused { .. }))
+    }
+}
+
+impl<T> Dialog<T> {
+    /// What it is about.
+    pub(super) fn about(&self) -> &T {
+        match self {
+            Self::Asking(about) | Self::Waiting { about, .. } | Self::Refused { about, .. } => about,
+        }
+    }
+
+    fn into_about(self) -> T {
+        match self {
+            Self::Asking(about) | Self::Waiting { about, .. } | Self::Refused { about, .. } => about,
+        }
+    }
+
+    /// The engine said no.
+    pub(super) fn refuse(self, why: String) -> Self {
+        Self::Refused { about: self.into_about(), why }
+    }
+
+    /// Back to the question after a refusal.
+    pub(super) fn reconsider(self) -> Self {
+        match self {
+            Self::Refused { about, .. } => Self::Asking(about),
+            Self::Asking(_) | Self::Waiting { .. } => self,
+        }
+    }
+}
+
+impl Dialog<Box<Question>> {
+    fn asking(&mut self) -> Option<&mut Question> {
+        match self {
+            Self::Asking(question) => Some(question),
+            Self::Waiting { .. } | Self::Refused { .. } => None,
+        }
+    }
+
+    /// A key that no binding took: it belongs to the text field.
+    pub(super) fn type_key(&mut self, event: KeyEvent) {
+        if let Some(field) = self.asking().and_then(Question::field_mut) {
+            field.type_key(event);
+        }
+    }
+
+    /// A pasted text.
+    pub(super) fn paste(&mut self, text: &str) {
+        if let Some(field) = self.asking().and_then(Question::field_mut) {
+            field.paste(text);
+        }
+    }
+
+    /// Moves the mark in the list.
+    pub(super) fn choose(&mut self, by: isize) {
+        if let Some(picker) = self.asking().and_then(Question::picker_mut) {
+            picker.step(by);
+        }
+    }
+}
+
+/// Reads an address as typed.
+fn parse_address(text: &str) -> Result<IpAddr, String> {
+    text.trim().parse().map_err(|_| format!("`{}` is not an IP address; write it as 192.0.2.10", text.trim()))
+}

@@ -1,0 +1,38 @@
+//! What goes on, and what stops, when the console is left.
+
+use super::Paragraph;
+use crate::tui::model::Model;
+use crate::tui::text::count;
+
+/// Why leaving should be thought over. Empty: nothing is going on.
+pub(in crate::tui) fn reasons(model: &Model) -> Vec<String> {
+    let mut reasons = Vec::new();
+    let held = model.snapshot.holds.len();
+    if held > 0 {
+        reasons.push(format!(
+            "{} on hold: each reboots without its disks being touched, and asks again when this runs again.",
+            count(held, "machine"),
+        ));
+    }
+    if model.overview.installing > 0 {
+        reasons.push(format!(
+            "{} installing or booting: that goes on, but a report that comes while nothing runs here is lost.",
+            count(model.overview.installing, "node"),
+        ));
+    }
+    if let Some(run) = model.snapshot.fleet.active_run() {
+        reasons.push(format!(
+            "Run {} on {}: it goes on and is found again at the next start.",
+            run.id,
+            count(run.nodes.len(), "node")
+        ));
+    }
+    reasons
+}
+
+/// The dialog's words.
+pub(in crate::tui) fn body(model: &Model) -> Vec<Paragraph> {
+    let mut body: Vec<_> = reasons(model).into_iter().map(Paragraph::plain).collect();
+    body.push(Paragraph::strong("Leave?"));
+    body
+}

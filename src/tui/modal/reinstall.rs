@@ -1,0 +1,65 @@
+//! Installing a node once more: the one order that can destroy data, so its name is typed.
+
+use super::{Ask, Field, Paragraph, Sending};
+use crate::domain::node::Stamp;
+use crate::domain::{Fqdn, Node, NodeId, Order};
+use crate::tui::model::Model;
+use crate::tui::{offer, text};
+
+/// Asks for the name of the node that is to be wiped.
+#[derive(Debug)]
+pub(in crate::tui) struct Reinstall {
+    node: NodeId,
+    name: Fqdn,
+    seen: Stamp,
+    field: Field,
+}
+
+impl Reinstall {
+    pub(super) fn new(node: &Node) -> Option<Self> {
+        let seen = node.request.as_ref()?.stamp.clone();
+        let field = Field::new("type the host name", "");
+        Some(Self { node: node.id, name: node.name.clone(), seen, field })
+    }
+}
+
+impl Ask for Reinstall {
+    fn title(&self) -> String {
+        format!("Reinstall {}", self.name)
+    }
+
+    fn body(&self, model: &Model) -> Vec<Paragraph> {
+        let node = model.snapshot.fleet.node(self.node);
+        let mut body = Vec::new();
+        if let Some(node) = node {
+            let given = node.answers.as_ref().map(|answers| text::age(answers.last, model.now));
+            let given =
+                given.map_or_else(|| "it is installed".to_owned(), |age| format!("it got its answer {age} ago"));
+            let again = if offer::asks_again(node) { " and asks again" } else { "" };
+            body.push(Paragraph::plain(format!("`{}` is {}: {given}{again}.", self.name, node.phase.word())));
+            if offer::asks_again(node) {
+                let hint = "If it only booted its medium again, remove the medium or set the disk first instead.";
+                body.push(Paragraph::plain(hint));
+            }
+        }
+        body.push(Paragraph::danger("A reinstall WIPES ITS DISKS. It is allowed once."));
+        body
+    }
+
+    fn order(&self, _model: &Model) -> Result<Sending, String> {
+        let typed = self.field.value().trim().to_ascii_lowercase();
+        if typed != self.name.as_str() {
+            return Err(format!("type `{}` in full", self.name));
+        }
+        let order = Order::AllowReinstall { node: self.node, seen: self.seen.clone(), confirm: self.name.clone() };
+        Ok(Sending { order, done: format!("`{}` may be installed once more", self.name) })
+    }
+
+    fn field(&self) -> Option<&Field> {
+        Some(&self.field)
+    }
+
+    fn field_mut(&mut self) -> Option<&mut Field> {
+        Some(&mut self.field)
+    }
+}

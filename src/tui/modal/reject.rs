@@ -1,0 +1,82 @@
+//! Sending a machine away, and dropping a report nobody sent.
+
+use super::{Ask, Field, Paragraph, Sending};
+use crate::domain::fleet::Unmatched;
+use crate::domain::guard::ClaimCode;
+use crate::domain::text::Text;
+use crate::domain::{Fqdn, Node, NodeId, Order, ReportId};
+use crate::tui::model::Model;
+
+/// Asks why to send a machine away.
+#[derive(Debug)]
+pub(in crate::tui) struct Reject {
+    node: NodeId,
+    name: Fqdn,
+    field: Field,
+}
+
+impl Reject {
+    pub(super) fn new(node: &Node) -> Self {
+        Self { node: node.id, name: node.name.clone(), field: Field::new("reason (may stay empty)", "") }
+    }
+}
+
+impl Ask for Reject {
+    fn title(&self) -> String {
+        format!("Reject {}", self.name)
+    }
+
+    fn body(&self, _model: &Model) -> Vec<Paragraph> {
+        let code = ClaimCode::of(self.node);
+        vec![
+            Paragraph::plain(format!("Code {code}. The machine is refused at once and its disks stay as they are.")),
+            Paragraph::plain("Its installer stops in a shell and shows the reason. Approving it later is possible."),
+        ]
+    }
+
+    fn order(&self, _model: &Model) -> Result<Sending, String> {
+        let reason = Text::new(self.field.value());
+        let done = format!("rejected `{}`", self.name);
+        Ok(Sending { order: Order::Reject { node: self.node, reason }, done })
+    }
+
+    fn field(&self) -> Option<&Field> {
+        Some(&self.field)
+    }
+
+    fn field_mut(&mut self) -> Option<&mut Field> {
+        Some(&mut self.field)
+    }
+}
+
+/// Asks whether to drop a report.
+#[derive(Debug)]
+pub(in crate::tui) struct Dismiss {
+    report: ReportId,
+    words: String,
+}
+
+impl Dismiss {
+    pub(super) fn new(report: &Unmatched) -> Self {
+        let name = report.report.fqdn.as_ref().map_or("no host name", Text::as_str);
+        Self { report: report.id, words: format!("Report {} from {}, which names `{name}`.", report.id, report.peer) }
+    }
+}
+
+impl Ask for Dismiss {
+    fn title(&self) -> String {
+        format!("Drop report {}", self.report)
+    }
+
+    fn body(&self, _model: &Model) -> Vec<Paragraph> {
+        vec![
+            Paragraph::plain(self.words.clone()),
+            Paragraph::danger("It cannot be adopted afterwards, and no installer sends its report twice."),
+        ]
+    }
+
+    fn order(&self, _model: &Model) -> Result<Sending, String> {
+        let done = format!("dropped report {}", self.report);
+        Ok(Sending { order: Order::DismissReport { report: self.report }, done })
+    }
+}

@@ -1,0 +1,129 @@
+//! Which keys make sense right now. The footer offers only those; a key that makes none says why.
+
+use super::action::Action;
+use super::keymap::Scope;
+use super::model::{Model, Subject};
+use crate::domain::{Node, Phase};
+
+/// Whether `action`, pressed in `scope`, would do something.
+///
+/// # Errors
+/// Why not, in words for the operator.
+pub(super) fn offer(model: &Model, scope: Scope, action: Action) -> Result<(), String> {
+    match action {
+        Action::Approve => approve(node(model)?),
+        Action::Reject => match subject(model)? {
+            Subject::Report(_) => Ok(()),
+            Subject::Node(node) if node.phase.may_rename() && !matches!(node.phase, Phase::Planned) => Ok(()),
+            Subject::Node(node) => Err(format!(
+                "`{}` is {}; only a machine without an answer can be rejected",
+                node.name,
+                node.phase.word()
+            )),
+        },
+        Action::Rename => {
+            let node = node(model)?;
+            let may = node.phase.may_rename();
+            may.then_some(()).ok_or_else(|| {
+                format!("`{}` is {}; a node can be renamed until it installs", node.name, node.phase.word())
+            })
+        }
+        Action::Address | Action::Forget => node(model).map(|_| ()),
+        Action::Run => run(model),
+        Action::Cancel => model.snapshot.fleet.active_run().map(|_| ()).ok_or_else(|| "no run is going on".to_owned()),
+        Action::MarkInstalled => {
+            let node = node(model)?;
+            let may = matches!(node.phase, Phase::Approved | Phase::Installing | Phase::Stalled { .. });
+            may.then_some(()).ok_or_else(|| {
+                format!(
+                    "`{}` is {}; only an approved node without a report can be marked",
+                    node.name,
+                    node.phase.word()
+                )
+            })
+        }
+        Action::Trust => {
+            let node = node(model)?;
+            let shown = node.unproven.as_ref().map(|_| ());
+            shown.ok_or_else(|| format!("`{}` shows no host key that waits for your word", node.name))
+        }
+        Action::Adopt => match subject(model)? {
+            Subject::Report(_) => Ok(()),
+            Subject::Node(_) => {
+                Err("this key is for reports without a node, at the end of the table; none is selected".to_owned())
+            }
+        },
+        Action::NextWaiting => {
+            let any = model.snapshot.fleet.nodes().any(|node| needs_decision(node));
+            any.then_some(()).ok_or_else(|| "no machine waits for a decision".to_owned())
+        }
+        Action::Open if scope == Scope::Nodes => subject(model).map(|_| ()),
+        Action::Open if scope == Scope::Answered => {
+            let refused = model.modal.as_ref().is_some_and(super::modal::Modal::is_refused);
+            refused.then_some(()).ok_or_else(|| "the engine has not answered yet".to_owned())
+        }
+        Action::Previous | Action::Next if scope == Scope::Ansible => {
+            let several = model.overview.runs.len() > 1;
+            several.then_some(()).ok_or_else(|| "there is no other run".to_owned())
+        }
+        Action::Follow | Action::PageUp if scope == Scope::Ansible => {
+            (!model.pager.is_empty()).then_some(()).ok_or_else(|| "there is no output".to_owned())
+        }
+        Action::Copy if model.snapshot.service.url.is_empty() => Err("nothing is being served yet".to_owned()),
+        _ => Ok(()),
+    }
+}
+
+/// Whether the footer should bring `action` up: a reinstall nobody asks for is possible, and better not at hand.
+pub(super) fn is_advised(model: &Model, action: Action) -> bool {
+    let unasked = |node: &std::sync::Arc<Node>| node.may_be_installed() && !asks_again(node);
+    !(action == Action::Approve && model.node().is_some_and(unasked))
+}
+
+fn subject(model: &Model) -> Result<Subject<'_>, String> {
+    let nothing = if model.overview.rows.is_empty() { "there is no machine yet" } else { "no row is selected" };
+    model.subject().ok_or_else(|| nothing.to_owned())
+}
+
+fn node(model: &Model) -> Result<&Node, String> {
+    match subject(model)? {
+        Subject::Node(node) => Ok(node),
+        Subject::Report(_) => Err("this row is a report without a node; `m` says whose it is, `x` drops it".to_owned()),
+    }
+}
+
+/// Whether the row waits for the operator's word.
+pub(super) fn needs_decision(node: &Node) -> bool {
+    node.phase == Phase::Waiting || asks_again(node)
+}
+
+/// Whether the machine asks although it may be installed, and nobody allowed it yet.
+pub(super) fn asks_again(node: &Node) -> bool {
+    node.flags.contains(&crate::domain::node::Flag::AsksAgain) && !node.reinstall_allowed
+}
+
+fn approve(node: &Node) -> Result<(), String> {
+    if node.request.is_none() {
+        return Err(format!("`{}` has not asked for an answer yet; boot it from the prepared medium", node.name));
+    }
+    if node.phase == Phase::Configuring {
+        return Err(format!("the playbook runs on `{}`; cancel the run first", node.name));
+    }
+    if node.reinstall_allowed {
+        return Err(format!("`{}` may be installed once more already; boot it from the medium", node.name));
+    }
+    if node.phase == Phase::Approved && !node.may_be_installed() {
+        return Err(format!("`{}` is approved already; it gets its answer when it asks", node.name));
+    }
+    Ok(())
+}
+
+/// A run needs a node that can be run, and no other run.
+fn run(model: &Model) -> Result<(), String> {
+    let fleet = &model.snapshot.fleet;
+    if let Some(run) = fleet.active_run() {
+        return Err(format!("run {} is going on; wait for it or cancel it first", run.id));
+    }
+    let any = fleet.nodes().any(|node| node.may_run());
+    any.then_some(()).ok_or_else(|| "no node is ready: a run needs nodes that answer SSH as themselves".to_owned())
+}

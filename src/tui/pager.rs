@@ -1,0 +1,316 @@
+//! A run's output as the pane keeps it: a bounded ring of lines and a place in it. A place is a line number and a row
+//! within the folded line, so that nothing depends on a 16-bit scroll offset and a resize keeps the place.
+
+use std::collections::VecDeque;
+
+use ratatui::style::{Color, Style};
+use ratatui::text::{Line, Span};
+
+use super::text;
+use crate::client::OutputChunk;
+use crate::domain::RunId;
+
+/// Lines kept; the whole output is in the run's folder.
+const MAX_LINES: usize = 50_000;
+
+/// Bytes kept.
+const MAX_BYTES: usize = 16 << 20;
+
+/// Longest line shown, in bytes.
+const MAX_LINE: usize = 8 << 10;
+
+/// Where the pane stands.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Place {
+    /// At the end, moving with it.
+    #[default]
+    Follow,
+    /// Held still, with this at the top.
+    At {
+        /// Number of the line.
+        line: u64,
+        /// Row of the folded line.
+        row: usize,
+    },
+}
+
+/// A run's output.
+#[derive(Debug, Default)]
+pub(super) struct Pager {
+    run: Option<RunId>,
+    lines: VecDeque<Box<str>>,
+    first: u64,
+    next: u64,
+    bytes: usize,
+    /// Where the pane stands.
+    pub(super) place: Place,
+}
+
+impl Pager {
+    /// Shows `run`; another one than before begins empty and followed.
+    pub(super) fn show(&mut self, run: Option<RunId>) {
+        if self.run != run {
+            *self = Self { run, ..Self::default() };
+        }
+    }
+
+    /// The run shown.
+    pub(super) fn run(&self) -> Option<RunId> {
+        self.run
+    }
+
+    /// Where to go on reading.
+    pub(super) fn cursor(&self) -> u64 {
+        self.next
+    }
+
+    /// Number of the oldest line kept: so many are in the run's folder only.
+    pub(super) fn dropped(&self) -> u64 {
+        self.first
+    }
+
+    /// Whether there is nothing to show.
+    pub(super) fn is_empty(&self) -> bool {
+        self.lines.is_empty()
+    }
+
+    /// Takes in a chunk of `run`. Returns whether anything new came.
+    pub(super) fn take(&mut self, run: RunId, chunk: OutputChunk) -> bool {
+        let is_news = self.run == Some(run) && chunk.next > self.next;
+        if !is_news {
+            return false;
+        }
+        if chunk.first > self.next {
+            // Lines between are gone: what was kept no longer joins what comes.
+            self.lines.clear();
+            self.bytes = 0;
+            self.first = chunk.first;
+        }
+        let known = usize::try_from(self.next.saturating_sub(chunk.first)).unwrap_or(usize::MAX);
+        for line in chunk.lines.into_iter().skip(known) {
+            let line = shorten(line);
+            self.bytes += line.len();
+            self.lines.push_back(line);
+        }
+        self.next = chunk.next;
+        while self.lines.len() > MAX_LINES || self.bytes > MAX_BYTES {
+            self.bytes -= self.lines.pop_front().map_or(0, |line| line.len());
+            self.first += 1;
+        }
+        true
+    }
+
+    fn line(&self, number: u64) -> Option<&str> {
+        let index = usize::try_from(number.checked_sub(self.first)?).ok()?;
+        self.lines.get(index).map(AsRef::as_ref)
+    }
+
+    fn end(&self) -> u64 {
+        self.first + self.lines.len() as u64
+    }
+
+    fn folded(&self, number: u64, columns: usize) -> Vec<Line<'static>> {
+        self.line(number).map_or_else(Vec::new, |line| text::fold(&styled(line), columns))
+    }
+
+    /// The place at which the last line stands at the bottom.
+    fn last_page(&self, columns: usize, rows: usize) -> (u64, usize) {
+        let mut missing = rows.max(1);
+        let mut line = self.end();
+        while line > self.first {
+            line -= 1;
+            let height = self.folded(line, columns).len();
+            if height >= missing {
+                return (line, height - missing);
+            }
+            missing -= height;
+        }
+        (self.first, 0)
+    }
+
+    /// The place at the top of a pane of this size.
+    fn top(&self, columns: usize, rows: usize) -> (u64, usize) {
+        let last = self.last_page(columns, rows);
+        match self.place {
+            Place::Follow => last,
+            Place::At { line, .. } if line < self.first => (self.first, 0).min(last),
+            Place::At { line, row } => (line, row.min(self.folded(line, columns).len().saturating_sub(1))).min(last),
+        }
+    }
+
+    /// The rows to draw.
+    pub(super) fn visible(&self, columns: usize, rows: usize) -> Vec<Line<'static>> {
+        let (mut line, skip) = self.top(columns, rows);
+        let mut shown: Vec<_> = self.folded(line, columns).into_iter().skip(skip).collect();
+        while shown.len() < rows && line + 1 < self.end() {
+            line += 1;
+            shown.extend(self.folded(line, columns));
+        }
+        shown.truncate(rows);
+        shown
+    }
+
+    /// Number of the first line drawn and of the one after the last there is, counted from 1.
+    pub(super) fn position(&self, columns: usize, rows: usize) -> (u64, u64) {
+        (self.top(columns, rows).0 + 1, self.end())
+    }
+
+    /// Moves by rows and holds the output still; at the end it is followed again.
+    pub(super) fn scroll(&mut self, by: isize, columns: usize, rows: usize) {
+        let (mut line, mut row) = self.top(columns, rows);
+        for _ in 0..by.unsigned_abs() {
+            if by < 0 {
+                if row > 0 {
+                    row -= 1;
+                } else if line > self.first {
+                    line -= 1;
+                    row = self.folded(line, columns).len().saturating_sub(1);
+                }
+            } else if row + 1 < self.folded(line, columns).len() {
+                row += 1;
+            } else {
+                line += 1;
+                row = 0;
+            }
+        }
+        let at_end = (line, row) >= self.last_page(columns, rows);
+        self.place = if at_end && by > 0 { Place::Follow } else { Place::At { line, row } };
+    }
+
+    /// Holds the output where it stands, or follows it again.
+    pub(super) fn toggle(&mut self, columns: usize, rows: usize) {
+        self.place = match self.place {
+            Place::Follow => {
+                let (line, row) = self.top(columns, rows);
+                Place::At { line, row }
+            }
+            Place::At { .. } => Place::Follow,
+        };
+    }
+
+    /// To the oldest line.
+    pub(super) fn go_to_oldest(&mut self) {
+        self.place = Place::At { line: self.first, row: 0 };
+    }
+}
+
+fn shorten(line: String) -> Box<str> {
+    if line.len() <= MAX_LINE {
+        return line.into();
+    }
+    let cut = line.floor_char_boundary(MAX_LINE);
+    format!("{}… ({} bytes more in the run's folder)", &line[..cut], line.len() - cut).into()
+}
+
+/// One line with Ansible's colours. `ansi-to-tui` splits at line ends and makes `ESC[0m` an explicit reset, which would
+/// punch holes into a selected row (STYLE.md §5.1): both are undone here.
+fn styled(line: &str) -> Vec<Span<'static>> {
+    use ansi_to_tui::IntoText as _;
+    let last = line.rsplit('\r').find(|part| !part.is_empty()).unwrap_or_default();
+    let Ok(parsed) = last.into_text() else { return vec![Span::raw(text::clean(last))] };
+    let spans = parsed.lines.into_iter().flat_map(|line| line.spans);
+    spans.map(|span| Span::styled(text::clean(&span.content), plain_colours(span.style))).collect()
+}
+
+/// Of a style only what 16 colours can show.
+fn plain_colours(style: Style) -> Style {
+    let keep = |colour: Option<Color>| match colour {
+        Some(Color::Reset | Color::Rgb(..) | Color::Indexed(16..)) | None => None,
+        Some(other) => Some(other),
+    };
+    Style {
+        fg: keep(style.fg),
+        bg: keep(style.bg),
+        underline_color: None,
+        sub_modifier: ratatui::style::Modifier::empty(),
+        ..style
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn pager(lines: &[&str]) -> Pager {
+        let mut pager = Pager::default();
+        pager.show(Some(RunId(1)));
+        assert!(pager.take(RunId(1), chunk(0, lines)));
+        pager
+    }
+
+    fn chunk(first: u64, lines: &[&str]) -> OutputChunk {
+        let next = first + lines.len() as u64;
+        OutputChunk { lines: lines.iter().map(ToString::to_string).collect(), first, next }
+    }
+
+    fn shown(pager: &Pager, columns: usize, rows: usize) -> Vec<String> {
+        pager.visible(columns, rows).iter().map(ToString::to_string).collect()
+    }
+
+    #[test]
+    fn it_follows_the_end_and_folds_long_lines() {
+        let mut pager = pager(&["one", "abcdef", "three"]);
+        assert_eq!(shown(&pager, 4, 3), ["ef", "thre", "e"]);
+        pager.take(RunId(1), chunk(3, &["four"]));
+        assert_eq!(shown(&pager, 4, 3), ["thre", "e", "four"]);
+    }
+
+    #[test]
+    fn scrolling_up_holds_and_down_to_the_end_follows() {
+        let mut pager = pager(&["1", "2", "3", "4", "5"]);
+        pager.scroll(-2, 10, 2);
+        assert_eq!(shown(&pager, 10, 2), ["2", "3"]);
+        pager.take(RunId(1), chunk(5, &["6"]));
+        assert_eq!(shown(&pager, 10, 2), ["2", "3"]);
+        pager.scroll(3, 10, 2);
+        assert_eq!(pager.place, Place::Follow);
+        pager.go_to_oldest();
+        pager.scroll(-1, 10, 2);
+        assert_eq!(shown(&pager, 10, 2), ["1", "2"]);
+        pager.toggle(10, 2);
+        assert_eq!(shown(&pager, 10, 2), ["5", "6"]);
+    }
+
+    #[test]
+    fn other_runs_old_chunks_and_gaps_are_told_apart() {
+        let mut pager = pager(&["1", "2"]);
+        assert!(!pager.take(RunId(2), chunk(0, &["x"])));
+        assert!(!pager.take(RunId(1), chunk(0, &["1"])));
+        assert!(pager.take(RunId(1), chunk(1, &["2", "3"])));
+        assert_eq!(shown(&pager, 10, 9), ["1", "2", "3"]);
+        assert!(pager.take(RunId(1), chunk(10, &["11"])));
+        assert_eq!(shown(&pager, 10, 9), ["11"]);
+        assert_eq!(pager.dropped(), 10);
+        pager.show(Some(RunId(2)));
+        assert!(pager.is_empty());
+    }
+
+    #[test]
+    fn memory_is_bounded_in_lines_and_bytes() {
+        let mut pager = Pager::default();
+        pager.show(Some(RunId(1)));
+        for round in 0..60 {
+            let lines = vec!["x"; 1_000];
+            pager.take(RunId(1), chunk(round * 1_000, &lines));
+        }
+        assert_eq!(pager.lines.len(), MAX_LINES);
+        assert_eq!(pager.dropped(), 10_000);
+        let long = "y".repeat(1 << 20);
+        pager.take(RunId(1), chunk(60_000, &[&long]));
+        assert!(pager.lines.back().is_some_and(|line| line.len() < MAX_LINE + 100 && line.ends_with("folder)")));
+        pager.go_to_oldest();
+        pager.place = Place::At { line: 3, row: 7 };
+        assert_eq!(shown(&pager, 10, 1), ["x"]);
+    }
+
+    #[test]
+    fn colours_stay_resets_and_controls_go() {
+        let spans = styled("\u{1b}[0;31mfatal\u{1b}[0m:\tx\u{1b}[38;2;1;2;3my");
+        assert_eq!(spans[0].style.fg, Some(Color::Red));
+        assert_eq!(spans[1].style.fg, None);
+        let plain: String = spans.iter().map(|span| span.content.as_ref()).collect();
+        assert_eq!(plain, "fatal:       xy");
+        assert_eq!(Line::from(styled("10%\r100%")).to_string(), "100%");
+        assert!(styled("").is_empty());
+    }
+}

@@ -1,0 +1,207 @@
+//! The console's loop: one `select!` over everything that can happen, at most one frame every 33 ms, and never a wait
+//! for the engine: orders are sent by tasks of their own and their replies come back as messages.
+
+use std::io;
+use std::time::Duration;
+
+use crossterm::event::{Event, EventStream};
+use futures_util::{Stream, StreamExt as _};
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+use ratatui::layout::Size;
+use tokio::sync::mpsc;
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
+use tokio_util::sync::CancellationToken;
+
+use super::TuiOptions;
+use super::action::{Msg, Request, Tab};
+use super::model::Model;
+use super::terminal::Screen;
+use super::update::update;
+use crate::client::{Client, OrderError};
+
+/// Shortest time between two frames.
+const FRAME: Duration = Duration::from_millis(33);
+
+/// How often new output is looked for while it is shown.
+const POLL: Duration = Duration::from_millis(100);
+
+/// Lines of output taken at once: ten times this a second are followed without loss.
+const LINES: usize = 10_000;
+
+/// Orders that may be on their way at once.
+const ORDERS: usize = 64;
+
+/// Why the console ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Exit {
+    /// The operator left.
+    Quit,
+    /// The program is shutting down.
+    Shutdown,
+    /// The terminal is gone.
+    TerminalGone,
+}
+
+/// Why the console cannot go on.
+#[derive(Debug, thiserror::Error)]
+pub enum TuiError {
+    /// The terminal cannot be used.
+    #[error("cannot use the terminal; where there is none, use `serve`")]
+    Terminal(#[from] io::Error),
+}
+
+/// What is drawn on; the terminal, or a test's buffer.
+pub(super) trait Surface {
+    /// Its size in characters.
+    fn size(&self) -> io::Result<Size>;
+    /// Draws a frame.
+    fn draw(&mut self, model: &Model) -> io::Result<()>;
+    /// Forgets what is on it, so that the next frame is drawn in full.
+    fn redraw(&mut self) -> io::Result<()>;
+    /// Puts a text on the clipboard.
+    fn copy(&mut self, text: &str) -> io::Result<()>;
+    /// Takes it over again after a panic elsewhere gave it back. Says whether that was so.
+    fn recover(&mut self) -> io::Result<bool>;
+}
+
+/// Shows the console until the operator leaves, `shutdown` is cancelled or the terminal is gone. The terminal is given
+/// back on every way out.
+///
+/// # Errors
+/// The terminal cannot be used.
+pub async fn run<C: Client>(client: C, options: TuiOptions, shutdown: CancellationToken) -> Result<Exit, TuiError> {
+    // Fails only where the thread cannot be made; then the Log tab stays empty, and the log file has everything.
+    let _ = tui_logger::init_logger(tui_logger::LevelFilter::Info);
+    let mut screen = Screen::open()?;
+    let input = EventStream::new();
+    Ok(drive(client, options, shutdown, &mut screen, input).await?)
+}
+
+/// The loop's own state beside the model.
+struct Console<'a, C, S> {
+    client: C,
+    surface: &'a mut S,
+    model: Model,
+    replies: mpsc::Sender<Msg>,
+    dirty: bool,
+}
+
+async fn drive<C: Client, S: Surface>(
+    client: C,
+    options: TuiOptions,
+    shutdown: CancellationToken,
+    surface: &mut S,
+    mut input: impl Stream<Item = io::Result<Event>> + Unpin,
+) -> io::Result<Exit> {
+    let mut snapshots = client.snapshots();
+    let first = snapshots.borrow_and_update().clone();
+    let model = Model::new(first, Timestamp::now(), TimeZone::system(), surface.size()?, options);
+    let (replies, mut incoming) = mpsc::channel(ORDERS);
+    let mut console = Console { client, surface, model, replies, dirty: true };
+    let mut engine_lives = true;
+    let mut news = false;
+    let mut next_frame = Instant::now();
+    let [mut clock, mut poll] = [Duration::from_secs(1), POLL].map(ticker);
+    loop {
+        tokio::select! {
+            biased;
+            () = shutdown.cancelled() => return Ok(Exit::Shutdown),
+            () = sleep_until(next_frame), if console.dirty => {
+                // The model changes to a newer snapshot only here: keys always act on what is on the screen.
+                if std::mem::take(&mut news) {
+                    let snapshot = snapshots.borrow_and_update().clone();
+                    console.tell(Msg::Snapshot(snapshot))?;
+                }
+                console.surface.draw(&console.model)?;
+                console.dirty = false;
+                next_frame = Instant::now() + FRAME;
+            }
+            event = input.next() => match event {
+                Some(event) => if let Some(exit) = console.on_input(event?)? { return Ok(exit) },
+                None => return Ok(Exit::TerminalGone),
+            },
+            Some(reply) = incoming.recv() => { console.tell(reply)?; }
+            changed = snapshots.changed(), if engine_lives && !news => {
+                if changed.is_ok() {
+                    news = true;
+                    console.dirty = true;
+                } else {
+                    engine_lives = false;
+                    console.tell(Msg::EngineGone)?;
+                }
+            }
+            _ = poll.tick(), if matches!(console.model.tab, Tab::Ansible | Tab::Log) => console.read_on()?,
+            _ = clock.tick() => {
+                if console.surface.recover()? {
+                    console.model.warn("a part of the program failed and was caught; tab 3 and the log file say more");
+                }
+                console.tell(Msg::Tick(Timestamp::now()))?;
+            }
+        }
+    }
+}
+
+fn ticker(period: Duration) -> tokio::time::Interval {
+    let mut ticker = interval(period);
+    ticker.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    ticker
+}
+
+impl<C: Client, S: Surface> Console<'_, C, S> {
+    fn on_input(&mut self, event: Event) -> io::Result<Option<Exit>> {
+        match event {
+            Event::Key(key) => self.tell(Msg::Key(key)),
+            Event::Paste(text) => self.tell(Msg::Paste(text)),
+            Event::Resize(width, height) => self.tell(Msg::Resize(width, height)),
+            Event::FocusGained | Event::FocusLost | Event::Mouse(_) => Ok(None),
+        }
+    }
+
+    /// Folds a message in and does what follows from it.
+    fn tell(&mut self, msg: Msg) -> io::Result<Option<Exit>> {
+        self.dirty = true;
+        for request in update(&mut self.model, msg) {
+            match request {
+                Request::Exit => return Ok(Some(Exit::Quit)),
+                Request::Redraw => self.surface.redraw()?,
+                Request::Copy(text) => self.surface.copy(&text)?,
+                Request::Order { .. } => self.send(request),
+            }
+        }
+        Ok(None)
+    }
+
+    fn send(&mut self, request: Request) {
+        let Request::Order { ticket, order, done } = request else { return };
+        // The place for the reply is taken first, so that a stuck engine cannot pile up orders.
+        let Ok(place) = self.replies.clone().try_reserve_owned() else {
+            let result = Err(OrderError::Busy);
+            update(&mut self.model, Msg::Replied { ticket, done, result });
+            return;
+        };
+        let client = self.client.clone();
+        tokio::spawn(async move {
+            let result = client.order(order).await;
+            place.send(Msg::Replied { ticket, done, result });
+        });
+    }
+
+    /// Looks for news that no message announces: output of the run that is shown, lines of the log.
+    fn read_on(&mut self) -> io::Result<()> {
+        if self.model.tab == Tab::Log {
+            self.dirty = true;
+            return Ok(());
+        }
+        let Some(run) = self.model.pager.run() else { return Ok(()) };
+        let chunk = self.client.output(run, self.model.pager.cursor(), LINES);
+        if chunk.next > self.model.pager.cursor() {
+            self.tell(Msg::Output(run, chunk))?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+#[path = "run_tests.rs"]
+mod tests;

@@ -1,0 +1,195 @@
+//! The loop against a fake engine, keys from a channel and a screen in memory.
+
+use std::sync::{Arc, Mutex};
+
+use crossterm::event::{KeyCode, KeyEvent};
+use ratatui::Terminal;
+use ratatui::backend::TestBackend;
+use tokio::sync::{Notify, watch};
+
+use super::*;
+use crate::client::OutputChunk;
+use crate::domain::{NodeId, Order, Reply, RunId, Snapshot};
+use crate::tui::fixture::{Rack, busy_rack, key};
+use crate::tui::view;
+
+#[derive(Clone)]
+struct FakeEngine {
+    snapshots: watch::Receiver<Arc<Snapshot>>,
+    orders: Arc<Mutex<Vec<Order>>>,
+    answer: Arc<Notify>,
+}
+
+impl Client for FakeEngine {
+    fn snapshots(&self) -> watch::Receiver<Arc<Snapshot>> {
+        self.snapshots.clone()
+    }
+
+    async fn order(&self, order: Order) -> Result<Reply, OrderError> {
+        self.orders.lock().unwrap().push(order);
+        self.answer.notified().await;
+        Ok(Reply::Done)
+    }
+
+    fn output(&self, _run: RunId, cursor: u64, _max: usize) -> OutputChunk {
+        let all = ["first line", "second line"];
+        let from = usize::try_from(cursor).unwrap().min(all.len());
+        OutputChunk { lines: all[from..].iter().map(ToString::to_string).collect(), first: cursor, next: 2 }
+    }
+}
+
+/// A screen that tells what it shows and counts frames.
+struct Paper {
+    terminal: Terminal<TestBackend>,
+    shown: watch::Sender<(u32, String)>,
+    copied: Arc<Mutex<Vec<String>>>,
+    fails: bool,
+}
+
+impl Surface for Paper {
+    fn size(&self) -> io::Result<Size> {
+        Ok(Size { width: 80, height: 24 })
+    }
+
+    fn draw(&mut self, model: &Model) -> io::Result<()> {
+        if self.fails {
+            return Err(io::Error::other("the terminal is gone"));
+        }
+        self.terminal.draw(|frame| view::draw(frame, model)).map_err(io::Error::other)?;
+        let text = self.terminal.backend().to_string();
+        self.shown.send_modify(|(frames, shown)| {
+            *frames += 1;
+            *shown = text;
+        });
+        Ok(())
+    }
+
+    fn redraw(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn copy(&mut self, text: &str) -> io::Result<()> {
+        self.copied.lock().unwrap().push(text.to_owned());
+        Ok(())
+    }
+
+    fn recover(&mut self) -> io::Result<bool> {
+        Ok(false)
+    }
+}
+
+/// A console on a fake engine.
+struct Bench {
+    keys: mpsc::Sender<Event>,
+    snapshots: Option<watch::Sender<Arc<Snapshot>>>,
+    shown: watch::Receiver<(u32, String)>,
+    orders: Arc<Mutex<Vec<Order>>>,
+    answer: Arc<Notify>,
+    copied: Arc<Mutex<Vec<String>>>,
+    shutdown: CancellationToken,
+    console: tokio::task::JoinHandle<io::Result<Exit>>,
+}
+
+impl Bench {
+    fn start(rack: &Rack, fails: bool) -> Self {
+        let (snapshot_sender, snapshots) = watch::channel(rack.snapshot());
+        let (keys, events) = mpsc::channel(64);
+        let (shown_sender, shown) = watch::channel((0, String::new()));
+        let orders: Arc<Mutex<Vec<Order>>> = Arc::default();
+        let answer = Arc::new(Notify::new());
+        let copied: Arc<Mutex<Vec<String>>> = Arc::default();
+        let shutdown = CancellationToken::new();
+        let client = FakeEngine { snapshots, orders: orders.clone(), answer: answer.clone() };
+        let terminal = Terminal::new(TestBackend::new(80, 24)).unwrap();
+        let mut paper = Paper { terminal, shown: shown_sender, copied: copied.clone(), fails };
+        let token = shutdown.clone();
+        let input = futures_util::stream::unfold(events, async |mut events| {
+            events.recv().await.map(|event| (Ok(event), events))
+        });
+        let console =
+            tokio::spawn(async move { drive(client, TuiOptions::default(), token, &mut paper, Box::pin(input)).await });
+        Self { keys, snapshots: Some(snapshot_sender), shown, orders, answer, copied, shutdown, console }
+    }
+
+    async fn press(&self, code: KeyCode) {
+        self.send(key(code)).await;
+    }
+
+    async fn send(&self, event: KeyEvent) {
+        self.keys.send(Event::Key(event)).await.unwrap();
+    }
+
+    async fn wait_for(&mut self, words: &str) {
+        let shows = |shown: &(u32, String)| shown.1.contains(words);
+        let waited = tokio::time::timeout(Duration::from_secs(20), self.shown.wait_for(shows)).await.is_ok();
+        assert!(waited, "`{words}` never came:\n{}", self.shown.borrow().1);
+    }
+
+    async fn end(self) -> io::Result<Exit> {
+        self.console.await.unwrap()
+    }
+}
+
+#[tokio::test]
+async fn a_stuck_order_does_not_stop_the_console() {
+    let mut bench = Bench::start(&busy_rack(), false);
+    bench.wait_for("2 WAITING").await;
+    bench.press(KeyCode::Char('n')).await;
+    bench.press(KeyCode::Char('n')).await;
+    bench.press(KeyCode::Char('a')).await;
+    bench.press(KeyCode::Char('4')).await;
+    bench.wait_for("prepare-iso").await;
+    assert!(matches!(bench.orders.lock().unwrap()[..], [Order::Approve { node: NodeId(9), .. }]));
+    bench.answer.notify_one();
+    bench.wait_for("approved `pve-0709.example.com`").await;
+    bench.press(KeyCode::Char('y')).await;
+    bench.wait_for("sent to the clipboard").await;
+    assert_eq!(bench.copied.lock().unwrap().len(), 1);
+    bench.shutdown.cancel();
+    assert_eq!(bench.end().await.unwrap(), Exit::Shutdown);
+}
+
+#[tokio::test]
+async fn snapshots_and_output_reach_the_screen() {
+    let mut rack = busy_rack();
+    let mut bench = Bench::start(&rack, false);
+    bench.wait_for("2 WAITING").await;
+    rack.ask(77);
+    bench.snapshots.as_ref().unwrap().send_replace(rack.snapshot());
+    bench.wait_for("3 WAITING").await;
+    bench.press(KeyCode::Char('2')).await;
+    bench.wait_for("second line").await;
+    bench.snapshots = None;
+    bench.wait_for("the engine has stopped").await;
+    bench.press(KeyCode::Char('q')).await;
+    bench.press(KeyCode::Char('y')).await;
+    assert_eq!(bench.end().await.unwrap(), Exit::Quit);
+}
+
+#[tokio::test]
+async fn a_flood_of_snapshots_costs_few_frames() {
+    let rack = busy_rack();
+    let mut bench = Bench::start(&rack, false);
+    bench.wait_for("2 WAITING").await;
+    let before = bench.shown.borrow().0;
+    let started = std::time::Instant::now();
+    for _ in 0..5_000 {
+        bench.snapshots.as_ref().unwrap().send_replace(rack.snapshot());
+        tokio::task::yield_now().await;
+    }
+    bench.press(KeyCode::Char('4')).await;
+    bench.wait_for("prepare-iso").await;
+    let frames = u128::from(bench.shown.borrow().0 - before);
+    assert!(frames <= started.elapsed().as_millis() / FRAME.as_millis() + 3, "{frames} frames");
+}
+
+#[tokio::test]
+async fn a_vanished_terminal_ends_the_console() {
+    let mut bench = Bench::start(&busy_rack(), false);
+    bench.wait_for("2 WAITING").await;
+    let Bench { keys, console, .. } = bench;
+    drop(keys);
+    assert_eq!(console.await.unwrap().unwrap(), Exit::TerminalGone);
+    let broken = Bench::start(&busy_rack(), true);
+    assert!(broken.end().await.is_err());
+}

@@ -1,0 +1,113 @@
+//! Draws a dialog over the body.
+
+use ratatui::Frame;
+use ratatui::layout::{Position, Rect};
+use ratatui::text::{Line, Span};
+use ratatui::widgets::{Block, Clear};
+
+use crate::tui::modal::{Ask, Dialog, Field, Modal, Paragraph, Picker, Question, quit};
+use crate::tui::model::Model;
+use crate::tui::{text, theme};
+
+/// Widest frame.
+const WIDEST: u16 = 76;
+
+/// Lines of a list shown at once.
+const CHOICES: usize = 8;
+
+/// The inside of a dialog and where its cursor stands.
+struct Inside {
+    title: String,
+    lines: Vec<Line<'static>>,
+    cursor: Option<(usize, usize)>,
+}
+
+pub(super) fn draw(frame: &mut Frame<'_>, body: Rect, model: &Model, open: &Modal) {
+    let width = body.width.saturating_sub(2).min(WIDEST);
+    let columns = usize::from(width.saturating_sub(4));
+    let inside = match open {
+        Modal::Help { .. } => return,
+        Modal::Quit => Inside {
+            title: "Work is going on".to_owned(),
+            lines: paragraphs(&quit::body(model), columns),
+            cursor: None,
+        },
+        Modal::Ask(dialog) => conversation(model, dialog, columns),
+    };
+    let height = u16::try_from(inside.lines.len() + 2).unwrap_or(u16::MAX).min(body.height);
+    let area = Rect { x: body.x + (body.width - width) / 2, y: body.y + (body.height - height) / 2, width, height };
+    let title = text::fit(&inside.title, columns);
+    let block = Block::bordered().title(Span::styled(format!(" {title} "), theme::strong()));
+    let inner = block.inner(area);
+    frame.render_widget(Clear, area);
+    frame.render_widget(block, area);
+    for (row, line) in inner.rows().zip(inside.lines) {
+        frame.render_widget(line, Rect { x: row.x + 1, width: row.width.saturating_sub(2), ..row });
+    }
+    if let Some((x, y)) = inside.cursor {
+        let x = inner.x + 1 + u16::try_from(x).unwrap_or_default();
+        let y = inner.y + u16::try_from(y).unwrap_or_default();
+        if y < inner.bottom() && x < inner.right() {
+            frame.set_cursor_position(Position { x, y });
+        }
+    }
+}
+
+fn paragraphs(body: &[Paragraph], columns: usize) -> Vec<Line<'static>> {
+    body.iter().flat_map(|paragraph| text::wrap_styled(&paragraph.text, paragraph.style, columns)).collect()
+}
+
+fn conversation(model: &Model, dialog: &Dialog<Box<Question>>, columns: usize) -> Inside {
+    let question = dialog.about();
+    let mut inside =
+        Inside { title: question.title(), lines: paragraphs(&question.body(model), columns), cursor: None };
+    match dialog {
+        Dialog::Asking(_) => controls(model, question, columns, &mut inside),
+        Dialog::Waiting { .. } => inside.lines.push(Line::styled("Waiting for the engine …", theme::busy())),
+        Dialog::Refused { why, .. } => {
+            let words = format!("Refused: {}", text::clean(why));
+            inside.lines.extend(text::wrap_styled(&words, theme::bad(), columns));
+        }
+    }
+    inside
+}
+
+fn controls(model: &Model, question: &Question, columns: usize, inside: &mut Inside) {
+    if let Some(field) = question.field() {
+        line_of_text(field, columns, inside);
+        // What is wrong is said while it is typed; an empty field says it by its label.
+        match question.order(model) {
+            Err(why) if !field.value().is_empty() => {
+                inside.lines.extend(text::wrap_styled(&text::clean(&why), theme::bad(), columns));
+            }
+            Err(_) | Ok(_) => inside.lines.push(Line::default()),
+        }
+    } else if let Some(picker) = question.picker() {
+        inside.lines.push(Line::default());
+        inside.lines.extend(list(picker, columns));
+    }
+}
+
+fn line_of_text(field: &Field, columns: usize, inside: &mut Inside) {
+    let label = format!("{}: ", field.label());
+    let room = columns.saturating_sub(text::width(&label));
+    let (shown, cursor) = field.window(room);
+    inside.lines.push(Line::default());
+    inside.cursor = Some((text::width(&label) + cursor, inside.lines.len()));
+    inside.lines.push(Line::from(vec![
+        Span::styled(label.clone(), theme::strong()),
+        Span::styled(text::pad(&shown, room), theme::selected()),
+    ]));
+}
+
+fn list(picker: &Picker, columns: usize) -> Vec<Line<'static>> {
+    let marked = picker.marked();
+    let first = marked.saturating_sub(CHOICES - 1);
+    let choices = picker.choices().iter().enumerate().skip(first).take(CHOICES);
+    let line = |(index, choice): (usize, &String)| {
+        let (mark, style) =
+            if index == marked { ('>', theme::selected()) } else { (' ', ratatui::style::Style::new()) };
+        Line::styled(text::pad(&format!("{mark} {choice}"), columns), style)
+    };
+    choices.map(line).collect()
+}

@@ -1,0 +1,124 @@
+//! Flags in words: one for the table, a sentence with what to do for the detail.
+
+use crate::domain::Node;
+use crate::domain::guard::ClaimCode;
+use crate::domain::node::Flag;
+use crate::tui::model::Model;
+
+/// One or two words for the table.
+pub(super) fn word(flag: &Flag) -> String {
+    match flag {
+        Flag::NoIdentity => "no identity".to_owned(),
+        Flag::UntrustedUuid => "odd UUID".to_owned(),
+        Flag::DuplicateOf { other } => format!("twin of {other}"),
+        Flag::Ambiguous { other } => format!("also {other}"),
+        Flag::AsksAgain => "asks again".to_owned(),
+        Flag::ChangedSinceApproval => "changed".to_owned(),
+        Flag::AddressTaken { by } => format!("IP of {by}"),
+        Flag::VendorUnseen => "NIC vendor".to_owned(),
+        Flag::CannotAnswer { .. } => "no answer".to_owned(),
+        Flag::WrongHostKey => "other key".to_owned(),
+        Flag::Unproven => "unproven".to_owned(),
+        Flag::UnprovenReport => "no secret".to_owned(),
+    }
+}
+
+/// What it means and what to do.
+pub(super) fn sentence(flag: &Flag, node: &Node, model: &Model) -> String {
+    let name = |id: &crate::domain::NodeId| {
+        let other = model.snapshot.fleet.node(*id);
+        other.map_or_else(|| format!("{id} (forgotten)"), |other| format!("{} ({id})", other.name))
+    };
+    match flag {
+        Flag::NoIdentity => {
+            "Shows no UUID, serial or MAC: it cannot be told from others like it. Install such machines one at a time."
+                .to_owned()
+        }
+        Flag::UntrustedUuid => {
+            "Its UUID is missing or one that makers ship on many boards; it is known by serial and MACs.".to_owned()
+        }
+        Flag::DuplicateOf { other } => format!(
+            "Shares UUID or serial with {}, but no MAC: most likely a maker's duplicate. Compare the serial label.",
+            name(other),
+        ),
+        Flag::Ambiguous { other } => format!(
+            "Its identifiers also belong to {}: was a board or card moved? Look before you approve.",
+            name(other),
+        ),
+        Flag::AsksAgain if node.reinstall_allowed => {
+            "Asked again; a reinstall is allowed once and happens when it asks next.".to_owned()
+        }
+        Flag::AsksAgain => "Asks for an answer although it may be installed: remove the medium or set the disk first. \
+                            `a` allows a reinstall, which wipes it."
+            .to_owned(),
+        Flag::ChangedSinceApproval => {
+            "Asks from another address, with other MACs or another body than was approved. Look again, then approve."
+                .to_owned()
+        }
+        Flag::AddressTaken { by } => {
+            format!("Its address belongs to {}; give one of them another address (`d`).", name(by))
+        }
+        Flag::VendorUnseen => "`machine_net_int` names a NIC vendor no report has shown yet; if the install fails for \
+                               want of a network card, correct it."
+            .to_owned(),
+        Flag::CannotAnswer { reason } => format!("No answer could be made: {reason}. It was told to ask again."),
+        Flag::WrongHostKey => {
+            "SSH answers with a key it did not report: the old system booted, two machines share the \
+                               address, or a cable is swapped."
+                .to_owned()
+        }
+        Flag::Unproven if node.unproven.is_some() => {
+            "It reported no host key. Press `t` to compare and accept the one seen; until then no run includes it."
+                .to_owned()
+        }
+        Flag::Unproven => "It reported no host key and none was seen yet; no run includes it until you accept one. \
+                           Without an address (`d`) it cannot be looked for."
+            .to_owned(),
+        Flag::UnprovenReport => {
+            "Its report came without a secret: anyone on the network could have sent it.".to_owned()
+        }
+    }
+}
+
+/// The table's note on a row: code and countdown where it waits, else the flag that matters most.
+pub(super) fn note(node: &Node, model: &Model) -> String {
+    let hold = model.snapshot.holds.get(&node.id).map(|hold| crate::tui::text::seconds_left(hold.until, model.now));
+    let gravest = gravest(node);
+    if node.phase == crate::domain::Phase::Waiting {
+        let code = ClaimCode::of(node.id);
+        let left = hold.map(|left| format!(" {left}s")).unwrap_or_default();
+        let mark = if gravest.is_some() { " !" } else { "" };
+        return format!("{code}{left}{mark}");
+    }
+    if node.reinstall_allowed {
+        return "reinstall".to_owned();
+    }
+    match (gravest, hold) {
+        (Some(Flag::AsksAgain), Some(left)) => format!("again {left}s"),
+        (Some(flag), _) => word(flag),
+        (None, Some(left)) => format!("asks {left}s"),
+        (None, None) => String::new(),
+    }
+}
+
+/// The flag that matters most on a row.
+pub(super) fn gravest(node: &Node) -> Option<&Flag> {
+    node.flags.iter().min_by_key(|flag| gravity(flag))
+}
+
+fn gravity(flag: &Flag) -> u8 {
+    match flag {
+        Flag::AsksAgain => 0,
+        Flag::ChangedSinceApproval => 1,
+        Flag::CannotAnswer { .. } => 2,
+        Flag::AddressTaken { .. } => 3,
+        Flag::WrongHostKey => 4,
+        Flag::Ambiguous { .. } => 5,
+        Flag::DuplicateOf { .. } => 6,
+        Flag::NoIdentity => 7,
+        Flag::Unproven => 8,
+        Flag::UnprovenReport => 9,
+        Flag::VendorUnseen => 10,
+        Flag::UntrustedUuid => 11,
+    }
+}

@@ -1,0 +1,127 @@
+//! The head of every tab: what is served, who waits, what is wrong, which tabs there are, what runs.
+
+use ratatui::Frame;
+use ratatui::layout::Rect;
+use ratatui::style::Style;
+use ratatui::text::{Line, Span};
+
+use crate::domain::Phase;
+use crate::domain::fleet::Gate;
+use crate::domain::run::RunState;
+use crate::tui::action::Tab;
+use crate::tui::model::Model;
+use crate::tui::{text, theme};
+
+/// Rows it takes.
+pub(super) fn height(model: &Model) -> u16 {
+    3 + u16::from(!model.snapshot.service.problems.is_empty())
+}
+
+pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, model: &Model) {
+    let columns = usize::from(area.width);
+    let mut lines = vec![bar(model, columns), counts(model, columns)];
+    lines.extend(problems(model, columns));
+    lines.push(tabs(model, columns));
+    for (row, line) in area.rows().zip(lines) {
+        frame.render_widget(line, row);
+    }
+}
+
+fn bar(model: &Model, columns: usize) -> Line<'static> {
+    let clock = model.now.to_zoned(model.zone.clone()).strftime("%H:%M:%S ").to_string();
+    let url = match model.snapshot.service.url.as_str() {
+        "" => "not serving yet".to_owned(),
+        url => format!("serving {}", text::clean(url)),
+    };
+    let left = columns.saturating_sub(text::width(&clock) + 1);
+    Line::styled(format!("{} {clock}", text::pad(&format!(" prox-orchestrator  {url}"), left)), theme::bar())
+}
+
+/// Who waits comes first and loud, then what failed, then the rest in the order of life.
+fn counts(model: &Model, columns: usize) -> Line<'static> {
+    let overview = &model.overview;
+    let mut parts: Vec<(String, Style)> = Vec::new();
+    if overview.waiting > 0 {
+        parts.push((format!(" {} WAITING ", overview.waiting), theme::loud()));
+    }
+    match overview.asking_again {
+        0 => {}
+        1 => parts.push((" 1 ASKS AGAIN ".to_owned(), theme::loud())),
+        several => parts.push((format!(" {several} ASK AGAIN "), theme::loud())),
+    }
+    let others = overview.counts.iter().filter(|(phase, _)| *phase != Phase::Waiting);
+    parts.extend(others.map(|(phase, count)| (format!("{count} {}", phase.word()), theme::phase(phase))));
+    let reports = model.snapshot.fleet.unmatched().count();
+    if reports > 0 {
+        parts.push((format!("{} without a node", text::count(reports, "report")), theme::waiting()));
+    }
+    if parts.is_empty() {
+        parts.push(("no machine has asked yet".to_owned(), theme::muted()));
+    }
+    joined(parts, columns)
+}
+
+/// Parts side by side as far as they fit; a mark where they do not.
+fn joined(parts: Vec<(String, Style)>, columns: usize) -> Line<'static> {
+    let mut line = Line::raw(" ");
+    let last = parts.len().saturating_sub(1);
+    let mut used = 1;
+    for (index, (part, style)) in parts.into_iter().enumerate() {
+        let gap = if index > 0 { 2 } else { 0 };
+        let reserve = if index < last { 3 } else { 0 };
+        if used + gap + text::width(&part) + reserve > columns {
+            line.push_span(Span::styled("  …", theme::strong()));
+            break;
+        }
+        used += gap + text::width(&part);
+        line.push_span(Span::raw(" ".repeat(gap)));
+        line.push_span(Span::styled(part, style));
+    }
+    line
+}
+
+fn problems(model: &Model, columns: usize) -> Option<Line<'static>> {
+    let problems = &model.snapshot.service.problems;
+    let first = problems.first()?;
+    let more = if problems.len() > 1 { format!(" (+{} more, tab 4)", problems.len() - 1) } else { String::new() };
+    let room = columns.saturating_sub(text::width(&more) + 3);
+    let words = text::fit(&text::clean(&format!("{}: {}", first.what, first.hint)), room);
+    Some(Line::styled(format!(" ! {words}{more}"), theme::bad()))
+}
+
+fn tabs(model: &Model, columns: usize) -> Line<'static> {
+    let mut line = Line::raw(" ");
+    let mut used = 1;
+    for (index, tab) in Tab::ALL.into_iter().enumerate() {
+        let label = format!(" {} {} ", index + 1, tab.name());
+        used += text::width(&label);
+        let style = if tab == model.tab { theme::selected().patch(theme::strong()) } else { Style::new() };
+        line.push_span(Span::styled(label, style));
+    }
+    let (words, style) = going_on(model);
+    let room = columns.saturating_sub(used + 3);
+    let words = text::fit(&words, room);
+    let gap = columns.saturating_sub(used + text::width(&words) + 1);
+    line.push_span(Span::raw(" ".repeat(gap)));
+    line.push_span(Span::styled(words, style));
+    line
+}
+
+/// The run in progress, else how far the gate is.
+fn going_on(model: &Model) -> (String, Style) {
+    let Some(run) = model.snapshot.fleet.active_run() else {
+        let words = match &model.overview.gate {
+            Gate::Waits { of: 0, .. } => "no node approved yet".to_owned(),
+            Gate::ByHand => "playbook starts by hand".to_owned(),
+            gate => format!("playbook: {gate}"),
+        };
+        return (words, Style::new());
+    };
+    let (word, style) = theme::run(run);
+    let since = match run.state {
+        RunState::Running { since, .. } => since,
+        RunState::Queued | RunState::Ended { .. } => run.queued,
+    };
+    let nodes = text::count(run.nodes.len(), "node");
+    (format!("run {} {word} {} {nodes}", run.id, text::stopwatch(since, model.now)), style)
+}

@@ -1,0 +1,147 @@
+//! Draws the model. Views read; they change nothing and ask nothing of the engine.
+//!
+//! ```text
+//! header    what is served, what waits, what is wrong, tabs
+//! body      the tab in front
+//! footer    one line of news or advice, one line of keys
+//! ```
+//! [`areas`] is the one place that divides the screen, so that `update` knows how far things scroll.
+
+mod detail;
+mod dialog;
+mod flags;
+mod footer;
+mod header;
+mod help;
+mod logs;
+mod nodes;
+mod output;
+mod setup;
+#[cfg(test)]
+mod tests;
+mod too_small;
+
+use ratatui::Frame;
+use ratatui::layout::{Constraint, Layout, Rect, Size};
+use ratatui::text::Line;
+use ratatui::widgets::Clear;
+
+use super::action::Tab;
+use super::modal::Modal;
+use super::model::Model;
+use super::{text, theme};
+pub(super) use setup::prepare_command;
+
+/// The smallest screen that shows a row without hiding what matters.
+pub(super) const SMALLEST: Size = Size { width: 60, height: 16 };
+
+/// The parts of the screen.
+#[derive(Clone, Copy, Debug)]
+struct Areas {
+    header: Rect,
+    body: Rect,
+    footer: Rect,
+}
+
+fn areas(model: &Model) -> Areas {
+    let Size { width, height } = model.size;
+    let header = header::height(model);
+    let rows = [Constraint::Length(header), Constraint::Fill(1), Constraint::Length(footer::HEIGHT)];
+    let [header, body, footer] = Layout::vertical(rows).areas(Rect { x: 0, y: 0, width, height });
+    Areas { header, body, footer }
+}
+
+/// Table and detail of the Nodes tab; either may be absent.
+fn panes(model: &Model, body: Rect) -> (Option<Rect>, Option<Rect>) {
+    if model.is_wide() {
+        let detail = (body.width / 3).max(40);
+        let [table, detail] = Layout::horizontal([Constraint::Fill(1), Constraint::Length(detail)]).areas(body);
+        (Some(table), Some(detail))
+    } else if model.nodes.detail.is_some() {
+        (None, Some(body))
+    } else {
+        (Some(body), None)
+    }
+}
+
+/// Draws everything.
+pub(super) fn draw(frame: &mut Frame<'_>, model: &Model) {
+    let area = frame.area();
+    if area.width < SMALLEST.width || area.height < SMALLEST.height {
+        too_small::draw(frame, area);
+    } else {
+        let areas = areas(model);
+        header::draw(frame, areas.header, model);
+        match model.tab {
+            Tab::Nodes => {
+                let (table, detail) = panes(model, areas.body);
+                if let Some(table) = table {
+                    nodes::draw(frame, table, model);
+                }
+                if let Some(detail) = detail {
+                    detail::draw(frame, detail, model);
+                }
+            }
+            Tab::Ansible => output::draw(frame, areas.body, model),
+            Tab::Log => logs::draw(frame, areas.body, model),
+            Tab::Setup => setup::draw(frame, areas.body, model),
+        }
+        footer::draw(frame, areas.footer, model);
+        match &model.modal {
+            Some(Modal::Help { top }) => help::draw(frame, areas.body, *top),
+            Some(open) => dialog::draw(frame, areas.body, model, open),
+            None => {}
+        }
+    }
+    model.theme.finish(frame.buffer_mut());
+}
+
+/// Where `hidden` lines do not fit, gives the last row to saying so.
+fn more_below(frame: &mut Frame<'_>, area: Rect, hidden: usize) {
+    if hidden > 0 && area.height > 0 {
+        let row = Rect { y: area.bottom() - 1, height: 1, ..area };
+        let words = format!(" {} {} more ", text::ELLIPSIS, text::count(hidden + 1, "line"));
+        frame.render_widget(Clear, row);
+        frame.render_widget(Line::styled(words, theme::strong()).right_aligned(), row);
+    }
+}
+
+/// Rows of nodes the table shows.
+pub(super) fn table_rows(model: &Model) -> usize {
+    let (table, _) = panes(model, areas(model).body);
+    table.map_or(1, |table| usize::from(nodes::rows_in(table)))
+}
+
+/// Columns and rows of the output pane.
+pub(super) fn output_size(model: &Model) -> (usize, usize) {
+    let pane = output::pane(areas(model).body, model);
+    (usize::from(pane.width), usize::from(pane.height))
+}
+
+/// How far a page key moves in what is in front.
+pub(super) fn page(model: &Model) -> usize {
+    let body = usize::from(areas(model).body.height);
+    match model.tab {
+        _ if model.modal.is_some() => body.saturating_sub(3),
+        Tab::Nodes if model.nodes.detail.is_none() => table_rows(model).saturating_sub(1),
+        Tab::Ansible => output_size(model).1.saturating_sub(1),
+        Tab::Nodes | Tab::Log | Tab::Setup => body.saturating_sub(3),
+    }
+    .max(1)
+}
+
+/// How far the detail can be scrolled.
+pub(super) fn detail_overflow(model: &Model) -> usize {
+    let (_, detail) = panes(model, areas(model).body);
+    detail.map_or(0, |area| detail::overflow(area, model))
+}
+
+/// How far the Setup tab can be scrolled.
+pub(super) fn setup_overflow(model: &Model) -> usize {
+    setup::overflow(areas(model).body, model)
+}
+
+/// How far the help can be scrolled.
+pub(super) fn help_overflow(model: &Model) -> usize {
+    help::overflow(areas(model).body)
+}

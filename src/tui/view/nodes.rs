@@ -1,0 +1,274 @@
+//! The live table. Only the rows on the screen are made, so that ten thousand nodes cost as little as ten.
+
+use ratatui::Frame;
+use ratatui::layout::Rect;
+use ratatui::style::Style;
+use ratatui::text::{Line, Span};
+
+use super::flags;
+use crate::domain::facts::{Cpu, Disk};
+use crate::domain::fleet::Unmatched;
+use crate::domain::text::Text;
+use crate::domain::{Node, Phase};
+use crate::tui::model::{Model, Row};
+use crate::tui::{offer, text, theme};
+
+/// Rows of nodes that fit under the heading.
+pub(super) fn rows_in(area: Rect) -> u16 {
+    area.height.saturating_sub(1)
+}
+
+/// What a column shows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Column {
+    State,
+    Host,
+    Address,
+    Note,
+    Since,
+    Model,
+    Serial,
+    Disks,
+    Cpu,
+}
+
+impl Column {
+    fn title(self) -> &'static str {
+        match self {
+            Self::State => "  STATE",
+            Self::Host => "HOSTNAME",
+            Self::Address => "IP",
+            Self::Note => "CODE/NOTE",
+            Self::Since => "SINCE",
+            Self::Model => "MODEL",
+            Self::Serial => "SERIAL",
+            Self::Disks => "DISKS",
+            Self::Cpu => "CPU",
+        }
+    }
+}
+
+/// Columns every width shows, with the least they need: 60 in all with the gaps.
+const NEEDED: [(Column, usize); 5] =
+    [(Column::State, 13), (Column::Host, 13), (Column::Address, 15), (Column::Note, 10), (Column::Since, 5)];
+
+/// Columns that come in as the screen grows, most useful first.
+const WELCOME: [(Column, usize); 4] =
+    [(Column::Model, 12), (Column::Serial, 10), (Column::Disks, 9), (Column::Cpu, 14)];
+
+/// What a column may grow to, in the order in which they do.
+const GROWTH: [(Column, usize); 6] = [
+    (Column::Host, 26),
+    (Column::Model, 24),
+    (Column::Note, 14),
+    (Column::Cpu, 30),
+    (Column::Serial, 20),
+    (Column::Address, 39),
+];
+
+/// The host name is worth this much before another column comes in.
+const ROOMY_HOST: usize = 20;
+
+/// Which columns fit into `width`, and how wide they are.
+fn plan(width: usize) -> Vec<(Column, usize)> {
+    let mut columns = NEEDED.to_vec();
+    let used = |columns: &[(Column, usize)]| columns.iter().map(|(_, wide)| wide + 1).sum::<usize>() - 1;
+    let grow = |columns: &mut Vec<(Column, usize)>, which: Column, limit: usize| {
+        let free = width.saturating_sub(used(columns));
+        if let Some((_, wide)) = columns.iter_mut().find(|(column, _)| *column == which) {
+            *wide += free.min(limit.saturating_sub(*wide));
+        }
+    };
+    grow(&mut columns, Column::Host, ROOMY_HOST);
+    for (column, least) in WELCOME {
+        if used(&columns) + 1 + least <= width {
+            columns.push((column, least));
+        } else {
+            break;
+        }
+    }
+    for (column, limit) in GROWTH {
+        grow(&mut columns, column, limit);
+    }
+    columns
+}
+
+pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, model: &Model) {
+    if model.overview.rows.is_empty() {
+        for (row, line) in area.rows().zip(empty(usize::from(area.width), model)) {
+            frame.render_widget(line, row);
+        }
+        return;
+    }
+    let columns = plan(usize::from(area.width));
+    let mut rows = area.rows();
+    if let Some(row) = rows.next() {
+        frame.render_widget(heading(&columns, &range(area, model)), row);
+    }
+    let shown = model.overview.rows.iter().skip(model.nodes.top);
+    for (row, item) in rows.zip(shown) {
+        let Some(line) = line(*item, &columns, model) else { continue };
+        frame.render_widget(line, row);
+        if model.nodes.selected == Some(*item) {
+            let style = if model.nodes.detail.is_some() { theme::strong() } else { theme::selected() };
+            frame.buffer_mut().set_style(row, style);
+        }
+    }
+}
+
+/// Which rows are shown, where they are not all.
+fn range(area: Rect, model: &Model) -> String {
+    let (first, all) = (model.nodes.top, model.overview.rows.len());
+    let shown = usize::from(rows_in(area)).min(all - first.min(all));
+    if shown == all { String::new() } else { format!(" {}-{}/{all}", first + 1, first + shown) }
+}
+
+fn heading(columns: &[(Column, usize)], range: &str) -> Line<'static> {
+    let title = |column: Column| match column {
+        Column::Host if !range.is_empty() => format!("NAME{range}"),
+        _ => column.title().to_owned(),
+    };
+    let cells: Vec<_> = columns.iter().map(|(column, wide)| text::pad(&title(*column), *wide)).collect();
+    Line::styled(cells.join(" "), theme::strong().patch(theme::muted()))
+}
+
+fn line(row: Row, columns: &[(Column, usize)], model: &Model) -> Option<Line<'static>> {
+    let mut line = Line::default();
+    for (index, (column, wide)) in columns.iter().enumerate() {
+        if index > 0 {
+            line.push_span(" ");
+        }
+        let (words, style) = match row {
+            Row::Node(id) => cell(*column, model.snapshot.fleet.node(id)?, model),
+            Row::Report(id) => report_cell(*column, model.report(id)?, model),
+        };
+        let words = if *column == Column::Address { text::fit_end(&words, *wide) } else { words };
+        line.push_span(Span::styled(text::pad(&words, *wide), style));
+    }
+    Some(line)
+}
+
+fn cell(column: Column, node: &Node, model: &Model) -> (String, Style) {
+    let plain = |words: String| (words, Style::new());
+    match column {
+        Column::State => {
+            let words = format!("{} {}", model.theme.symbol(&node.phase), node.phase.word());
+            (words, theme::phase(&node.phase))
+        }
+        Column::Host => {
+            (node.name.to_string(), if node.phase == Phase::Planned { theme::muted() } else { Style::new() })
+        }
+        Column::Address => plain(node.shown_address().map(|address| address.to_string()).unwrap_or_default()),
+        Column::Note => {
+            let style = if offer::needs_decision(node) { theme::waiting() } else { theme::muted() };
+            (flags::note(node, model), style)
+        }
+        Column::Since => plain(format!("{:>5}", text::age(node.since, model.now))),
+        Column::Model => plain(words(node.model())),
+        Column::Serial => plain(words(node.serial())),
+        Column::Disks => plain(node.report.as_ref().map(|report| disks(&report.report.disks)).unwrap_or_default()),
+        Column::Cpu => plain(node.report.as_ref().map(|report| cpu(&report.report.cpu)).unwrap_or_default()),
+    }
+}
+
+fn report_cell(column: Column, unmatched: &Unmatched, model: &Model) -> (String, Style) {
+    let plain = |words: String| (words, Style::new());
+    let report = &unmatched.report;
+    match column {
+        Column::State => ("& report".to_owned(), theme::waiting()),
+        Column::Host => plain(words(report.fqdn.as_ref())),
+        Column::Address => plain(unmatched.peer.to_string()),
+        Column::Note => ("whose? (m)".to_owned(), theme::waiting()),
+        Column::Since => plain(format!("{:>5}", text::age(unmatched.at, model.now))),
+        Column::Model => plain(words(report.dmi.model.as_ref().or(report.dmi.board_name.as_ref()))),
+        Column::Serial => plain(words(report.dmi.serial.as_ref())),
+        Column::Disks => plain(disks(&report.disks)),
+        Column::Cpu => plain(cpu(&report.cpu)),
+    }
+}
+
+fn words(text: Option<&Text>) -> String {
+    text.map(ToString::to_string).unwrap_or_default()
+}
+
+/// `2x 960G`, with `+` where sizes differ.
+fn disks(disks: &[Disk]) -> String {
+    let first = disks.iter().find_map(|disk| disk.size);
+    match (disks.len(), first) {
+        (0, _) => String::new(),
+        (count, None) => format!("{count}x"),
+        (count, Some(size)) => {
+            let mixed = disks.iter().any(|disk| disk.size != Some(size));
+            format!("{count}x {}{}", text::bytes(size), if mixed { "+" } else { "" })
+        }
+    }
+}
+
+/// `2x Xeon Gold 6338`: what makers repeat on every processor is left out.
+pub(super) fn cpu(cpu: &Cpu) -> String {
+    let Some(model) = &cpu.model else { return String::new() };
+    let noise = ["(R)", "(TM)", "(r)", "(tm)", "CPU", "Processor", "Intel", "AMD"];
+    let model = noise.iter().fold(model.to_string(), |model, word| model.replace(word, ""));
+    let model: Vec<_> = model.split_whitespace().take_while(|word| *word != "@").collect();
+    let sockets = cpu.sockets.filter(|sockets| *sockets > 1).map(|sockets| format!("{sockets}x "));
+    format!("{}{}", sockets.unwrap_or_default(), model.join(" "))
+}
+
+/// What to do when no machine has asked yet.
+fn empty(columns: usize, model: &Model) -> Vec<Line<'static>> {
+    let mut lines = vec![Line::default(), Line::styled(" No machine has asked yet.", theme::strong()), Line::default()];
+    let steps = [
+        "1. Press 4: the Setup tab has the command that prepares the installer image for this console.",
+        "2. Boot a machine from the prepared image. It asks this console and appears here, waiting.",
+        "3. Compare the code of its row with the code on its own screen, then press `a` to approve it.",
+    ];
+    let mut say = |words: &str, style: Style| {
+        let wrapped = text::wrap(words, columns.saturating_sub(2));
+        lines.extend(wrapped.into_iter().map(|line| Line::styled(format!(" {line}"), style)));
+    };
+    for step in steps {
+        say(step, Style::new());
+    }
+    say("", Style::new());
+    say("No disk is written before you approve. `?` shows all keys.", theme::muted());
+    if !model.snapshot.service.url.is_empty() {
+        let test = format!(
+            "Does the network reach this console? Open {}/answer in a browser: it explains itself.",
+            text::clean(&model.snapshot.service.url),
+        );
+        say(&test, theme::muted());
+    }
+    lines
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rstest::rstest;
+
+    #[rstest]
+    #[case(60, 5)]
+    #[case(80, 6)]
+    #[case(120, 9)]
+    #[case(250, 9)]
+    fn columns_fit_and_come_with_the_width(#[case] width: usize, #[case] count: usize) {
+        let columns = plan(width);
+        let used: usize = columns.iter().map(|(_, wide)| wide + 1).sum::<usize>() - 1;
+        assert!(used <= width);
+        assert_eq!(columns.len(), count);
+    }
+
+    #[test]
+    fn processors_and_disks_are_short() {
+        let xeon = Cpu {
+            model: Some(Text::new("Intel(R) Xeon(R) Gold 6338 CPU @ 2.00GHz")),
+            sockets: Some(2),
+            ..Cpu::default()
+        };
+        assert_eq!(cpu(&xeon), "2x Xeon Gold 6338");
+        let disk = |size| Disk { size: Some(size), ..Disk::default() };
+        assert_eq!(disks(&[disk(960_197_124_096), disk(960_197_124_096)]), "2x 960G");
+        assert_eq!(disks(&[disk(960_197_124_096), disk(1)]), "2x 960G+");
+        assert_eq!(disks(&[]), "");
+    }
+}

@@ -1,0 +1,288 @@
+//! Pictures of the main screens, and properties every screen has.
+
+use crossterm::event::KeyCode;
+use insta::assert_snapshot;
+use proptest::prelude::*;
+use ratatui::style::Color;
+
+use crate::client::OutputChunk;
+use crate::domain::command::Sighting;
+use crate::domain::facts::{Generation, SystemInfo};
+use crate::domain::text::Text;
+use crate::domain::{Command, NodeId, Order, ReportId};
+use crate::tui::TuiOptions;
+use crate::tui::action::Msg;
+use crate::tui::fixture::*;
+use crate::tui::model::{Model, Row};
+use crate::tui::update::update;
+
+fn output(model: &mut Model, lines: &[&str]) {
+    let run = model.pager.run().unwrap();
+    let lines: Vec<_> = lines.iter().map(ToString::to_string).collect();
+    let next = lines.len() as u64;
+    update(model, Msg::Output(run, OutputChunk { lines, first: 0, next }));
+}
+
+#[test]
+fn nodes_80() {
+    let mut model = busy_rack().model(80, 24);
+    go_to(&mut model, Row::Node(NodeId(9)));
+    assert_snapshot!(screen(&model).backend());
+}
+
+#[test]
+fn nodes_120() {
+    let mut model = busy_rack().model(120, 40);
+    go_to(&mut model, Row::Node(NodeId(1)));
+    assert_snapshot!(screen(&model).backend());
+}
+
+#[test]
+fn nodes_200_asks_again() {
+    let mut model = busy_rack().model(200, 40);
+    go_to(&mut model, Row::Node(NodeId(6)));
+    assert_snapshot!(screen(&model).backend());
+}
+
+#[test]
+fn nodes_60_ascii_mono() {
+    let mut model = busy_rack().model_with(60, 16, TuiOptions { ascii: true, mono: true });
+    go_to(&mut model, Row::Node(NodeId(6)));
+    let terminal = screen(&model);
+    let buffer = terminal.backend().buffer();
+    assert!(buffer.content.iter().all(|cell| cell.symbol().is_ascii()));
+    assert!(buffer.content.iter().all(|cell| cell.fg == Color::Reset && cell.bg == Color::Reset));
+    assert_snapshot!(terminal.backend());
+}
+
+#[test]
+fn nodes_empty_80() {
+    let mut rack = Rack::new();
+    rack.problem("ansible-playbook is not installed", "apt install ansible-core");
+    assert_snapshot!(screen(&rack.model(80, 24)).backend());
+}
+
+#[test]
+fn detail_80() {
+    let mut model = busy_rack().model(80, 24);
+    go_to(&mut model, Row::Node(NodeId(3)));
+    press(&mut model, KeyCode::Enter);
+    assert_snapshot!(screen(&model).backend());
+}
+
+#[test]
+fn detail_of_report_120() {
+    let mut model = busy_rack().model(120, 40);
+    go_to(&mut model, Row::Report(ReportId(1)));
+    assert_snapshot!(screen(&model).backend());
+}
+
+#[test]
+fn ansible_80() {
+    let mut rack = busy_rack();
+    rack.run(vec![NodeId(3)]);
+    rack.pass(75);
+    let mut model = rack.model(80, 24);
+    press(&mut model, KeyCode::Char('2'));
+    output(
+        &mut model,
+        &[
+            "",
+            "PLAY [Configure Proxmox nodes] *************************************************",
+            "",
+            "TASK [Gathering Facts] *********************************************************",
+            "\u{1b}[0;32mok: [pve-0703.example.com]\u{1b}[0m",
+            "",
+            "TASK [Install the tools] *******************************************************",
+            "\u{1b}[0;31mfatal: [pve-0703.example.com]: FAILED! => {\"changed\": false, \"msg\": \"No package matching \
+         'qemu-guest-agentt' is available\"}\u{1b}[0m",
+        ],
+    );
+    let terminal = screen(&model);
+    let reds = terminal.backend().buffer().content.iter().filter(|cell| cell.fg == Color::Red).count();
+    assert!(reds > 100, "Ansible's colours are kept");
+    assert_snapshot!(terminal.backend());
+}
+
+#[test]
+fn ansible_without_runs_80() {
+    let mut rack = Rack::new();
+    rack.ready(1);
+    let installing = rack.ask(2);
+    rack.install(installing);
+    let mut model = rack.model(80, 24);
+    press(&mut model, KeyCode::Char('2'));
+    assert_snapshot!(screen(&model).backend());
+}
+
+#[test]
+fn setup_80() {
+    let mut model = Rack::new().model(80, 24);
+    press(&mut model, KeyCode::Char('4'));
+    assert_snapshot!(screen(&model).backend());
+}
+
+#[test]
+fn setup_120() {
+    let mut model = Rack::new().model(120, 40);
+    press(&mut model, KeyCode::Char('4'));
+    assert_snapshot!(screen(&model).backend());
+}
+
+#[test]
+fn help_80() {
+    let mut model = Rack::new().model(80, 24);
+    press(&mut model, KeyCode::Char('?'));
+    assert_snapshot!(screen(&model).backend());
+}
+
+#[test]
+fn too_small() {
+    assert_snapshot!(screen(&busy_rack().model(40, 10)).backend());
+}
+
+/// Opens a dialog on a row.
+fn dialog(rack: &Rack, row: Row, keys: &str) -> Model {
+    let mut model = rack.model(80, 24);
+    go_to(&mut model, row);
+    type_text(&mut model, keys);
+    model
+}
+
+#[test]
+fn dialog_hostname_bad() {
+    let model = dialog(&busy_rack(), Row::Node(NodeId(9)), "e_x");
+    assert_snapshot!(screen(&model).backend());
+}
+
+#[test]
+fn dialog_reinstall() {
+    let model = dialog(&busy_rack(), Row::Node(NodeId(6)), "apve");
+    assert_snapshot!(screen(&model).backend());
+}
+
+#[test]
+fn dialog_reject() {
+    let model = dialog(&busy_rack(), Row::Node(NodeId(9)), "xold spare");
+    assert_snapshot!(screen(&model).backend());
+}
+
+#[test]
+fn dialog_run() {
+    let model = dialog(&busy_rack(), Row::Node(NodeId(3)), "r");
+    assert_snapshot!(screen(&model).backend());
+}
+
+#[test]
+fn dialog_cancel() {
+    let mut rack = busy_rack();
+    rack.run(vec![NodeId(3)]);
+    let model = dialog(&rack, Row::Node(NodeId(3)), "c");
+    assert_snapshot!(screen(&model).backend());
+}
+
+#[test]
+fn dialog_quit() {
+    let mut rack = busy_rack();
+    rack.run(vec![NodeId(3)]);
+    let model = dialog(&rack, Row::Node(NodeId(3)), "q");
+    assert_snapshot!(screen(&model).backend());
+}
+
+#[test]
+fn dialog_adopt() {
+    let model = dialog(&busy_rack(), Row::Report(ReportId(1)), "m");
+    assert_snapshot!(screen(&model).backend());
+}
+
+#[test]
+fn dialog_forget() {
+    let model = dialog(&busy_rack(), Row::Node(NodeId(1)), "f");
+    assert_snapshot!(screen(&model).backend());
+}
+
+/// A node of an old installer, marked installed and seen with a key.
+fn unproven_rack() -> Rack {
+    let mut rack = Rack::new();
+    let node = rack.ask_as(1, SystemInfo { generation: Generation::V8_2, ..info(1) });
+    rack.install(node);
+    rack.order(Order::MarkInstalled { node });
+    rack.submit(&Command::Probe { node, sighting: Sighting::OtherKey { seen: host_key(7) } });
+    rack
+}
+
+#[test]
+fn dialog_trust() {
+    let model = dialog(&unproven_rack(), Row::Node(NodeId(1)), "t");
+    assert_snapshot!(screen(&model).backend());
+}
+
+#[test]
+fn the_command_can_be_marked_with_the_mouse() {
+    for width in [60, 80, 120] {
+        let mut model = Rack::new().model(width, 40);
+        press(&mut model, KeyCode::Char('4'));
+        let shown = text_of(&model).replace("\\\n", "");
+        assert!(shown.contains(&super::prepare_command(&model.snapshot.service)), "{width}: {shown}");
+    }
+}
+
+#[test]
+fn ten_thousand_rows_draw_only_what_is_seen() {
+    let mut rack = Rack::new();
+    let entries = (0..10_000).map(|n| (format!("n{n}.lab").parse().unwrap(), Text::new("installed"))).collect();
+    rack.submit(&Command::Import { entries });
+    let mut model = rack.model(80, 24);
+    press(&mut model, KeyCode::End);
+    let shown = text_of(&model);
+    assert!(shown.contains("n9999.lab") && !shown.contains("n9000.lab"));
+}
+
+#[test]
+fn long_news_is_shown_whole() {
+    let mut model = busy_rack().model(80, 24);
+    let words =
+        "`pve-0709.example.com` changed while you looked: it asked again, and differently; look again, then decide";
+    model.warn(words);
+    let shown: String = text_of(&model);
+    let shown: Vec<_> = shown.split_whitespace().collect();
+    assert!(shown.join(" ").contains(words));
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    /// Whatever machines, Ansible and the program's surroundings say, every screen of every size is drawn, and no
+    /// control character reaches the terminal.
+    #[test]
+    fn hostile_words_reach_no_terminal(
+        words in any::<String>(),
+        size in (1_u16..200, 1_u16..60),
+        row in 0_usize..4,
+        keys in "[1-4?aexrfmtdjkGghl]{0,6}",
+    ) {
+        let mut rack = Rack::new();
+        let mut hostile = info(1);
+        hostile.dmi.model = Some(Text::new(&words));
+        hostile.dmi.serial = Some(Text::new(&words));
+        hostile.links[0].name = Text::new(&words);
+        rack.ask_as(1, hostile);
+        rack.ready(2);
+        rack.run(vec![NodeId(2)]);
+        let mut strange = report(3, &words);
+        strange.cpu.model = Some(Text::new(&words));
+        rack.report_as(3, strange, None);
+        rack.problem(&words, &words);
+        let mut model = rack.model(size.0, size.1);
+        output(&mut model, &[&words, "\u{1b}[31mx"]);
+        model.warn(words);
+        for _ in 0..row {
+            press(&mut model, KeyCode::Down);
+        }
+        type_text(&mut model, &keys);
+        let terminal = screen(&model);
+        for cell in &terminal.backend().buffer().content {
+            prop_assert!(!cell.symbol().chars().any(char::is_control));
+        }
+    }
+}
