@@ -3,24 +3,24 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use futures_util::future::join_all;
-use prox_orchestrator::domain::{Fqdn, Order, Phase, Snapshot};
+use prox_orchestrator::domain::Snapshot;
 use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
 use rstest::rstest;
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use crate::audit::Audit;
-use crate::engine::{Engine, LOOK, Lab, Operator, until};
+use crate::desk::Desk;
+use crate::engine::{Engine, Lab, until};
 use crate::machines::{Asker, Book, Round};
+use crate::seed;
 
 /// Machines that come new in every round; every fourth is a stranger.
 const NEW: usize = 12;
@@ -68,10 +68,6 @@ async fn killed_engines_forget_nothing(#[case] moment: Moment, #[case] tls: bool
     );
     assert!(hits >= kills.min(5).min(kills / 2 + 1), "only {hits} of {kills} kills hit the moment");
     assert!(!book.answers.is_empty());
-}
-
-fn seed() -> u64 {
-    std::env::var("PROX_CRASH_SEED").map_or_else(|_| rand::random(), |seed| seed.parse().unwrap())
 }
 
 /// A folder, the machines around it, and all that is known about them.
@@ -145,19 +141,24 @@ impl Rack {
         }
     }
 
+    /// Lets up to `most` pass; half of the times nothing, since a timer never takes less than a millisecond.
+    async fn pause(&mut self, most: Duration) {
+        if self.rng.random_bool(0.5) {
+            sleep(most.mul_f64(self.rng.random())).await;
+        }
+    }
+
     /// Waits for the moment, then kills.
     async fn strike(&mut self, engine: Engine, round: &Arc<Round>) -> bool {
         let strangers =
             self.askers.values().filter(|asker| asker.is_stranger).map(Asker::uuid).collect::<BTreeSet<_>>();
-        let desk =
-            Desk { operator: engine.operator(), book: Arc::clone(&self.book), strangers, in_flight: Arc::default() };
-        let pause = |rng: &mut StdRng, micros: u64| Duration::from_micros(rng.random_range(0..=micros));
+        let desk = Desk::new(engine.operator(), Arc::clone(&self.book), strangers);
         match self.moment {
             Moment::Hold => {
                 // Half of the times some are approved while others are held.
                 let work = self.rng.random_bool(0.5).then(|| tokio::spawn(desk.approve_until(round.over.clone())));
                 engine.until("held requests", |snapshot| snapshot.holds.len() >= 3).await;
-                sleep(pause(&mut self.rng, 5_000)).await;
+                self.pause(Duration::from_millis(5)).await;
                 engine.kill();
                 finish(work).await;
                 true
@@ -165,8 +166,13 @@ impl Rack {
             Moment::Commit => {
                 engine.until("held requests", |snapshot| snapshot.holds.len() >= NEW / 2).await;
                 let work = tokio::spawn(desk.clone().approve_until(round.over.clone()));
-                until("an order", || desk.is_any_in_flight() || work.is_finished()).await;
-                sleep(pause(&mut self.rng, 8_000)).await;
+                if self.rng.random_bool(0.5) {
+                    until("an order", || desk.is_any_in_flight() || work.is_finished()).await;
+                    self.pause(Duration::from_millis(8)).await;
+                } else {
+                    // What was confirmed must be there for good, at once.
+                    let _ = timeout(Duration::from_secs(20), desk.confirmed.notified()).await;
+                }
                 let is_hit = desk.is_any_in_flight();
                 engine.kill();
                 round.over.cancel();
@@ -175,8 +181,8 @@ impl Rack {
             }
             Moment::Reply => {
                 let work = tokio::spawn(desk.approve_until(round.over.clone()));
-                let came = tokio::time::timeout(Duration::from_secs(20), round.first_byte.notified()).await.is_ok();
-                sleep(pause(&mut self.rng, 2_000)).await;
+                let came = timeout(Duration::from_secs(20), round.first_byte.notified()).await.is_ok();
+                self.pause(Duration::from_millis(2)).await;
                 engine.kill();
                 round.over.cancel();
                 finish(Some(work)).await;
@@ -188,7 +194,7 @@ impl Rack {
                 let renaming = tokio::spawn(desk.rename_one(self.seed, self.next));
                 until("a change under nodes/", || newest_change(self.lab.dir()) != before).await;
                 let later = newest_change(self.lab.dir());
-                sleep(pause(&mut self.rng, 300_000)).await;
+                sleep(Duration::from_millis(self.rng.random_range(0..300))).await;
                 let is_hit = newest_change(self.lab.dir()) != later;
                 engine.kill();
                 round.over.cancel();
@@ -244,60 +250,6 @@ impl Rack {
             assert!(serde_json::from_slice::<serde_json::Value>(&text).is_ok());
         }
         drop(engine);
-    }
-}
-
-/// The operator's side of a round.
-#[derive(Clone)]
-struct Desk {
-    operator: Operator,
-    book: Arc<Mutex<Book>>,
-    strangers: BTreeSet<Uuid>,
-    /// Approvals ordered in this round and not confirmed yet.
-    in_flight: Arc<AtomicUsize>,
-}
-
-impl Desk {
-    /// Approves whoever waits and is no stranger, many at the same time.
-    async fn approve_until(self, over: CancellationToken) {
-        while !over.is_cancelled() {
-            let Some(snapshot) = self.operator.look().await else { return };
-            let waiting = snapshot.fleet.nodes().filter(|node| node.phase == Phase::Waiting);
-            let wanted = waiting.filter_map(|node| {
-                let uuid = node.machine.uuid.filter(|uuid| !self.strangers.contains(uuid))?;
-                Some((uuid, Order::Approve { node: node.id, seen: node.request.as_ref()?.stamp.clone() }))
-            });
-            join_all(wanted.map(|(uuid, order)| self.approve(uuid, order))).await;
-            sleep(LOOK).await;
-        }
-    }
-
-    async fn approve(&self, uuid: Uuid, order: Order) {
-        self.book.lock().unwrap().ordered.insert(uuid);
-        self.in_flight.fetch_add(1, Ordering::SeqCst);
-        if self.operator.order(order).await {
-            self.book.lock().unwrap().confirmed.insert(uuid);
-        }
-        self.in_flight.fetch_sub(1, Ordering::SeqCst);
-    }
-
-    fn is_any_in_flight(&self) -> bool {
-        self.in_flight.load(Ordering::SeqCst) > 0
-    }
-
-    /// Gives a stranger another name, so that a folder has to move.
-    async fn rename_one(self, seed: u64, number: usize) {
-        let Some(snapshot) = self.operator.look().await else { return };
-        let strange = |node: &&Arc<prox_orchestrator::domain::Node>| {
-            node.machine.uuid.is_some_and(|uuid| self.strangers.contains(&uuid))
-        };
-        let Some(node) = snapshot.fleet.nodes().find(strange) else { return };
-        let name: Fqdn = format!("moved-{}-{number}.example.com", seed % 1_000).parse().unwrap();
-        let uuid = node.machine.uuid.unwrap();
-        self.book.lock().unwrap().renamed.remove(&uuid);
-        if self.operator.order(Order::Rename { node: node.id, name: name.clone() }).await {
-            self.book.lock().unwrap().renamed.insert(uuid, name);
-        }
     }
 }
 

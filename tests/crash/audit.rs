@@ -33,7 +33,9 @@ impl Audit {
             let limit = usize::try_from(to - self.seq).unwrap();
             let events = reader.events(Page::After(self.seq), None, limit).unwrap();
             assert!(!events.is_empty(), "event {} is missing", self.seq + 1);
-            events.iter().for_each(|recorded| self.take(recorded));
+            for recorded in &events {
+                self.take(recorded);
+            }
         }
     }
 
@@ -87,7 +89,11 @@ impl Audit {
         for (uuid, name) in &book.renamed {
             assert_eq!(rows[uuid].name, *name, "a confirmed renaming is lost");
         }
-        for node in rows.iter().filter(|(uuid, _)| askers[*uuid].is_stranger).map(|(_, node)| node) {
+        for node in rows
+            .iter()
+            .filter(|(uuid, _)| askers.get(uuid).is_some_and(|asker| asker.is_stranger))
+            .map(|(_, node)| node)
+        {
             assert!(!self.released.contains_key(&node.id), "{} was never approved", node.name);
             assert_eq!(node.phase.word(), "waiting");
         }

@@ -46,14 +46,19 @@ impl Lab {
     /// A folder with `settings` added to a configuration that gives every machine the address it asks from.
     pub(crate) fn new(tls: bool, settings: &str) -> Self {
         let dir = tempfile::tempdir().unwrap();
-        let config = format!(
-            "machine_net_dns = \"192.0.2.53\"\nmachine_net_gateway = \"127.0.0.1\"\nmachine_net_mask = \"8\"\n{settings}"
-        );
-        fs::write(dir.path().join("config.toml"), config).unwrap();
         fs::write(dir.path().join("default.toml"), BASE_ANSWER).unwrap();
         // One port for all engines of this folder: machines know it from their medium.
         let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        Self { dir, port, tls }
+        let lab = Self { dir, port, tls };
+        lab.configure(settings);
+        lab
+    }
+
+    /// Writes `config.toml` with these settings for the next engine.
+    pub(crate) fn configure(&self, settings: &str) {
+        let network =
+            "machine_net_dns = \"192.0.2.53\"\nmachine_net_gateway = \"127.0.0.1\"\nmachine_net_mask = \"8\"\n";
+        fs::write(self.dir().join("config.toml"), format!("{network}{settings}")).unwrap();
     }
 
     pub(crate) fn dir(&self) -> &Path {

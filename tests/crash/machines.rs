@@ -3,7 +3,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv4Addr;
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
 
 use prox_orchestrator::domain::{DocumentHash, Fqdn, Product};
 use prox_orchestrator::simulate::Release;
@@ -148,7 +147,7 @@ impl Asker {
         let mut received = Vec::new();
         // An error is the end: what came before it counts.
         let _ = self.post_plain(round, url, body, &mut received).await;
-        split(received)
+        split(&received)
     }
 
     async fn post_tls(&self, round: &Round, url: &str, pin: Option<&str>, body: &str) -> Got {
@@ -161,7 +160,7 @@ impl Asker {
             accept: RELEASE.accept(),
             bearer: None,
             trickle: None,
-            limit: Some(Duration::from_secs(60)),
+            limit: None,
         };
         match call.send().await {
             Ok(reply) => {
@@ -211,8 +210,8 @@ fn is_whole(received: &[u8]) -> bool {
     parts(received).is_some_and(|(head, body)| body.len() >= length(head))
 }
 
-fn split(received: Vec<u8>) -> Got {
-    match parts(&received) {
+fn split(received: &[u8]) -> Got {
+    match parts(received) {
         _ if received.is_empty() => Got::Nothing,
         Some((head, body)) if body.len() >= length(head) => {
             Got::Whole(head.split(' ').nth(1).unwrap().parse().unwrap(), body[..length(head)].to_vec())

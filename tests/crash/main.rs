@@ -10,6 +10,15 @@ mod answers;
 #[cfg(test)]
 mod audit;
 #[cfg(test)]
+mod desk;
+#[cfg(test)]
 mod engine;
 #[cfg(test)]
 mod machines;
+#[cfg(test)]
+mod runs;
+
+#[cfg(test)]
+fn seed() -> u64 {
+    std::env::var("PROX_CRASH_SEED").map_or_else(|_| rand::random(), |seed| seed.parse().unwrap())
+}
