@@ -95,6 +95,10 @@ fn words(event: &Line) -> String {
     }
     let message =
         event.msg.as_deref().map(str::trim).filter(|msg| !msg.is_empty()).unwrap_or("failed without a message");
+    if message.contains("Host key verification failed") {
+        // Behind a banner of @ signs; this is what it means.
+        return format!("{task}: SSH answered with another host key than the one the node proved itself with");
+    }
     let last_line = event.stderr.as_deref().and_then(|text| text.lines().map(str::trim).rfind(|line| !line.is_empty()));
     match last_line {
         Some(line) if message == "non-zero return code" => format!("{task}: {line}"),
@@ -148,6 +152,14 @@ mod tests {
         assert!(story(&long).is_started);
         assert!(!story(r#"{"ev":"stats","hosts":[1,2]}"#).is_started);
         assert_eq!(story(r#"{"ev":"host_failed","host":7}"#), Story::default());
+    }
+
+    #[test]
+    fn a_wrong_host_key_is_said_plainly() {
+        let event = r#"{"ev":"host_unreachable","host":"a.lab","task":"wait","msg":"@@@@ IDENTIFICATION HAS CHANGED\r\nHost key verification failed."}"#;
+        assert!(
+            story(event).failures[&"a.lab".parse().unwrap()].starts_with("wait: SSH answered with another host key")
+        );
     }
 
     #[test]

@@ -7,6 +7,8 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
 
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use serde_json::Value;
 
 use super::argv::{INVENTORY, Invocation, Recipe, plan};
@@ -157,6 +159,7 @@ async fn spawn(settings: &Settings, run: &RunDir) -> Result<Identity, PrepareErr
     command.args(args).arg(run.path()).current_dir(&settings.dir);
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(output);
     let mut child = command.spawn().map_err(no_supervisor)?;
+    let pid = child.id().and_then(|pid| i32::try_from(pid).ok());
     // Somebody has to take its exit code, else it stays a zombie for as long as the engine runs.
     let mut waiting = tokio::spawn(async move { child.wait().await });
     let claimed = async {
@@ -178,7 +181,12 @@ async fn spawn(settings: &Settings, run: &RunDir) -> Result<Identity, PrepareErr
             (None, Err(error)) => Err(PrepareError::NoSupervisor(error.to_string())),
         },
         () = tokio::time::sleep(PATIENCE) => {
-            Err(PrepareError::NoSupervisor(format!("nothing was seen of it for {} s", PATIENCE.as_secs())))
+            // It must not begin later, when nobody expects it. If it claims the run right now, the run is found dead.
+            if let Some(pid) = pid {
+                let _ = kill(Pid::from_raw(pid), Signal::SIGKILL);
+            }
+            let silence = || PrepareError::NoSupervisor(format!("nothing was seen of it for {} s", PATIENCE.as_secs()));
+            run.process().ok_or_else(silence)
         }
     }
 }

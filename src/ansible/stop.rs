@@ -81,14 +81,15 @@ impl Target {
         }
     }
 
-    /// Goes through the sequence until the run has ended; each change of `presses` goes to the next step at once.
-    pub(crate) async fn stop(&self, presses: &mut watch::Receiver<u32>, patience: Patience) {
-        presses.mark_unchanged();
+    /// Goes through the sequence until the run has ended. `presses` counts the operator's requests; each one after the
+    /// first `answered` goes to the next step at once, also if it came before this began.
+    pub(crate) async fn stop(&self, presses: &mut watch::Receiver<u32>, answered: u32, patience: Patience) {
         let mut remembered = self.family().await;
-        for (signal, limit) in [(Signal::SIGINT, patience.interrupt), (Signal::SIGTERM, patience.terminate)] {
+        let steps = [(Signal::SIGINT, patience.interrupt), (Signal::SIGTERM, patience.terminate)];
+        for ((signal, limit), answered) in steps.into_iter().zip(answered..) {
             tracing::info!(signal = signal.as_str(), "stopping the run in `{}`", self.run.path().display());
             self.signal_group(signal);
-            if self.ended_within(limit, presses).await {
+            if self.ended_within(limit, presses, answered).await {
                 return self.kill_all(remembered).await;
             }
             remembered.extend(self.family().await);
@@ -101,11 +102,11 @@ impl Target {
         }
     }
 
-    async fn ended_within(&self, limit: Duration, presses: &mut watch::Receiver<u32>) -> bool {
+    async fn ended_within(&self, limit: Duration, presses: &mut watch::Receiver<u32>, answered: u32) -> bool {
         tokio::select! {
             () = self.ended() => true,
             () = tokio::time::sleep(limit) => false,
-            Ok(()) = presses.changed() => false,
+            Ok(_) = presses.wait_for(|count| *count > answered) => false,
         }
     }
 

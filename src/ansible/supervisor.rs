@@ -183,14 +183,14 @@ impl Tools {
         let target = Target::new(dir.clone(), leader);
         if was_stopping {
             // The engine died in the middle of the sequence: begin again.
-            target.stop(&mut presses, self.settings.patience).await;
+            target.stop(&mut presses, 0, self.settings.patience).await;
         } else {
             tokio::select! {
                 () = target.ended() => {}
                 Ok(_) = presses.wait_for(|count| *count > 0) => {}
             }
             if *presses.borrow() > 0 {
-                target.stop(&mut presses, self.settings.patience).await;
+                target.stop(&mut presses, 1, self.settings.patience).await;
             }
         }
         let is_stopped = was_stopping || *presses.borrow() > 0;

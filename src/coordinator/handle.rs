@@ -82,8 +82,7 @@ pub(super) enum Message {
     HoldDropped(RequestId),
     /// Wake every held request: the program is stopping.
     ReleaseAll(oneshot::Sender<()>),
-    SetService(Arc<crate::domain::snapshot::Service>),
-    SetPolicy(Box<crate::domain::Policy>),
+    SetService(Arc<crate::domain::snapshot::Service>, oneshot::Sender<()>),
     /// Write a state snapshot and end.
     Stop(oneshot::Sender<()>),
 }
@@ -188,28 +187,25 @@ impl Handle {
         self.send(origin, Command::Release(release), None, Some(answer), None).await.map(|outcome| outcome.reply)
     }
 
-    /// Tells all readers what is being served and what is wrong.
+    /// Tells all readers what is being served and what is wrong; returns once snapshots show it.
     pub async fn set_service(&self, service: crate::domain::snapshot::Service) {
-        let _ = self.queue.send(Message::SetService(Arc::new(service))).await;
-    }
-
-    /// Puts other rules into force.
-    pub async fn set_policy(&self, policy: crate::domain::Policy) {
-        let _ = self.queue.send(Message::SetPolicy(Box::new(policy))).await;
+        self.notify(|done| Message::SetService(Arc::new(service), done)).await;
     }
 
     /// Wakes every held request with an error, so that each sends its retry answer.
     pub async fn release_all(&self) {
-        let (done, waiting) = oneshot::channel();
-        if self.queue.send(Message::ReleaseAll(done)).await.is_ok() {
-            let _ = waiting.await;
-        }
+        self.notify(Message::ReleaseAll).await;
     }
 
     /// Ends the coordinator after what is queued before.
     pub async fn stop(&self) {
+        self.notify(Message::Stop).await;
+    }
+
+    /// Sends a message and waits until it was dealt with, or can no longer be.
+    async fn notify(&self, message: impl FnOnce(oneshot::Sender<()>) -> Message) {
         let (done, waiting) = oneshot::channel();
-        if self.queue.send(Message::Stop(done)).await.is_ok() {
+        if self.queue.send(message(done)).await.is_ok() {
             let _ = waiting.await;
         }
     }

@@ -11,7 +11,7 @@ use super::handle::{HoldRequest, Message, Outcome, Submission, SubmitError};
 use super::held::HeldRequests;
 use crate::domain::guard::Verdict;
 use crate::domain::snapshot::{Hold, Problem, Service};
-use crate::domain::{Command, Effect, Fleet, NodeId, Policy, Recorded, Reply, Snapshot};
+use crate::domain::{Command, Effect, Fleet, NodeId, Recorded, Reply, Snapshot};
 use crate::store::{Batch, Loaded, Store};
 
 /// Messages taken into one transaction at most.
@@ -101,34 +101,36 @@ impl Writer {
         let mut draft =
             Draft { fleet: self.fleet.clone(), batch: Batch::default(), effects: Vec::new(), replies: Vec::new() };
         let mut stop = None;
-        let mut release = Vec::new();
+        let mut acknowledge = Vec::new();
+        let mut release_all = false;
         let mut changed = false;
         for message in messages {
             match message {
                 Message::Submit(submission) => draft.decide(*submission, self.seq),
                 Message::HoldDropped(id) => changed |= self.held.drop_request(id),
-                Message::ReleaseAll(done) => release.push(done),
-                Message::SetService(service) => {
+                Message::ReleaseAll(done) => {
+                    release_all = true;
+                    acknowledge.push(done);
+                }
+                Message::SetService(service, done) => {
                     self.service = service;
                     changed = true;
-                }
-                Message::SetPolicy(policy) => {
-                    draft.fleet.set_policy(Policy::clone(&policy));
-                    self.fleet.set_policy(*policy);
-                    changed = true;
+                    acknowledge.push(done);
                 }
                 Message::Stop(done) => stop = Some(done),
             }
         }
         changed |= self.commit(draft);
         changed |= self.held.sweep();
-        for done in release {
+        if release_all {
             self.held.release_all();
             changed = true;
-            let _ = done.send(());
         }
         if changed {
             self.publish();
+        }
+        for done in acknowledge {
+            let _ = done.send(());
         }
         stop
     }

@@ -54,8 +54,10 @@ pub(super) struct Overview {
     pub(super) waiting: usize,
     /// Machines on hold that may be installed already.
     pub(super) asking_again: usize,
-    /// Nodes between answer and readiness.
+    /// Nodes whose report is still to come.
     pub(super) installing: usize,
+    /// Columns of the longest host name.
+    pub(super) longest_name: usize,
     /// How far the gate is.
     pub(super) gate: Gate,
     /// Runs, newest first.
@@ -81,8 +83,9 @@ impl Overview {
         Self {
             rows: nodes.chain(reports).collect(),
             waiting: number(|phase| *phase == Phase::Waiting),
-            installing: number(|phase| matches!(phase, Phase::Installing | Phase::Installed | Phase::Booting)),
+            installing: number(|phase| *phase == Phase::Installing),
             asking_again: held.filter(|node| node.flags.contains(&Flag::AsksAgain)).count(),
+            longest_name: fleet.nodes().map(|node| node.name.as_str().len()).max().unwrap_or_default(),
             gate: fleet.gate(),
             runs: fleet.runs().rev().map(|run| run.id).collect(),
             counts,

@@ -57,6 +57,9 @@ pub(super) fn offer(model: &Model, scope: Scope, action: Action) -> Result<(), S
             let any = model.snapshot.fleet.nodes().any(|node| needs_decision(node));
             any.then_some(()).ok_or_else(|| "no machine waits for a decision".to_owned())
         }
+        Action::Open if scope == Scope::Nodes && model.nodes.detail.is_some() => {
+            Err("the detail is open; Esc goes back to the table".to_owned())
+        }
         Action::Open if scope == Scope::Nodes => subject(model).map(|_| ()),
         Action::Open if scope == Scope::Answered => {
             let refused = model.modal.as_ref().is_some_and(super::modal::Modal::is_refused);

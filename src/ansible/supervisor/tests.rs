@@ -21,6 +21,37 @@ use crate::store::{Document, Store};
 const KEY: &str = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
 const LIMIT: Duration = Duration::from_mins(1);
 
+/// A project folder; whatever a failed test left running goes with it.
+struct Project(tempfile::TempDir);
+
+impl Project {
+    fn new() -> Self {
+        Self(tempfile::tempdir().unwrap())
+    }
+
+    fn path(&self) -> &Path {
+        self.0.path()
+    }
+}
+
+impl Drop for Project {
+    fn drop(&mut self) {
+        use nix::sys::signal::{Signal, kill};
+        let run = RunDir::new(self.path(), RUN);
+        let leader = run.process().filter(Identity::is_alive).map(|leader| leader.pid);
+        for pid in family(None, &marker(&run)).into_iter().map(|seen| seen.pid).chain(leader) {
+            let _ = kill(nix::unistd::Pid::from_raw(pid), Signal::SIGKILL);
+        }
+        if let Ok(invocation) = run.invocation() {
+            let _ = std::fs::remove_dir_all(invocation.control_dir);
+        }
+    }
+}
+
+fn marker(run: &RunDir) -> String {
+    format!("PROX_EVENTS={}", run.events().display())
+}
+
 /// An engine without network on a project folder; dropping it is like a crash.
 struct Engine {
     handle: Handle,
@@ -34,6 +65,11 @@ struct Engine {
 
 impl Engine {
     fn start(dir: &Path, command: Option<PathBuf>, patience: Patience) -> Self {
+        Self::start_within(&[], dir, command, patience)
+    }
+
+    /// `wrapper` comes before the supervisor's command.
+    fn start_within(wrapper: &[&str], dir: &Path, command: Option<PathBuf>, patience: Patience) -> Self {
         let state_dir = dir.join(".prox-orchestrator");
         std::fs::create_dir_all(&state_dir).unwrap();
         let mut store = Store::open(&state_dir).unwrap();
@@ -57,7 +93,7 @@ impl Engine {
             user: "root".to_owned(),
             ssh_port: 22,
             private_key: None,
-            supervisor: supervisor.into(),
+            supervisor: wrapper.iter().map(OsString::from).chain(supervisor).collect(),
             patience,
         };
         let (crash, tasks) = (CancellationToken::new(), TaskTracker::new());
@@ -144,7 +180,7 @@ impl Engine {
 
     /// Processes of the run that are alive.
     fn survivors(&self) -> usize {
-        family(None, &format!("PROX_EVENTS={}", self.run_dir().events().display())).len()
+        family(None, &marker(&self.run_dir())).len()
     }
 }
 
@@ -172,7 +208,7 @@ fn fake(dir: &Path, body: &str) -> PathBuf {
 
 #[tokio::test]
 async fn a_good_run_configures_its_node_and_leaves_its_record() {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = Project::new();
     let body = "start; echo \"args: $*\"; readlink /proc/self/fd/0; cut -d' ' -f5,6 /proc/$$/stat; echo $PPID; good; echo -n end";
     let engine = Engine::start(dir.path(), Some(fake(dir.path(), body)), quick());
     let name = engine.ready_node().await;
@@ -213,7 +249,7 @@ async fn a_good_run_configures_its_node_and_leaves_its_record() {
 #[case::no_events("echo 'PLAY RECAP ***'; echo \"$name : ok=1 unreachable=0 failed=0\"", "succeeded", "")]
 #[tokio::test]
 async fn endings_become_words(#[case] body: &str, #[case] word: &str, #[case] reason: &str) {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = Project::new();
     let engine = Engine::start(dir.path(), Some(fake(dir.path(), body)), quick());
     engine.ready_node().await;
     engine.order(Order::Run { nodes: vec![] }).await;
@@ -232,7 +268,7 @@ async fn without_ansible_nothing_starts_and_the_cure_is_named(
     #[case] mode: u32,
     #[case] words: &str,
 ) {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = Project::new();
     let script = fake(dir.path(), "");
     write_atomic(&script, b"#!/bin/sh\n", mode).unwrap();
     let engine = Engine::start(dir.path(), Some(dir.path().join(name)), quick());
@@ -246,7 +282,7 @@ async fn without_ansible_nothing_starts_and_the_cure_is_named(
 
 #[tokio::test]
 async fn a_script_whose_interpreter_vanishes_is_explained() {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = Project::new();
     // Good for the preflight, gone when the supervisor starts it.
     let script = fake(dir.path(), "");
     let text = format!(
@@ -267,7 +303,7 @@ async fn a_script_whose_interpreter_vanishes_is_explained() {
 
 #[tokio::test]
 async fn files_that_are_not_up_to_date_stop_a_run() {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = Project::new();
     let mut engine = Engine::start(dir.path(), Some(fake(dir.path(), "")), quick());
     engine.ready_node().await;
     // The projection has died behind the fleet.
@@ -290,7 +326,7 @@ async fn files_that_are_not_up_to_date_stop_a_run() {
 #[case::forgets_its_children("start; setsid sleep 1000 & (setsid sleep 1000 &) ; wait")]
 #[tokio::test]
 async fn a_cancelled_run_leaves_no_process(#[case] body: &str) {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = Project::new();
     let engine = Engine::start(dir.path(), Some(fake(dir.path(), body)), quick());
     engine.ready_node().await;
     engine.order(Order::Run { nodes: vec![] }).await;
@@ -307,8 +343,27 @@ async fn a_cancelled_run_leaves_no_process(#[case] body: &str) {
 }
 
 #[tokio::test]
+async fn an_ignored_interrupt_is_not_inherited() {
+    let dir = Project::new();
+    // As under nohup, or behind `&` in a script.
+    let wrapper = ["bash", "-c", "trap '' INT HUP QUIT TERM; exec \"$@\"", "wrapper"];
+    let script = fake(dir.path(), "start; grep SigIgn /proc/self/status; good");
+    let engine = Engine::start_within(&wrapper, dir.path(), Some(script), quick());
+    engine.ready_node().await;
+    engine.order(Order::Run { nodes: vec![] }).await;
+    assert_eq!(engine.until_ended().await, RunOutcome::Succeeded);
+    let lines = engine.feed.read(RUN, 0, 10).lines;
+    let mask = lines.first().and_then(|line| line.split_whitespace().last()).unwrap();
+    let ignored = u64::from_str_radix(mask, 16).unwrap();
+    for signal in [1_u64, 2, 3, 15] {
+        assert_eq!(ignored >> (signal - 1) & 1, 0, "signal {signal} is ignored: {mask}");
+    }
+    engine.crash().await;
+}
+
+#[tokio::test]
 async fn a_second_press_does_not_wait() {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = Project::new();
     let body = "trap '' INT; trap 'echo asked >> heard' TERM; start; while :; do sleep 0.1; done";
     let hour = Duration::from_hours(1);
     let patience = Patience { interrupt: hour, terminate: hour, kill: Duration::from_secs(5) };
@@ -334,7 +389,7 @@ async fn a_second_press_does_not_wait() {
 #[case::ends_meanwhile(true)]
 #[tokio::test]
 async fn a_run_outlives_the_engine_and_is_found_again(#[case] ends_meanwhile: bool) {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = Project::new();
     let body = "start; echo before; while [ ! -e go ]; do sleep 0.05; done; echo after; good";
     let script = fake(dir.path(), body);
     let engine = Engine::start(dir.path(), Some(script.clone()), quick());
@@ -358,7 +413,7 @@ async fn a_run_outlives_the_engine_and_is_found_again(#[case] ends_meanwhile: bo
 
 #[tokio::test]
 async fn a_run_whose_supervisor_was_killed_is_interrupted() {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = Project::new();
     let engine = Engine::start(dir.path(), Some(fake(dir.path(), "start; setsid sleep 1000 & sleep 1000")), quick());
     engine.ready_node().await;
     engine.order(Order::Run { nodes: vec![] }).await;
@@ -373,7 +428,7 @@ async fn a_run_whose_supervisor_was_killed_is_interrupted() {
 
 #[tokio::test]
 async fn wild_output_is_shown_tamed() {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = Project::new();
     let body = "start; head -c 1048576 /dev/zero | tr '\\0' x; echo; printf '1%%\\r2%%\\r\\n\\xff\\x1b[2Jbad\\n'; \
                 seq 1 50000; good; printf last";
     let engine = Engine::start(dir.path(), Some(fake(dir.path(), body)), quick());

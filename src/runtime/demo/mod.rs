@@ -95,9 +95,11 @@ pub async fn run(args: DemoArgs, ascii: bool) -> Result<Exit, Failure> {
     let watcher = tokio::spawn(async move { while watched.recv().await.is_some() {} });
     let outcome = if args.plain { watch(engine, args.count).await } else { attend(engine, ascii).await };
     unplug.cancel();
-    let _ = machines.await;
+    let machines = machines.await;
     let _ = watcher.await;
-    outcome
+    let exit = outcome?;
+    machines??;
+    Ok(exit)
 }
 
 /// Approves every machine, prints every event, and ends when all nodes are configured.

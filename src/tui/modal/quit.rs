@@ -16,7 +16,7 @@ pub(in crate::tui) fn reasons(model: &Model) -> Vec<String> {
     }
     if model.overview.installing > 0 {
         reasons.push(format!(
-            "{} installing or booting: that goes on, but a report that comes while nothing runs here is lost.",
+            "{} installing: that goes on, but a report that comes while nothing runs here is lost.",
             count(model.overview.installing, "node"),
         ));
     }

@@ -113,6 +113,7 @@ fn going_on(model: &Model) -> (String, Style) {
         let words = match &model.overview.gate {
             Gate::Waits { of: 0, .. } => "no node approved yet".to_owned(),
             Gate::ByHand => "playbook starts by hand".to_owned(),
+            Gate::Done => "every node was run".to_owned(),
             gate => format!("playbook: {gate}"),
         };
         return (words, Style::new());

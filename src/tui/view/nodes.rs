@@ -53,24 +53,23 @@ const NEEDED: [(Column, usize); 5] =
     [(Column::State, 13), (Column::Host, 13), (Column::Address, 15), (Column::Note, 10), (Column::Since, 5)];
 
 /// Columns that come in as the screen grows, most useful first.
-const WELCOME: [(Column, usize); 4] =
-    [(Column::Model, 12), (Column::Serial, 10), (Column::Disks, 9), (Column::Cpu, 14)];
+const WELCOME: [(Column, usize); 4] = [(Column::Model, 9), (Column::Serial, 10), (Column::Disks, 9), (Column::Cpu, 14)];
 
 /// What a column may grow to, in the order in which they do.
 const GROWTH: [(Column, usize); 6] = [
-    (Column::Host, 26),
     (Column::Model, 24),
     (Column::Note, 14),
     (Column::Cpu, 30),
     (Column::Serial, 20),
+    (Column::Host, 40),
     (Column::Address, 39),
 ];
 
-/// The host name is worth this much before another column comes in.
-const ROOMY_HOST: usize = 20;
+/// Whole host names are worth more than another column, up to this length.
+const LONG_HOST: usize = 26;
 
-/// Which columns fit into `width`, and how wide they are.
-fn plan(width: usize) -> Vec<(Column, usize)> {
+/// Which columns fit into `width`, and how wide they are, where the longest host name has `name` columns.
+fn plan(width: usize, name: usize) -> Vec<(Column, usize)> {
     let mut columns = NEEDED.to_vec();
     let used = |columns: &[(Column, usize)]| columns.iter().map(|(_, wide)| wide + 1).sum::<usize>() - 1;
     let grow = |columns: &mut Vec<(Column, usize)>, which: Column, limit: usize| {
@@ -79,7 +78,7 @@ fn plan(width: usize) -> Vec<(Column, usize)> {
             *wide += free.min(limit.saturating_sub(*wide));
         }
     };
-    grow(&mut columns, Column::Host, ROOMY_HOST);
+    grow(&mut columns, Column::Host, name.min(LONG_HOST));
     for (column, least) in WELCOME {
         if used(&columns) + 1 + least <= width {
             columns.push((column, least));
@@ -100,7 +99,7 @@ pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, model: &Model) {
         }
         return;
     }
-    let columns = plan(usize::from(area.width));
+    let columns = plan(usize::from(area.width), model.overview.longest_name);
     let mut rows = area.rows();
     if let Some(row) = rows.next() {
         frame.render_widget(heading(&columns, &range(area, model)), row);
@@ -252,7 +251,7 @@ mod tests {
     #[case(120, 9)]
     #[case(250, 9)]
     fn columns_fit_and_come_with_the_width(#[case] width: usize, #[case] count: usize) {
-        let columns = plan(width);
+        let columns = plan(width, 22);
         let used: usize = columns.iter().map(|(_, wide)| wide + 1).sum::<usize>() - 1;
         assert!(used <= width);
         assert_eq!(columns.len(), count);

@@ -141,6 +141,22 @@ fn too_small() {
     assert_snapshot!(screen(&busy_rack().model(40, 10)).backend());
 }
 
+#[test]
+fn the_log_tab_shows_what_telemetry_collects() {
+    use tracing_subscriber::layer::SubscriberExt as _;
+    let subscriber = tracing_subscriber::registry().with(tui_logger::TuiTracingSubscriberLayer);
+    tracing::subscriber::with_default(subscriber, || {
+        tracing::info!(target: "prox", "answer served to `m1`");
+    });
+    tui_logger::move_events();
+    let mut model = Rack::new().model(100, 30);
+    press(&mut model, KeyCode::Char('3'));
+    let shown = text_of(&model);
+    assert!(shown.contains("answer served to `m1`") && shown.contains("prox"), "{shown}");
+    press(&mut model, KeyCode::Char('h'));
+    assert!(!text_of(&model).contains("Targets"));
+}
+
 /// Opens a dialog on a row.
 fn dialog(rack: &Rack, row: Row, keys: &str) -> Model {
     let mut model = rack.model(80, 24);
