@@ -103,7 +103,6 @@ impl Engine {
         parts.work(board::run(handle.clone(), service, projection_problem, preflight, notes, parts.working.clone()));
         parts.work(probe::run(
             handle.clone(),
-            handle.snapshots(),
             probe::Settings { port: config.ansible.ssh_port, ..probe::Settings::default() },
             parts.working.clone(),
         ));
