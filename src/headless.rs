@@ -20,7 +20,12 @@ pub async fn follow(
     out: &mut (impl Write + Send),
     shutdown: CancellationToken,
 ) -> io::Result<()> {
+    // A rack that powers on at once makes thousands of lines; they are written together.
+    let mut out = io::BufWriter::new(out);
     loop {
+        if events.is_empty() {
+            out.flush()?;
+        }
         let received = tokio::select! {
             () = shutdown.cancelled() => return out.flush(),
             received = events.recv() => received,
@@ -29,12 +34,11 @@ pub async fn follow(
             Ok(recorded) => {
                 names.apply(&recorded);
                 if json {
-                    serde_json::to_writer(&mut *out, &*recorded)?;
+                    serde_json::to_writer(&mut out, &*recorded)?;
                     writeln!(out)?;
                 } else {
                     writeln!(out, "{}", line(&recorded, &names))?;
                 }
-                out.flush()?;
             }
             Err(broadcast::error::RecvError::Lagged(missed)) => {
                 writeln!(out, "({missed} events were not shown here; all of them are stored)")?;
