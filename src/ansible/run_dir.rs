@@ -3,32 +3,23 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write as _};
-use std::net::IpAddr;
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _};
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::argv::Invocation;
 use super::process::Identity;
-use crate::domain::{Fqdn, HostKey, RunId};
+use crate::domain::{Node, RunId};
+use crate::store::atomic::{self, Durability};
+use crate::store::known_hosts;
 
 /// Where the runs are, relative to the project folder.
 pub(crate) const RUNS: &str = "nodes/runs";
 /// Largest file read back, in bytes; the real ones have a few hundred.
 const MAX_RECORD: u64 = 1 << 20;
-
-/// A node as a run needs it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Host {
-    /// Its inventory name.
-    pub(crate) name: Fqdn,
-    /// Where Ansible reaches it.
-    pub(crate) address: IpAddr,
-    /// Keys it must answer with.
-    pub(crate) keys: Vec<HostKey>,
-}
 
 /// How the process of a run ended, written by its supervisor.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -94,15 +85,15 @@ impl RunDir {
     }
 
     /// Writes who takes part: `limit.txt` and `known_hosts`.
-    pub(crate) fn write_hosts(&self, hosts: &[Host], port: u16) -> io::Result<()> {
-        let limit: String = hosts.iter().flat_map(|host| [host.name.as_str(), "\n"]).collect();
-        write_atomic(&self.path.join("limit.txt"), limit.as_bytes(), 0o600)?;
-        write_atomic(&self.path.join("known_hosts"), known_hosts(hosts, port).as_bytes(), 0o600)
+    pub(crate) fn write_nodes(&self, nodes: &[Arc<Node>], port: u16) -> io::Result<()> {
+        let limit: String = nodes.iter().flat_map(|node| [node.name.as_str(), "\n"]).collect();
+        self.write("limit.txt", limit.as_bytes())?;
+        self.write("known_hosts", known_hosts(nodes.iter().map(AsRef::as_ref), port).as_bytes())
     }
 
     /// Keeps the inventory as it is at the start.
     pub(crate) fn keep_inventory(&self, inventory: &Path) -> io::Result<()> {
-        write_atomic(&self.path.join("inventory.json"), &fs::read(inventory)?, 0o600)
+        self.write("inventory.json", &fs::read(inventory)?)
     }
 
     /// Writes what is to be executed.
@@ -142,7 +133,11 @@ impl RunDir {
     fn write_json(&self, name: &str, value: &impl Serialize) -> io::Result<()> {
         let mut text = serde_json::to_vec_pretty(value)?;
         text.push(b'\n');
-        write_atomic(&self.path.join(name), &text, 0o600)
+        self.write(name, &text)
+    }
+
+    fn write(&self, name: &str, content: &[u8]) -> io::Result<()> {
+        atomic::write(&self.path.join(name), content, 0o600, Durability::Synced).map(drop)
     }
 
     fn read_json<T: serde::de::DeserializeOwned>(&self, name: &str) -> io::Result<T> {
@@ -151,48 +146,9 @@ impl RunDir {
     }
 }
 
-/// One line per key. The plain address serves any port; `[address]:22` would not be found by ssh (ANSIBLE.md §5).
-fn known_hosts(hosts: &[Host], port: u16) -> String {
-    let mut text = String::new();
-    for host in hosts {
-        let (name, address) = (&host.name, host.address);
-        let names =
-            if port == 22 { format!("{name},{address}") } else { format!("{name},{address},[{address}]:{port}") };
-        text.extend(host.keys.iter().map(|key| format!("{names} {key}\n")));
-    }
-    text
-}
-
-/// Writes a file so that readers see the old or the new content: a dot-prefixed draft beside it, then a rename.
-pub(crate) fn write_atomic(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
-    let parent = path.parent().unwrap_or(Path::new("."));
-    let mut draft = tempfile::Builder::new().prefix(".draft").tempfile_in(parent)?;
-    draft.write_all(bytes)?;
-    draft.as_file().set_permissions(fs::Permissions::from_mode(mode))?;
-    draft.as_file().sync_all()?;
-    draft.persist(path).map_err(|error| error.error)?;
-    File::open(parent)?.sync_all()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    const KEY: &str = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIN2bN3LdoJqKU3nzKZ0BoNDSfUS1eqh0MnJYmSlTRHRq";
-
-    fn host(address: &str) -> Host {
-        let address = address.parse().unwrap();
-        Host { name: "pve1.lab.example".parse().unwrap(), address, keys: vec![KEY.parse().unwrap()] }
-    }
-
-    #[test]
-    fn known_hosts_has_a_line_per_key() {
-        assert_eq!(known_hosts(&[host("192.0.2.1")], 22), format!("pve1.lab.example,192.0.2.1 {KEY}\n"));
-        assert_eq!(
-            known_hosts(&[host("2001:db8::1")], 2222),
-            format!("pve1.lab.example,2001:db8::1,[2001:db8::1]:2222 {KEY}\n")
-        );
-    }
 
     #[test]
     fn a_run_is_claimed_once_and_records_come_back() {
@@ -208,8 +164,6 @@ mod tests {
         let exit = Exit { ended: Timestamp::UNIX_EPOCH, how: Ending::Signal(9) };
         run.write_exit(&exit).unwrap();
         assert_eq!(run.exit(), Some(exit));
-        run.write_hosts(&[host("192.0.2.1")], 22).unwrap();
-        assert_eq!(fs::read_to_string(run.path().join("limit.txt")).unwrap(), "pve1.lab.example\n");
         let drafts = fs::read_dir(run.path())
             .unwrap()
             .filter(|entry| entry.as_ref().is_ok_and(|entry| entry.file_name().to_string_lossy().starts_with('.')));

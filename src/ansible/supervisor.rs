@@ -19,7 +19,7 @@ use super::events::Story;
 use super::lines::Splitter;
 use super::outcome::{Evidence, Judgement, judge};
 use super::output::Feed;
-use super::prepare::{self, hosts};
+use super::prepare;
 use super::process::Identity;
 use super::run_dir::{Ending, RunDir};
 use super::stop::{Patience, Target, close_masters};
@@ -158,7 +158,7 @@ impl Tools {
             return dir.process().ok_or_else(vanished);
         }
         let not_started = |error: prepare::PrepareError| Judgement::not_started(&error.to_string());
-        let hosts = hosts(&snapshot.fleet, run).map_err(not_started)?;
+        let nodes = prepare::nodes(&snapshot.fleet, run).map_err(not_started)?;
         let is_shown = async { self.shown.wait_for(|shown| *shown >= snapshot.seq).await.is_ok() };
         if !tokio::time::timeout(PROJECTION_PATIENCE, is_shown).await.unwrap_or(false) {
             let reason =
@@ -168,7 +168,7 @@ impl Tools {
         if *presses.borrow() > 0 {
             return Err(Judgement { outcome: RunOutcome::Cancelled, hosts: BTreeMap::new() });
         }
-        prepare::start(&self.settings, dir, &hosts).await.map_err(not_started)
+        prepare::start(&self.settings, dir, &nodes).await.map_err(not_started)
     }
 
     /// Waits for the end, or brings it about, and judges it.
