@@ -8,6 +8,7 @@ use std::process::Stdio;
 use std::sync::Arc;
 use std::time::Duration;
 
+use jiff::Timestamp;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::Value;
@@ -49,6 +50,9 @@ pub(crate) enum PrepareError {
         /// What the system said.
         source: io::Error,
     },
+    /// A run of a database that is gone still works in the run's folder.
+    #[error("a run of an earlier database still works in `{0}`; wait for its end or end it, then run again")]
+    Occupied(PathBuf),
     /// The supervisor did not come up.
     #[error("the run's supervisor did not start: {0}; its last words are in the run's output")]
     NoSupervisor(String),
@@ -65,24 +69,40 @@ pub(crate) fn nodes(fleet: &Fleet, run: &Run) -> Result<Vec<Arc<Node>>, PrepareE
     run.nodes.iter().map(node).collect()
 }
 
-/// Writes the files of a run and starts its supervisor. A run that is led already, because the engine died right after
-/// starting it, is not started again.
-pub(crate) async fn start(settings: &Settings, run: &RunDir, nodes: &[Arc<Node>]) -> Result<Identity, PrepareError> {
-    if let Some(leader) = run.process() {
-        return Ok(leader);
+/// Takes a folder out of the way that another database's run has left in the place of `run`'s.
+pub(crate) fn make_room(folder: &RunDir, run: &Run) -> Result<(), PrepareError> {
+    match folder.make_room(run, Timestamp::now()) {
+        Ok(None) => Ok(()),
+        Ok(Some(aside)) => {
+            tracing::warn!("a run of an earlier database left its folder: it is `{}` now", aside.display());
+            Ok(())
+        }
+        Err(error) if error.kind() == io::ErrorKind::ResourceBusy => {
+            Err(PrepareError::Occupied(folder.path().to_owned()))
+        }
+        Err(source) => Err(PrepareError::Io { path: folder.path().to_owned(), source }),
     }
+}
+
+/// Writes the files of a run and starts its supervisor. Its folder must be free ([`make_room`]) or its own.
+pub(crate) async fn start(
+    settings: &Settings,
+    run: &Run,
+    folder: &RunDir,
+    nodes: &[Arc<Node>],
+) -> Result<Identity, PrepareError> {
     let found = preflight::find(settings.command.as_deref()).await.map_err(PrepareError::Problem)?;
     let playbook = preflight::playbook(&settings.dir, &settings.state_dir, &settings.playbook);
     let playbook = playbook.map_err(PrepareError::Problem)?;
     let user_config = user_config::load(&found.path, &settings.dir).await;
-    if let Ok(earlier) = run.invocation() {
+    if let Ok(earlier) = folder.invocation() {
         close_masters(&earlier.control_dir).await;
     }
     let control_dir = make_control_dir()?;
     let recipe = Recipe {
         program: &found.path,
         dir: &settings.dir,
-        run: run.path().strip_prefix(&settings.dir).unwrap_or(run.path()),
+        run: folder.path().strip_prefix(&settings.dir).unwrap_or(folder.path()),
         playbook: playbook.strip_prefix(&settings.dir).unwrap_or(&playbook),
         hosts: nodes.len(),
         forks: settings.forks,
@@ -93,7 +113,7 @@ pub(crate) async fn start(settings: &Settings, run: &RunDir, nodes: &[Arc<Node>]
         user_config: &user_config,
     };
     let started = match plan(&recipe) {
-        Ok(invocation) => launch(settings, run, nodes, &invocation).await,
+        Ok(invocation) => launch(settings, run, folder, nodes, &invocation).await,
         Err(error) => Err(error.into()),
     };
     if started.is_err() {
@@ -104,7 +124,8 @@ pub(crate) async fn start(settings: &Settings, run: &RunDir, nodes: &[Arc<Node>]
 
 async fn launch(
     settings: &Settings,
-    run: &RunDir,
+    run: &Run,
+    folder: &RunDir,
     nodes: &[Arc<Node>],
     invocation: &Invocation,
 ) -> Result<Identity, PrepareError> {
@@ -113,13 +134,13 @@ async fn launch(
         let path = path.to_owned();
         move |source| PrepareError::Io { path, source }
     };
-    run.create().map_err(failed(run.path()))?;
-    run.write_nodes(nodes, settings.ssh_port).map_err(failed(run.path()))?;
-    run.keep_inventory(&inventory).map_err(failed(&inventory))?;
+    folder.create(run).map_err(failed(folder.path()))?;
+    folder.write_nodes(nodes, settings.ssh_port).map_err(failed(folder.path()))?;
+    folder.keep_inventory(&inventory).map_err(failed(&inventory))?;
     check_inventory(&inventory, nodes.iter().map(|node| &node.name))?;
     plugin::write(&invocation.control_dir).map_err(failed(&invocation.control_dir))?;
-    run.write_invocation(invocation).map_err(failed(run.path()))?;
-    spawn(settings, run).await
+    folder.write_invocation(invocation).map_err(failed(folder.path()))?;
+    spawn(settings, folder).await
 }
 
 /// A folder only we can write to, with a path short enough for sockets.

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use super::argv::Invocation;
 use super::process::Identity;
-use crate::domain::{Node, RunId};
+use crate::domain::{Node, Run, RunId};
 use crate::store::atomic::{self, Durability};
 use crate::store::known_hosts;
 
@@ -42,6 +42,19 @@ pub(crate) enum Ending {
     NotStarted(String),
 }
 
+/// Whose folder it is. A database that was deleted gives its numbers out again, but never for the same instant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct Owner {
+    run: RunId,
+    queued: Timestamp,
+}
+
+impl Owner {
+    fn of(run: &Run) -> Self {
+        Self { run: run.id, queued: run.queued }
+    }
+}
+
 /// The folder of one run.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct RunDir {
@@ -59,9 +72,30 @@ impl RunDir {
         Self { path: path.to_owned() }
     }
 
-    /// Makes the folder, private to its owner.
-    pub(crate) fn create(&self) -> io::Result<()> {
-        fs::DirBuilder::new().recursive(true).mode(0o700).create(&self.path)
+    /// Makes the folder, private to its owner, for `run`.
+    pub(crate) fn create(&self, run: &Run) -> io::Result<()> {
+        fs::DirBuilder::new().recursive(true).mode(0o700).create(&self.path)?;
+        self.write_json("run.json", &Owner::of(run))
+    }
+
+    /// Moves whatever is in the folder's place and is not of `run` to `<id>.<time>.old` beside it. Returns its new path.
+    ///
+    /// # Errors
+    /// [`io::ErrorKind::ResourceBusy`] where a process of another run still works in it.
+    pub(crate) fn make_room(&self, run: &Run, now: Timestamp) -> io::Result<Option<PathBuf>> {
+        if fs::symlink_metadata(&self.path).is_err() || self.read_json("run.json").ok() == Some(Owner::of(run)) {
+            return Ok(None);
+        }
+        if self.process().is_some_and(|leader| leader.is_alive()) && self.exit().is_none() {
+            return Err(io::ErrorKind::ResourceBusy.into());
+        }
+        let time = now.strftime("%Y%m%dT%H%M%SZ");
+        let candidates = std::iter::once(String::new()).chain((2_u64..).map(|number| format!("-{number}")));
+        let mut places = candidates.map(|suffix| self.path.with_file_name(format!("{}.{time}{suffix}.old", run.id)));
+        // Only the engine that holds the state lock makes such names, so that none appears meanwhile.
+        let Some(place) = places.find(|place| fs::symlink_metadata(place).is_err()) else { return Ok(None) };
+        fs::rename(&self.path, &place)?;
+        Ok(Some(place))
     }
 
     /// The folder's path.
@@ -117,7 +151,7 @@ impl RunDir {
 
     /// The process that leads the run, if there ever was one.
     pub(crate) fn process(&self) -> Option<Identity> {
-        self.read_json("process.json").ok()
+        self.read_json("process.json").ok().filter(|leader| *leader != Identity::nobody())
     }
 
     /// Writes how it ended.
@@ -149,12 +183,51 @@ impl RunDir {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::RunState;
+
+    fn domain_run(id: u64, queued: i64) -> Run {
+        let queued = Timestamp::from_second(queued).unwrap();
+        Run { id: RunId(id), nodes: [].into(), by_gate: false, queued, state: RunState::Queued { stopping: false } }
+    }
+
+    #[test]
+    fn a_folder_of_another_run_is_put_aside() {
+        let dir = tempfile::tempdir().unwrap();
+        let (earlier, run) = (domain_run(1, 100), domain_run(1, 200));
+        let folder = RunDir::new(dir.path(), run.id);
+        assert_eq!(folder.make_room(&run, run.queued).unwrap(), None, "there is nothing");
+        let aside = |name: &str| dir.path().join(RUNS).join(name);
+        for name in ["r1.19700101T000320Z.old", "r1.19700101T000320Z-2.old", "r1.19700101T000320Z-3.old"] {
+            folder.create(&earlier).unwrap();
+            folder.claim(&Identity::nobody()).unwrap();
+            assert_eq!(folder.make_room(&earlier, run.queued).unwrap(), None, "its own folder stays");
+            assert_eq!(folder.make_room(&run, run.queued).unwrap(), Some(aside(name)));
+            assert_eq!((folder.process(), aside(name).join("process.json").exists()), (None, true));
+        }
+        fs::create_dir(folder.path()).unwrap();
+        assert!(folder.make_room(&run, run.queued).unwrap().is_some(), "nobody's folder");
+        std::os::unix::fs::symlink(dir.path(), folder.path()).unwrap();
+        assert!(folder.make_room(&run, run.queued).unwrap().is_some(), "a link is moved, not what it leads to");
+        assert!(dir.path().exists());
+    }
+
+    #[test]
+    fn a_folder_in_use_stays() {
+        let dir = tempfile::tempdir().unwrap();
+        let run = domain_run(1, 200);
+        let folder = RunDir::new(dir.path(), run.id);
+        folder.create(&domain_run(1, 100)).unwrap();
+        folder.claim(&Identity::own().unwrap()).unwrap();
+        assert_eq!(folder.make_room(&run, run.queued).unwrap_err().kind(), io::ErrorKind::ResourceBusy);
+        folder.write_exit(&Exit { ended: run.queued, how: Ending::Code(0) }).unwrap();
+        assert!(folder.make_room(&run, run.queued).unwrap().is_some(), "it has ended");
+    }
 
     #[test]
     fn a_run_is_claimed_once_and_records_come_back() {
         let dir = tempfile::tempdir().unwrap();
         let run = RunDir::new(dir.path(), RunId(3));
-        run.create().unwrap();
+        run.create(&domain_run(3, 0)).unwrap();
         assert!(run.path().ends_with("nodes/runs/r3"));
         assert_eq!(run.process(), None);
         let own = Identity::own().unwrap();

@@ -98,7 +98,8 @@ pub struct Ansible {
     pub user: String,
     /// The port Ansible and the probe use; never 0.
     pub ssh_port: u16,
-    /// `--forks`; `None` leaves it to Ansible.
+    /// `--forks`; `None` leaves it to the user's Ansible configuration, and where that says nothing, to the number of
+    /// nodes, 25 at most.
     pub forks: Option<NonZeroU32>,
     /// The `ansible-playbook` to run; `None` looks it up in `PATH`.
     pub command: Option<PathBuf>,

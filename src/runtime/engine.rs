@@ -271,6 +271,7 @@ impl Parts {
             private_key: Some(private_key.to_owned()),
             supervisor: vec![std::env::current_exe()?.into(), ansible::SUBCOMMAND.into()],
             patience: ansible::Patience::default(),
+            keep_runs: ansible.keep_runs,
         };
         self.work(filler.run(self.working.clone()));
         let runner = Runner::new(self.handle.clone(), settings, feed.clone(), shown);

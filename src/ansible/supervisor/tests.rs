@@ -1,5 +1,6 @@
 //! Runs from the order to their end: with a real coordinator, real processes, and scripts in Ansible's place.
 
+mod folders;
 mod real;
 
 use std::path::Path;
@@ -95,6 +96,7 @@ impl Engine {
             private_key: None,
             supervisor: wrapper.iter().map(OsString::from).chain(supervisor).collect(),
             patience,
+            keep_runs: 2.try_into().unwrap(),
         };
         let (crash, tasks) = (CancellationToken::new(), TaskTracker::new());
         let runner = Runner::new(started.handle.clone(), settings, feed.clone(), shown_out);
