@@ -22,7 +22,12 @@ pub async fn follow(
     shutdown: CancellationToken,
 ) -> io::Result<()> {
     let mut narrator = Narrator::new(fleet);
+    // A rack that powers on at once makes thousands of lines; they are written together.
+    let mut out = io::BufWriter::new(out);
     loop {
+        if events.is_empty() {
+            out.flush()?;
+        }
         let received = tokio::select! {
             () = shutdown.cancelled() => return out.flush(),
             received = events.recv() => received,
@@ -30,13 +35,12 @@ pub async fn follow(
         match received {
             Ok(recorded) => {
                 if json {
-                    serde_json::to_writer(&mut *out, &*recorded)?;
+                    serde_json::to_writer(&mut out, &*recorded)?;
                     writeln!(out)?;
                 } else {
                     let time = recorded.at.to_zoned(jiff::tz::TimeZone::system()).strftime("%H:%M:%S");
                     writeln!(out, "{time}  {}", narrator.tell(&recorded))?;
                 }
-                out.flush()?;
             }
             // A script sees the gap in the sequence numbers.
             Err(broadcast::error::RecvError::Lagged(_)) if json => {}

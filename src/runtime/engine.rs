@@ -93,6 +93,8 @@ impl Engine {
             problems: settings::cautions(config, base),
         };
         handle.set_service(service.clone()).await;
+        // Whoever greets or shows a URL next must see it.
+        let _ = handle.snapshots().wait_for(|snapshot| snapshot.service.capacity > 0).await;
 
         let private_key =
             config.ansible.private_key.as_ref().map_or_else(|| key.private().to_owned(), |key| dir.join(key));

@@ -3,6 +3,7 @@
 //! A file under the state folder always (one line of text each, a new file every day, a week kept); beside it the Log
 //! tab in the console, standard error elsewhere.
 
+use std::io::IsTerminal as _;
 use std::path::{Path, PathBuf};
 
 use tracing_appender::non_blocking::WorkerGuard;
@@ -83,8 +84,10 @@ pub fn start(state_dir: &Path, level: LevelFilter, sink: Sink) -> Result<Logging
     let (writer, guard) = tracing_appender::non_blocking(appender);
     let file = fmt::layer().with_writer(writer).with_ansi(false).with_filter(filter(level));
     let console = (sink == Sink::Console).then(|| tui_logger::TuiTracingSubscriberLayer.with_filter(filter(level)));
-    let stderr =
-        (sink == Sink::Stderr).then(|| fmt::layer().with_writer(std::io::stderr).with_filter(without_events(level)));
+    // Colours are for people; a journal or a file keeps the words only.
+    let colours = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
+    let stderr = (sink == Sink::Stderr)
+        .then(|| fmt::layer().with_writer(std::io::stderr).with_ansi(colours).with_filter(without_events(level)));
     tracing_subscriber::registry().with(file).with(console).with(stderr).try_init()?;
     Ok(Logging { _writer: guard, folder })
 }

@@ -14,6 +14,7 @@ use crate::domain::node::{Answers, Delivery, Flag, Node, Reported, Stamp};
 use crate::domain::phase::Phase;
 use crate::domain::run::{HostResult, Run, RunOutcome, RunState};
 
+use super::index::Index;
 use super::{Fleet, MAX_RUNS, MAX_UNMATCHED, Unmatched};
 
 impl Fleet {
@@ -52,10 +53,13 @@ impl Fleet {
     /// Changes one node and keeps the index in step.
     fn change(&mut self, id: NodeId, change: impl FnOnce(&mut Node)) {
         let Some(shared) = self.state.nodes.get_mut(&id) else { return };
-        self.index.remove(shared);
-        let node = Arc::make_mut(shared);
-        change(node);
-        self.index.insert(node);
+        let before = Arc::clone(shared);
+        change(Arc::make_mut(shared));
+        // Most events change nothing that a node is found by.
+        if !Index::finds_alike(&before, shared) {
+            self.index.remove(&before);
+            self.index.insert(shared);
+        }
     }
 
     fn apply_new_row(&mut self, event: &Event, at: Timestamp) {
