@@ -1,5 +1,7 @@
 //! The command line: what can be typed, and where it goes. Reads arguments and environment; decides nothing.
 
+#[cfg(test)]
+mod fixture;
 mod order;
 mod rows;
 mod select;
@@ -11,7 +13,7 @@ use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::config::{CliLayer, EnvLayer};
+use crate::config::{CliLayer, EnvLayer, LogLevel};
 use crate::error::{Exit, Failure, OrExit as _};
 use crate::runtime;
 use crate::simulate;
@@ -54,6 +56,9 @@ struct GlobalArgs {
     /// Serve plain HTTP instead of HTTPS
     #[arg(long, global = true)]
     no_tls: bool,
+    /// How much is logged, instead of the configured level
+    #[arg(long, value_name = "LEVEL", global = true)]
+    log_level: Option<LogLevel>,
     /// Draw with ASCII characters only
     #[arg(long, global = true)]
     ascii: bool,
@@ -61,7 +66,7 @@ struct GlobalArgs {
 
 impl GlobalArgs {
     fn layer(&self) -> CliLayer {
-        CliLayer { listen: self.listen, no_tls: self.no_tls, ..CliLayer::default() }
+        CliLayer { listen: self.listen, no_tls: self.no_tls, log_level: self.log_level }
     }
 
     /// Where the engine of this folder keeps its state.
@@ -194,6 +199,15 @@ mod tests {
     #[test]
     fn the_command_line_is_well_formed() {
         Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn options_reach_the_configuration() {
+        let words = ["x", "serve", "--listen", "127.0.0.1:1", "--no-tls", "--log-level", "debug"];
+        let layer = Cli::try_parse_from(words).unwrap().global.layer();
+        let listen = Some(SocketAddr::from(([127, 0, 0, 1], 1)));
+        assert_eq!(layer, CliLayer { listen, no_tls: true, log_level: Some(LogLevel::Debug) });
+        assert!(Cli::try_parse_from(["x", "--log-level", "loud"]).is_err());
     }
 
     #[test]
