@@ -378,7 +378,8 @@ fn on_a_full_disk_nothing_stored_is_lost_and_no_machine_is_stranded() {
 
     let _engine = project.serve();
     let again: Vec<_> = project.nodes().iter().map(|node| node["uuid"].clone()).collect();
-    assert_eq!(again, known);
+    // A request that still fitted may have come after the look.
+    assert!(again.starts_with(&known), "{known:?} became {again:?}");
     assert!(project.phases().values().all(|phase| phase == "waiting"), "{:?}", project.phases());
 }
 
