@@ -86,7 +86,9 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let (runs, outside) = (dir.path().join(RUNS), dir.path().join("outside"));
         let folders = ["r1", "r2", "r02", "r1.20260726T081542Z.old", "rx", "notes", "r99"];
-        folders.iter().for_each(|name| fs::create_dir_all(runs.join(name)).unwrap());
+        for name in folders {
+            fs::create_dir_all(runs.join(name)).unwrap();
+        }
         fs::create_dir(&outside).unwrap();
         fs::write(outside.join("precious"), "x").unwrap();
         std::os::unix::fs::symlink(&outside, runs.join("r3")).unwrap();
