@@ -1,12 +1,12 @@
 //! The console: a client of the engine that draws snapshots and turns key presses into orders.
 //!
-//! Elm's shape: [`run`] turns terminal input, snapshots and replies into messages; `update` (pure) folds a message into
+//! Elm's shape: [`run()`] turns terminal input, snapshots and replies into messages; `update` (pure) folds a message into
 //! the `Model` and returns requests; `view` draws `&Model`. One table, `keymap`, drives handling, footer and help. Only
 //! `terminal` and `run` do I/O, and nothing here knows whether the engine is this process: all it uses is
 //! [`Client`](crate::client::Client).
 //!
 //! The Log tab shows what `tui_logger::TuiTracingSubscriberLayer` collects; telemetry adds that layer when a console is
-//! going to start, and [`run`] starts the collecting thread.
+//! going to start, and [`run()`] starts the collecting thread.
 
 mod action;
 #[cfg(test)]

@@ -1,0 +1,260 @@
+//! The command line: help, exit codes, and what is said about a bad configuration.
+
+use std::net::TcpListener;
+use std::os::unix::fs::{PermissionsExt as _, symlink};
+use std::{fs, io};
+
+use nix::sys::signal::Signal;
+use rstest::rstest;
+use serde_json::Value;
+
+use super::rig::{Project, Settings, until};
+
+/// The six keys of the program's first generation.
+const SIX_KEYS: &str = r#"machine_template_name = "node-"
+machine_net_dn = "example.com"
+machine_net_mask = "255.255.255.0"
+machine_net_dns = "192.0.2.53"
+machine_net_gateway = "192.0.2.1"
+machine_net_int = "Intel Corporation"
+"#;
+
+#[test]
+fn help_tells_commands_and_exit_codes() {
+    let project = Project::empty();
+    let help = project.ok(["--help"]);
+    let commands = [
+        "serve",
+        "demo",
+        "simulate",
+        "nodes",
+        "show",
+        "approve",
+        "reject",
+        "rename",
+        "run",
+        "cancel",
+        "mark-installed",
+        "forget",
+        "adopt",
+    ];
+    for command in commands {
+        assert!(help.lines().any(|line| line.trim_start().starts_with(command)), "no {command} in {help}");
+        assert!(project.ok([command, "--help"]).contains("Usage:"), "{command}");
+    }
+    for option in ["--dir <DIR>", "--listen <ADDR:PORT>", "--no-tls"] {
+        assert!(help.contains(option), "no {option} in {help}");
+    }
+    for code in 0..=8 {
+        assert!(help.contains(&format!("{code} ")), "no exit code {code} in {help}");
+    }
+    assert!(!help.contains("supervise-run"), "for the engine only");
+    assert!(project.ok(["--version"]).contains(env!("CARGO_PKG_VERSION")));
+    assert!(fs::read_dir(project.path()).unwrap().next().is_none(), "help writes nothing");
+}
+
+#[rstest]
+#[case::option(&["serve", "--bogus"], "--bogus")]
+#[case::command(&["frobnicate"], "frobnicate")]
+#[case::nobody_to_approve(&["approve"], "<NODES>")]
+#[case::no_such_name(&["rename", "m1", "under_score.example.com"], "under_score")]
+#[case::no_folder(&["serve", "-C", "/nonexistent"], "is not a folder")]
+#[case::address(&["serve", "--listen", "8443"], "--listen")]
+fn a_wrong_command_line_ends_with_2(#[case] args: &[&str], #[case] words: &str) {
+    let ran = Project::empty().run(args);
+    assert_eq!((ran.code, ran.out.as_str()), (Some(2), ""), "{}", ran.err);
+    assert!(ran.err.contains(words), "{}", ran.err);
+}
+
+#[test]
+fn every_problem_of_both_files_is_told_at_once_with_its_place() {
+    let project = Project::empty();
+    project.write("config.toml", "hold = \"45s\"\n\n[server]\nlissten = \"x\"\nhold = \"2m\"\n");
+    project.write("default.toml", "[global]\ncountr = \"de\"\n");
+    let ran = project.run(["serve"]);
+    assert_eq!(ran.code, Some(3), "{}", ran.err);
+    let expected = [
+        "unknown key `hold`",
+        "config.toml:1:1\n",
+        "belongs in the table `[server]`",
+        "config.toml:4:1\n",
+        "4 | lissten = \"x\"\n  | ^^^^^^^\n",
+        "did you mean `listen`?",
+        "config.toml:5:8\n",
+        "default.toml:2:1\n",
+        "2 | countr = \"de\"\n  | ^^^^^^\n",
+        "did you mean `country`?",
+    ];
+    for words in expected {
+        assert!(ran.err.contains(words), "no `{words}` in\n{}", ran.err);
+    }
+    assert!(!project.at(".prox-orchestrator").exists(), "nothing is made before the configuration is good");
+}
+
+#[rstest]
+#[case::not_toml("machine_net_mask = \"24\n", "not valid TOML")]
+#[case::wrong_type("[server]\nmax_held = \"many\"\n", "max_held")]
+#[case::out_of_range("[server]\nhold = \"2m\"\n", "from 1s to 50s")]
+fn a_bad_config_ends_with_3(#[case] text: &str, #[case] words: &str) {
+    let project = Project::empty();
+    project.write("config.toml", text);
+    let ran = project.run(["serve"]);
+    assert_eq!(ran.code, Some(3), "{}", ran.err);
+    assert!(ran.err.contains(words) && ran.err.contains('^'), "{}", ran.err);
+}
+
+#[rstest]
+#[case("config.toml")]
+#[case("default.toml")]
+fn an_unreadable_file_ends_with_3(#[case] name: &str) {
+    let project = Project::empty();
+    fs::create_dir(project.at(name)).unwrap();
+    let ran = project.run(["serve"]);
+    assert_eq!(ran.code, Some(3), "{}", ran.err);
+    assert!(ran.err.contains("a folder stands in the place of the file") && ran.err.contains(name), "{}", ran.err);
+    fs::remove_dir(project.at(name)).unwrap();
+    fs::write(project.at(name), b"\xff\xfe#").unwrap();
+    let ran = project.run(["serve"]);
+    assert_eq!(ran.code, Some(3), "{}", ran.err);
+    assert!(ran.err.contains("not UTF-8"), "{}", ran.err);
+    fs::remove_file(project.at(name)).unwrap();
+    symlink(name, project.at(name)).unwrap();
+    let ran = project.run(["serve"]);
+    assert_eq!(ran.code, Some(3), "{}", ran.err);
+    assert!(ran.err.contains(name), "{}", ran.err);
+}
+
+#[test]
+fn a_bad_variable_ends_with_3() {
+    let project = Project::empty();
+    let output = project.command(["serve"]).env("PROX_ORCHESTRATOR_SERVER_LISTEN", "foo").output().unwrap();
+    let words = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(3), "{words}");
+    assert!(words.contains("PROX_ORCHESTRATOR_SERVER_LISTEN=foo"), "{words}");
+}
+
+#[test]
+fn a_port_in_use_ends_with_4() {
+    let project = Project::empty();
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    let ran = project.run(["serve", "--listen", &address]);
+    assert_eq!(ran.code, Some(4), "{}", ran.err);
+    assert!(ran.err.contains(&format!("`{address}` is in use")), "{}", ran.err);
+}
+
+#[test]
+fn a_second_engine_and_a_damaged_database_end_with_5() {
+    let project = Project::new(Settings::default());
+    let mut engine = project.serve();
+    let ran = project.run(["serve"]);
+    assert_eq!(ran.code, Some(5), "{}", ran.err);
+    assert!(ran.err.contains(&format!("(process {}) works in", engine.process.pid())), "{}", ran.err);
+    assert!(project.listing().is_some(), "the first one works on");
+    engine.terminate();
+
+    // With its log a damaged database would be whole again.
+    for rest in ["state.db-wal", "state.db-shm"] {
+        let _ = fs::remove_file(project.at(".prox-orchestrator").join(rest));
+    }
+    project.write(".prox-orchestrator/state.db", "this is no database, however long one looks at it\n");
+    let ran = project.run(["serve"]);
+    assert_eq!(ran.code, Some(5), "{}", ran.err);
+    assert!(ran.err.contains("state.db` is damaged"), "{}", ran.err);
+    fs::remove_dir_all(project.at(".prox-orchestrator")).unwrap();
+
+    project.write(".prox-orchestrator", "a file in the way");
+    let ran = project.run(["serve"]);
+    assert_eq!(ran.code, Some(5), "{}", ran.err);
+}
+
+#[test]
+fn without_an_engine_orders_end_with_8() {
+    let project = Project::new(Settings::default());
+    for args in [&["nodes"][..], &["show", "m1"], &["approve", "m1"], &["run"], &["cancel"], &["forget", "m1"]] {
+        let ran = project.run(args);
+        assert_eq!((ran.code, ran.out.as_str()), (Some(8), ""), "{args:?}: {}", ran.err);
+        assert!(ran.err.contains("no engine is running in"), "{}", ran.err);
+    }
+    // A socket whose engine was killed is no engine either.
+    project.serve().kill();
+    let ran = project.run(["nodes"]);
+    assert_eq!(ran.code, Some(8), "{}", ran.err);
+    assert!(project.serve().process.pid().as_raw() > 0, "and it is not in the way of the next one");
+}
+
+#[test]
+fn the_console_needs_a_terminal() {
+    let project = Project::new(Settings::default());
+    let ran = project.run([] as [&str; 0]);
+    assert_eq!(ran.code, Some(2), "{}", ran.err);
+    assert!(ran.err.contains("prox-orchestrator serve"), "{}", ran.err);
+}
+
+#[test]
+fn six_flat_keys_are_a_configuration() {
+    let project = Project::empty();
+    project.write("config.toml", SIX_KEYS);
+    let mut engine = project.serve_with(&["--listen", "127.0.0.1:0"]);
+    assert!(engine.url.starts_with("https://127.0.0.1:"), "{}", engine.url);
+    let fingerprint = engine.fingerprint.clone().unwrap();
+    assert_eq!(fingerprint.split(':').filter(|pair| pair.len() == 2).count(), 32, "{fingerprint}");
+    assert!(!engine.process.out.text().contains("problem: no machine can be answered"), "nothing is missing");
+
+    assert!(project.ok(["nodes"]).contains("No machine has asked yet"));
+    assert_eq!(project.listing().unwrap()["nodes"], Value::Array(Vec::new()));
+    for (name, mode) in [("", 0o700), ("state.db", 0o600), ("tls-key.pem", 0o600), ("ssh/id_ed25519", 0o600)] {
+        let path = project.at(".prox-orchestrator").join(name);
+        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, mode, "{}", path.display());
+    }
+    let socket = fs::metadata(project.at(".prox-orchestrator/socket")).unwrap();
+    assert_eq!(socket.permissions().mode() & 0o777, 0o600);
+    engine.terminate();
+    let again = project.serve_with(&["--listen", "127.0.0.1:0"]);
+    assert_eq!(again.fingerprint, Some(fingerprint), "a renewed certificate would invalidate every prepared medium");
+}
+
+#[test]
+fn an_order_for_nobody_ends_with_7() {
+    let project = Project::new(Settings::default());
+    let _engine = project.serve();
+    for args in [
+        &["approve", "m1"][..],
+        &["show", "pve-"],
+        &["forget", ""],
+        &["cancel"],
+        &["run"],
+        &["adopt", "w1", "m1"],
+        &["dismiss", "nonsense"],
+    ] {
+        let ran = project.run(args);
+        assert_eq!(ran.code, Some(7), "{args:?}: {ran:?}");
+        assert!(!format!("{}{}", ran.out, ran.err).trim().is_empty(), "{args:?} says why");
+    }
+}
+
+#[test]
+fn events_are_printed_as_json_lines() -> io::Result<()> {
+    let project = Project::new(Settings { ansible: "start = \"by-hand\"", ..Settings::default() });
+    let port = super::rig::free_port();
+    let address = format!("127.0.0.1:{port}");
+    let mut command = project.command(["serve", "--json", "--no-tls", "--listen", &address]);
+    let mut engine = super::rig::Process::start(&mut command);
+    until("it serves", || project.listing());
+    let rack = project.simulate_at(&format!("http://{address}/answer"), None, 1, &["--ssh", "none"]);
+    project.until_all(1, "waiting");
+    project.ok(["approve", "m1"]);
+    rack.until_did(1, "reported: 200");
+    project.until_phase("m1", "booting");
+    engine.signal(Signal::SIGTERM);
+    assert_eq!(engine.wait().code(), Some(0));
+    let text = engine.out.text();
+    let events: Vec<Value> = text.lines().map(serde_json::from_str).collect::<Result<_, _>>()?;
+    let sequence: Vec<_> = events.iter().filter_map(|event| event["seq"].as_u64()).collect();
+    assert_eq!(sequence, (1..=events.len() as u64).collect::<Vec<_>>(), "{text}");
+    for what in ["machine_seen", "approved", "answer_released", "answer_delivered", "report_accepted", "booting"] {
+        assert!(text.contains(what), "no {what} in {text}");
+    }
+    assert!(!text.contains("test-password"), "events hold no secret");
+    Ok(())
+}

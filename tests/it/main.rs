@@ -1,0 +1,14 @@
+//! The whole program from outside: the real binary, real sockets, real files, and where they are there the real Ansible
+//! and the real sshd (docs/testing.md).
+//!
+//! Modules whose names `.config/nextest.toml` knows (`end_to_end`) run one test at a time; the others beside each other.
+#![cfg(test)]
+
+mod cli;
+mod end_to_end;
+mod http;
+mod inventory;
+mod main_job;
+mod rig;
+mod runs;
+mod terminal;
