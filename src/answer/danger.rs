@@ -149,11 +149,10 @@ impl Lint<'_> {
         for key in filter.keys() {
             let lacking = hardware.disks.iter().filter(|disk| !disk.udev.contains_key(key)).count();
             if lacking > 0 {
-                let message = match lacking == hardware.disks.len() {
-                    true => format!("no disk has the property `{key}`, and with `all` it therefore excludes none"),
-                    false => {
-                        format!("{lacking} disks lack the property `{key}`, and with `all` it does not exclude them")
-                    }
+                let message = if lacking == hardware.disks.len() {
+                    format!("no disk has the property `{key}`, and with `all` it therefore excludes none")
+                } else {
+                    format!("{lacking} disks lack the property `{key}`, and with `all` it does not exclude them")
                 };
                 self.danger(S::DiskFilter, message, hint);
             }

@@ -1,7 +1,5 @@
 //! Which NIC and which disks of a machine an answer takes, found as the installer finds them (PROTOCOL.md §b.2, §b.3).
 
-use std::collections::BTreeMap;
-
 use glob::Pattern;
 
 use super::hardware::{DiskDevice, Hardware, NicDevice, Udev};
@@ -124,29 +122,36 @@ fn nic(settings: &Settings, hardware: &Hardware) -> Result<Option<NicDevice>, St
 }
 
 fn disks(settings: &Settings, hardware: &Hardware) -> Result<Vec<DiskDevice>, Stop> {
-    let single = matches!(settings.text(S::Filesystem), Some("ext4" | "xfs"));
-    match settings.texts(S::DiskList).filter(|list| !list.is_empty()) {
-        Some(list) => {
-            let mut found: BTreeMap<&str, &DiskDevice> = BTreeMap::new();
-            let mut order = Vec::new();
-            for disk in list.iter().filter_map(|name| named(hardware, name)) {
-                if found.insert(&disk.path, disk).is_none() {
-                    order.push(disk.clone());
-                }
-            }
-            let why = "no disk of this machine is named by `disk-setup.disk_list`".to_owned();
-            if order.is_empty() { Err(Stop { setting: S::DiskList, why }) } else { Ok(order) }
-        }
-        None => {
-            let Some(filter) = Filter::of(settings, S::DiskFilter) else { return Ok(Vec::new()) };
-            let all = settings.text(S::FilterMatch) == Some("all") && !single;
-            let takes = |disk: &&DiskDevice| if all { filter.all(&disk.udev) } else { filter.any(&disk.udev) };
-            let most = if single { 1 } else { usize::MAX };
-            let found: Vec<_> = hardware.disks.iter().filter(takes).take(most).cloned().collect();
-            let why = "`disk-setup.filter` matches no disk of this machine".to_owned();
-            if found.is_empty() { Err(Stop { setting: S::DiskFilter, why }) } else { Ok(found) }
+    let list = settings.texts(S::DiskList).filter(|list| !list.is_empty());
+    let (setting, found) = match list {
+        Some(list) => (S::DiskList, listed(list, hardware)),
+        None => (S::DiskFilter, filtered(settings, hardware)),
+    };
+    if found.is_empty() {
+        let why = format!("`{}` selects no disk of this machine", setting.spec().path);
+        return Err(Stop { setting, why });
+    }
+    Ok(found)
+}
+
+/// Names of no disk are left out, and no disk is taken twice.
+fn listed(list: &[String], hardware: &Hardware) -> Vec<DiskDevice> {
+    let mut found: Vec<DiskDevice> = Vec::new();
+    for disk in list.iter().filter_map(|name| named(hardware, name)) {
+        if found.iter().all(|other| other.path != disk.path) {
+            found.push(disk.clone());
         }
     }
+    found
+}
+
+/// ext4 and xfs take the first disk of which any one property matches, whatever `filter_match` says.
+fn filtered(settings: &Settings, hardware: &Hardware) -> Vec<DiskDevice> {
+    let Some(filter) = Filter::of(settings, S::DiskFilter) else { return Vec::new() };
+    let is_single = matches!(settings.text(S::Filesystem), Some("ext4" | "xfs"));
+    let all = settings.text(S::FilterMatch) == Some("all") && !is_single;
+    let takes = |disk: &&DiskDevice| if all { filter.all(&disk.udev) } else { filter.any(&disk.udev) };
+    hardware.disks.iter().filter(takes).take(if is_single { 1 } else { usize::MAX }).cloned().collect()
 }
 
 /// The first disk whose path ends with `name`.

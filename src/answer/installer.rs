@@ -109,10 +109,9 @@ impl FromStr for Installer {
     /// Reads `8.4.6`, or `8.4` for the version that the release's media carry (the last one where that is not known).
     fn from_str(text: &str) -> Result<Self, InstallerError> {
         let error = || InstallerError(text.chars().filter(|c| !c.is_control()).take(20).collect());
-        let number = |part: &str| match part.bytes().all(|b| b.is_ascii_digit()) {
-            true => part.parse::<u8>().map_err(|_| error()),
-            false => Err(error()),
-        };
+        // `parse` would take a sign.
+        let is_number = |part: &str| part.bytes().all(|b| b.is_ascii_digit());
+        let number = |part: &str| part.parse::<u8>().ok().filter(|_| is_number(part)).ok_or_else(error);
         let parts = text.split('.').map(number).collect::<Result<Vec<_>, _>>()?;
         let version = match *parts.as_slice() {
             [major, minor] => {

@@ -154,7 +154,7 @@ fn disks() -> impl Strategy<Value = String> {
         "filesystem = \"ext4\"",
         "filesystem = \"xfs\"\nlvm.swapsize = 4\nlvm.hdsize = 8",
         "filesystem = \"ext4\"\nlvm.swapsize = 5\nlvm.hdsize = 8.5",
-        "filesystem = \"ext4\"\nlvm.maxroot = -1\nlvm.hdsize = nan",
+        "filesystem = \"ext4\"\nlvm.maxroot = -1\nlvm.minfree = 0.5",
         "filesystem = \"ext4\"\nzfs = {}",
         "filesystem = \"zfs\"\nzfs.raid = \"raid0\"",
         "filesystem = \"zfs\"\nzfs.raid = \"raid1\"",

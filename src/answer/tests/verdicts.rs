@@ -39,9 +39,10 @@ fn every_verdict_is_that_of_the_real_installer() {
             let question = Question { installer, hardware: Some(&machine), first_boot_on_medium: false };
             let checked = check_answer(&text, &question);
             assert_eq!(checked.touch.is_some(), checked.is_accepted(), "`{name}`: the machine is known");
-            match checked.is_accepted() == expected {
-                true => equal += 1,
-                false => different.push(format!("`{name}` by {installer}: {expected}, {:?}", checked.problems)),
+            if checked.is_accepted() == expected {
+                equal += 1;
+            } else {
+                different.push(format!("`{name}` by {installer}: {expected}, {:?}", checked.problems));
             }
         }
     }

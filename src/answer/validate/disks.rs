@@ -79,10 +79,8 @@ impl Check<'_> {
             return;
         }
         let lower = level.to_ascii_lowercase();
-        let right = match lower.starts_with("raidz") && self.target.knows(Installer::V8_2_7) {
-            true => level.to_ascii_uppercase(),
-            false => lower,
-        };
+        let is_upper = lower.starts_with("raidz") && self.target.knows(Installer::V8_2_7);
+        let right = if is_upper { level.to_ascii_uppercase() } else { lower };
         if level != right {
             let message = format!("installers before 8.3.3 know `{level}` only as `{right}`");
             self.wrong(setting, message, format!("write `{right}` for them"));

@@ -1,6 +1,6 @@
 //! `[global]` (PROTOCOL.md §b.2).
 
-use super::{Check, Severity, Target};
+use super::{Check, Severity};
 use crate::answer::installer::Installer;
 use crate::answer::locale;
 use crate::answer::schema::Setting as S;
@@ -18,9 +18,10 @@ impl Check<'_> {
         let country = self.settings().text(S::Country);
         if let Some(country) = country.filter(|country| !locale::has_country(country)) {
             let lower = country.to_ascii_lowercase();
-            let (what, hint) = match locale::has_country(&lower) {
-                true => ("a country code of two lower-case letters", format!("write `{lower}`")),
-                false => ("a country of ISO 3166", "two lower-case letters such as `at`".to_owned()),
+            let (what, hint) = if locale::has_country(&lower) {
+                ("a country code of two lower-case letters", format!("write `{lower}`"))
+            } else {
+                ("a country of ISO 3166", "two lower-case letters such as `at`".to_owned())
             };
             self.wrong(S::Country, format!("`{country}` is not {what}"), hint);
         }
@@ -87,10 +88,8 @@ impl Check<'_> {
             self.wrong(S::Fqdn, error.to_string(), hint);
         }
         let Some(table) = self.settings().table(S::Fqdn) else { return };
-        if let Target::Whole(installer) = self.target
-            && installer < Installer::V8_4_3
-        {
-            let message = format!("installer {installer} takes no table as `global.fqdn`, only a text");
+        if !self.target.knows(Installer::V8_4_3) {
+            let message = format!("a table as `global.fqdn` is too new: it came with installer {}", Installer::V8_4_3);
             self.wrong(S::Fqdn, message, "name the machine, such as `fqdn = \"pve1.example.com\"`");
         }
         if let Some(key) = table.keys().find(|key| !matches!(key.as_str(), "source" | "domain")) {

@@ -106,12 +106,11 @@ impl<'a> Check<'a> {
             let spec = setting.spec();
             let own = spec.path.rsplit('.').next().unwrap_or_default();
             let (message, hint) = if spec.since > installer {
-                let message =
-                    format!("installer {installer} does not know `{}`, which came with {}", spec.path, spec.since);
-                (message, "remove it for machines with this installer, or boot a newer one".to_owned())
+                let message = format!("`{}` is too new: it came with installer {}", spec.path, spec.since);
+                (message, "remove it for machines with older installers, or boot a newer one".to_owned())
             } else if given.alias && installer < Installer::V8_4 {
                 let other = spec.alias.unwrap_or_default();
-                let message = format!("installer {installer} knows `{other}` only as `{own}`");
+                let message = format!("installers before {} know `{other}` only as `{own}`", Installer::V8_4);
                 (message, format!("write `{own}`, which every installer knows"))
             } else {
                 continue;

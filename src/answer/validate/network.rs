@@ -82,7 +82,7 @@ impl Check<'_> {
         for (mac, name) in self.settings().table(S::PinningMapping).into_iter().flatten() {
             match mac.parse::<MacAddr>() {
                 Ok(parsed) if !macs.insert(parsed) => {
-                    self.unwise(S::PinningMapping, format!("`{mac}` is mapped twice"), hint)
+                    self.unwise(S::PinningMapping, format!("`{mac}` is mapped twice"), hint);
                 }
                 Ok(parsed) if mac.contains(':') => self.mac_case(mac, parsed),
                 _ => {
