@@ -85,7 +85,7 @@ fn broken_files_are_explained(#[case] base: &str, #[case] expected: &[&str]) {
 }
 
 #[rstest]
-#[case("disk_list = [\"sda\"]", "disk_list = []", "ext4 goes on exactly one disk, and 0 are named")]
+#[case("disk_list = [\"sda\"]", "disk_list = []", "`disk-setup.disk_list` or `disk-setup.filter` is missing")]
 #[case("disk_list = [\"sda\"]", "disk_list = [\"\"]", "an empty disk name selects the first disk")]
 #[case(
     "disk_list = [\"sda\"]",

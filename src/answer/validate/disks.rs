@@ -26,7 +26,7 @@ impl Check<'_> {
     /// A list or a filter. An empty list is none; an empty filter is none from 9.0.5.
     fn selection(&mut self) {
         let listed = match self.settings().texts(S::DiskList) {
-            Some(list) => self.is_base() || !list.is_empty(),
+            Some(list) => !list.is_empty(),
             None => self.given(S::DiskList),
         };
         let empty = self.settings().table(S::DiskFilter).is_some_and(std::collections::BTreeMap::is_empty);
@@ -119,7 +119,7 @@ impl Check<'_> {
     fn count(&mut self, filesystem: &str) {
         let Some(list) = self.settings().texts(S::DiskList) else { return };
         let count = list.len();
-        if matches!(filesystem, "ext4" | "xfs") && (count > 1 || self.is_base() && count == 0) {
+        if matches!(filesystem, "ext4" | "xfs") && count > 1 {
             let message = format!("{filesystem} goes on exactly one disk, and {count} are named");
             self.wrong(S::DiskList, message, "name one disk");
         }
