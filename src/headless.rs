@@ -7,35 +7,43 @@ use tokio::sync::broadcast;
 use tokio_util::sync::CancellationToken;
 
 use crate::domain::event::{Event, Recorded};
-use crate::domain::{Fleet, NodeId, RunOutcome};
+use crate::domain::guard::{ClaimCode, Permission};
+use crate::domain::{Fleet, Origin, RunOutcome};
 
-/// Writes every event until `shutdown`, oldest first. `names` knows the fleet before the first event.
+/// Writes every event until `shutdown`, oldest first. `fleet` is that before the first event.
 ///
 /// # Errors
 /// The system's reason where the output is gone.
 pub async fn follow(
     mut events: broadcast::Receiver<Arc<Recorded>>,
-    mut names: Fleet,
+    fleet: Fleet,
     json: bool,
     out: &mut (impl Write + Send),
     shutdown: CancellationToken,
 ) -> io::Result<()> {
+    let mut narrator = Narrator::new(fleet);
+    // A rack that powers on at once makes thousands of lines; they are written together.
+    let mut out = io::BufWriter::new(out);
     loop {
+        if events.is_empty() {
+            out.flush()?;
+        }
         let received = tokio::select! {
             () = shutdown.cancelled() => return out.flush(),
             received = events.recv() => received,
         };
         match received {
             Ok(recorded) => {
-                names.apply(&recorded);
                 if json {
-                    serde_json::to_writer(&mut *out, &*recorded)?;
+                    serde_json::to_writer(&mut out, &*recorded)?;
                     writeln!(out)?;
                 } else {
-                    writeln!(out, "{}", line(&recorded, &names))?;
+                    let time = recorded.at.to_zoned(jiff::tz::TimeZone::system()).strftime("%H:%M:%S");
+                    writeln!(out, "{time}  {}", narrator.tell(&recorded))?;
                 }
-                out.flush()?;
             }
+            // A script sees the gap in the sequence numbers.
+            Err(broadcast::error::RecvError::Lagged(_)) if json => {}
             Err(broadcast::error::RecvError::Lagged(missed)) => {
                 writeln!(out, "({missed} events were not shown here; all of them are stored)")?;
             }
@@ -44,44 +52,61 @@ pub async fn follow(
     }
 }
 
-/// `08:15:42  pve-07aa.example.com  approved by anna`.
-#[must_use]
-pub fn line(recorded: &Recorded, fleet: &Fleet) -> String {
-    let time = recorded.at.to_zoned(jiff::tz::TimeZone::system()).strftime("%H:%M:%S");
-    let subject = recorded.event.node().map(|id| name(fleet, id)).unwrap_or_default();
-    let words = words(&recorded.event, fleet);
-    let by = match &recorded.origin {
-        crate::domain::Origin::Operator(operator) => format!(" (by {operator})"),
-        crate::domain::Origin::Peer(peer) => format!(" (from {peer})"),
-        crate::domain::Origin::System => String::new(),
-    };
-    if subject.is_empty() { format!("{time}  {words}{by}") } else { format!("{time}  {subject}  {words}{by}") }
+/// Tells events in words. It follows the fleet, so that nodes have the names they had.
+#[derive(Debug)]
+pub struct Narrator {
+    fleet: Fleet,
 }
 
-fn name(fleet: &Fleet, id: NodeId) -> String {
-    fleet.node(id).map_or_else(|| id.to_string(), |node| node.name.to_string())
+impl Narrator {
+    /// A narrator who knows `fleet` from before the first event.
+    #[must_use]
+    pub fn new(fleet: Fleet) -> Self {
+        Self { fleet }
+    }
+
+    /// The event in one line: `pve-07aa.example.com  approved (by anna)`.
+    pub fn tell(&mut self, recorded: &Recorded) -> String {
+        let event = &recorded.event;
+        let name = |fleet: &Fleet| Some(fleet.node(event.node()?)?.name.to_string());
+        let before = name(&self.fleet);
+        self.fleet.apply(recorded);
+        // A renamed or forgotten row goes by its name from before; a new one has none yet.
+        let subject = before.or_else(|| name(&self.fleet)).or_else(|| event.node().map(|id| id.to_string()));
+        let by = match &recorded.origin {
+            Origin::Operator(operator) => format!(" (by {operator})"),
+            Origin::Peer(peer) => format!(" (from {peer})"),
+            Origin::System => String::new(),
+        };
+        let subject = subject.map(|name| format!("{name}  ")).unwrap_or_default();
+        format!("{subject}{}{by}", words(event, &self.fleet))
+    }
 }
 
 /// What happened, in words.
-#[must_use]
-pub fn words(event: &Event, fleet: &Fleet) -> String {
+fn words(event: &Event, fleet: &Fleet) -> String {
     match event {
         Event::MachineSeen { node, .. } => {
-            format!("waits for approval, code {}", crate::domain::guard::ClaimCode::of(*node))
+            format!("waits for approval, code {}", ClaimCode::of(*node))
         }
         Event::MachineAsked { .. } => "asks again".to_owned(),
         Event::ApprovalVoided { .. } => "asks differently than what was approved: approve it again".to_owned(),
         Event::Approved { .. } => "approved".to_owned(),
+        Event::Rejected { reason, .. } if reason.is_empty() => "rejected".to_owned(),
         Event::Rejected { reason, .. } => format!("rejected: {reason}"),
         Event::ReinstallAllowed { .. } => "may be installed once more".to_owned(),
-        Event::AnswerReleased { .. } => "answer released".to_owned(),
+        Event::AnswerReleased { by: Permission::Approval, .. } => "answer released".to_owned(),
+        Event::AnswerReleased { by: Permission::Repeat, .. } => {
+            "answer released again, soon after the first".to_owned()
+        }
+        Event::AnswerReleased { by: Permission::Reinstall, .. } => "answer released for a reinstall".to_owned(),
         Event::AnswerDelivered { .. } => "answer delivered, installing".to_owned(),
         Event::AnswerLost { .. } => "answer lost: the connection broke first".to_owned(),
         Event::RetryServed { why, .. } => format!("sent to reboot and ask again: {why}"),
         Event::Flagged { flag, .. } => flag.to_string(),
         Event::ReportAccepted { report, .. } => {
-            let filesystem = report.filesystem.as_ref().map_or("?", crate::domain::text::Text::as_str);
-            format!("reports that it is installed ({filesystem})")
+            let filesystem = report.filesystem.as_ref().map(|filesystem| format!(" on {filesystem}"));
+            format!("reports that it is installed{}", filesystem.unwrap_or_default())
         }
         Event::ReportUnmatched { report, .. } => format!("report {report} belongs to no node: adopt or dismiss it"),
         Event::ReportSettled { report } => format!("report {report} settled"),
@@ -94,7 +119,7 @@ pub fn words(event: &Event, fleet: &Fleet) -> String {
         Event::BecameUnreachable { reason, .. } => format!("unreachable: {reason}"),
         Event::HostKeySeen { key, .. } => format!("shows the host key {}: compare and trust it", key.fingerprint()),
         Event::HostKeyTrusted { key, .. } => format!("host key {} trusted", key.fingerprint()),
-        Event::Forgotten { node } => format!("{node} forgotten"),
+        Event::Forgotten { .. } => "forgotten".to_owned(),
         Event::Imported { status, .. } => format!("name taken over from the old inventory ({status})"),
         Event::RunQueued { run, nodes, by_gate } => {
             let why = if *by_gate { "every approved node is ready" } else { "ordered" };
@@ -112,5 +137,55 @@ pub fn words(event: &Event, fleet: &Fleet) -> String {
                 }
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::event_samples::events;
+
+    #[test]
+    fn every_event_has_its_words() {
+        let mut narrator = Narrator::new(Fleet::default());
+        let told: Vec<_> = events().iter().map(|recorded| narrator.tell(recorded)).collect();
+        assert!(told.iter().all(|line| !line.contains('\n')), "one line each");
+        insta::assert_snapshot!(told.join("\n"));
+    }
+
+    async fn followed(json: bool) -> String {
+        let (sender, events_out) = broadcast::channel(2);
+        // Two more than the channel holds.
+        for recorded in events().into_iter().take(4) {
+            sender.send(Arc::new(recorded)).unwrap();
+        }
+        drop(sender);
+        let mut out = Vec::new();
+        follow(events_out, Fleet::default(), json, &mut out, CancellationToken::new()).await.unwrap();
+        String::from_utf8(out).unwrap()
+    }
+
+    #[tokio::test]
+    async fn lines_have_a_time_and_what_was_missed_is_said() {
+        let text = followed(false).await;
+        let [missed, first, second] = text.lines().collect::<Vec<_>>()[..] else { panic!("{text}") };
+        assert_eq!(missed, "(2 events were not shown here; all of them are stored)");
+        assert!(first.contains(":00:30  pve-0703.example.com  waits for approval, code "), "{first}");
+        assert!(second.ends_with("  asks again (from 192.0.2.1)"), "{second}");
+    }
+
+    #[tokio::test]
+    async fn json_lines_hold_the_events_and_nothing_else() {
+        let text = followed(true).await;
+        let found: Vec<Recorded> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        assert_eq!(found, events()[2..4]);
+    }
+
+    #[tokio::test]
+    async fn it_ends_when_it_is_told() {
+        let (_sender, events) = broadcast::channel(1);
+        let shutdown = CancellationToken::new();
+        shutdown.cancel();
+        follow(events, Fleet::default(), false, &mut Vec::new(), shutdown).await.unwrap();
     }
 }

@@ -1,7 +1,11 @@
 //! What the README promises must be there: commands, options, exit codes, files.
 
+#![expect(clippy::unwrap_used, reason = "a test fails where it stands")]
+
 use std::path::Path;
 use std::process::Command;
+
+use prox_orchestrator::config::{CliLayer, EnvLayer};
 
 const README: &str = include_str!("../README.md");
 
@@ -79,7 +83,7 @@ fn the_six_keys_are_a_configuration() {
     let dir = tempfile::tempdir().unwrap();
     let lines: Vec<_> = block.lines().map(str::trim).collect();
     std::fs::write(dir.path().join("config.toml"), lines.join("\n")).unwrap();
-    let loaded = prox_orchestrator::config::load(dir.path(), &Default::default(), &Default::default()).unwrap();
+    let loaded = prox_orchestrator::config::load(dir.path(), &CliLayer::default(), &EnvLayer::default()).unwrap();
     assert_eq!(loaded.config.naming.domain, "lab.example");
     assert_eq!(loaded.config.network.missing(), []);
 }

@@ -8,6 +8,7 @@
 
 pub(crate) mod argv;
 mod events;
+mod keep;
 mod lines;
 mod outcome;
 pub mod output;

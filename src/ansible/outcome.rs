@@ -38,9 +38,14 @@ pub(crate) struct Judgement {
 }
 
 impl Judgement {
+    /// Of a run that says nothing about its hosts.
+    pub(crate) fn without_hosts(outcome: RunOutcome) -> Self {
+        Self { outcome, hosts: BTreeMap::new() }
+    }
+
     /// Nothing was run, for this reason.
     pub(crate) fn not_started(reason: &str) -> Self {
-        Self { outcome: RunOutcome::NotStarted { reason: Text::new(reason) }, hosts: BTreeMap::new() }
+        Self::without_hosts(RunOutcome::NotStarted { reason: Text::new(reason) })
     }
 }
 

@@ -317,7 +317,7 @@ mod tests {
     impl Bench {
         fn file(&self, run: RunId) -> File {
             let run = RunDir::new(self.dir.path(), run);
-            run.create().unwrap();
+            std::fs::create_dir_all(run.path()).unwrap();
             run.open_output().unwrap()
         }
 

@@ -2,14 +2,13 @@
 
 use std::ffi::OsStr;
 use std::fs;
-use std::io;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
 
-use super::run_dir::write_atomic;
 use crate::domain::snapshot::Problem;
+use crate::store::atomic::{self, Durability};
 
 /// The program looked for in `PATH`.
 const PROGRAM: &str = "ansible-playbook";
@@ -125,13 +124,12 @@ pub fn playbook(dir: &Path, state_dir: &Path, playbook: &Path) -> Result<PathBuf
         ));
     };
     let path = state_dir.join(name);
-    if fs::read(&path).map_or(true, |present| present != text.as_bytes()) {
-        let write = fs::create_dir_all(state_dir).and_then(|()| write_atomic(&path, text.as_bytes(), 0o644));
-        write.map_err(|error: io::Error| {
-            problem(format!("cannot write `{}`: {error}", path.display()), "make the state folder writable")
-        })?;
+    match atomic::write(&path, text.as_bytes(), 0o644, Durability::Rebuilt) {
+        Ok(_) => Ok(path),
+        Err(error) => {
+            Err(problem(format!("cannot write `{}`: {error}", path.display()), "make the state folder writable"))
+        }
     }
-    Ok(path)
 }
 
 /// Things that will not stop a run but surprise the user.
@@ -166,7 +164,7 @@ mod tests {
 
     fn script(dir: &Path, name: &str, text: &str, mode: u32) -> PathBuf {
         let path = dir.join(name);
-        write_atomic(&path, text.as_bytes(), mode).unwrap();
+        atomic::write(&path, text.as_bytes(), mode, Durability::Rebuilt).unwrap();
         path
     }
 
@@ -208,6 +206,7 @@ mod tests {
     fn the_users_playbook_goes_before_ours() {
         let dir = tempfile::tempdir().unwrap();
         let state = dir.path().join(".prox-orchestrator");
+        fs::create_dir(&state).unwrap();
         let name = Path::new("setup-cluster.yml");
         let carried = playbook(dir.path(), &state, name).unwrap();
         assert_eq!(carried, state.join(name));

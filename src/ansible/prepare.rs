@@ -5,20 +5,22 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
+use std::sync::Arc;
 use std::time::Duration;
 
+use jiff::Timestamp;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::Value;
 
 use super::argv::{INVENTORY, Invocation, Recipe, plan};
 use super::process::Identity;
-use super::run_dir::{Host, RunDir};
+use super::run_dir::RunDir;
 use super::stop::{CONTROL_BASE, CONTROL_PREFIX, close_masters};
 use super::supervisor::Settings;
 use super::{plugin, preflight, user_config};
 use crate::domain::snapshot::Problem;
-use crate::domain::{Fleet, Fqdn, NodeId, Run};
+use crate::domain::{Fleet, Fqdn, Node, NodeId, Run};
 
 /// How long the supervisor may take to show up; on a loaded machine exec alone can take a second.
 const PATIENCE: Duration = Duration::from_secs(15);
@@ -48,44 +50,61 @@ pub(crate) enum PrepareError {
         /// What the system said.
         source: io::Error,
     },
+    /// A run of a database that is gone still works in the run's folder.
+    #[error("a run of an earlier database still works in `{0}`; wait for its end or end it, then run again")]
+    Occupied(PathBuf),
     /// The supervisor did not come up.
     #[error("the run's supervisor did not start: {0}; its last words are in the run's output")]
     NoSupervisor(String),
 }
 
-/// The run's nodes as a run needs them.
-pub(crate) fn hosts(fleet: &Fleet, run: &Run) -> Result<Vec<Host>, PrepareError> {
-    let host = |(id, name): (&NodeId, &Fqdn)| {
-        let node = fleet.node(*id).filter(|node| node.name == *name && !node.host_keys.is_empty());
-        let found = node.and_then(|node| {
-            let keys = node.host_keys.clone();
-            Some(Host { name: name.clone(), address: node.address?, keys })
-        });
-        found.ok_or_else(|| PrepareError::Unreachable(name.clone()))
+/// The run's nodes, each of which can be reached as itself.
+pub(crate) fn nodes(fleet: &Fleet, run: &Run) -> Result<Vec<Arc<Node>>, PrepareError> {
+    let node = |(id, name): (&NodeId, &Fqdn)| {
+        let is_reachable =
+            |node: &&Arc<Node>| node.name == *name && node.address.is_some() && !node.host_keys.is_empty();
+        let found = fleet.node(*id).filter(is_reachable);
+        found.cloned().ok_or_else(|| PrepareError::Unreachable(name.clone()))
     };
-    run.nodes.iter().map(host).collect()
+    run.nodes.iter().map(node).collect()
 }
 
-/// Writes the files of a run and starts its supervisor. A run that is led already, because the engine died right after
-/// starting it, is not started again.
-pub(crate) async fn start(settings: &Settings, run: &RunDir, hosts: &[Host]) -> Result<Identity, PrepareError> {
-    if let Some(leader) = run.process() {
-        return Ok(leader);
+/// Takes a folder out of the way that another database's run has left in the place of `run`'s.
+pub(crate) fn make_room(folder: &RunDir, run: &Run) -> Result<(), PrepareError> {
+    match folder.make_room(run, Timestamp::now()) {
+        Ok(None) => Ok(()),
+        Ok(Some(aside)) => {
+            tracing::warn!("a run of an earlier database left its folder: it is `{}` now", aside.display());
+            Ok(())
+        }
+        Err(error) if error.kind() == io::ErrorKind::ResourceBusy => {
+            Err(PrepareError::Occupied(folder.path().to_owned()))
+        }
+        Err(source) => Err(PrepareError::Io { path: folder.path().to_owned(), source }),
     }
+}
+
+/// Writes the files of a run and starts its supervisor. Its folder must be free ([`make_room`]) or its own.
+pub(crate) async fn start(
+    settings: &Settings,
+    run: &Run,
+    folder: &RunDir,
+    nodes: &[Arc<Node>],
+) -> Result<Identity, PrepareError> {
     let found = preflight::find(settings.command.as_deref()).await.map_err(PrepareError::Problem)?;
     let playbook = preflight::playbook(&settings.dir, &settings.state_dir, &settings.playbook);
     let playbook = playbook.map_err(PrepareError::Problem)?;
     let user_config = user_config::load(&found.path, &settings.dir).await;
-    if let Ok(earlier) = run.invocation() {
+    if let Ok(earlier) = folder.invocation() {
         close_masters(&earlier.control_dir).await;
     }
     let control_dir = make_control_dir()?;
     let recipe = Recipe {
         program: &found.path,
         dir: &settings.dir,
-        run: run.path().strip_prefix(&settings.dir).unwrap_or(run.path()),
+        run: folder.path().strip_prefix(&settings.dir).unwrap_or(folder.path()),
         playbook: playbook.strip_prefix(&settings.dir).unwrap_or(&playbook),
-        hosts: hosts.len(),
+        hosts: nodes.len(),
         forks: settings.forks,
         user: &settings.user,
         ssh_port: settings.ssh_port,
@@ -94,7 +113,7 @@ pub(crate) async fn start(settings: &Settings, run: &RunDir, hosts: &[Host]) -> 
         user_config: &user_config,
     };
     let started = match plan(&recipe) {
-        Ok(invocation) => launch(settings, run, hosts, &invocation).await,
+        Ok(invocation) => launch(settings, run, folder, nodes, &invocation).await,
         Err(error) => Err(error.into()),
     };
     if started.is_err() {
@@ -105,8 +124,9 @@ pub(crate) async fn start(settings: &Settings, run: &RunDir, hosts: &[Host]) -> 
 
 async fn launch(
     settings: &Settings,
-    run: &RunDir,
-    hosts: &[Host],
+    run: &Run,
+    folder: &RunDir,
+    nodes: &[Arc<Node>],
     invocation: &Invocation,
 ) -> Result<Identity, PrepareError> {
     let inventory = settings.dir.join(INVENTORY);
@@ -114,13 +134,13 @@ async fn launch(
         let path = path.to_owned();
         move |source| PrepareError::Io { path, source }
     };
-    run.create().map_err(failed(run.path()))?;
-    run.write_hosts(hosts, settings.ssh_port).map_err(failed(run.path()))?;
-    run.keep_inventory(&inventory).map_err(failed(&inventory))?;
-    check_inventory(&inventory, hosts)?;
+    folder.create(run).map_err(failed(folder.path()))?;
+    folder.write_nodes(nodes, settings.ssh_port).map_err(failed(folder.path()))?;
+    folder.keep_inventory(&inventory).map_err(failed(&inventory))?;
+    check_inventory(&inventory, nodes.iter().map(|node| &node.name))?;
     plugin::write(&invocation.control_dir).map_err(failed(&invocation.control_dir))?;
-    run.write_invocation(invocation).map_err(failed(run.path()))?;
-    spawn(settings, run).await
+    folder.write_invocation(invocation).map_err(failed(folder.path()))?;
+    spawn(settings, folder).await
 }
 
 /// A folder only we can write to, with a path short enough for sockets.
@@ -130,14 +150,14 @@ fn make_control_dir() -> Result<PathBuf, PrepareError> {
 }
 
 /// Ansible only warns about a name in the limit that the inventory lacks, and runs without it.
-fn check_inventory(path: &Path, hosts: &[Host]) -> Result<(), PrepareError> {
+fn check_inventory<'a>(path: &Path, mut hosts: impl Iterator<Item = &'a Fqdn>) -> Result<(), PrepareError> {
     let failed = |source| PrepareError::Io { path: path.to_owned(), source };
     let text = fs::read(path).map_err(failed)?;
     let inventory: Value = serde_json::from_slice(&text).map_err(|error| failed(error.into()))?;
     let mut names = BTreeSet::new();
     collect_hosts(inventory.get("all").unwrap_or(&Value::Null), &mut names);
-    let missing = hosts.iter().find(|host| !names.contains(host.name.as_str()));
-    missing.map_or(Ok(()), |host| Err(PrepareError::NotInInventory(host.name.clone())))
+    let missing = hosts.find(|name| !names.contains(name.as_str()));
+    missing.map_or(Ok(()), |name| Err(PrepareError::NotInInventory(name.clone())))
 }
 
 /// Names under `hosts` of a group and of its children. The depth is bounded by that of the JSON parser.
@@ -199,14 +219,17 @@ mod tests {
     fn the_inventory_must_hold_every_host() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("inventory.json");
-        let host = |name: &str| Host { name: name.parse().unwrap(), address: [192, 0, 2, 1].into(), keys: Vec::new() };
+        let check = |names: &[&str]| {
+            let names: Vec<Fqdn> = names.iter().map(|name| name.parse().unwrap()).collect();
+            check_inventory(&path, names.iter())
+        };
         let inventory =
             r#"{"all":{"hosts":{"c.lab":null},"children":{"pve":{"hosts":{"a.lab":{}}},"pbs":{"hosts":{}},"x":null}}}"#;
         fs::write(&path, inventory).unwrap();
-        assert!(check_inventory(&path, &[host("a.lab"), host("c.lab")]).is_ok());
-        let missing = check_inventory(&path, &[host("b.lab")]).unwrap_err();
+        assert!(check(&["a.lab", "c.lab"]).is_ok());
+        let missing = check(&["b.lab"]).unwrap_err();
         assert!(matches!(missing, PrepareError::NotInInventory(name) if name.as_str() == "b.lab"));
         fs::write(&path, "{").unwrap();
-        assert!(matches!(check_inventory(&path, &[]), Err(PrepareError::Io { .. })));
+        assert!(matches!(check(&[]), Err(PrepareError::Io { .. })));
     }
 }

@@ -26,6 +26,11 @@ impl Identity {
         Ok(Self { pid, start_time: stat.start_time, boot_id: boot_id()? })
     }
 
+    /// The identity of no process that ever was.
+    pub(crate) fn nobody() -> Self {
+        Self { pid: 0, start_time: 0, boot_id: String::new() }
+    }
+
     /// Whether that process still runs; a zombie does not.
     pub(crate) fn is_alive(&self) -> bool {
         boot_id().is_ok_and(|boot| boot == self.boot_id)
@@ -132,6 +137,7 @@ mod tests {
         assert!(own.is_alive());
         assert!(!Identity { start_time: own.start_time + 1, ..own.clone() }.is_alive());
         assert!(!Identity { boot_id: "other".to_owned(), ..own }.is_alive());
+        assert!(!Identity::nobody().is_alive());
     }
 
     #[test]

@@ -3,32 +3,23 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write as _};
-use std::net::IpAddr;
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _};
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::argv::Invocation;
 use super::process::Identity;
-use crate::domain::{Fqdn, HostKey, RunId};
+use crate::domain::{Node, Run, RunId};
+use crate::store::atomic::{self, Durability};
+use crate::store::known_hosts;
 
 /// Where the runs are, relative to the project folder.
 pub(crate) const RUNS: &str = "nodes/runs";
 /// Largest file read back, in bytes; the real ones have a few hundred.
 const MAX_RECORD: u64 = 1 << 20;
-
-/// A node as a run needs it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Host {
-    /// Its inventory name.
-    pub(crate) name: Fqdn,
-    /// Where Ansible reaches it.
-    pub(crate) address: IpAddr,
-    /// Keys it must answer with.
-    pub(crate) keys: Vec<HostKey>,
-}
 
 /// How the process of a run ended, written by its supervisor.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -51,6 +42,19 @@ pub(crate) enum Ending {
     NotStarted(String),
 }
 
+/// Whose folder it is. A database that was deleted gives its numbers out again, but never for the same instant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct Owner {
+    run: RunId,
+    queued: Timestamp,
+}
+
+impl Owner {
+    fn of(run: &Run) -> Self {
+        Self { run: run.id, queued: run.queued }
+    }
+}
+
 /// The folder of one run.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct RunDir {
@@ -68,9 +72,30 @@ impl RunDir {
         Self { path: path.to_owned() }
     }
 
-    /// Makes the folder, private to its owner.
-    pub(crate) fn create(&self) -> io::Result<()> {
-        fs::DirBuilder::new().recursive(true).mode(0o700).create(&self.path)
+    /// Makes the folder, private to its owner, for `run`.
+    pub(crate) fn create(&self, run: &Run) -> io::Result<()> {
+        fs::DirBuilder::new().recursive(true).mode(0o700).create(&self.path)?;
+        self.write_json("run.json", &Owner::of(run))
+    }
+
+    /// Moves whatever is in the folder's place and is not of `run` to `<id>.<time>.old` beside it. Returns its new path.
+    ///
+    /// # Errors
+    /// [`io::ErrorKind::ResourceBusy`] where a process of another run still works in it.
+    pub(crate) fn make_room(&self, run: &Run, now: Timestamp) -> io::Result<Option<PathBuf>> {
+        if fs::symlink_metadata(&self.path).is_err() || self.read_json("run.json").ok() == Some(Owner::of(run)) {
+            return Ok(None);
+        }
+        if self.process().is_some_and(|leader| leader.is_alive()) && self.exit().is_none() {
+            return Err(io::ErrorKind::ResourceBusy.into());
+        }
+        let time = now.strftime("%Y%m%dT%H%M%SZ");
+        let candidates = std::iter::once(String::new()).chain((2_u64..).map(|number| format!("-{number}")));
+        let mut places = candidates.map(|suffix| self.path.with_file_name(format!("{}.{time}{suffix}.old", run.id)));
+        // Only the engine that holds the state lock makes such names, so that none appears meanwhile.
+        let Some(place) = places.find(|place| fs::symlink_metadata(place).is_err()) else { return Ok(None) };
+        fs::rename(&self.path, &place)?;
+        Ok(Some(place))
     }
 
     /// The folder's path.
@@ -94,15 +119,15 @@ impl RunDir {
     }
 
     /// Writes who takes part: `limit.txt` and `known_hosts`.
-    pub(crate) fn write_hosts(&self, hosts: &[Host], port: u16) -> io::Result<()> {
-        let limit: String = hosts.iter().flat_map(|host| [host.name.as_str(), "\n"]).collect();
-        write_atomic(&self.path.join("limit.txt"), limit.as_bytes(), 0o600)?;
-        write_atomic(&self.path.join("known_hosts"), known_hosts(hosts, port).as_bytes(), 0o600)
+    pub(crate) fn write_nodes(&self, nodes: &[Arc<Node>], port: u16) -> io::Result<()> {
+        let limit: String = nodes.iter().flat_map(|node| [node.name.as_str(), "\n"]).collect();
+        self.write("limit.txt", limit.as_bytes())?;
+        self.write("known_hosts", known_hosts(nodes.iter().map(AsRef::as_ref), port).as_bytes())
     }
 
     /// Keeps the inventory as it is at the start.
     pub(crate) fn keep_inventory(&self, inventory: &Path) -> io::Result<()> {
-        write_atomic(&self.path.join("inventory.json"), &fs::read(inventory)?, 0o600)
+        self.write("inventory.json", &fs::read(inventory)?)
     }
 
     /// Writes what is to be executed.
@@ -126,7 +151,7 @@ impl RunDir {
 
     /// The process that leads the run, if there ever was one.
     pub(crate) fn process(&self) -> Option<Identity> {
-        self.read_json("process.json").ok()
+        self.read_json("process.json").ok().filter(|leader| *leader != Identity::nobody())
     }
 
     /// Writes how it ended.
@@ -142,7 +167,11 @@ impl RunDir {
     fn write_json(&self, name: &str, value: &impl Serialize) -> io::Result<()> {
         let mut text = serde_json::to_vec_pretty(value)?;
         text.push(b'\n');
-        write_atomic(&self.path.join(name), &text, 0o600)
+        self.write(name, &text)
+    }
+
+    fn write(&self, name: &str, content: &[u8]) -> io::Result<()> {
+        atomic::write(&self.path.join(name), content, 0o600, Durability::Synced).map(drop)
     }
 
     fn read_json<T: serde::de::DeserializeOwned>(&self, name: &str) -> io::Result<T> {
@@ -151,54 +180,54 @@ impl RunDir {
     }
 }
 
-/// One line per key. The plain address serves any port; `[address]:22` would not be found by ssh (ANSIBLE.md §5).
-fn known_hosts(hosts: &[Host], port: u16) -> String {
-    let mut text = String::new();
-    for host in hosts {
-        let (name, address) = (&host.name, host.address);
-        let names =
-            if port == 22 { format!("{name},{address}") } else { format!("{name},{address},[{address}]:{port}") };
-        text.extend(host.keys.iter().map(|key| format!("{names} {key}\n")));
-    }
-    text
-}
-
-/// Writes a file so that readers see the old or the new content: a dot-prefixed draft beside it, then a rename.
-pub(crate) fn write_atomic(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
-    let parent = path.parent().unwrap_or(Path::new("."));
-    let mut draft = tempfile::Builder::new().prefix(".draft").tempfile_in(parent)?;
-    draft.write_all(bytes)?;
-    draft.as_file().set_permissions(fs::Permissions::from_mode(mode))?;
-    draft.as_file().sync_all()?;
-    draft.persist(path).map_err(|error| error.error)?;
-    File::open(parent)?.sync_all()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::RunState;
 
-    const KEY: &str = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIN2bN3LdoJqKU3nzKZ0BoNDSfUS1eqh0MnJYmSlTRHRq";
-
-    fn host(address: &str) -> Host {
-        let address = address.parse().unwrap();
-        Host { name: "pve1.lab.example".parse().unwrap(), address, keys: vec![KEY.parse().unwrap()] }
+    fn domain_run(id: u64, queued: i64) -> Run {
+        let queued = Timestamp::from_second(queued).unwrap();
+        Run { id: RunId(id), nodes: [].into(), by_gate: false, queued, state: RunState::Queued { stopping: false } }
     }
 
     #[test]
-    fn known_hosts_has_a_line_per_key() {
-        assert_eq!(known_hosts(&[host("192.0.2.1")], 22), format!("pve1.lab.example,192.0.2.1 {KEY}\n"));
-        assert_eq!(
-            known_hosts(&[host("2001:db8::1")], 2222),
-            format!("pve1.lab.example,2001:db8::1,[2001:db8::1]:2222 {KEY}\n")
-        );
+    fn a_folder_of_another_run_is_put_aside() {
+        let dir = tempfile::tempdir().unwrap();
+        let (earlier, run) = (domain_run(1, 100), domain_run(1, 200));
+        let folder = RunDir::new(dir.path(), run.id);
+        assert_eq!(folder.make_room(&run, run.queued).unwrap(), None, "there is nothing");
+        let aside = |name: &str| dir.path().join(RUNS).join(name);
+        for name in ["r1.19700101T000320Z.old", "r1.19700101T000320Z-2.old", "r1.19700101T000320Z-3.old"] {
+            folder.create(&earlier).unwrap();
+            folder.claim(&Identity::nobody()).unwrap();
+            assert_eq!(folder.make_room(&earlier, run.queued).unwrap(), None, "its own folder stays");
+            assert_eq!(folder.make_room(&run, run.queued).unwrap(), Some(aside(name)));
+            assert_eq!((folder.process(), aside(name).join("process.json").exists()), (None, true));
+        }
+        fs::create_dir(folder.path()).unwrap();
+        assert!(folder.make_room(&run, run.queued).unwrap().is_some(), "nobody's folder");
+        std::os::unix::fs::symlink(dir.path(), folder.path()).unwrap();
+        assert!(folder.make_room(&run, run.queued).unwrap().is_some(), "a link is moved, not what it leads to");
+        assert!(dir.path().exists());
+    }
+
+    #[test]
+    fn a_folder_in_use_stays() {
+        let dir = tempfile::tempdir().unwrap();
+        let run = domain_run(1, 200);
+        let folder = RunDir::new(dir.path(), run.id);
+        folder.create(&domain_run(1, 100)).unwrap();
+        folder.claim(&Identity::own().unwrap()).unwrap();
+        assert_eq!(folder.make_room(&run, run.queued).unwrap_err().kind(), io::ErrorKind::ResourceBusy);
+        folder.write_exit(&Exit { ended: run.queued, how: Ending::Code(0) }).unwrap();
+        assert!(folder.make_room(&run, run.queued).unwrap().is_some(), "it has ended");
     }
 
     #[test]
     fn a_run_is_claimed_once_and_records_come_back() {
         let dir = tempfile::tempdir().unwrap();
         let run = RunDir::new(dir.path(), RunId(3));
-        run.create().unwrap();
+        run.create(&domain_run(3, 0)).unwrap();
         assert!(run.path().ends_with("nodes/runs/r3"));
         assert_eq!(run.process(), None);
         let own = Identity::own().unwrap();
@@ -208,8 +237,6 @@ mod tests {
         let exit = Exit { ended: Timestamp::UNIX_EPOCH, how: Ending::Signal(9) };
         run.write_exit(&exit).unwrap();
         assert_eq!(run.exit(), Some(exit));
-        run.write_hosts(&[host("192.0.2.1")], 22).unwrap();
-        assert_eq!(fs::read_to_string(run.path().join("limit.txt")).unwrap(), "pve1.lab.example\n");
         let drafts = fs::read_dir(run.path())
             .unwrap()
             .filter(|entry| entry.as_ref().is_ok_and(|entry| entry.file_name().to_string_lossy().starts_with('.')));

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use russh::keys::ssh_key::LineEnding;
 use russh::keys::{Algorithm, PrivateKey};
 
-use super::run_dir::write_atomic;
+use crate::store::atomic::{self, Durability};
 
 /// Stands behind the public key in `authorized_keys`.
 const COMMENT: &str = "prox-orchestrator";
@@ -58,7 +58,7 @@ impl SshKeyPair {
                 let pem = key.to_openssh(LineEnding::LF).map_err(unreadable)?;
                 let dir = state_dir.join("ssh");
                 fs::DirBuilder::new().recursive(true).mode(0o700).create(&dir).map_err(io_error)?;
-                write_atomic(&private, pem.as_bytes(), 0o600).map_err(io_error)?;
+                atomic::write(&private, pem.as_bytes(), 0o600, Durability::Synced).map_err(io_error)?;
                 key
             }
             Err(error) => return Err(io_error(error)),
@@ -68,9 +68,8 @@ impl SshKeyPair {
         }
         let public = key.public_key().to_openssh().map_err(unreadable)?;
         let public_file = private.with_extension("pub");
-        if fs::read_to_string(&public_file).map_or(true, |text| text.trim_end() != public) {
-            write_atomic(&public_file, format!("{public}\n").as_bytes(), 0o644).map_err(io_error)?;
-        }
+        let line = format!("{public}\n");
+        atomic::write(&public_file, line.as_bytes(), 0o644, Durability::Synced).map_err(io_error)?;
         Ok(Self { private, public })
     }
 

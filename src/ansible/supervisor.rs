@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
 use std::fs::File;
 use std::io::{self, BufReader, Read as _, Seek as _};
+use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -16,10 +17,11 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::events::Story;
+use super::keep;
 use super::lines::Splitter;
 use super::outcome::{Evidence, Judgement, judge};
 use super::output::Feed;
-use super::prepare::{self, hosts};
+use super::prepare;
 use super::process::Identity;
 use super::run_dir::{Ending, RunDir};
 use super::stop::{Patience, Target, close_masters};
@@ -44,7 +46,8 @@ pub struct Settings {
     pub playbook: PathBuf,
     /// The `ansible-playbook` to run; `None` looks in `PATH`.
     pub command: Option<PathBuf>,
-    /// Hosts at once; `None` leaves it to the user's Ansible settings, else to the number of hosts.
+    /// Hosts at once; `None` leaves it to the user's Ansible configuration, and where that says nothing, to the number
+    /// of hosts, 25 at most.
     pub forks: Option<u16>,
     /// Login name where the inventory names none.
     pub user: String,
@@ -57,6 +60,8 @@ pub struct Settings {
     pub supervisor: Vec<OsString>,
     /// How long each step of a stop may take.
     pub patience: Patience,
+    /// Ended runs that keep their folder.
+    pub keep_runs: NonZeroU32,
 }
 
 /// The task that carries out effects.
@@ -134,8 +139,7 @@ impl Tools {
             Ok(leader) => {
                 self.feed.follow(id).await;
                 self.submit(Command::RunStarted { run: id }).await;
-                let was_stopping = matches!(run.state, RunState::Running { stopping: true, .. });
-                self.follow(&run, &dir, leader, presses, was_stopping).await
+                self.follow(&run, &dir, leader, presses).await
             }
             Err(judgement) => judgement,
         };
@@ -143,6 +147,16 @@ impl Tools {
         self.feed.finish(id).await;
         tracing::info!(run.id = %id, "run `{id}` {}", judgement.outcome.word());
         self.submit(Command::RunEnded { run: id, outcome: judgement.outcome, hosts: judgement.hosts }).await;
+        self.prune().await;
+    }
+
+    /// Removes the folders of old runs. One that stays costs disk space only.
+    async fn prune(&self) {
+        let (dir, keep, snapshot) = (self.settings.dir.clone(), self.settings.keep_runs, self.handle.snapshot());
+        let pruning = tokio::task::spawn_blocking(move || keep::prune(&dir, &snapshot.fleet, keep));
+        if let Ok(Err(error)) = pruning.await {
+            tracing::warn!(%error, "old folders under `nodes/runs/` are still there");
+        }
     }
 
     /// The process that leads the run: found again, or started.
@@ -153,12 +167,19 @@ impl Tools {
         dir: &RunDir,
         presses: &watch::Receiver<u32>,
     ) -> Result<Identity, Judgement> {
-        if !matches!(run.state, RunState::Queued) {
-            let vanished = || Judgement { outcome: RunOutcome::Interrupted, hosts: BTreeMap::new() };
-            return dir.process().ok_or_else(vanished);
+        if !matches!(run.state, RunState::Queued { .. }) {
+            return dir.process().ok_or_else(|| Judgement::without_hosts(RunOutcome::Interrupted));
         }
         let not_started = |error: prepare::PrepareError| Judgement::not_started(&error.to_string());
-        let hosts = hosts(&snapshot.fleet, run).map_err(not_started)?;
+        prepare::make_room(dir, run).map_err(not_started)?;
+        if let Some(leader) = dir.process() {
+            // The engine died right after starting it: it is not started again.
+            return Ok(leader);
+        }
+        if run.is_stopping() {
+            return withdraw(dir);
+        }
+        let nodes = prepare::nodes(&snapshot.fleet, run).map_err(not_started)?;
         let is_shown = async { self.shown.wait_for(|shown| *shown >= snapshot.seq).await.is_ok() };
         if !tokio::time::timeout(PROJECTION_PATIENCE, is_shown).await.unwrap_or(false) {
             let reason =
@@ -166,20 +187,14 @@ impl Tools {
             return Err(Judgement::not_started(reason));
         }
         if *presses.borrow() > 0 {
-            return Err(Judgement { outcome: RunOutcome::Cancelled, hosts: BTreeMap::new() });
+            return withdraw(dir);
         }
-        prepare::start(&self.settings, dir, &hosts).await.map_err(not_started)
+        prepare::start(&self.settings, run, dir, &nodes).await.map_err(not_started)
     }
 
     /// Waits for the end, or brings it about, and judges it.
-    async fn follow(
-        &self,
-        run: &Run,
-        dir: &RunDir,
-        leader: Identity,
-        mut presses: watch::Receiver<u32>,
-        was_stopping: bool,
-    ) -> Judgement {
+    async fn follow(&self, run: &Run, dir: &RunDir, leader: Identity, mut presses: watch::Receiver<u32>) -> Judgement {
+        let was_stopping = run.is_stopping();
         let target = Target::new(dir.clone(), leader);
         if was_stopping {
             // The engine died in the middle of the sequence: begin again.
@@ -205,7 +220,7 @@ impl Tools {
         let judging = tokio::task::spawn_blocking(move || {
             judge_files(&run, &dir, exit.map(|exit| exit.how).as_ref(), is_stopped)
         });
-        judging.await.unwrap_or(Judgement { outcome: RunOutcome::Interrupted, hosts: BTreeMap::new() })
+        judging.await.unwrap_or_else(|_| Judgement::without_hosts(RunOutcome::Interrupted))
     }
 
     /// Submits until it is stored; a run's end must not be lost while the engine runs. A refusal is an answer.
@@ -224,6 +239,14 @@ impl Tools {
             }
         }
     }
+}
+
+/// Ends a run that was stopped before it began. A supervisor that is on its way all the same finds the run claimed;
+/// one that was quicker leads it.
+fn withdraw(dir: &RunDir) -> Result<Identity, Judgement> {
+    let claimed = dir.claim(&Identity::nobody());
+    let leader = claimed.is_err().then(|| dir.process()).flatten();
+    leader.ok_or_else(|| Judgement::without_hosts(RunOutcome::Cancelled))
 }
 
 /// Judges a run by its files. Missing ones are like empty ones: they say nothing.

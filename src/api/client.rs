@@ -8,7 +8,7 @@ use hyper::{Method, Request, StatusCode};
 use hyper_util::rt::TokioIo;
 use tokio::net::UnixStream;
 
-use super::{OrderRequest, OrderResponse, PREFIX, SocketError, socket};
+use super::{OrderRequest, OrderResponse, OrdersRequest, PREFIX, SocketError, socket};
 use crate::domain::{Order, Snapshot};
 
 /// Why the engine could not be asked.
@@ -67,6 +67,16 @@ impl RemoteEngine {
     pub async fn order(&self, operator: String, order: Order) -> Result<OrderResponse, ApiError> {
         let request = serde_json::to_vec(&OrderRequest { operator, order })?;
         let body = self.exchange(Method::POST, "/order", request.into()).await?;
+        Ok(serde_json::from_slice(&body)?)
+    }
+
+    /// Gives many orders in `operator`'s name, in one exchange; what came of each is returned in their order.
+    ///
+    /// # Errors
+    /// See [`ApiError`]; a refusal is no error but a response.
+    pub async fn orders(&self, operator: String, orders: Vec<Order>) -> Result<Vec<OrderResponse>, ApiError> {
+        let request = serde_json::to_vec(&OrdersRequest { operator, orders })?;
+        let body = self.exchange(Method::POST, "/orders", request.into()).await?;
         Ok(serde_json::from_slice(&body)?)
     }
 

@@ -25,6 +25,16 @@ pub struct OrderRequest {
     pub order: Order,
 }
 
+/// Many orders of one person. They are decided in this order, each for itself: one that is refused keeps none of the
+/// others from being carried out.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct OrdersRequest {
+    /// Login name, for the audit log.
+    pub operator: String,
+    /// The orders; the response holds what came of each, in their order.
+    pub orders: Vec<Order>,
+}
+
 /// What came of an order.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", tag = "result")]

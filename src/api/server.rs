@@ -5,18 +5,25 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use axum::extract::State;
+use axum::extract::{DefaultBodyLimit, State};
 use axum::routing::{get, post};
 use axum::{Json, Router};
+use futures_util::{StreamExt as _, stream};
 use tokio::net::UnixListener;
 use tokio_util::sync::CancellationToken;
 
-use super::{OrderRequest, OrderResponse, PREFIX, SocketError, socket};
+use super::{OrderRequest, OrderResponse, OrdersRequest, PREFIX, SocketError, socket};
 use crate::coordinator::Handle;
-use crate::domain::{Command, Origin, Snapshot};
+use crate::domain::{Command, Order, Origin, Snapshot};
 
 /// Longest operator name kept, in characters.
 const MAX_OPERATOR: usize = 64;
+
+/// Largest list of orders, in bytes: an approval of every row of a full table has some 400 bytes.
+const MAX_ORDERS: usize = 32 * 1024 * 1024;
+
+/// Orders of one list that are on their way to the coordinator at once: they share its transactions.
+const AT_ONCE: usize = 512;
 
 /// A bound socket; removed when dropped.
 #[derive(Debug)]
@@ -56,6 +63,7 @@ pub async fn serve(mut bound: ApiListener, handle: Handle, shutdown: Cancellatio
     let router = Router::new()
         .route(&format!("{PREFIX}/snapshot"), get(snapshot))
         .route(&format!("{PREFIX}/order"), post(order))
+        .route(&format!("{PREFIX}/orders"), post(orders).layer(DefaultBodyLimit::max(MAX_ORDERS)))
         .with_state(handle);
     let listener = &mut bound.listener;
     loop {
@@ -75,7 +83,21 @@ async fn snapshot(State(handle): State<Handle>) -> Json<Arc<Snapshot>> {
 }
 
 async fn order(State(handle): State<Handle>, Json(request): Json<OrderRequest>) -> Json<OrderResponse> {
-    let operator = request.operator.chars().filter(|c| !c.is_control()).take(MAX_OPERATOR).collect();
-    let result = handle.submit(Origin::Operator(operator), Command::Order(request.order)).await;
-    Json(result.map_err(crate::client::OrderError::from).into())
+    Json(give(&handle, clean(&request.operator), request.order).await)
+}
+
+async fn orders(State(handle): State<Handle>, Json(request): Json<OrdersRequest>) -> Json<Vec<OrderResponse>> {
+    let operator = clean(&request.operator);
+    let given = request.orders.into_iter().map(|order| give(&handle, operator.clone(), order));
+    Json(stream::iter(given).buffered(AT_ONCE).collect().await)
+}
+
+async fn give(handle: &Handle, operator: String, order: Order) -> OrderResponse {
+    let result = handle.submit(Origin::Operator(operator), Command::Order(order)).await;
+    result.map_err(crate::client::OrderError::from).into()
+}
+
+/// A name as it goes into the audit log.
+fn clean(operator: &str) -> String {
+    operator.chars().filter(|c| !c.is_control()).take(MAX_OPERATOR).collect()
 }

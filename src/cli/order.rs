@@ -8,9 +8,9 @@ use clap::Subcommand;
 
 use super::select;
 use crate::api::OrderResponse;
-use crate::api::client::{ApiError, RemoteEngine};
+use crate::api::client::RemoteEngine;
 use crate::domain::text::Text;
-use crate::domain::{Fqdn, Node, Order, Snapshot, Stamp};
+use crate::domain::{Fqdn, Node, Order, Phase, Snapshot, Stamp};
 use crate::error::{Exit, Failure, OrExit as _};
 
 /// What can be ordered.
@@ -19,8 +19,11 @@ pub(super) enum OrderCommand {
     /// Let waiting machines be installed
     Approve {
         /// Host names, ids, or the beginning of either
-        #[arg(required = true)]
+        #[arg(required_unless_present = "all")]
         nodes: Vec<String>,
+        /// Every machine that waits at this moment; none that comes later
+        #[arg(long, conflicts_with = "nodes")]
+        all: bool,
     },
     /// Send a machine away
     Reject {
@@ -100,10 +103,15 @@ pub(super) fn engine(state_dir: &Path) -> Result<RemoteEngine, Failure> {
 pub(super) async fn execute(command: OrderCommand, state_dir: &Path, out: &mut impl Write) -> Result<Exit, Failure> {
     let engine = engine(state_dir)?;
     let snapshot = engine.snapshot().await.or_exit(Exit::NoEngine)?;
-    let orders = orders(command, &snapshot).or_exit(Exit::Refused)?;
+    let (words, orders): (Vec<_>, Vec<_>) = orders(command, &snapshot).or_exit(Exit::Refused)?.into_iter().unzip();
+    if orders.is_empty() {
+        writeln!(out, "no machine waits")?;
+        return Ok(Exit::Success);
+    }
+    let responses = engine.orders(crate::runtime::operator(), orders).await.or_exit(Exit::NoEngine)?;
     let mut exit = Exit::Success;
-    for (words, order) in orders {
-        match give(&engine, order).await? {
+    for (words, response) in words.into_iter().zip(responses) {
+        match response {
             OrderResponse::Done { run: Some(run) } => writeln!(out, "{words}: {run}")?,
             OrderResponse::Done { run: None } => writeln!(out, "{words}")?,
             OrderResponse::Refused { reason } | OrderResponse::Failed { reason } => {
@@ -115,25 +123,15 @@ pub(super) async fn execute(command: OrderCommand, state_dir: &Path, out: &mut i
     Ok(exit)
 }
 
-async fn give(engine: &RemoteEngine, order: Order) -> Result<OrderResponse, Failure> {
-    engine
-        .order(crate::runtime::operator(), order)
-        .await
-        .map_err(|error: ApiError| Failure { exit: Exit::NoEngine, error: error.into() })
-}
-
 /// Turns a command into orders, each with the words for its success.
 fn orders(command: OrderCommand, snapshot: &Snapshot) -> anyhow::Result<Vec<(String, Order)>> {
     let find = |given: &str| select::node(snapshot, given);
     let one = |words: String, order: Order| Ok(vec![(words, order)]);
     match command {
-        OrderCommand::Approve { nodes } => nodes
-            .iter()
-            .map(|given| {
-                let node = find(given)?;
-                Ok((format!("{} approved", node.name), Order::Approve { node: node.id, seen: stamp(node)? }))
-            })
-            .collect(),
+        OrderCommand::Approve { all: true, .. } => {
+            snapshot.fleet.nodes().filter(|node| node.phase == Phase::Waiting).map(|node| approval(node)).collect()
+        }
+        OrderCommand::Approve { nodes, all: false } => nodes.iter().map(|given| approval(find(given)?)).collect(),
         OrderCommand::Reject { node, reason } => {
             let node = find(&node)?;
             one(format!("{} rejected", node.name), Order::Reject { node: node.id, reason: Text::new(&reason) })
@@ -177,6 +175,10 @@ fn orders(command: OrderCommand, snapshot: &Snapshot) -> anyhow::Result<Vec<(Str
         }
         OrderCommand::Cancel => one("stopping the run".to_owned(), Order::Cancel),
     }
+}
+
+fn approval(node: &Node) -> anyhow::Result<(String, Order)> {
+    Ok((format!("{} approved", node.name), Order::Approve { node: node.id, seen: stamp(node)? }))
 }
 
 /// What identifies the request the operator sees in this snapshot.

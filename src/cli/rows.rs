@@ -29,6 +29,8 @@ struct Row<'a> {
     claim_code: Option<String>,
     /// Only while its request is open.
     held_until: Option<Timestamp>,
+    /// What became of its last answer.
+    answer: Option<&'static str>,
     flags: &'a std::collections::BTreeSet<Flag>,
     last_run: Option<String>,
 }
@@ -64,6 +66,7 @@ fn row<'a>(snapshot: &Snapshot, node: &'a Node) -> Row<'a> {
         macs: node.machine.macs.iter().map(ToString::to_string).collect(),
         claim_code: (node.phase == Phase::Waiting).then(|| ClaimCode::of(node.id).to_string()),
         held_until: held_until(snapshot, node.id),
+        answer: node.answers.as_ref().map(|answers| answers.delivery.words()),
         flags: &node.flags,
         last_run: node.last_run.map(|run| run.to_string()),
     }
@@ -130,6 +133,9 @@ pub(super) fn write_node(snapshot: &Snapshot, node: &Node, json: bool, out: &mut
     line("serial", row.serial.unwrap_or("-"))?;
     line("uuid", row.uuid.as_deref().unwrap_or("-"))?;
     line("macs", &row.macs.join(" "))?;
+    if let Some(answer) = row.answer {
+        line("answer", answer)?;
+    }
     for key in &node.host_keys {
         line("host key", &format!("{} {}", key.algorithm(), key.fingerprint()))?;
     }

@@ -12,7 +12,7 @@ use std::time::Duration;
 use super::file::FileLayer;
 use super::key::{ENV_PREFIX, Key, nearest};
 use super::model::{
-    Ansible, AnsibleStart, Approval, Config, Install, Log, LogLevel, Naming, Network, Server, WebhookAuth,
+    Ansible, Approval, Config, Install, LOG_LEVEL, Log, LogLevel, Naming, Network, START, Server, WEBHOOK_AUTH,
 };
 use super::problem::{Problem, Problems, quoted};
 use super::value::{self, Invalid, Raw};
@@ -154,9 +154,7 @@ impl<'a> Layers<'a> {
             },
             install: self.install(&install),
             ansible: self.ansible(ansible),
-            log: Log {
-                level: self.get(Key::LOG_LEVEL, cli.log_level, value::choice(LogLevel::WORDS)).unwrap_or(log.level),
-            },
+            log: Log { level: self.get(Key::LOG_LEVEL, cli.log_level, value::choice(LOG_LEVEL)).unwrap_or(log.level) },
         }
     }
 
@@ -164,7 +162,7 @@ impl<'a> Layers<'a> {
         let cli = self.cli;
         // The installer gives up 60 s after it started to ask (PROTOCOL.md §a.4), connecting included.
         let hold = value::duration(SECOND..=Duration::from_secs(50));
-        let auth = value::choice(WebhookAuth::WORDS);
+        let auth = value::choice(WEBHOOK_AUTH);
         Server {
             listen: self.get(Key::LISTEN, cli.listen, value::listen).unwrap_or(default.listen),
             tls: self.get(Key::TLS, cli.no_tls.then_some(false), value::boolean).unwrap_or(default.tls),
@@ -185,7 +183,7 @@ impl<'a> Layers<'a> {
 
     fn ansible(&mut self, default: Ansible) -> Ansible {
         Ansible {
-            start: self.get(Key::START, None, value::choice(AnsibleStart::WORDS)).unwrap_or(default.start),
+            start: self.get(Key::START, None, value::choice(START)).unwrap_or(default.start),
             expect: self.get(Key::EXPECT, None, value::count(100_000)),
             playbook: self.get(Key::PLAYBOOK, None, value::path).unwrap_or(default.playbook),
             user: self.get(Key::USER, None, value::user).unwrap_or(default.user),

@@ -1,6 +1,5 @@
 //! The resolved configuration: typed, complete, valid. The defaults live here and nowhere else.
 
-use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::num::NonZeroU32;
 use std::path::PathBuf;
@@ -8,6 +7,7 @@ use std::time::Duration;
 
 use super::url::PublicUrl;
 use crate::domain::mask::Netmask;
+use crate::domain::{StartRule, WebhookAuth};
 
 /// Everything `config.toml`, the environment and the command line say about how the console runs.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -61,21 +61,12 @@ pub struct Server {
     pub tls: bool,
     /// What machines are told to call; `None` means the address their request came in on.
     pub public_url: Option<PublicUrl>,
-    /// How a report proves which machine it is about.
+    /// How a report proves which machine it is about (DESIGN.md §5.3).
     pub webhook_auth: WebhookAuth,
     /// Most answer requests held open at once.
     pub max_held: NonZeroU32,
     /// How long a request is held for the operator: 1 to 50 s (the installer gives up at 60 s, PROTOCOL.md §a.4).
     pub hold: Duration,
-}
-
-/// How reports are matched to nodes (DESIGN.md §5.3).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum WebhookAuth {
-    /// By the per-install secret in the URL the answer carried.
-    Secret,
-    /// By UUID, then FQDN, as anybody can claim; the gate then opens by hand only.
-    None,
 }
 
 /// `[approval]`
@@ -98,7 +89,7 @@ pub struct Install {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Ansible {
     /// What starts a run.
-    pub start: AnsibleStart,
+    pub start: StartRule,
     /// The gate also waits for this many nodes.
     pub expect: Option<NonZeroU32>,
     /// The playbook; a relative path starts at the folder of `config.toml`.
@@ -107,7 +98,8 @@ pub struct Ansible {
     pub user: String,
     /// The port Ansible and the probe use; never 0.
     pub ssh_port: u16,
-    /// `--forks`; `None` leaves it to Ansible.
+    /// `--forks`; `None` leaves it to the user's Ansible configuration, and where that says nothing, to the number of
+    /// nodes, 25 at most.
     pub forks: Option<NonZeroU32>,
     /// The `ansible-playbook` to run; `None` looks it up in `PATH`.
     pub command: Option<PathBuf>,
@@ -115,15 +107,6 @@ pub struct Ansible {
     pub private_key: Option<PathBuf>,
     /// How many finished runs keep their folder under `nodes/runs/`.
     pub keep_runs: NonZeroU32,
-}
-
-/// What starts a run.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum AnsibleStart {
-    /// The gate, once every approved node is ready.
-    WhenReady,
-    /// Only the operator.
-    ByHand,
 }
 
 /// `[log]`
@@ -148,53 +131,23 @@ pub enum LogLevel {
     Trace,
 }
 
-/// A word that is not one of a setting's choices.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("`{given}` is not one of {choices}")]
-pub struct ChoiceError {
-    given: String,
-    choices: String,
-}
+/// A word of a setting and what it means.
+pub(crate) type Choices<T> = &'static [(&'static str, T)];
 
-/// Gives an enum its words: `as_str`, `Display`, `FromStr` and the list of all of them.
-macro_rules! words {
-    ($name:ident { $($variant:ident = $word:literal),* $(,)? }) => {
-        impl $name {
-            /// The words of every choice.
-            pub const WORDS: &'static [&'static str] = &[$($word),*];
+/// The words of `server.webhook_auth`.
+pub(crate) const WEBHOOK_AUTH: Choices<WebhookAuth> = &[("secret", WebhookAuth::Secret), ("none", WebhookAuth::None)];
 
-            /// The word used in `config.toml`.
-            #[must_use]
-            pub fn as_str(self) -> &'static str {
-                match self { $(Self::$variant => $word),* }
-            }
-        }
+/// The words of `ansible.start`.
+pub(crate) const START: Choices<StartRule> = &[("when-ready", StartRule::WhenReady), ("by-hand", StartRule::ByHand)];
 
-        impl fmt::Display for $name {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.pad(self.as_str())
-            }
-        }
-
-        impl std::str::FromStr for $name {
-            type Err = ChoiceError;
-
-            fn from_str(given: &str) -> Result<Self, ChoiceError> {
-                match given {
-                    $($word => Ok(Self::$variant),)*
-                    other => Err(ChoiceError {
-                        given: super::problem::quoted(other),
-                        choices: Self::WORDS.iter().map(|word| format!("`{word}`")).collect::<Vec<_>>().join(", "),
-                    }),
-                }
-            }
-        }
-    };
-}
-
-words!(WebhookAuth { Secret = "secret", None = "none" });
-words!(AnsibleStart { WhenReady = "when-ready", ByHand = "by-hand" });
-words!(LogLevel { Error = "error", Warn = "warn", Info = "info", Debug = "debug", Trace = "trace" });
+/// The words of `log.level`.
+pub(crate) const LOG_LEVEL: Choices<LogLevel> = &[
+    ("error", LogLevel::Error),
+    ("warn", LogLevel::Warn),
+    ("info", LogLevel::Info),
+    ("debug", LogLevel::Debug),
+    ("trace", LogLevel::Trace),
+];
 
 /// A count that is known not to be zero.
 const fn count(number: u32) -> NonZeroU32 {
@@ -244,7 +197,7 @@ impl Default for Install {
 impl Default for Ansible {
     fn default() -> Self {
         Self {
-            start: AnsibleStart::WhenReady,
+            start: StartRule::WhenReady,
             expect: None,
             playbook: PathBuf::from("setup-cluster.yml"),
             user: "root".to_owned(),

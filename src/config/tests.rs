@@ -9,6 +9,7 @@ use proptest::prelude::*;
 use rstest::rstest;
 
 use super::*;
+use crate::domain::{StartRule, WebhookAuth};
 
 fn env(variables: &[(&str, &str)]) -> EnvLayer {
     EnvLayer::from_vars(variables.iter().map(|(name, value)| (OsString::from(name), OsString::from(value))))
@@ -126,7 +127,7 @@ fn every_key_reaches_its_field() {
         approval: Approval { repeat_window: Duration::from_mins(90) },
         install: Install { deadline: Duration::from_hours(2), boot_deadline: Duration::from_mins(5) },
         ansible: Ansible {
-            start: AnsibleStart::ByHand,
+            start: StartRule::ByHand,
             expect: Some(3.try_into().unwrap()),
             playbook: "site/main.yml".into(),
             user: "deploy".to_owned(),

@@ -7,11 +7,11 @@ use std::net::{IpAddr, SocketAddr};
 use std::num::NonZeroU32;
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
-use std::str::FromStr;
 use std::time::Duration;
 
 use super::file::Scalar;
 use super::key::nearest;
+use super::model::Choices;
 use super::problem::quoted;
 use super::url::PublicUrl;
 use crate::domain::mask::Netmask;
@@ -136,15 +136,15 @@ fn friendly(duration: Duration) -> String {
 }
 
 /// One of a few words.
-pub(crate) fn choice<T: FromStr<Err = super::model::ChoiceError>>(
-    words: &'static [&'static str],
-) -> impl Fn(Raw<'_>) -> Parsed<T> {
+pub(crate) fn choice<T: Copy>(choices: Choices<T>) -> impl Fn(Raw<'_>) -> Parsed<T> {
     move |raw| {
         let given = text(raw)?;
-        given.parse().map_err(|error| {
-            let meant = nearest(given, words.iter().map(|word| ((*word).to_owned(), *word)));
-            let invalid = Invalid::new(error);
-            match meant {
+        let chosen = choices.iter().find(|(word, _)| *word == given);
+        chosen.map(|(_, choice)| *choice).ok_or_else(|| {
+            let words = || choices.iter().map(|(word, _)| *word);
+            let listed: Vec<_> = words().map(|word| format!("`{word}`")).collect();
+            let invalid = Invalid::new(format!("`{}` is not one of {}", quoted(given), listed.join(", ")));
+            match nearest(given, words().map(|word| (word.to_owned(), word))) {
                 Some(word) => invalid.hint(format!("did you mean `\"{word}\"`?")),
                 None => invalid,
             }

@@ -104,9 +104,13 @@ impl Writer {
         let mut acknowledge = Vec::new();
         let mut release_all = false;
         let mut changed = false;
+        let mut is_tick = false;
         for message in messages {
             match message {
-                Message::Submit(submission) => draft.decide(*submission, self.seq),
+                Message::Submit(submission) => {
+                    is_tick |= matches!(submission.command, Command::Tick);
+                    draft.decide(*submission, self.seq);
+                }
                 Message::HoldDropped(id) => changed |= self.held.drop_request(id),
                 Message::ReleaseAll(done) => {
                     release_all = true;
@@ -121,7 +125,10 @@ impl Writer {
             }
         }
         changed |= self.commit(draft);
-        changed |= self.held.sweep();
+        if is_tick {
+            // Looks at every held request, so not with each batch; those that hang up tell so by themselves.
+            changed |= self.held.sweep();
+        }
         if release_all {
             self.held.release_all();
             changed = true;

@@ -7,6 +7,8 @@
 pub mod command;
 pub mod effect;
 pub mod event;
+#[cfg(test)]
+pub(crate) mod event_samples;
 pub mod facts;
 pub mod fleet;
 pub mod fqdn;

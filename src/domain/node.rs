@@ -113,6 +113,18 @@ pub enum Delivery {
     Lost,
 }
 
+impl Delivery {
+    /// What became of it, in words.
+    #[must_use]
+    pub fn words(self) -> &'static str {
+        match self {
+            Self::Released => "sent, not confirmed",
+            Self::Delivered => "delivered",
+            Self::Lost => "lost: the connection broke before it was out",
+        }
+    }
+}
+
 /// A report that belongs to a node.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Reported {
@@ -216,6 +228,13 @@ impl Node {
         self.report.is_some()
             || self.phase.is_installed()
             || self.answers.as_ref().is_some_and(|answers| answers.delivery != Delivery::Lost || answers.count > 1)
+    }
+
+    /// Whether its last answer may or may not have arrived, as after a crash in the middle of sending it.
+    #[must_use]
+    pub fn is_unconfirmed(&self) -> bool {
+        matches!(self.phase, Phase::Installing | Phase::Stalled { .. })
+            && self.answers.as_ref().is_some_and(|answers| answers.delivery == Delivery::Released)
     }
 
     /// Whether a run may include it: installed, proven by host key, not busy.

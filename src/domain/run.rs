@@ -28,8 +28,12 @@ pub struct Run {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", tag = "state")]
 pub enum RunState {
-    /// Its files are being written.
-    Queued,
+    /// Its files are being written; its process may be about to begin.
+    Queued {
+        /// Whether a stop was asked for; then it must not begin.
+        #[serde(default)]
+        stopping: bool,
+    },
     /// Ansible runs.
     Running {
         /// Since when.
@@ -109,5 +113,11 @@ impl Run {
     #[must_use]
     pub fn is_active(&self) -> bool {
         !matches!(self.state, RunState::Ended { .. })
+    }
+
+    /// Whether a stop was asked for and the run has not ended yet.
+    #[must_use]
+    pub fn is_stopping(&self) -> bool {
+        matches!(self.state, RunState::Queued { stopping: true } | RunState::Running { stopping: true, .. })
     }
 }

@@ -10,7 +10,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::{EngineOptions, LocalClient, STATE_DIR, board, operator, settings};
+use super::{EngineOptions, LocalClient, STATE_DIR, board, journal, operator, settings};
 use crate::ansible::{self, Feed, Runner, SshKeyPair, preflight};
 use crate::answer::BaseAnswer;
 use crate::config::{self, Config};
@@ -40,10 +40,11 @@ pub(super) struct Engine {
     serving: CancellationToken,
     /// Ends everything that feeds the coordinator.
     working: CancellationToken,
-    /// Ends the files under `nodes/`, after the coordinator.
+    /// Ends the files under `nodes/` and the journal, after the coordinator.
     projecting: CancellationToken,
     workers: TaskTracker,
     projector: JoinHandle<()>,
+    journal: JoinHandle<()>,
     failure: Option<anyhow::Error>,
     _logging: Logging,
     _lock: StateLock,
@@ -76,6 +77,7 @@ impl Engine {
         let legacy = store::find_legacy(dir).or_exit(Exit::State)?;
         let (effects_in, effects) = mpsc::channel(64);
         let Started { handle, events, ended } = coordinator::start(store, loaded, effects_in)?;
+        let (to_log, known) = (events.subscribe(), handle.snapshot().fleet.clone());
         if let Some(entries) = legacy {
             handle.submit(Origin::System, Command::Import { entries }).await.or_exit(Exit::State)?;
         }
@@ -97,6 +99,7 @@ impl Engine {
         let private_key =
             config.ansible.private_key.as_ref().map_or_else(|| key.private().to_owned(), |key| dir.join(key));
         let parts = Parts::new(handle.clone());
+        let journal = tokio::spawn(journal::keep(to_log, known, parts.projecting.clone()));
         let (shown, projection_problem, projector) =
             parts.project(dir, reader, settings::projection(config, &private_key));
         let feed = parts.lead_runs(&prepared, &private_key, shown, effects)?;
@@ -135,6 +138,7 @@ impl Engine {
             projecting: parts.projecting,
             workers: parts.workers,
             projector,
+            journal,
             failure: None,
             _logging: logging,
             _lock: lock,
@@ -205,7 +209,7 @@ impl Engine {
         let _ = tokio::time::timeout(CLOSING, self.workers.wait()).await;
         self.handle.stop().await;
         self.projecting.cancel();
-        let _ = tokio::time::timeout(CLOSING, self.projector).await;
+        let _ = tokio::time::timeout(CLOSING, async { tokio::join!(self.projector, self.journal) }).await;
         self.failure.map_or(Ok(()), |failure| Err(failure.into()))
     }
 }
@@ -271,6 +275,7 @@ impl Parts {
             private_key: Some(private_key.to_owned()),
             supervisor: vec![std::env::current_exe()?.into(), ansible::SUBCOMMAND.into()],
             patience: ansible::Patience::default(),
+            keep_runs: ansible.keep_runs,
         };
         self.work(filler.run(self.working.clone()));
         let runner = Runner::new(self.handle.clone(), settings, feed.clone(), shown);

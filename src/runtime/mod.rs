@@ -6,6 +6,7 @@
 mod board;
 pub mod demo;
 mod engine;
+mod journal;
 mod local;
 mod settings;
 

@@ -6,7 +6,7 @@ use std::path::Path;
 use crate::answer::{self, BaseAnswer};
 use crate::config::{self, Config, LogLevel, Source};
 use crate::domain::snapshot::Problem;
-use crate::domain::{Policy, StartRule, WebhookAuth};
+use crate::domain::{Policy, WebhookAuth};
 use crate::server::{AnswerKit, NetworkSettings, ServerSettings};
 use crate::store::ProjectionSettings;
 use tracing_subscriber::filter::LevelFilter;
@@ -19,15 +19,9 @@ pub(super) fn policy(config: &Config) -> Policy {
         repeat_window: config.approval.repeat_window,
         install_deadline: config.install.deadline,
         boot_deadline: config.install.boot_deadline,
-        start: match config.ansible.start {
-            config::AnsibleStart::WhenReady => StartRule::WhenReady,
-            config::AnsibleStart::ByHand => StartRule::ByHand,
-        },
+        start: config.ansible.start,
         expect: config.ansible.expect.map(|count| usize::try_from(count.get()).unwrap_or(usize::MAX)),
-        webhook_auth: match config.server.webhook_auth {
-            config::WebhookAuth::Secret => WebhookAuth::Secret,
-            config::WebhookAuth::None => WebhookAuth::None,
-        },
+        webhook_auth: config.server.webhook_auth,
     }
 }
 
@@ -138,7 +132,7 @@ pub(super) fn cautions(config: &Config, base: &BaseAnswer) -> Vec<Problem> {
             });
         }
     }
-    if config.server.webhook_auth == config::WebhookAuth::None {
+    if config.server.webhook_auth == WebhookAuth::None {
         problems.push(Problem {
             what: "reports need no secret: anybody on the network can claim that a node is installed".to_owned(),
             hint: "set `webhook_auth = \"secret\"` in [server]; until then runs start by hand only".to_owned(),

@@ -283,4 +283,6 @@ pub(super) fn unsigned(number: i64) -> u64 {
 }
 
 #[cfg(test)]
+mod frozen;
+#[cfg(test)]
 mod tests;

@@ -3,6 +3,7 @@
 //! A file under the state folder always (one line of text each, a new file every day, a week kept); beside it the Log
 //! tab in the console, standard error elsewhere.
 
+use std::io::IsTerminal as _;
 use std::path::{Path, PathBuf};
 
 use tracing_appender::non_blocking::WorkerGuard;
@@ -11,6 +12,10 @@ use tracing_subscriber::filter::LevelFilter;
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 use tracing_subscriber::{Layer as _, fmt};
+
+/// Target of the lines that tell stored events. They are left out on standard error, beside which the events
+/// themselves are printed.
+pub const EVENTS: &str = "prox_orchestrator::events";
 
 /// Folder of the log files in the state folder.
 const FOLDER: &str = "log";
@@ -79,7 +84,10 @@ pub fn start(state_dir: &Path, level: LevelFilter, sink: Sink) -> Result<Logging
     let (writer, guard) = tracing_appender::non_blocking(appender);
     let file = fmt::layer().with_writer(writer).with_ansi(false).with_filter(filter(level));
     let console = (sink == Sink::Console).then(|| tui_logger::TuiTracingSubscriberLayer.with_filter(filter(level)));
-    let stderr = (sink == Sink::Stderr).then(|| fmt::layer().with_writer(std::io::stderr).with_filter(filter(level)));
+    // Colours are for people; a journal or a file keeps the words only.
+    let colours = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
+    let stderr = (sink == Sink::Stderr)
+        .then(|| fmt::layer().with_writer(std::io::stderr).with_ansi(colours).with_filter(without_events(level)));
     tracing_subscriber::registry().with(file).with(console).with(stderr).try_init()?;
     Ok(Logging { _writer: guard, folder })
 }
@@ -89,4 +97,27 @@ fn filter(level: LevelFilter) -> tracing_subscriber::filter::Targets {
     tracing_subscriber::filter::Targets::new()
         .with_default(LevelFilter::WARN.min(level))
         .with_target("prox_orchestrator", level)
+}
+
+/// The same without the lines that tell events.
+fn without_events(level: LevelFilter) -> tracing_subscriber::filter::Targets {
+    filter(level).with_target(EVENTS, LevelFilter::OFF)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tracing::Level;
+
+    #[test]
+    fn events_go_to_the_file_and_not_to_standard_error() {
+        let (file, stderr) = (filter(LevelFilter::INFO), without_events(LevelFilter::INFO));
+        assert!(file.would_enable(EVENTS, &Level::INFO) && !stderr.would_enable(EVENTS, &Level::ERROR));
+        for filter in [file, stderr] {
+            assert!(filter.would_enable("prox_orchestrator::server::note", &Level::INFO));
+            assert!(!filter.would_enable("prox_orchestrator::server::note", &Level::DEBUG));
+            assert!(filter.would_enable("russh", &Level::WARN) && !filter.would_enable("russh", &Level::INFO));
+        }
+        assert!(!filter(LevelFilter::ERROR).would_enable("russh", &Level::WARN), "libraries are never louder than we");
+    }
 }

@@ -100,6 +100,12 @@ impl Rack {
 
     /// Approves, answers and delivers.
     pub(super) fn install(&mut self, node: NodeId) {
+        let document = self.release(node);
+        self.submit(&Command::AnswerWritten { node, document, delivered: true });
+    }
+
+    /// Approves and answers; whether the answer arrives stays open.
+    pub(super) fn release(&mut self, node: NodeId) -> DocumentHash {
         self.approve(node);
         self.holds.remove(&node);
         let row = self.fleet.node(node).unwrap().clone();
@@ -110,7 +116,7 @@ impl Rack {
         let name = row.name.clone();
         let release = Release { node, stamp, name, address, document, secret, vendor_unseen: false };
         assert_eq!(self.submit(&Command::Release(release)), Reply::Released);
-        self.submit(&Command::AnswerWritten { node, document, delivered: true });
+        document
     }
 
     pub(super) fn report(&mut self, n: u8, node: NodeId) {

@@ -80,9 +80,9 @@ pub(super) fn phase(phase: &Phase) -> Style {
 /// The one word and the style of a run's state.
 pub(super) fn run(run: &Run) -> (&'static str, Style) {
     match &run.state {
-        RunState::Queued => ("queued", busy()),
-        RunState::Running { stopping: false, .. } => ("running", busy()),
-        RunState::Running { stopping: true, .. } => ("stopping", waiting()),
+        _ if run.is_stopping() => ("stopping", waiting()),
+        RunState::Queued { .. } => ("queued", busy()),
+        RunState::Running { .. } => ("running", busy()),
         RunState::Ended { outcome, .. } => (
             outcome.word(),
             match outcome {

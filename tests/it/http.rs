@@ -14,10 +14,11 @@ pub(crate) struct Reply {
 }
 
 impl Reply {
-    /// Whether it is the answer that makes an installer stop before any disk is touched, and ask again: it has every
-    /// section, and no disk could match.
+    /// Whether it is the answer that makes an installer stop before any disk is touched, and ask again.
     pub(crate) fn is_retry(&self) -> bool {
-        self.status == 200 && self.head.contains("application/toml") && !self.body.contains("fqdn = \"pve-")
+        self.status == 200
+            && self.head.contains("application/toml")
+            && self.body.contains("fqdn = \"retry.installer.invalid\"")
     }
 }
 

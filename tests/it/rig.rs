@@ -3,7 +3,7 @@
 //! Whatever a test starts ends with it, also runs of Ansible, which live in sessions of their own.
 
 use std::collections::BTreeMap;
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::io::Read;
 use std::net::{Ipv4Addr, TcpListener};
 use std::path::{Path, PathBuf};
@@ -19,12 +19,12 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 /// Time anything that is not held up on purpose may take. Long: it is only ever used up by a defect.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+pub(crate) const PATIENCE: Duration = Duration::from_mins(1);
 /// Pause between two looks at a condition.
 const PAUSE: Duration = Duration::from_millis(50);
 
-/// The base answer of the tests: whatever the simulated machines' NICs and disks are called.
-const DEFAULT_TOML: &str = r#"[global]
+/// The base answer of the tests: static addresses, whatever the simulated machines' NICs and disks are called.
+pub(crate) const DEFAULT_TOML: &str = r#"[global]
 country = "us"
 keyboard = "en-us"
 timezone = "UTC"
@@ -61,7 +61,7 @@ fn pause() {
 /// The `ansible-playbook` programs to test with; none is said loudly.
 pub(crate) fn ansibles() -> Vec<PathBuf> {
     let named = std::env::var("PROX_ANSIBLE").unwrap_or_default();
-    let found: Vec<_> = named.split(':').filter(|path| !path.is_empty()).map(PathBuf::from).collect();
+    let found: Vec<_> = named.split(':').map(PathBuf::from).filter(|path| path.is_file()).collect();
     if found.is_empty() {
         println!("SKIPPED: no Ansible; PROX_ANSIBLE names ansible-playbook programs, ./test.sh brings them");
     }
@@ -70,7 +70,7 @@ pub(crate) fn ansibles() -> Vec<PathBuf> {
 
 /// The `sshd` to test with; none is said loudly.
 pub(crate) fn sshd() -> Option<PathBuf> {
-    let found = std::env::var_os("PROX_SSHD").map(PathBuf::from);
+    let found = std::env::var_os("PROX_SSHD").map(PathBuf::from).filter(|path| path.is_file());
     if found.is_none() {
         println!("SKIPPED: no OpenSSH server; PROX_SSHD names one, ./test.sh brings it");
     }
@@ -101,6 +101,14 @@ fn rack_address() -> Ipv4Addr {
     // Fourteen blocks in the last octet, and 127.100.x.y to 127.227.x.y.
     let [_, _, high, low] = (block / 14 % (128 * 256)).to_be_bytes();
     Ipv4Addr::new(127, 100 + high, low, u8::try_from(block % 14 * 16 + 1).unwrap())
+}
+
+/// Variables of this process that a program under test must not see: they would decide what it does.
+pub(crate) fn deciding_variables() -> impl Iterator<Item = OsString> {
+    std::env::vars_os().map(|(name, _)| name).filter(|name| {
+        let name = name.to_string_lossy();
+        ["ANSIBLE_", "PROX_", "SSH_"].iter().any(|prefix| name.starts_with(prefix))
+    })
 }
 
 /// Lines added to tables of `config.toml`.
@@ -174,13 +182,17 @@ impl Project {
 
     /// The program in this folder, in an environment that decides nothing.
     pub(crate) fn command<S: AsRef<OsStr>>(&self, args: impl IntoIterator<Item = S>) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_prox-orchestrator"));
-        command.args(args).current_dir(self.path()).stdin(Stdio::null());
-        for (name, _) in std::env::vars_os() {
-            let text = name.to_string_lossy();
-            if ["ANSIBLE_", "PROX_", "SSH_"].iter().any(|prefix| text.starts_with(prefix)) {
-                command.env_remove(&name);
-            }
+        let mut command = self.command_of(env!("CARGO_BIN_EXE_prox-orchestrator"));
+        command.args(args);
+        command
+    }
+
+    /// Another program in this folder, in the same environment.
+    pub(crate) fn command_of(&self, program: impl AsRef<OsStr>) -> Command {
+        let mut command = Command::new(program);
+        command.current_dir(self.path()).stdin(Stdio::null());
+        for name in deciding_variables() {
+            command.env_remove(name);
         }
         command
     }
@@ -207,7 +219,18 @@ impl Project {
 
     /// Starts `serve` with options.
     pub(crate) fn serve_with(&self, options: &[&str]) -> Engine {
-        let process = Process::start(&mut self.command(["serve"].iter().chain(options)));
+        Self::greeted(Process::start(&mut self.command(["serve"].iter().chain(options))))
+    }
+
+    /// Starts `serve` where no file can grow beyond this size, as on a disk that fills up.
+    pub(crate) fn serve_on_a_small_disk(&self, kib: u32) -> Engine {
+        // `ulimit -f` counts in blocks of 512 bytes; a write beyond it fails where its signal is ignored.
+        let script = format!("trap '' XFSZ; ulimit -f {}; exec \"$0\" serve", kib * 2);
+        let mut shell = self.command_of("sh");
+        Self::greeted(Process::start(shell.args(["-c", &script, env!("CARGO_BIN_EXE_prox-orchestrator")])))
+    }
+
+    fn greeted(process: Process) -> Engine {
         let greeting = until("the engine greets", || {
             let text = process.out.text();
             assert!(!process.out.is_closed() || text.contains("nodes known"), "it ended: {}", process.err.text());
@@ -447,6 +470,11 @@ pub(crate) struct Rack {
 }
 
 impl Rack {
+    /// Process id of all machines together.
+    pub(crate) fn pid(&self) -> Pid {
+        self.process.pid()
+    }
+
     /// What its machines did so far.
     pub(crate) fn text(&self) -> String {
         self.process.out.text()
@@ -460,11 +488,6 @@ impl Rack {
             assert!(!self.process.out.is_closed() || text.matches(words).count() >= count, "{text}");
             (text.matches(words).count() >= count).then_some(())
         });
-    }
-
-    /// Sends a signal to the whole rack.
-    pub(crate) fn signal(&self, signal: Signal) {
-        self.process.signal(signal);
     }
 
     /// Switches the machines off, and returns the figures at the end.

@@ -1,5 +1,6 @@
 //! Runs from the order to their end: with a real coordinator, real processes, and scripts in Ansible's place.
 
+mod folders;
 mod real;
 
 use std::path::Path;
@@ -11,11 +12,11 @@ use rstest::rstest;
 use super::*;
 use crate::ansible::output::FeedTask;
 use crate::ansible::process::family;
-use crate::ansible::run_dir::write_atomic;
 use crate::coordinator;
 use crate::domain::command::{Ask, Order, Sighting};
 use crate::domain::facts::{Dmi, Generation, Link, Product, SystemInfo};
 use crate::domain::{DocumentHash, HostKey, MacAddr, NodeId, Phase, Policy, Stamp, StartRule};
+use crate::store::atomic::{self, Durability};
 use crate::store::{Document, Store};
 
 const KEY: &str = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
@@ -95,6 +96,7 @@ impl Engine {
             private_key: None,
             supervisor: wrapper.iter().map(OsString::from).chain(supervisor).collect(),
             patience,
+            keep_runs: 2.try_into().unwrap(),
         };
         let (crash, tasks) = (CancellationToken::new(), TaskTracker::new());
         let runner = Runner::new(started.handle.clone(), settings, feed.clone(), shown_out);
@@ -146,8 +148,8 @@ impl Engine {
         let name = self.handle.snapshot().fleet.node(node).unwrap().name.clone();
         let inventory = format!("{{\"all\":{{\"children\":{{\"pve\":{{\"hosts\":{{\"{name}\":{{}}}}}}}}}}}}");
         std::fs::create_dir_all(self.dir.join("nodes")).unwrap();
-        write_atomic(&self.dir.join("nodes/dynamic-inventory.json"), inventory.as_bytes(), 0o644).unwrap();
-        write_atomic(&self.dir.join("play.yml"), b"[]\n", 0o644).unwrap();
+        put(&self.dir.join("nodes/dynamic-inventory.json"), inventory.as_bytes(), 0o644);
+        put(&self.dir.join("play.yml"), b"[]\n", 0o644);
         name
     }
 
@@ -186,6 +188,10 @@ impl Engine {
 
 const RUN: RunId = RunId(1);
 
+fn put(path: &Path, text: &[u8], mode: u32) {
+    atomic::write(path, text, mode, Durability::Rebuilt).unwrap();
+}
+
 fn quick() -> Patience {
     let short = Duration::from_millis(300);
     Patience { interrupt: short, terminate: short, kill: Duration::from_secs(5) }
@@ -202,7 +208,7 @@ fn fake(dir: &Path, body: &str) -> PathBuf {
          echo '{{\"ev\":\"stats\",\"hosts\":{{\"'$name'\":{{\"failures\":1}}}}}}' >> \"$PROX_EVENTS\"; }}\n{body}\n"
     );
     let path = dir.join("ansible-playbook");
-    write_atomic(&path, script.as_bytes(), 0o755).unwrap();
+    put(&path, script.as_bytes(), 0o755);
     path
 }
 
@@ -226,6 +232,7 @@ async fn a_good_run_configures_its_node_and_leaves_its_record() {
     let run = engine.run_dir();
     let known_hosts = std::fs::read_to_string(run.path().join("known_hosts")).unwrap();
     assert_eq!(known_hosts, format!("{name},192.0.2.1 {KEY}\n"));
+    assert_eq!(std::fs::read_to_string(run.path().join("limit.txt")).unwrap(), format!("{name}\n"));
     let invocation = run.invocation().unwrap();
     assert!(!invocation.control_dir.exists());
     assert_eq!(run.exit().unwrap().how, Ending::Code(0));
@@ -270,7 +277,7 @@ async fn without_ansible_nothing_starts_and_the_cure_is_named(
 ) {
     let dir = Project::new();
     let script = fake(dir.path(), "");
-    write_atomic(&script, b"#!/bin/sh\n", mode).unwrap();
+    put(&script, b"#!/bin/sh\n", mode);
     let engine = Engine::start(dir.path(), Some(dir.path().join(name)), quick());
     engine.ready_node().await;
     engine.order(Order::Run { nodes: vec![] }).await;
@@ -289,7 +296,7 @@ async fn a_script_whose_interpreter_vanishes_is_explained() {
         "#!/bin/bash\necho 'ansible-playbook [core 2.99.0]'\necho '#!/none' > {0}.new; chmod 755 {0}.new; mv {0}.new {0}\n",
         script.display()
     );
-    write_atomic(&script, text.as_bytes(), 0o755).unwrap();
+    put(&script, text.as_bytes(), 0o755);
     let engine = Engine::start(dir.path(), Some(script), quick());
     engine.ready_node().await;
     engine.order(Order::Run { nodes: vec![] }).await;
@@ -400,11 +407,11 @@ async fn a_run_outlives_the_engine_and_is_found_again(#[case] ends_meanwhile: bo
     engine.crash().await;
     assert!(leader.is_alive());
     if ends_meanwhile {
-        write_atomic(&dir.path().join("go"), b"", 0o644).unwrap();
+        put(&dir.path().join("go"), b"", 0o644);
         wait_until(|| run.exit().is_some()).await;
     }
     let engine = Engine::start(dir.path(), Some(script), quick());
-    write_atomic(&dir.path().join("go"), b"", 0o644).unwrap();
+    put(&dir.path().join("go"), b"", 0o644);
     assert_eq!(engine.until_ended().await, RunOutcome::Succeeded);
     assert_eq!(engine.phase(), Phase::Configured);
     assert_eq!(engine.feed.read(RUN, 0, 10).lines, ["before", "after"], "and it was started once");

@@ -44,7 +44,7 @@ impl Fleet {
             Command::Report(report) => Ok(self.decide_report(report)),
             Command::Probe { node, sighting } => Ok(self.decide_probe(self.existing(*node)?, sighting, now)),
             Command::RunStarted { run } => Ok(match self.run(*run).map(|run| &run.state) {
-                Some(RunState::Queued) => Decision::one(Event::RunStarted { run: *run }),
+                Some(RunState::Queued { .. }) => Decision::one(Event::RunStarted { run: *run }),
                 Some(RunState::Running { .. } | RunState::Ended { .. }) | None => Decision::none(Reply::Done),
             }),
             Command::RunEnded { run, outcome, hosts } => Ok(match self.run(*run) {

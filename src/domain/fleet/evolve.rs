@@ -14,6 +14,7 @@ use crate::domain::node::{Answers, Delivery, Flag, Node, Reported, Stamp};
 use crate::domain::phase::Phase;
 use crate::domain::run::{HostResult, Run, RunOutcome, RunState};
 
+use super::index::Index;
 use super::{Fleet, MAX_RUNS, MAX_UNMATCHED, Unmatched};
 
 impl Fleet {
@@ -52,10 +53,13 @@ impl Fleet {
     /// Changes one node and keeps the index in step.
     fn change(&mut self, id: NodeId, change: impl FnOnce(&mut Node)) {
         let Some(shared) = self.state.nodes.get_mut(&id) else { return };
-        self.index.remove(shared);
-        let node = Arc::make_mut(shared);
-        change(node);
-        self.index.insert(node);
+        let before = Arc::clone(shared);
+        change(Arc::make_mut(shared));
+        // Most events change nothing that a node is found by.
+        if !Index::finds_alike(&before, shared) {
+            self.index.remove(&before);
+            self.index.insert(shared);
+        }
     }
 
     fn apply_new_row(&mut self, event: &Event, at: Timestamp) {
@@ -79,8 +83,8 @@ impl Fleet {
         match event {
             Event::RunQueued { run, nodes, by_gate } => {
                 self.state.last_run = self.state.last_run.max(run.0);
-                let queued =
-                    Run { id: *run, nodes: nodes.clone(), by_gate: *by_gate, queued: at, state: RunState::Queued };
+                let state = RunState::Queued { stopping: false };
+                let queued = Run { id: *run, nodes: nodes.clone(), by_gate: *by_gate, queued: at, state };
                 self.state.runs.insert(*run, Arc::new(queued));
                 if self.state.runs.len() > MAX_RUNS {
                     self.state.runs = self.state.runs.without_min().1;
@@ -93,16 +97,19 @@ impl Fleet {
                 }
             }
             Event::RunStarted { run } => {
-                self.set_run_state(*run, RunState::Running { since: at, stopping: false });
+                let stopping = self.run(*run).is_some_and(|run| run.is_stopping());
+                self.set_run_state(*run, RunState::Running { since: at, stopping });
                 for id in self.nodes_of(*run) {
                     self.change(id, |node| enter(node, Phase::Configuring, at));
                 }
             }
-            Event::RunStopping { run } => {
-                if let Some(RunState::Running { since, .. }) = self.run(*run).map(|run| run.state.clone()) {
+            Event::RunStopping { run } => match self.run(*run).map(|run| run.state.clone()) {
+                Some(RunState::Queued { .. }) => self.set_run_state(*run, RunState::Queued { stopping: true }),
+                Some(RunState::Running { since, .. }) => {
                     self.set_run_state(*run, RunState::Running { since, stopping: true });
                 }
-            }
+                Some(RunState::Ended { .. }) | None => {}
+            },
             Event::RunEnded { run, outcome, hosts } => {
                 self.set_run_state(*run, RunState::Ended { at, outcome: outcome.clone() });
                 for id in self.nodes_of(*run) {

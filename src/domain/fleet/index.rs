@@ -23,6 +23,14 @@ pub(super) struct Index {
 }
 
 impl Index {
+    /// Whether both states of a node are found by the same.
+    pub(super) fn finds_alike(one: &Node, other: &Node) -> bool {
+        one.name == other.name
+            && one.machine == other.machine
+            && owned_addresses(one).eq(owned_addresses(other))
+            && secrets(one).eq(secrets(other))
+    }
+
     /// Adds everything `node` can be found by.
     pub(super) fn insert(&mut self, node: &Node) {
         self.names.insert(node.name.clone(), node.id);

@@ -197,7 +197,7 @@ impl Fleet {
     pub fn resume(&self) -> Vec<Effect> {
         let run = self.active_run();
         run.map(|run| match run.state {
-            RunState::Queued => Effect::StartRun(run.id),
+            RunState::Queued { .. } => Effect::StartRun(run.id),
             RunState::Running { .. } | RunState::Ended { .. } => Effect::FollowRun(run.id),
         })
         .into_iter()

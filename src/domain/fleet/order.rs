@@ -14,7 +14,6 @@ use crate::domain::id::{NodeId, ReportId};
 use crate::domain::node::{Node, Stamp};
 use crate::domain::phase::Phase;
 use crate::domain::refusal::Refusal;
-use crate::domain::run::RunState;
 
 impl Fleet {
     pub(super) fn decide_order(&self, order: &Order, _now: Timestamp) -> Result<Decision, Refusal> {
@@ -186,7 +185,7 @@ impl Fleet {
 
     fn decide_cancel(&self) -> Result<Decision, Refusal> {
         let run = self.active_run().ok_or(Refusal::NoRun)?;
-        let again = matches!(run.state, RunState::Running { stopping: true, .. });
+        let again = run.is_stopping();
         let events = if again { Vec::new() } else { vec![Event::RunStopping { run: run.id }] };
         let effects = vec![Effect::StopRun { run: run.id, now: again }];
         Ok(Decision { events, effects, reply: Reply::Done })

@@ -1,7 +1,6 @@
 //! Starting the playbook and stopping it.
 
 use super::{Ask, Paragraph, Picker, Sending};
-use crate::domain::run::RunState;
 use crate::domain::{Fqdn, NodeId, Order, Run, RunId};
 use crate::tui::model::Model;
 use crate::tui::text;
@@ -89,7 +88,7 @@ impl Ask for CancelRun {
         let more = run.nodes.len().saturating_sub(names.len());
         let more = if more > 0 { format!(" and {more} more") } else { String::new() };
         let mut body = vec![Paragraph::strong(format!("It works on {}{more}.", names.join(", ")))];
-        body.push(if matches!(run.state, RunState::Running { stopping: true, .. }) {
+        body.push(if run.is_stopping() {
             Paragraph::danger("A stop was asked for already. This ends it AT ONCE, in the middle of a task.")
         } else {
             Paragraph::danger("Nodes may be left half configured, for example with packages half installed.")

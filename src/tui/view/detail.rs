@@ -11,7 +11,6 @@ use super::{flags, nodes};
 use crate::domain::facts::{Disk, Nic, Report};
 use crate::domain::fleet::Unmatched;
 use crate::domain::guard::ClaimCode;
-use crate::domain::node::Delivery;
 use crate::domain::{HostKey, Node, Phase};
 use crate::tui::model::{Model, Subject};
 use crate::tui::{offer, text, theme};
@@ -69,6 +68,9 @@ fn next_step(node: &Node, model: &Model) -> Option<String> {
         Phase::Rejected { .. } => format!("{name} is refused while it asks; `a` approves it after all."),
         Phase::Unreachable { reason } | Phase::Stalled { reason } | Phase::Failed { reason } => {
             format!("{name}: {reason}")
+        }
+        Phase::Installing if node.is_unconfirmed() => {
+            format!("{name}: its answer was sent, not confirmed. It reports when it is installed, or asks again.")
         }
         Phase::Installing
         | Phase::Installed
@@ -170,12 +172,8 @@ fn request(page: &mut Page, node: &Node, model: &Model) {
 fn answers(page: &mut Page, node: &Node, model: &Model) {
     let Some(answers) = &node.answers else { return };
     page.heading("Answer");
-    let fate = match answers.delivery {
-        Delivery::Released => "released; not known whether it arrived",
-        Delivery::Delivered => "delivered",
-        Delivery::Lost => "lost: the connection broke before it was out",
-    };
-    page.fact("Last", &format!("{}, {fate}", moment(answers.last, model)), Style::new());
+    let style = if node.is_unconfirmed() { theme::waiting() } else { Style::new() };
+    page.fact("Last", &format!("{}, {}", moment(answers.last, model), answers.delivery.words()), style);
     if answers.count > 1 {
         page.fact("Count", &format!("{} under one approval", answers.count), theme::waiting());
     }

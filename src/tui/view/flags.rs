@@ -97,6 +97,7 @@ pub(super) fn note(node: &Node, model: &Model) -> String {
         (Some(Flag::AsksAgain), Some(left)) => format!("again {left}s"),
         (Some(flag), _) => word(flag),
         (None, Some(left)) => format!("asks {left}s"),
+        (None, None) if node.is_unconfirmed() => "sent?".to_owned(),
         (None, None) => String::new(),
     }
 }

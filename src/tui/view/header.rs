@@ -121,7 +121,7 @@ fn going_on(model: &Model) -> (String, Style) {
     let (word, style) = theme::run(run);
     let since = match run.state {
         RunState::Running { since, .. } => since,
-        RunState::Queued | RunState::Ended { .. } => run.queued,
+        RunState::Queued { .. } | RunState::Ended { .. } => run.queued,
     };
     let nodes = text::count(run.nodes.len(), "node");
     (format!("run {} {word} {} {nodes}", run.id, text::stopwatch(since, model.now)), style)

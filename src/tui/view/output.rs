@@ -73,7 +73,7 @@ fn run_line(model: &Model, id: RunId, columns: usize) -> Option<Line<'static>> {
 
 fn took(run: &Run, model: &Model) -> String {
     match run.state {
-        RunState::Queued => text::stopwatch(run.queued, model.now),
+        RunState::Queued { .. } => text::stopwatch(run.queued, model.now),
         RunState::Running { since, .. } => text::stopwatch(since, model.now),
         RunState::Ended { at, .. } => format!("{} ago", text::age(at, model.now)),
     }
@@ -82,7 +82,7 @@ fn took(run: &Run, model: &Model) -> String {
 fn reason(run: &Run) -> String {
     match &run.state {
         RunState::Ended { outcome, .. } => outcome.reason().map(|why| format!(": {why}")).unwrap_or_default(),
-        RunState::Queued | RunState::Running { .. } => String::new(),
+        RunState::Queued { .. } | RunState::Running { .. } => String::new(),
     }
 }
 
@@ -116,7 +116,8 @@ fn title_line(model: &Model, pane: Rect) -> Line<'static> {
 fn silence(model: &Model, columns: usize) -> Vec<Line<'static>> {
     let Some(run) = model.shown_run() else { return Vec::new() };
     let words = match &run.state {
-        RunState::Queued => "Its files are being written; Ansible starts in a moment.".to_owned(),
+        RunState::Queued { stopping: true } => "It was stopped before Ansible began.".to_owned(),
+        RunState::Queued { stopping: false } => "Its files are being written; Ansible starts in a moment.".to_owned(),
         RunState::Running { .. } => "Ansible has written nothing yet.".to_owned(),
         RunState::Ended { outcome, .. } => match outcome.reason() {
             Some(why) => format!("It was {}: {why}", outcome.word()),

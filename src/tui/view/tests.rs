@@ -71,6 +71,19 @@ fn detail_80() {
 }
 
 #[test]
+fn an_answer_that_was_not_confirmed_says_so() {
+    let mut rack = Rack::new();
+    let node = rack.ask(1);
+    rack.release(node);
+    let mut model = rack.model(120, 40);
+    go_to(&mut model, Row::Node(node));
+    let shown = screen(&model).backend().to_string();
+    for words in ["sent? ", "sent, not", "its answer was sent, not confirmed"] {
+        assert!(shown.contains(words), "`{words}` is missing in\n{shown}");
+    }
+}
+
+#[test]
 fn detail_of_report_120() {
     let mut model = busy_rack().model(120, 40);
     go_to(&mut model, Row::Report(ReportId(1)));

@@ -27,8 +27,8 @@ async fn play(program: PathBuf, playbook: &str, during: impl AsyncFn(&Engine)) -
         r#"{{"all":{{"vars":{{"ansible_connection":"local","ansible_python_interpreter":"/usr/bin/python3"}},
            "children":{{"pve":{{"hosts":{{"{name}":{{"model":{hostile}}}}}}},"pbs":{{"hosts":{{}}}}}}}}}}"#
     );
-    write_atomic(&dir.path().join("nodes/dynamic-inventory.json"), inventory.as_bytes(), 0o644).unwrap();
-    write_atomic(&dir.path().join("play.yml"), playbook.as_bytes(), 0o644).unwrap();
+    put(&dir.path().join("nodes/dynamic-inventory.json"), inventory.as_bytes(), 0o644);
+    put(&dir.path().join("play.yml"), playbook.as_bytes(), 0o644);
     engine.order(Order::Run { nodes: vec![] }).await;
     during(&engine).await;
     (engine.until_ended().await, engine, dir)

@@ -365,6 +365,33 @@ fn a_second_cancel_is_more_insistent() {
 }
 
 #[test]
+fn a_cancel_before_the_start_is_remembered() {
+    use crate::domain::effect::Effect;
+    let mut rack = Rack::new();
+    let a = rack.install(&box_a());
+    rack.make_ready(a);
+    rack.tick();
+    let run = rack.fleet.active_run().unwrap().id;
+    assert_eq!(rack.order(Order::Cancel).unwrap().effects, [Effect::StopRun { run, now: false }]);
+    assert_eq!(rack.order(Order::Cancel).unwrap().effects, [Effect::StopRun { run, now: true }]);
+    let stored = serde_json::to_string(&rack.fleet).unwrap();
+    let found: Fleet = serde_json::from_str(&stored).unwrap();
+    assert_eq!(found.resume(), [Effect::StartRun(run)]);
+    assert_eq!(found.run(run).unwrap().state, RunState::Queued { stopping: true });
+    rack.submit(&Command::RunStarted { run }).unwrap();
+    assert!(rack.fleet.run(run).unwrap().is_stopping(), "a process that had begun already is stopped");
+    assert_eq!(rack.phase(a), "configuring");
+    rack.end_run(RunOutcome::Cancelled, &[]);
+    assert_eq!(rack.phase(a), "ready");
+}
+
+#[test]
+fn a_queued_run_stored_by_an_earlier_release_is_read() {
+    let stored = r#"{"state":"queued"}"#;
+    assert_eq!(serde_json::from_str::<RunState>(stored).unwrap(), RunState::Queued { stopping: false });
+}
+
+#[test]
 fn a_rejected_machine_is_refused_until_it_is_approved() {
     let mut rack = Rack::new();
     let (node, _) = rack.ask(&box_a());

@@ -20,7 +20,7 @@ use crate::domain::node::{Node, Stamp};
 use crate::domain::phase::Phase;
 use crate::domain::policy::Policy;
 use crate::domain::refusal::Refusal;
-use crate::domain::run::{HostResult, RunOutcome};
+use crate::domain::run::{HostResult, RunOutcome, RunState};
 use crate::domain::text::Text;
 
 const KEY: &str = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAICvB+sxcrzwdKNbpjHfi+6C0YpXovAJv62vxV1iUOPRa";
