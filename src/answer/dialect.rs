@@ -2,6 +2,7 @@
 //!
 //! One key style serves all of them, so a dialect is only which settings are left out, and how RAID levels are spelt.
 
+use super::installer::Installer;
 use super::schema::{Setting, TooNew};
 use super::settings::{Settings, Value};
 use crate::domain::Generation;
@@ -15,7 +16,7 @@ pub(super) fn fit(settings: &mut Settings, generation: Generation) -> Result<Vec
     let mut left_out = Vec::new();
     for &setting in Setting::ALL {
         let spec = setting.spec();
-        if spec.since <= generation || !settings.has(setting) {
+        if knows(generation, setting) || !settings.has(setting) {
             continue;
         }
         if spec.too_new == TooNew::Refuse {
@@ -32,6 +33,11 @@ pub(super) fn fit(settings: &mut Settings, generation: Generation) -> Result<Vec
         settings.set(Setting::ZfsRaid, Value::Text(upper));
     }
     Ok(left_out)
+}
+
+/// Whether every installer of `generation` knows `setting`: it is served as the oldest of its range.
+pub(super) fn knows(generation: Generation, setting: Setting) -> bool {
+    setting.spec().since <= Installer::oldest(generation)
 }
 
 /// 8.2.7 to 8.3.2 know `RAIDZ-n` in upper case only, later ones both, earlier ones lower case only. The other levels are

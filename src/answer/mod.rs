@@ -9,17 +9,28 @@
 //! rules, `dialect` what each generation accepts; `base`, `render` and `retry` are for the callers.
 
 mod base;
+mod check;
+mod danger;
 mod dialect;
+mod evaluate;
+mod hardware;
+mod installer;
+mod locale;
 mod problem;
 mod read;
 mod render;
 mod retry;
 mod schema;
 mod settings;
+mod spec10;
 mod validate;
 
 pub use base::BaseAnswer;
-pub use problem::{Problem, Problems};
+pub use check::{Checked, Question, check_answer, check_base};
+pub use evaluate::Touch;
+pub use hardware::{DiskDevice, Hardware, HardwareError, Lease, NicDevice};
+pub use installer::{Installer, InstallerError};
+pub use problem::{Problem, Problems, Severity};
 pub use render::{Inputs, NicChoice, RenderError, Rendered, Webhook, render};
 pub use retry::retry_answer;
 

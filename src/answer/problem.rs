@@ -3,9 +3,22 @@
 use std::fmt;
 use std::ops::Range;
 
+/// How much a problem weighs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Severity {
+    /// It works, but probably not as it was meant.
+    Warning,
+    /// The installer stops, or the console cannot work with it.
+    Error,
+    /// The installer goes on, and does harm.
+    Danger,
+}
+
 /// One thing that is wrong in the operator's answer file. No message repeats the value of a secret.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Problem {
+    /// How much it weighs.
+    pub severity: Severity,
     /// The setting in dotted form (`disk-setup.zfs.raid`); empty for a syntax error.
     pub path: String,
     /// Bytes of the text that are to blame; `None` where something is missing.
@@ -18,7 +31,12 @@ pub struct Problem {
 
 impl Problem {
     pub(super) fn new(path: impl Into<String>, span: Option<Range<usize>>, message: impl Into<String>) -> Self {
-        Self { path: path.into(), span, message: message.into(), hint: None }
+        Self { severity: Severity::Error, path: path.into(), span, message: harmless(message.into()), hint: None }
+    }
+
+    pub(super) fn weigh(mut self, severity: Severity) -> Self {
+        self.severity = severity;
+        self
     }
 
     pub(super) fn hint(mut self, hint: impl Into<String>) -> Self {
@@ -43,6 +61,21 @@ impl fmt::Display for Problem {
     }
 }
 
+/// Most characters of a message.
+const MAX_CHARS: usize = 400;
+
+/// `message` on one line: what it repeats of the file must not steer a terminal.
+fn harmless(message: String) -> String {
+    let is_harmful = |c: char| {
+        c.is_control()
+            || matches!(c, '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+    };
+    if message.len() <= MAX_CHARS && !message.contains(is_harmful) {
+        return message;
+    }
+    message.chars().take(MAX_CHARS).map(|c| if is_harmful(c) { '?' } else { c }).collect()
+}
+
 /// Everything that is wrong with an answer file; never empty as an error. In the order of the text, missing settings last.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Problems(pub Vec<Problem>);
@@ -50,9 +83,14 @@ pub struct Problems(pub Vec<Problem>);
 impl Problems {
     /// Sorts by place, what has none last.
     pub(super) fn sorted(mut problems: Vec<Problem>) -> Self {
-        problems.sort_by_key(|problem| problem.span.as_ref().map_or(usize::MAX, |span| span.start));
+        sort(&mut problems);
         Self(problems)
     }
+}
+
+/// Sorts by place, what has none last.
+pub(super) fn sort(problems: &mut [Problem]) {
+    problems.sort_by_key(|problem| problem.span.as_ref().map_or(usize::MAX, |span| span.start));
 }
 
 impl fmt::Display for Problems {

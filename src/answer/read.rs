@@ -1,6 +1,6 @@
 //! Reads an answer file into [`Settings`], with the place of each, and every problem of spelling and type.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
 use toml_edit::{Document, Item, TableLike};
@@ -9,12 +9,25 @@ use super::problem::Problem;
 use super::schema::{Kind, Setting, Step};
 use super::settings::{Settings, Value};
 
+/// Where and how a setting stands in the file, whatever its value.
+#[derive(Debug)]
+pub(super) struct Given {
+    /// Bytes of its value.
+    pub(super) value: Range<usize>,
+    /// Bytes of its key.
+    pub(super) key: Range<usize>,
+    /// Whether the key is in the spelling that older installers do not know.
+    pub(super) alias: bool,
+}
+
 /// An answer file, read.
 #[derive(Debug, Default)]
 pub(super) struct Reading {
     pub(super) settings: Settings,
-    /// Where the value of each setting stands.
-    pub(super) spans: BTreeMap<Setting, Range<usize>>,
+    /// The settings that stand in the file.
+    pub(super) given: BTreeMap<Setting, Given>,
+    /// The tables that stand in the file, dotted; also those that are empty.
+    pub(super) tables: BTreeSet<String>,
     pub(super) problems: Vec<Problem>,
 }
 
@@ -40,7 +53,10 @@ impl Reading {
             let path = if prefix.is_empty() { name.to_owned() } else { format!("{prefix}.{name}") };
             match (Setting::step(prefix, name), item.as_table_like()) {
                 (Step::Setting(setting), _) => self.setting(setting, &path, item, key_span),
-                (Step::Table, Some(inner)) => self.walk(&path, inner),
+                (Step::Table, Some(inner)) => {
+                    self.walk(&path, inner);
+                    self.tables.insert(path);
+                }
                 (Step::Table, None) => self.problems.push(
                     Problem::new(&*path, key_span, format!("`{path}` must be a table, not {}", type_of(item)))
                         .hint(format!("write `[{path}]` on a line of its own")),
@@ -52,12 +68,15 @@ impl Reading {
 
     fn setting(&mut self, setting: Setting, path: &str, item: &Item, key_span: Option<Range<usize>>) {
         let span = item.span().or_else(|| key_span.clone());
-        if self.spans.contains_key(&setting) {
+        if self.given.contains_key(&setting) {
             let message = format!("`{path}` is given twice, in both spellings of `{}`", setting.spec().path);
             self.problems.push(Problem::new(path, key_span, message).hint("keep one of the two"));
             return;
         }
-        self.spans.insert(setting, span.clone().unwrap_or_default());
+        let alias = setting.spec().alias.is_some_and(|alias| path.ends_with(alias));
+        let value_span = span.clone().unwrap_or_default();
+        self.given
+            .insert(setting, Given { key: key_span.unwrap_or_else(|| value_span.clone()), value: value_span, alias });
         match value(setting.spec().kind, item) {
             Ok(value) => self.settings.set(setting, value),
             Err(fault) => self.problems.push(fault.problem(path, span, item)),
@@ -95,7 +114,8 @@ fn value(kind: Kind, item: &Item) -> Result<Value, Fault> {
             let given = text("a string")?;
             // Upper case as a whole is an accepted spelling, mixed case is not (PROTOCOL.md §b.2).
             let upper = given.bytes().all(|b| !b.is_ascii_lowercase());
-            choice(choices, if upper { given.to_ascii_lowercase() } else { given }).map(Value::Text)
+            let level = if upper { given.to_ascii_lowercase() } else { given.clone() };
+            choice(choices, level).map(|_| Value::Text(given))
         }
         Kind::TextOrTable => match item.as_str() {
             Some(text) => Ok(Value::Text(text.to_owned())),
@@ -110,10 +130,9 @@ fn value(kind: Kind, item: &Item) -> Result<Value, Fault> {
             None => Err(Fault::Type("a whole number")),
         },
         Kind::Number => match (item.as_integer(), item.as_float()) {
-            (Some(whole), _) if (0..=i64::from(i32::MAX)).contains(&whole) => Ok(Value::Whole(whole)),
-            (_, Some(number)) if number.is_finite() && number >= 0.0 => Ok(Value::Float(number)),
+            (Some(whole), _) => Ok(Value::Whole(whole)),
+            (_, Some(number)) => Ok(Value::Float(number)),
             (None, None) => Err(Fault::Type("a number")),
-            _ => Err(Fault::Number("a number of GiB that is not negative")),
         },
     }
 }

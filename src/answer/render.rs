@@ -6,8 +6,11 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use secrecy::{ExposeSecret as _, SecretString};
 
 use super::base::BaseAnswer;
+use super::installer::Installer;
+use super::problem::Severity;
 use super::schema::Setting;
 use super::settings::{Settings, Value};
+use super::validate::{self, Target};
 use super::{dialect, read};
 use crate::domain::mask::{Netmask, NetmaskError};
 use crate::domain::{DocumentHash, Fqdn, Generation, MacAddr};
@@ -116,6 +119,16 @@ pub enum RenderError {
         /// The installer in words.
         generation: &'static str,
     },
+    /// The finished answer would be refused by the machine.
+    #[error(
+        "installer {installer} would refuse the answer: {problem}; correct default.toml, or boot a newer installer"
+    )]
+    Refused {
+        /// The strictest of its kind.
+        installer: Installer,
+        /// The first of its reasons.
+        problem: String,
+    },
     /// The written text does not read back as what was meant. A defect of this program; nothing is sent.
     #[error("the answer does not read back as it was meant; please report this defect")]
     SelfCheck,
@@ -146,7 +159,7 @@ pub fn render(base: &BaseAnswer, inputs: &Inputs) -> Result<Rendered, RenderErro
     if let Some(webhook) = inputs.webhook.as_ref().filter(|_| inputs.generation.has_webhook()) {
         report_to(&mut settings, webhook);
     }
-    release(&settings, left_out)
+    release(&settings, inputs.generation, left_out)
 }
 
 /// Puts in address, gateway, name server and NIC. What the base answer names itself stays, but for the address, which
@@ -208,16 +221,19 @@ fn report_to(settings: &mut Settings, webhook: &Webhook) {
     settings.set(Setting::RebootOnError, Value::Flag(true));
 }
 
-/// Writes the text and reads it back: what does not come back as it was meant is not sent.
-fn release(settings: &Settings, left_out: Vec<&'static str>) -> Result<Rendered, RenderError> {
+/// Writes the text and reads it back: what does not come back as it was meant, or what an installer of the generation
+/// would refuse, is not sent.
+fn release(settings: &Settings, generation: Generation, left_out: Vec<&'static str>) -> Result<Rendered, RenderError> {
     let text = settings.to_toml();
     let reading = read::read(&text).map_err(|_| RenderError::SelfCheck)?;
-    let mut meant = settings.clone();
-    if let Some(raid) = meant.text(Setting::ZfsRaid).map(str::to_ascii_lowercase) {
-        meant.set_text(Setting::ZfsRaid, raid);
-    }
-    if !reading.problems.is_empty() || reading.settings != meant {
+    if !reading.problems.is_empty() || reading.settings != *settings {
         return Err(RenderError::SelfCheck);
+    }
+    for installer in Installer::ends(generation) {
+        let problems = validate::check(&reading, Target::Whole(installer));
+        if let Some(problem) = problems.into_iter().find(|problem| problem.severity == Severity::Error) {
+            return Err(RenderError::Refused { installer, problem: problem.message });
+        }
     }
     let hash = DocumentHash::of(text.as_bytes());
     Ok(Rendered { text: SecretString::from(text), redacted: settings.redacted().to_toml(), hash, left_out })

@@ -1,7 +1,6 @@
 //! The settings of an answer file: spelling, type, and since when every installer accepts them (PROTOCOL.md §b.2).
 
-use crate::domain::Generation;
-use Generation::{V8_2, V8_2_7, V8_3, V9_0, V9_2};
+use super::installer::Installer;
 
 /// Keyboard layouts the installers know (closed list since 8.2.4).
 const KEYBOARDS: &[&str] = &[
@@ -18,7 +17,7 @@ pub(super) enum Kind {
     TextOrTable,
     /// One of these strings.
     Choice(&'static [&'static str]),
-    /// One of these RAID levels, in lower or in upper case; kept in lower case.
+    /// One of these RAID levels, in lower or in upper case.
     Raid(&'static [&'static str]),
     /// A list of strings.
     Texts,
@@ -28,7 +27,7 @@ pub(super) enum Kind {
     Flag,
     /// A whole number, not negative.
     Whole,
-    /// A finite number, not negative.
+    /// A number, of which the installer asks nothing else.
     Number,
 }
 
@@ -57,21 +56,24 @@ pub(super) enum Show {
 pub(super) struct Spec {
     /// Where it stands, dotted, in the "one text for all" spelling of PROTOCOL.md §b.1.
     pub(super) path: &'static str,
-    /// The other spelling of its last part that newer installers accept.
+    /// The other spelling of its last part, which installers accept from 8.4.0.
     pub(super) alias: Option<&'static str>,
     /// Type of its value.
     pub(super) kind: Kind,
-    /// The first generation all of whose releases accept it. 8.2.8, which lived for one day and never shipped on a
-    /// medium, is not counted.
-    pub(super) since: Generation,
+    /// The first installer that knows it.
+    pub(super) since: Installer,
     /// What to do where it is too new.
     pub(super) too_new: TooNew,
     /// How much of it may be shown.
     pub(super) show: Show,
 }
 
+const fn v(major: u8, minor: u8, patch: u8) -> Installer {
+    Installer::new(major, minor, patch)
+}
+
 const fn spec(path: &'static str, kind: Kind) -> Spec {
-    Spec { path, alias: None, kind, since: V8_2, too_new: LeaveOut, show: Show::Open }
+    Spec { path, alias: None, kind, since: v(8, 2, 2), too_new: LeaveOut, show: Show::Open }
 }
 
 impl Spec {
@@ -80,7 +82,7 @@ impl Spec {
         self
     }
 
-    const fn since(mut self, since: Generation, too_new: TooNew) -> Self {
+    const fn since(mut self, since: Installer, too_new: TooNew) -> Self {
         self.since = since;
         self.too_new = too_new;
         self
@@ -121,13 +123,12 @@ settings! {
     Mailto = spec("global.mailto", Text);
     Timezone = spec("global.timezone", Text);
     RootPassword = spec("global.root_password", Text).alias("root-password").show(Show::Secret);
-    RootPasswordHashed = spec("global.root_password_hashed", Text).alias("root-password-hashed").since(V8_2_7, Refuse)
+    RootPasswordHashed = spec("global.root_password_hashed", Text).alias("root-password-hashed").since(v(8, 2, 7), Refuse)
         .show(Show::Secret);
     RootSshKeys = spec("global.root_ssh_keys", Texts).alias("root-ssh-keys");
     RebootOnError = spec("global.reboot_on_error", Flag).alias("reboot-on-error");
-    // From 8.4.3, in the middle of a generation.
-    RebootMode = spec("global.reboot_mode", Choice(&["reboot", "power-off"])).alias("reboot-mode").since(V9_0, LeaveOut);
-    SubscriptionKey = spec("global.subscription_key", Text).alias("subscription-key").since(V9_2, LeaveOut)
+    RebootMode = spec("global.reboot_mode", Choice(&["reboot", "power-off"])).alias("reboot-mode").since(v(8, 4, 3), LeaveOut);
+    SubscriptionKey = spec("global.subscription_key", Text).alias("subscription-key").since(v(9, 2, 0), LeaveOut)
         .show(Show::Secret);
 
     Source = spec("network.source", Choice(&["from-dhcp", "from-answer"]));
@@ -135,9 +136,8 @@ settings! {
     Dns = spec("network.dns", Text);
     Gateway = spec("network.gateway", Text);
     NicFilter = spec("network.filter", Table);
-    // From 9.1.0, in the middle of a generation.
-    PinningEnabled = spec("network.interface-name-pinning.enabled", Flag).since(V9_2, LeaveOut);
-    PinningMapping = spec("network.interface-name-pinning.mapping", Table).since(V9_2, LeaveOut);
+    PinningEnabled = spec("network.interface-name-pinning.enabled", Flag).since(v(9, 1, 0), LeaveOut);
+    PinningMapping = spec("network.interface-name-pinning.mapping", Table).since(v(9, 1, 0), LeaveOut);
 
     Filesystem = spec("disk-setup.filesystem", Choice(&["ext4", "xfs", "zfs", "btrfs"]));
     DiskList = spec("disk-setup.disk_list", Texts).alias("disk-list");
@@ -157,19 +157,21 @@ settings! {
     LvmMinfree = spec("disk-setup.lvm.minfree", Number);
     BtrfsRaid = spec("disk-setup.btrfs.raid", Raid(&["raid0", "raid1", "raid10"]));
     BtrfsHdsize = spec("disk-setup.btrfs.hdsize", Number);
-    BtrfsCompress = spec("disk-setup.btrfs.compress", Choice(&["on", "off", "zlib", "lzo", "zstd"])).since(V8_2_7, LeaveOut);
+    BtrfsCompress = spec("disk-setup.btrfs.compress", Choice(&["on", "off", "zlib", "lzo", "zstd"])).since(v(8, 2, 7), LeaveOut);
 
-    // `auth_token` (9.2) is never written: our secret is in the URL, which every generation keeps.
-    WebhookUrl = spec("post-installation-webhook.url", Text).since(V8_2_7, Refuse).show(Show::Host);
+    WebhookUrl = spec("post-installation-webhook.url", Text).since(v(8, 2, 7), Refuse).show(Show::Host);
     WebhookFingerprint = spec("post-installation-webhook.cert_fingerprint", Text).alias("cert-fingerprint")
-        .since(V8_2_7, Refuse);
+        .since(v(8, 2, 7), Refuse);
+    // Never written: our secret is in the URL, which every generation keeps.
+    WebhookToken = spec("post-installation-webhook.auth_token", Text).alias("auth-token").since(v(9, 2, 0), LeaveOut)
+        .show(Show::Secret);
 
-    FirstBootSource = spec("first-boot.source", Choice(&["from-url", "from-iso"])).since(V8_3, Refuse);
+    FirstBootSource = spec("first-boot.source", Choice(&["from-url", "from-iso"])).since(v(8, 3, 0), Refuse);
     FirstBootOrdering = spec("first-boot.ordering", Choice(&["before-network", "network-online", "fully-up"]))
-        .since(V8_3, Refuse);
-    FirstBootUrl = spec("first-boot.url", Text).since(V8_3, Refuse).show(Show::Host);
+        .since(v(8, 3, 0), Refuse);
+    FirstBootUrl = spec("first-boot.url", Text).since(v(8, 3, 0), Refuse).show(Show::Host);
     // 8.3 takes only kebab-case here, unlike in the webhook section.
-    FirstBootFingerprint = spec("first-boot.cert-fingerprint", Text).alias("cert_fingerprint").since(V8_3, Refuse);
+    FirstBootFingerprint = spec("first-boot.cert-fingerprint", Text).alias("cert_fingerprint").since(v(8, 3, 0), Refuse);
 }
 
 /// What a key inside a table is.

@@ -73,8 +73,12 @@ impl Settings {
 
     pub(super) fn number(&self, setting: Setting) -> Option<f64> {
         match self.get(setting)? {
-            // Sizes in GiB: far below the 2^53 up to which this is exact.
-            Value::Whole(whole) => i32::try_from(*whole).ok().map(f64::from),
+            // Sizes in GiB; what is beyond 2^31 of them is as good as endless.
+            Value::Whole(whole) => Some(match i32::try_from(*whole) {
+                Ok(whole) => f64::from(whole),
+                Err(_) if *whole < 0 => f64::MIN,
+                Err(_) => f64::MAX,
+            }),
             Value::Float(number) => Some(*number),
             _ => None,
         }

@@ -1,5 +1,6 @@
 //! The command line: what can be typed, and where it goes. Reads arguments and environment; decides nothing.
 
+mod check;
 mod order;
 mod rows;
 mod select;
@@ -83,6 +84,8 @@ enum Command {
     Demo(runtime::demo::DemoArgs),
     /// Be a rack of fake machines that ask any running engine
     Simulate(Box<simulate::cli::SimulateArgs>),
+    /// Say what is wrong with the folder's files, or with answer files, and what they would touch
+    Check(check::CheckArgs),
     /// List the nodes
     Nodes {
         /// As JSON
@@ -159,6 +162,7 @@ async fn run(Cli { global, command }: Cli) -> Result<ExitCode, Failure> {
         Some(Command::Serve { json }) => runtime::serve(&engine_options(&global), json).await.map(Into::into),
         Some(Command::Demo(args)) => runtime::demo::run(args, global.ascii).await.map(Into::into),
         Some(Command::Simulate(args)) => Ok(simulate::cli::execute(*args, &mut out).await?),
+        Some(Command::Check(args)) => check::execute(&args, &global.dir, &global.layer(), &mut out).map(Into::into),
         Some(Command::Nodes { json }) => {
             let snapshot = order::engine(&global.state_dir())?.snapshot().await.or_exit(Exit::NoEngine)?;
             rows::write_nodes(&snapshot, json, &mut out)?;

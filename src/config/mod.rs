@@ -1,6 +1,6 @@
 //! How the console runs: `config.toml`, the environment and the command line, resolved into one typed [`Config`].
 //!
-//! [`load`] and [`load_base_answer`] are the only functions here that touch a disk, and they only read. Everything that
+//! [`load`], [`load_base_answer`] and [`load_text`] are the only functions here that touch a disk, and they only read. Everything that
 //! is wrong is reported at once, with line, caret and hint (`problem`). Nothing here acts on a setting, and nothing here
 //! knows what `default.toml` means: that is `answer`'s business.
 
@@ -78,6 +78,19 @@ pub fn load_base_answer(dir: &Path) -> Result<Source, ConfigErrors> {
     let read = read(&dir.join(BASE_ANSWER_FILE)).map_err(|problem| ConfigErrors([*problem].into_iter().collect()))?;
     let built_in = || Source { name: format!("built-in {BASE_ANSWER_FILE}"), text: BASE_ANSWER.to_owned() };
     Ok(read.unwrap_or_else(built_in))
+}
+
+/// Reads one file of the user's by its path.
+///
+/// # Errors
+/// It is not there, or cannot be read as text.
+pub fn load_text(path: &Path) -> Result<Source, ConfigErrors> {
+    let problem = match read(path) {
+        Ok(Some(source)) => return Ok(source),
+        Ok(None) => Problem::whole(&path.display().to_string(), "there is no such file"),
+        Err(problem) => *problem,
+    };
+    Err(ConfigErrors([problem].into_iter().collect()))
 }
 
 /// Lays the layers over each other and judges the outcome; `problems` are those met on the way here.

@@ -23,6 +23,8 @@ pub enum Severity {
     Error,
     /// It starts, but probably not as the user meant.
     Warning,
+    /// It works, and does harm.
+    Danger,
 }
 
 impl Severity {
@@ -32,6 +34,8 @@ impl Severity {
         match self {
             Self::Error => "error",
             Self::Warning => "warning",
+            // Louder than an error, which only stops.
+            Self::Danger => "DANGER",
         }
     }
 }
@@ -97,8 +101,14 @@ impl Problem {
 
     /// The same problem as a warning.
     #[must_use]
-    pub fn warning(mut self) -> Self {
-        self.severity = Severity::Warning;
+    pub fn warning(self) -> Self {
+        self.weigh(Severity::Warning)
+    }
+
+    /// The same problem with this weight.
+    #[must_use]
+    pub fn weigh(mut self, severity: Severity) -> Self {
+        self.severity = severity;
         self
     }
 }

@@ -112,12 +112,7 @@ impl Engine {
             parts.working.clone(),
         ));
         parts.work(tick(handle.clone(), parts.working.clone()));
-        let api = api::server::serve(socket, handle.clone(), parts.working.clone());
-        parts.work(async move {
-            if let Err(error) = api.await {
-                tracing::error!("orders by command line no longer reach this engine: {error}");
-            }
-        });
+        parts.work(api::server::serve(socket, handle.clone(), parts.working.clone()));
 
         let (_, kit) = watch::channel(Arc::new(settings::answer_kit(config, prepared.base.clone(), key.public())));
         let app = App::new(handle.clone(), settings::server(config, fingerprint), kit, notes_in, parts.serving.clone());

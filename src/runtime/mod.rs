@@ -23,6 +23,7 @@ use crate::{headless, tui};
 
 use engine::Engine;
 pub use local::LocalClient;
+pub(crate) use settings::placed;
 
 /// The engine's own folder in the project folder.
 pub const STATE_DIR: &str = ".prox-orchestrator";

@@ -3,8 +3,8 @@
 use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::path::Path;
 
-use crate::answer::BaseAnswer;
-use crate::config::{self, Config, LogLevel, Problems, Source};
+use crate::answer::{self, BaseAnswer};
+use crate::config::{self, Config, LogLevel, Source};
 use crate::domain::snapshot::Problem;
 use crate::domain::{Policy, WebhookAuth};
 use crate::server::{AnswerKit, NetworkSettings, ServerSettings};
@@ -39,18 +39,26 @@ pub(super) fn answer_kit(config: &Config, base: BaseAnswer, ssh_key: &str) -> An
 /// Reads `default.toml` with all its problems in the user's words.
 pub(super) fn base_answer(dir: &Path) -> Result<BaseAnswer, config::ConfigErrors> {
     let source = config::load_base_answer(dir)?;
-    BaseAnswer::parse(&source.text).map_err(|problems| config::ConfigErrors(in_file(&source, problems)))
+    let in_file = |problems: answer::Problems| problems.0.iter().map(|problem| placed(&source, problem)).collect();
+    BaseAnswer::parse(&source.text).map_err(|problems| config::ConfigErrors(in_file(problems)))
 }
 
-fn in_file(source: &Source, problems: crate::answer::Problems) -> Problems {
-    let placed = problems.0.into_iter().map(|problem| {
-        let placed = source.problem(problem.span.unwrap_or(0..0), &problem.message);
-        match problem.hint {
-            Some(hint) => placed.hint(&hint),
-            None => placed,
-        }
-    });
-    placed.collect()
+/// A problem of an answer file with the place in its text.
+pub(crate) fn placed(source: &Source, problem: &answer::Problem) -> config::Problem {
+    let severity = match problem.severity {
+        answer::Severity::Error => config::Severity::Error,
+        answer::Severity::Warning => config::Severity::Warning,
+        answer::Severity::Danger => config::Severity::Danger,
+    };
+    let placed = match &problem.span {
+        Some(span) => source.problem(span.clone(), &problem.message),
+        None => config::Problem::whole(&source.name, &problem.message),
+    };
+    let placed = placed.weigh(severity);
+    match &problem.hint {
+        Some(hint) => placed.hint(hint),
+        None => placed,
+    }
 }
 
 /// How the listener serves.
@@ -107,7 +115,7 @@ fn own_address(gateway: Option<IpAddr>, unspecified: IpAddr) -> IpAddr {
     route.map_or(unspecified, |address| address.ip())
 }
 
-/// Settings that let the program run but will keep machines from being answered.
+/// Settings that let the program run but will keep machines from being answered, or do them harm.
 pub(super) fn cautions(config: &Config, base: &BaseAnswer) -> Vec<Problem> {
     let mut problems = Vec::new();
     if !base.uses_dhcp() {
@@ -130,5 +138,10 @@ pub(super) fn cautions(config: &Config, base: &BaseAnswer) -> Vec<Problem> {
             hint: "set `webhook_auth = \"secret\"` in [server]; until then runs start by hand only".to_owned(),
         });
     }
+    let dangers = base.cautions().iter().filter(|caution| caution.severity == answer::Severity::Danger);
+    problems.extend(dangers.map(|danger| Problem {
+        what: format!("DANGER in default.toml, `{}`: {}", danger.path, danger.message),
+        hint: danger.hint.clone().unwrap_or_default(),
+    }));
     problems
 }

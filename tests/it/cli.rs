@@ -8,6 +8,7 @@ use nix::sys::signal::Signal;
 use rstest::rstest;
 use serde_json::Value;
 
+use super::process::Process;
 use super::rig::{Project, Settings, until};
 
 /// The six keys of the program's first generation.
@@ -27,6 +28,7 @@ fn help_tells_commands_and_exit_codes() {
         "serve",
         "demo",
         "simulate",
+        "check",
         "nodes",
         "show",
         "approve",
@@ -51,6 +53,35 @@ fn help_tells_commands_and_exit_codes() {
     assert!(!help.contains("supervise-run"), "for the engine only");
     assert!(project.ok(["--version"]).contains(env!("CARGO_PKG_VERSION")));
     assert!(fs::read_dir(project.path()).unwrap().next().is_none(), "help writes nothing");
+}
+
+#[test]
+fn check_judges_the_folder_and_answers_with_an_exit_code() {
+    let project = Project::empty();
+    assert!(project.ok(["check"]).contains("default.toml: ok"));
+    project.write("default.toml", "[global]\ncountr = \"de\"\n");
+    let ran = project.run(["check"]);
+    assert_eq!(ran.code, Some(3), "{}", ran.err);
+    assert!(ran.out.contains("unknown key `countr`") && ran.out.contains("default.toml:2:1\n"), "{}", ran.out);
+
+    let answer = "[global]\ncountry = \"at\"\nkeyboard = \"de\"\nfqdn = \"a.b\"\nmailto = \"a@b\"\ntimezone = \"UTC\"\n\
+        root-password = \"12345678\"\n[network]\nsource = \"from-dhcp\"\n[disk-setup]\nfilesystem = \"ext4\"\n\
+        disk-list = [\"a\"]\n";
+    project.write("answer.toml", answer);
+    project.write("machine.json", r#"{"disks":{"/dev/sda":{"ID_SERIAL":"S1"}},"nics":{}}"#);
+    let path = project.path().join("answer.toml").display().to_string();
+    let machine = project.path().join("machine.json").display().to_string();
+    let out = project.ok(["check", &path, "--machine", &machine]);
+    for words in ["DANGER: `a` is no whole name", "would wipe /dev/sda (serial S1)", "also refused by 8.2, 8.3"] {
+        assert!(out.contains(words), "no {words} in {out}");
+    }
+    let ran = project.run(["check", &path, "--release", "all", "--json"]);
+    assert_eq!(ran.code, Some(3), "{}", ran.err);
+    let report: Value = serde_json::from_str(&ran.out).unwrap();
+    let verdicts = report["files"][0]["verdicts"].as_array().unwrap();
+    let accepted: Vec<_> = verdicts.iter().map(|verdict| verdict["accepted"].as_bool().unwrap()).collect();
+    assert_eq!(accepted, [false, false, true, true, true]);
+    assert_eq!(report["files"][0]["problems"][0]["line"], 7);
 }
 
 #[rstest]
@@ -239,7 +270,7 @@ fn events_are_printed_as_json_lines() -> io::Result<()> {
     let port = super::rig::free_port();
     let address = format!("127.0.0.1:{port}");
     let mut command = project.command(["serve", "--json", "--no-tls", "--listen", &address]);
-    let mut engine = super::rig::Process::start(&mut command);
+    let mut engine = Process::start(&mut command);
     until("it serves", || project.listing());
     let rack = project.simulate_at(&format!("http://{address}/answer"), None, 1, &["--ssh", "none"]);
     project.until_all(1, "waiting");

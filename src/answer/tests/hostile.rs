@@ -58,10 +58,11 @@ proptest! {
 
     #[test]
     fn hostile_values_of_the_operator_stay_values(password in ".{8,40}", key in any::<String>(), serial in any::<String>(), secret in any::<String>()) {
+        let pattern = glob::Pattern::escape(&key);
         let mut base = BaseAnswer::parse(SMALL).unwrap();
         base.settings.set_text(Setting::RootPassword, password.as_str());
         base.settings.remove(Setting::DiskList);
-        base.settings.set(Setting::DiskFilter, Value::Table(BTreeMap::from([(serial.clone(), key.clone())])));
+        base.settings.set(Setting::DiskFilter, Value::Table(BTreeMap::from([(serial.clone(), pattern.clone())])));
         for generation in GENERATIONS {
             let mut given = inputs(generation);
             given.ssh_key = Some(key.clone());
@@ -69,7 +70,7 @@ proptest! {
             let rendered = render(&base, &given).unwrap();
             let document: DocumentMut = rendered.text.expose_secret().parse().unwrap();
             prop_assert_eq!(document["global"]["root_password"].as_str(), Some(password.as_str()));
-            prop_assert_eq!(document["disk-setup"]["filter"][serial.as_str()].as_str(), Some(key.as_str()));
+            prop_assert_eq!(document["disk-setup"]["filter"][serial.as_str()].as_str(), Some(pattern.as_str()));
         }
     }
 

@@ -1,8 +1,11 @@
 //! The answer engine as a whole: what is read, what is rendered for each generation, and that no string gets out of its
 //! quotes.
 
+mod checking;
+mod differential;
 mod hostile;
 mod reading;
+mod verdicts;
 
 use std::collections::BTreeSet;
 

@@ -1,0 +1,196 @@
+//! What `check` found, on paper: with carets for people, JSON for scripts (docs/checking.md has its schema).
+
+use std::io::{self, Write};
+use std::path::Path;
+
+use serde::Serialize;
+use serde_json::{Value, json};
+
+use crate::answer::{self, Installer, Touch};
+use crate::config::{self, ConfigErrors, Severity, Source};
+use crate::runtime;
+
+/// One problem, and who has it.
+#[derive(Debug)]
+pub(super) struct Finding {
+    pub(super) problem: config::Problem,
+    /// The setting, dotted; empty where it is not known.
+    pub(super) path: String,
+    /// Those that find it; none where no installer was asked.
+    pub(super) installers: Vec<Installer>,
+}
+
+impl Finding {
+    /// A problem of an answer file.
+    pub(super) fn new(source: &Source, problem: &answer::Problem) -> Self {
+        Self { problem: runtime::placed(source, problem), path: problem.path.clone(), installers: Vec::new() }
+    }
+}
+
+impl From<config::Problem> for Finding {
+    fn from(problem: config::Problem) -> Self {
+        Self { problem, path: String::new(), installers: Vec::new() }
+    }
+}
+
+/// What one installer does with a file.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Verdict {
+    pub(super) installer: Installer,
+    pub(super) accepted: bool,
+}
+
+/// Everything about one file.
+#[derive(Debug)]
+pub(super) struct FileReport {
+    file: String,
+    /// `config`, `base` or `answer`.
+    kind: &'static str,
+    /// Of the installers that were asked, oldest first.
+    pub(super) verdicts: Vec<Verdict>,
+    pub(super) findings: Vec<Finding>,
+    pub(super) touch: Option<Touch>,
+    /// Installers that nobody asked for and that would refuse the file.
+    pub(super) also_refused_by: Vec<Installer>,
+}
+
+impl FileReport {
+    pub(super) fn new(kind: &'static str, file: String, findings: Vec<Finding>) -> Self {
+        Self { file, kind, verdicts: Vec::new(), findings, touch: None, also_refused_by: Vec::new() }
+    }
+
+    pub(super) fn unreadable(kind: &'static str, path: &Path, errors: &ConfigErrors) -> Self {
+        let findings = errors.0.list().iter().cloned().map(Finding::from).collect();
+        Self::new(kind, path.display().to_string(), findings)
+    }
+
+    /// Whether nothing keeps it from being used. Dangers and warnings do not.
+    pub(super) fn is_ok(&self) -> bool {
+        self.findings.iter().all(|finding| finding.problem.severity != Severity::Error)
+    }
+
+    fn count(&self, severity: Severity) -> usize {
+        self.findings.iter().filter(|finding| finding.problem.severity == severity).count()
+    }
+
+    /// `2 errors, 1 danger`, or `ok`.
+    fn summary(&self) -> String {
+        let named = |severity, one: &str, many: &str| match self.count(severity) {
+            0 => None,
+            1 => Some(format!("1 {one}")),
+            count => Some(format!("{count} {many}")),
+        };
+        let counts = [
+            named(Severity::Error, "error", "errors"),
+            named(Severity::Danger, "DANGER", "DANGERS"),
+            named(Severity::Warning, "warning", "warnings"),
+        ];
+        let counts: Vec<_> = counts.into_iter().flatten().collect();
+        if counts.is_empty() { "ok".to_owned() } else { counts.join(", ") }
+    }
+}
+
+fn releases(installers: impl IntoIterator<Item = Installer>) -> String {
+    installers.into_iter().map(Installer::release).collect::<Vec<_>>().join(", ")
+}
+
+/// Writes problems with their lines, then a line or more for each file.
+pub(super) fn write_text(reports: &[FileReport], out: &mut impl Write) -> io::Result<()> {
+    for report in reports {
+        for finding in &report.findings {
+            let mut problem = finding.problem.clone();
+            if finding.installers.len() < report.verdicts.len() {
+                problem.message = format!("{} [{}]", problem.message, releases(finding.installers.iter().copied()));
+            }
+            writeln!(out, "{problem}\n")?;
+        }
+    }
+    for report in reports {
+        writeln!(out, "{}: {}{}", report.file, report.summary(), verdicts(report))?;
+        for line in report.touch.iter().flat_map(Touch::lines) {
+            writeln!(out, "  {line}")?;
+        }
+    }
+    Ok(())
+}
+
+/// `; accepted by 8.4, 9.1; refused by 8.2`.
+fn verdicts(report: &FileReport) -> String {
+    let named = |accepted: bool| {
+        let these = report.verdicts.iter().filter(|verdict| verdict.accepted == accepted);
+        releases(these.map(|verdict| verdict.installer))
+    };
+    let (accepted, refused, others) = (named(true), named(false), releases(report.also_refused_by.iter().copied()));
+    let words = match report.kind {
+        "base" => ["fits", "does not fit", "does not fit either"],
+        _ => ["accepted by", "refused by", "also refused by"],
+    };
+    let parts = [accepted, refused, others].into_iter().zip(words).filter(|(list, _)| !list.is_empty());
+    parts.fold(String::new(), |words, (list, word)| words + "; " + word + " " + &list)
+}
+
+#[derive(Serialize)]
+struct JsonProblem<'a> {
+    severity: &'static str,
+    path: &'a str,
+    message: &'a str,
+    hint: Option<&'a str>,
+    line: Option<usize>,
+    column: Option<usize>,
+    span: Option<[usize; 2]>,
+    releases: Vec<String>,
+}
+
+/// Writes everything as one JSON object.
+pub(super) fn write_json(reports: &[FileReport], out: &mut impl Write) -> io::Result<()> {
+    let files: Vec<_> = reports.iter().map(json_file).collect();
+    let whole = json!({ "ok": reports.iter().all(FileReport::is_ok), "files": files });
+    serde_json::to_writer_pretty(&mut *out, &whole)?;
+    writeln!(out)
+}
+
+fn json_file(report: &FileReport) -> Value {
+    let verdict = |verdict: &Verdict| {
+        let installer = verdict.installer;
+        json!({ "release": installer.release(), "installer": installer.to_string(), "accepted": verdict.accepted })
+    };
+    json!({
+        "file": report.file,
+        "kind": report.kind,
+        "ok": report.is_ok(),
+        "verdicts": report.verdicts.iter().map(verdict).collect::<Vec<_>>(),
+        "also_refused_by": report.also_refused_by.iter().map(|installer| installer.release()).collect::<Vec<_>>(),
+        "problems": report.findings.iter().map(json_problem).collect::<Vec<_>>(),
+        "touches": report.touch.as_ref().map(json_touch),
+    })
+}
+
+fn json_problem(finding: &Finding) -> JsonProblem<'_> {
+    let Finding { problem, path, installers } = finding;
+    let place = problem.place.as_ref();
+    JsonProblem {
+        severity: match problem.severity {
+            Severity::Error => "error",
+            Severity::Warning => "warning",
+            Severity::Danger => "danger",
+        },
+        path,
+        message: &problem.message,
+        hint: problem.hint.as_deref(),
+        line: place.map(|place| place.line),
+        column: place.map(|place| place.column),
+        span: place.map(|place| [place.span.start, place.span.end]),
+        releases: installers.iter().map(|installer| installer.release()).collect(),
+    }
+}
+
+fn json_touch(touch: &Touch) -> Value {
+    let disk = |disk: &answer::DiskDevice| json!({ "path": disk.path, "model": disk.model(), "serial": disk.serial(), "used_bytes": disk.used });
+    json!({
+        "nic": touch.nic.as_ref().map(|nic| json!({ "name": nic.name, "mac": nic.mac })),
+        "disks": touch.disks.iter().map(disk).collect::<Vec<_>>(),
+        "filesystem": touch.filesystem,
+        "refused": touch.refused,
+        "words": touch.lines(),
+    })
+}
