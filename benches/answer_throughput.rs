@@ -25,7 +25,7 @@ use prox_orchestrator::domain::{Generation, Order, Phase, Product, Snapshot};
 use prox_orchestrator::simulate::{Release, body, machine::Machine};
 use prox_orchestrator::wire::{RequestSigns, system_info};
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
-use tokio::net::{TcpListener, TcpSocket};
+use tokio::net::TcpSocket;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
@@ -222,7 +222,10 @@ async fn measure_bare(askers: &Arc<Vec<Asker>>) -> anyhow::Result<Figures> {
 
 /// Parses as the engine does, answers with as much text, stores nothing.
 async fn serve_bare() -> anyhow::Result<()> {
-    let listener = TcpListener::bind("127.0.0.1:0").await?;
+    // As deep a queue as the engine's: a machine whose connection is dropped comes again after a second.
+    let socket = TcpSocket::new_v4()?;
+    socket.bind(SocketAddr::from(([127, 0, 0, 1], 0)))?;
+    let listener = socket.listen(4_096)?;
     std::io::Write::write_all(&mut std::io::stdout(), format!("{}\n", listener.local_addr()?).as_bytes())?;
     let text: Arc<str> = retry_answer("CODE K7F3 - approve in console").into();
     let handler = async move |body: Bytes| -> Response {
