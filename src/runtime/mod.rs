@@ -8,6 +8,7 @@ pub mod demo;
 mod engine;
 mod journal;
 mod local;
+mod reload;
 mod settings;
 
 use std::io::{IsTerminal as _, Write as _};
