@@ -1,8 +1,11 @@
 //! The command line: what can be typed, and where it goes. Reads arguments and environment; decides nothing.
 
+mod init;
+mod interview;
 mod order;
 mod rows;
 mod select;
+mod status;
 
 use std::io::Write as _;
 use std::net::SocketAddr;
@@ -73,6 +76,8 @@ impl GlobalArgs {
 /// What can be done.
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Write the first config.toml, default.toml and playbook of a folder
+    Init(Box<init::InitArgs>),
     /// Run the engine without a terminal: one line per event
     Serve {
         /// Print events as JSON lines
@@ -83,6 +88,12 @@ enum Command {
     Demo(runtime::demo::DemoArgs),
     /// Be a rack of fake machines that ask any running engine
     Simulate(Box<simulate::cli::SimulateArgs>),
+    /// Show what the engine serves, what is wrong, and how many nodes stand where
+    Status {
+        /// As JSON
+        #[arg(long)]
+        json: bool,
+    },
     /// List the nodes
     Nodes {
         /// As JSON
@@ -134,6 +145,9 @@ fn dispatch(cli: Cli) -> Result<ExitCode, Failure> {
     if let Some(Command::ScriptedPlaybook { args }) = &cli.command {
         return scripted(args);
     }
+    if let Some(Command::Init(args)) = &cli.command {
+        return init::execute(args, &engine_options(&cli.global)).map(Into::into);
+    }
     let threads = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let result = threads.block_on(run(cli));
     // A blocked read of standard input or a name look-up must not keep the program alive.
@@ -159,6 +173,11 @@ async fn run(Cli { global, command }: Cli) -> Result<ExitCode, Failure> {
         Some(Command::Serve { json }) => runtime::serve(&engine_options(&global), json).await.map(Into::into),
         Some(Command::Demo(args)) => runtime::demo::run(args, global.ascii).await.map(Into::into),
         Some(Command::Simulate(args)) => Ok(simulate::cli::execute(*args, &mut out).await?),
+        Some(Command::Status { json }) => {
+            let snapshot = order::engine(&global.state_dir())?.snapshot().await.or_exit(Exit::NoEngine)?;
+            status::write(&snapshot, json, &mut out)?;
+            Ok(Exit::Success.into())
+        }
         Some(Command::Nodes { json }) => {
             let snapshot = order::engine(&global.state_dir())?.snapshot().await.or_exit(Exit::NoEngine)?;
             rows::write_nodes(&snapshot, json, &mut out)?;
@@ -171,7 +190,8 @@ async fn run(Cli { global, command }: Cli) -> Result<ExitCode, Failure> {
             Ok(Exit::Success.into())
         }
         Some(Command::Order(command)) => order::execute(command, &global.state_dir(), &mut out).await.map(Into::into),
-        // Handled before the runtime was made: the leader of a session needs no threads.
+        // Handled before the runtime was made: they wait for a person, lead a session, or need no threads.
+        Some(Command::Init(args)) => init::execute(&args, &engine_options(&global)).map(Into::into),
         Some(Command::SuperviseRun { run_dir }) => supervise(&run_dir),
         Some(Command::ScriptedPlaybook { args }) => scripted(&args),
     }

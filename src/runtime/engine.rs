@@ -304,6 +304,12 @@ impl Parts {
     }
 }
 
+/// Reads the configuration and says what it leaves open.
+pub(super) fn check(options: &EngineOptions) -> Result<Vec<Problem>, Failure> {
+    let Prepared { config, base, found, .. } = prepare(options)?;
+    Ok(settings::cautions(&config, &base, found.has_config()))
+}
+
 /// Reads the configuration, all problems at once.
 fn prepare(options: &EngineOptions) -> Result<Prepared, Failure> {
     let dir = std::path::absolute(&options.dir)?;
