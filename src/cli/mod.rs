@@ -3,9 +3,12 @@
 mod check;
 #[cfg(test)]
 mod fixture;
+mod init;
+mod interview;
 mod order;
 mod rows;
 mod select;
+mod status;
 
 use std::io::Write as _;
 use std::net::SocketAddr;
@@ -79,6 +82,8 @@ impl GlobalArgs {
 /// What can be done.
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Write the first config.toml, default.toml and playbook of a folder
+    Init(Box<init::InitArgs>),
     /// Run the engine without a terminal: one line per event
     Serve {
         /// Print events as JSON lines
@@ -91,6 +96,12 @@ enum Command {
     Simulate(Box<simulate::cli::SimulateArgs>),
     /// Say what is wrong with the folder's files, or with answer files, and what they would touch
     Check(check::CheckArgs),
+    /// Show what the engine serves, what is wrong, and how many nodes stand where
+    Status {
+        /// As JSON
+        #[arg(long)]
+        json: bool,
+    },
     /// List the nodes
     Nodes {
         /// As JSON
@@ -142,6 +153,9 @@ fn dispatch(cli: Cli) -> Result<ExitCode, Failure> {
     if let Some(Command::ScriptedPlaybook { args }) = &cli.command {
         return scripted(args);
     }
+    if let Some(Command::Init(args)) = &cli.command {
+        return init::execute(args, &engine_options(&cli.global)).map(Into::into);
+    }
     let threads = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let result = threads.block_on(run(cli));
     // A blocked read of standard input or a name look-up must not keep the program alive.
@@ -168,6 +182,11 @@ async fn run(Cli { global, command }: Cli) -> Result<ExitCode, Failure> {
         Some(Command::Demo(args)) => runtime::demo::run(args, global.ascii).await.map(Into::into),
         Some(Command::Simulate(args)) => Ok(simulate::cli::execute(*args, &mut out).await?),
         Some(Command::Check(args)) => check::execute(&args, &global.dir, &global.layer(), &mut out).map(Into::into),
+        Some(Command::Status { json }) => {
+            let snapshot = order::engine(&global.state_dir())?.snapshot().await.or_exit(Exit::NoEngine)?;
+            status::write(&snapshot, json, &mut out)?;
+            Ok(Exit::Success.into())
+        }
         Some(Command::Nodes { json }) => {
             let snapshot = order::engine(&global.state_dir())?.snapshot().await.or_exit(Exit::NoEngine)?;
             rows::write_nodes(&snapshot, json, &mut out)?;
@@ -180,7 +199,8 @@ async fn run(Cli { global, command }: Cli) -> Result<ExitCode, Failure> {
             Ok(Exit::Success.into())
         }
         Some(Command::Order(command)) => order::execute(command, &global.state_dir(), &mut out).await.map(Into::into),
-        // Handled before the runtime was made: the leader of a session needs no threads.
+        // Handled before the runtime was made: they wait for a person, lead a session, or need no threads.
+        Some(Command::Init(args)) => init::execute(&args, &engine_options(&global)).map(Into::into),
         Some(Command::SuperviseRun { run_dir }) => supervise(&run_dir),
         Some(Command::ScriptedPlaybook { args }) => scripted(&args),
     }

@@ -115,9 +115,16 @@ fn own_address(gateway: Option<IpAddr>, unspecified: IpAddr) -> IpAddr {
     route.map_or(unspecified, |address| address.ip())
 }
 
-/// Settings that let the program run but will keep machines from being answered, or do them harm.
-pub(super) fn cautions(config: &Config, base: &BaseAnswer) -> Vec<Problem> {
+/// Settings that let the program run but will keep machines from being answered, or do them harm. `has_config` is whether there is a
+/// `config.toml`.
+pub(super) fn cautions(config: &Config, base: &BaseAnswer, has_config: bool) -> Vec<Problem> {
     let mut problems = Vec::new();
+    if !has_config {
+        problems.push(Problem {
+            what: format!("no {} in this folder", config::CONFIG_FILE),
+            hint: "run `prox-orchestrator init` here, in another shell if you like: it is read at once".to_owned(),
+        });
+    }
     if !base.uses_dhcp() {
         let missing = config.network.missing().into_iter().filter(|key| match *key {
             config::Key::DNS => !base.has_dns(),
@@ -128,7 +135,7 @@ pub(super) fn cautions(config: &Config, base: &BaseAnswer) -> Vec<Problem> {
         if !missing.is_empty() {
             problems.push(Problem {
                 what: format!("no machine can be answered: {} not set", missing.join(" and ")),
-                hint: "set it in config.toml, or `source = \"from-dhcp\"` in default.toml, then restart".to_owned(),
+                hint: "set it in config.toml, or `source = \"from-dhcp\"` in default.toml".to_owned(),
             });
         }
     }
@@ -206,7 +213,7 @@ disk-list = ["sda"]
     fn what_keeps_machines_from_an_answer_is_said_at_the_start() {
         let mut config = Config::default();
         let said = |config: &Config, text: &str| -> Vec<_> {
-            cautions(config, &base(text)).into_iter().map(|problem| problem.what).collect()
+            cautions(config, &base(text), true).into_iter().map(|problem| problem.what).collect()
         };
         let dns_and_gateway = "no machine can be answered: `machine_net_dns` and `machine_net_gateway` not set";
         assert_eq!(said(&config, FROM_ANSWER), [dns_and_gateway]);
