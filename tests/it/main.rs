@@ -7,8 +7,10 @@
 mod cli;
 mod end_to_end;
 mod http;
+mod init;
 mod inventory;
 mod main_job;
+mod reload;
 mod rig;
 mod runs;
 mod terminal;
