@@ -32,14 +32,11 @@ fn replace(project: &Project, name: &str, text: &str) {
     fs::rename(project.at(&format!(".{name}.new")), project.at(name)).unwrap();
 }
 
-/// Lets one more machine install, and returns the answer it was given.
-fn install(project: &Project, engine: &super::rig::Engine, id: &str, seed: &str) -> String {
-    let rack = project.simulate(engine, 1, &["--ssh", "none", "--seed", seed]);
-    project.until_phase(id, "waiting");
+/// Lets one more waiting machine install, and returns the answer it was given.
+fn install(project: &Project, id: &str) -> String {
     project.ok(["approve", id]);
     project.until_phase(id, "booting");
     let name = project.node(id)["name"].as_str().unwrap().to_owned();
-    drop(rack);
     until("its answer is shown", || fs::read_to_string(project.at(&format!("nodes/{name}/answer.toml"))).ok())
 }
 
@@ -48,21 +45,23 @@ fn a_bad_edit_is_told_and_a_good_one_is_in_force() {
     let project = Project::new(Settings { ansible: "start = \"by-hand\"", ..Settings::default() });
     let engine = project.serve();
     until_not_told(&project, "default.toml");
-    assert!(install(&project, &engine, "m1", "1").contains("timezone = \"UTC\""));
+    let _rack = project.simulate(&engine, 4, &["--ssh", "none"]);
+    project.until_all(4, "waiting");
+    assert!(install(&project, "m1").contains("timezone = \"UTC\""));
 
-    project.write("default.toml", &DEFAULT_TOML.replace("country", "countri"));
-    until_told(&project, "default.toml:2: ");
-    until_told(&project, "did you mean `country`?");
+    project.write("default.toml", &format!("{DEFAULT_TOML}\nfilesistem = \"ext4\"\n"));
+    until_told(&project, "default.toml:16: unknown key `filesistem`");
+    until_told(&project, "did you mean `filesystem`?");
     assert!(engine.process.err.text().contains("what was read before stays in force"), "the log has it");
-    assert!(install(&project, &engine, "m2", "2").contains("timezone = \"UTC\""), "the old answer");
+    assert!(install(&project, "m2").contains("timezone = \"UTC\""), "the old answer");
 
     replace(&project, "default.toml", &DEFAULT_TOML.replace("\"UTC\"", "\"Europe/Vienna\""));
     until_not_told(&project, "default.toml");
-    assert!(install(&project, &engine, "m3", "3").contains("timezone = \"Europe/Vienna\""), "the new answer");
+    assert!(install(&project, "m3").contains("timezone = \"Europe/Vienna\""), "the new answer");
 
     fs::remove_file(project.at("default.toml")).unwrap();
     until_told(&project, "default.toml: the file is gone or empty");
-    assert!(install(&project, &engine, "m4", "4").contains("timezone = \"Europe/Vienna\""), "not the built-in one");
+    assert!(install(&project, "m4").contains("timezone = \"Europe/Vienna\""), "not the built-in one");
 }
 
 #[test]
@@ -78,7 +77,9 @@ fn settings_are_taken_over_or_said_to_need_a_restart() {
     replace(&project, "config.toml", &new);
     until_not_told(&project, "config.toml:3: ");
     until_told(&project, "takes effect after a restart: `server.listen`");
-    let answer = install(&project, &engine, "m1", "1");
+    let _rack = project.simulate(&engine, 1, &["--ssh", "none"]);
+    project.until_all(1, "waiting");
+    let answer = install(&project, "m1");
     assert!(answer.contains(".new.example\""), "{answer}");
 
     replace(&project, "config.toml", &good);
