@@ -190,3 +190,19 @@ async fn a_store_that_cannot_commit_changes_nothing_and_says_so() {
     assert_eq!(snapshot.seq, before + 1);
     drop((held, second));
 }
+
+#[tokio::test]
+async fn new_rules_hold_for_whoever_asks_next() {
+    let bench = Bench::new().await;
+    let _first = bench.held(1).await;
+    let policy = Policy { domain: "new.example".to_owned(), ..Policy::default() };
+    bench.started.handle.set_policy(policy.clone()).await;
+    let snapshot = bench.started.handle.snapshot();
+    assert_eq!(snapshot.fleet.policy(), &policy, "acknowledged once they are in force");
+    let second = bench.held(2).await.node;
+    let name = |fleet: &crate::domain::Fleet, node| fleet.node(node).unwrap().name.to_string();
+    let snapshot = bench.until(|snapshot| snapshot.fleet.node(second).is_some()).await;
+    assert!(name(&snapshot.fleet, second).ends_with(".new.example"));
+    assert!(name(&snapshot.fleet, NodeId(1)).ends_with(".example.com"), "who is here keeps the name");
+    bench.stop().await;
+}
