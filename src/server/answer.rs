@@ -69,7 +69,7 @@ impl Exchange {
         let end = SignedDuration::try_from(hold).ok().and_then(|hold| since.checked_add(hold).ok());
         let until = end.unwrap_or(Timestamp::MAX);
         match self.app.handle.ask(self.ask.clone(), document, since, until).await {
-            Ok(Asked::Serve(grant)) => self.serve(grant).await,
+            Ok(Asked::Serve(grant)) => Box::pin(self.serve(grant)).await,
             Ok(Asked::Held(parked)) => self.hold(parked, self.conn.accepted + hold).await,
             Ok(Asked::Refused { why, .. }) => reply::refused(&why),
             Err(error) => {
@@ -88,14 +88,14 @@ impl Exchange {
             () = sleep_until(deadline) => None,
         };
         match verdict {
-            Some(Verdict::Serve(grant)) => self.serve(grant).await,
+            Some(Verdict::Serve(grant)) => Box::pin(self.serve(grant)).await,
             Some(Verdict::Refuse(why)) => reply::refused(&why),
             Some(Verdict::Hold(why)) => self.withhold(held.node, &why),
             None => self.withhold(held.node, &held.why),
         }
     }
 
-    /// Renders, has it released, sends.
+    /// Renders, has it released, sends. Callers box it: thousands are held that have not come so far.
     async fn serve(&self, mut grant: Grant) -> Response {
         let host = self.host.as_deref();
         for _ in 0..RENDERINGS {

@@ -171,9 +171,9 @@ where
     };
     // Where the client hung up, its handler has been dropped by here.
     let io = connection.into_parts().io.into_inner();
-    delivery.settle(&shared.app.handle, origin).await;
+    Box::pin(delivery.settle(&shared.app.handle, origin)).await;
     match result {
-        Ok(()) => linger(io.stream).await,
+        Ok(()) => Box::pin(linger(io.stream)).await,
         Err(error) => tracing::debug!("connection ended early: {error}"),
     }
 }

@@ -14,7 +14,6 @@ use crate::domain::node::{Answers, Delivery, Flag, Node, Reported, Stamp};
 use crate::domain::phase::Phase;
 use crate::domain::run::{HostResult, Run, RunOutcome, RunState};
 
-use super::index::Index;
 use super::{Fleet, MAX_RUNS, MAX_UNMATCHED, Unmatched};
 
 impl Fleet {
@@ -55,11 +54,7 @@ impl Fleet {
         let Some(shared) = self.state.nodes.get_mut(&id) else { return };
         let before = Arc::clone(shared);
         change(Arc::make_mut(shared));
-        // Most events change nothing that a node is found by.
-        if !Index::finds_alike(&before, shared) {
-            self.index.remove(&before);
-            self.index.insert(shared);
-        }
+        self.index.update(&before, shared);
     }
 
     fn apply_new_row(&mut self, event: &Event, at: Timestamp) {

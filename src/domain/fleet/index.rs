@@ -12,7 +12,7 @@ use crate::domain::node::Node;
 use crate::domain::text::Text;
 
 /// Nodes by name, identifier, address and secret.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Index {
     names: HashMap<Fqdn, NodeId>,
     uuids: HashMap<Uuid, OrdSet<NodeId>>,
@@ -23,17 +23,50 @@ pub(super) struct Index {
 }
 
 impl Index {
-    /// Whether both states of a node are found by the same.
-    pub(super) fn finds_alike(one: &Node, other: &Node) -> bool {
-        one.name == other.name
-            && one.machine == other.machine
-            && owned_addresses(one).eq(owned_addresses(other))
-            && secrets(one).eq(secrets(other))
-    }
-
     /// Adds everything `node` can be found by.
     pub(super) fn insert(&mut self, node: &Node) {
         self.names.insert(node.name.clone(), node.id);
+        self.insert_machine(node);
+        self.insert_addresses(node);
+        for secret in secrets(node) {
+            self.secrets.insert(*secret, node.id);
+        }
+    }
+
+    /// Takes everything `node` could be found by away again.
+    pub(super) fn remove(&mut self, node: &Node) {
+        self.names.remove(&node.name);
+        self.remove_machine(node);
+        self.remove_addresses(node);
+        for secret in secrets(node) {
+            self.secrets.remove(secret);
+        }
+    }
+
+    /// Follows a node from one state to the next. Most events change nothing, or one thing, that it is found by.
+    pub(super) fn update(&mut self, before: &Node, after: &Node) {
+        if before.name != after.name {
+            self.names.remove(&before.name);
+            self.names.insert(after.name.clone(), after.id);
+        }
+        if before.machine != after.machine {
+            self.remove_machine(before);
+            self.insert_machine(after);
+        }
+        if !owned_addresses(before).eq(owned_addresses(after)) {
+            self.remove_addresses(before);
+            self.insert_addresses(after);
+        }
+        // A handful at most.
+        for gone in secrets(before).filter(|secret| !secrets(after).any(|other| other == *secret)) {
+            self.secrets.remove(gone);
+        }
+        for new in secrets(after).filter(|secret| !secrets(before).any(|other| other == *secret)) {
+            self.secrets.insert(*new, after.id);
+        }
+    }
+
+    fn insert_machine(&mut self, node: &Node) {
         if let Some(uuid) = node.machine.uuid {
             self.uuids.entry(uuid).or_default().insert(node.id);
         }
@@ -43,17 +76,9 @@ impl Index {
         for mac in &node.machine.macs {
             self.macs.entry(*mac).or_default().insert(node.id);
         }
-        for address in owned_addresses(node) {
-            self.addresses.entry(address).or_default().insert(node.id);
-        }
-        for secret in secrets(node) {
-            self.secrets.insert(*secret, node.id);
-        }
     }
 
-    /// Takes everything `node` could be found by away again.
-    pub(super) fn remove(&mut self, node: &Node) {
-        self.names.remove(&node.name);
+    fn remove_machine(&mut self, node: &Node) {
         if let Some(uuid) = node.machine.uuid {
             take(&mut self.uuids, &uuid, node.id);
         }
@@ -63,11 +88,17 @@ impl Index {
         for mac in &node.machine.macs {
             take(&mut self.macs, mac, node.id);
         }
+    }
+
+    fn insert_addresses(&mut self, node: &Node) {
+        for address in owned_addresses(node) {
+            self.addresses.entry(address).or_default().insert(node.id);
+        }
+    }
+
+    fn remove_addresses(&mut self, node: &Node) {
         for address in owned_addresses(node) {
             take(&mut self.addresses, &address, node.id);
-        }
-        for secret in secrets(node) {
-            self.secrets.remove(secret);
         }
     }
 

@@ -234,6 +234,8 @@ proptest! {
         let text = serde_json::to_string(&rack.fleet).unwrap();
         prop_assert_eq!(serde_json::to_string(&replayed).unwrap(), text.clone());
         let stored: Fleet = serde_json::from_str(&text).unwrap();
+        // Its index was made anew from the nodes; ours followed every step.
+        prop_assert_eq!(&stored.index, &rack.fleet.index);
         prop_assert_eq!(serde_json::to_string(&stored).unwrap(), text);
     }
 }
