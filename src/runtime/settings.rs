@@ -145,3 +145,25 @@ pub(super) fn cautions(config: &Config, base: &BaseAnswer) -> Vec<Problem> {
     }));
     problems
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_harmful_in_the_base_answer_is_shown_from_the_start() {
+        let dir = tempfile::tempdir().unwrap();
+        let config =
+            config::load(dir.path(), &config::CliLayer::default(), &config::EnvLayer::default()).unwrap().config;
+        let shipped = base_answer(dir.path()).unwrap();
+        let plain = config::BASE_ANSWER.replace("root-password-hashed = \"*\"", "root-password = \"fixture-password\"");
+        std::fs::write(dir.path().join(config::BASE_ANSWER_FILE), plain).unwrap();
+        let dangers = |base: &BaseAnswer| {
+            cautions(&config, base).into_iter().filter(|problem| problem.what.contains("DANGER")).collect::<Vec<_>>()
+        };
+        assert_eq!(dangers(&shipped), []);
+        let shown = dangers(&base_answer(dir.path()).unwrap());
+        assert!(matches!(&*shown, [one] if one.what.contains("`global.root_password`")), "{shown:?}");
+        assert!(!shown[0].what.contains("fixture-password"));
+    }
+}
