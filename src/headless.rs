@@ -1,5 +1,6 @@
 //! The engine without a terminal: one line per event, for people or as JSON lines.
 
+use std::collections::BTreeMap;
 use std::io::{self, Write};
 use std::sync::Arc;
 
@@ -8,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::domain::event::{Event, Recorded};
 use crate::domain::guard::{ClaimCode, Permission};
-use crate::domain::{Fleet, Origin, RunOutcome};
+use crate::domain::{Fleet, Fqdn, NodeId, Origin, RunId, RunOutcome};
 
 /// Writes every event until `shutdown`, oldest first. `fleet` is that before the first event.
 ///
@@ -21,7 +22,8 @@ pub async fn follow(
     out: &mut (impl Write + Send),
     shutdown: CancellationToken,
 ) -> io::Result<()> {
-    let mut narrator = Narrator::new(fleet);
+    let mut narrator = Narrator::new(&fleet);
+    drop(fleet);
     // A rack that powers on at once makes thousands of lines; they are written together.
     let mut out = io::BufWriter::new(out);
     loop {
@@ -52,39 +54,61 @@ pub async fn follow(
     }
 }
 
-/// Tells events in words. It follows the fleet, so that nodes have the names they had.
+/// Tells events in words. It remembers the names that nodes have, and no more of them: thousands wait at once.
 #[derive(Debug)]
 pub struct Narrator {
-    fleet: Fleet,
+    names: BTreeMap<NodeId, Fqdn>,
+    /// How many nodes are in a run that goes on.
+    runs: BTreeMap<RunId, usize>,
 }
 
 impl Narrator {
     /// A narrator who knows `fleet` from before the first event.
     #[must_use]
-    pub fn new(fleet: Fleet) -> Self {
-        Self { fleet }
+    pub fn new(fleet: &Fleet) -> Self {
+        let names = fleet.nodes().map(|node| (node.id, node.name.clone())).collect();
+        let runs = fleet.active_run().map(|run| (run.id, run.nodes.len())).into_iter().collect();
+        Self { names, runs }
     }
 
     /// The event in one line: `pve-07aa.example.com  approved (by anna)`.
     pub fn tell(&mut self, recorded: &Recorded) -> String {
         let event = &recorded.event;
-        let name = |fleet: &Fleet| Some(fleet.node(event.node()?)?.name.to_string());
-        let before = name(&self.fleet);
-        self.fleet.apply(recorded);
+        let name = |names: &BTreeMap<NodeId, Fqdn>| Some(names.get(&event.node()?)?.to_string());
+        let before = name(&self.names);
+        self.learn(event);
         // A renamed or forgotten row goes by its name from before; a new one has none yet.
-        let subject = before.or_else(|| name(&self.fleet)).or_else(|| event.node().map(|id| id.to_string()));
+        let subject = before.or_else(|| name(&self.names)).or_else(|| event.node().map(|id| id.to_string()));
         let by = match &recorded.origin {
             Origin::Operator(operator) => format!(" (by {operator})"),
             Origin::Peer(peer) => format!(" (from {peer})"),
             Origin::System => String::new(),
         };
         let subject = subject.map(|name| format!("{name}  ")).unwrap_or_default();
-        format!("{subject}{}{by}", words(event, &self.fleet))
+        format!("{subject}{}{by}", words(event, &self.runs))
+    }
+
+    fn learn(&mut self, event: &Event) {
+        match event {
+            Event::MachineSeen { node, name, .. }
+            | Event::Imported { node, name, .. }
+            | Event::Renamed { node, name } => {
+                self.names.insert(*node, name.clone());
+            }
+            Event::Forgotten { node } => {
+                self.names.remove(node);
+            }
+            Event::RunQueued { run, nodes, .. } => {
+                // One runs at a time.
+                self.runs = BTreeMap::from([(*run, nodes.len())]);
+            }
+            _ => {}
+        }
     }
 }
 
 /// What happened, in words.
-fn words(event: &Event, fleet: &Fleet) -> String {
+fn words(event: &Event, runs: &BTreeMap<RunId, usize>) -> String {
     match event {
         Event::MachineSeen { node, .. } => {
             format!("waits for approval, code {}", ClaimCode::of(*node))
@@ -128,7 +152,7 @@ fn words(event: &Event, fleet: &Fleet) -> String {
         Event::RunStarted { run } => format!("run {run}: Ansible started"),
         Event::RunStopping { run } => format!("run {run}: stopping"),
         Event::RunEnded { run, outcome, .. } => {
-            let nodes = fleet.run(*run).map_or(0, |run| run.nodes.len());
+            let nodes = runs.get(run).copied().unwrap_or_default();
             match outcome {
                 RunOutcome::Succeeded => format!("run {run} succeeded on {nodes} nodes"),
                 other => {
@@ -147,7 +171,7 @@ mod tests {
 
     #[test]
     fn every_event_has_its_words() {
-        let mut narrator = Narrator::new(Fleet::default());
+        let mut narrator = Narrator::new(&Fleet::default());
         let told: Vec<_> = events().iter().map(|recorded| narrator.tell(recorded)).collect();
         assert!(told.iter().all(|line| !line.contains('\n')), "one line each");
         insta::assert_snapshot!(told.join("\n"));

@@ -13,6 +13,7 @@ pub mod coordinator;
 pub mod domain;
 pub mod error;
 pub mod headless;
+pub mod init;
 pub mod probe;
 pub mod runtime;
 pub mod server;

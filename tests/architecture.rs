@@ -22,6 +22,8 @@ const MAY_USE: &[(&str, &[&str])] = &[
     // Files and the store.
     ("config", &["domain"]),
     ("store", &["domain"]),
+    // The first files of a folder; `store`: its atomic write.
+    ("init", &["answer", "config", "domain", "store"]),
     // The single writer, and the engine as its users see it.
     ("client", &["domain"]),
     ("coordinator", &["client", "domain", "store"]),

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::io;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::sync::Arc;
@@ -143,9 +144,10 @@ async fn launch(
     spawn(settings, folder).await
 }
 
-/// A folder only we can write to, with a path short enough for sockets.
+/// A folder that only we may enter, with a path short enough for sockets.
 fn make_control_dir() -> Result<PathBuf, PrepareError> {
-    let made = tempfile::Builder::new().prefix(CONTROL_PREFIX).tempdir_in(CONTROL_BASE);
+    let private = fs::Permissions::from_mode(0o700);
+    let made = tempfile::Builder::new().prefix(CONTROL_PREFIX).permissions(private).tempdir_in(CONTROL_BASE);
     made.map(tempfile::TempDir::keep).map_err(|source| PrepareError::Io { path: CONTROL_BASE.into(), source })
 }
 

@@ -1,6 +1,7 @@
 //! Asks a running engine over its Unix socket.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use http_body_util::{BodyExt as _, Full};
 use hyper::body::Bytes;
@@ -10,6 +11,9 @@ use tokio::net::UnixStream;
 
 use super::{OrderRequest, OrderResponse, OrdersRequest, PREFIX, SocketError, socket};
 use crate::domain::{Order, Snapshot};
+
+/// How long an answer may take: many orders are many commits.
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// Why the engine could not be asked.
 #[derive(Debug, thiserror::Error)]
@@ -25,9 +29,18 @@ pub enum ApiError {
         /// The system's reason.
         source: std::io::Error,
     },
+    /// It took too long.
+    #[error("the engine in `{}` did not answer within {} s; is its disk very slow?", path.display(), PATIENCE.as_secs())]
+    Silent {
+        /// The socket.
+        path: PathBuf,
+    },
     /// The exchange broke.
     #[error("the exchange with the engine broke; is it stopping?")]
     Broken(#[from] hyper::Error),
+    /// Larger than the engine takes.
+    #[error("that is too much at once for the engine; name fewer nodes")]
+    TooLong,
     /// Another make of engine.
     #[error("the engine answered {0}; is it another version of this program?")]
     Status(StatusCode),
@@ -81,6 +94,11 @@ impl RemoteEngine {
     }
 
     async fn exchange(&self, method: Method, path: &str, body: Bytes) -> Result<Bytes, ApiError> {
+        let answered = tokio::time::timeout(PATIENCE, self.exchange_patiently(method, path, body)).await;
+        answered.unwrap_or_else(|_| Err(ApiError::Silent { path: self.socket.clone() }))
+    }
+
+    async fn exchange_patiently(&self, method: Method, path: &str, body: Bytes) -> Result<Bytes, ApiError> {
         let connected = UnixStream::connect(&self.socket).await;
         let stream = connected.map_err(|source| ApiError::Dead { path: self.socket.clone(), source })?;
         let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
@@ -97,6 +115,10 @@ impl RemoteEngine {
         let status = response.status();
         let body = response.into_body().collect().await?.to_bytes();
         driver.abort();
-        if status.is_success() { Ok(body) } else { Err(ApiError::Status(status)) }
+        match status {
+            StatusCode::PAYLOAD_TOO_LARGE => Err(ApiError::TooLong),
+            status if status.is_success() => Ok(body),
+            status => Err(ApiError::Status(status)),
+        }
     }
 }

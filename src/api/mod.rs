@@ -6,6 +6,8 @@
 pub mod client;
 pub mod server;
 mod socket;
+#[cfg(test)]
+mod tests;
 
 use serde::{Deserialize, Serialize};
 

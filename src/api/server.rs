@@ -4,6 +4,7 @@ use std::io;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::extract::{DefaultBodyLimit, State};
 use axum::routing::{get, post};
@@ -22,6 +23,12 @@ const MAX_OPERATOR: usize = 64;
 /// Largest list of orders, in bytes: an approval of every row of a full table has some 400 bytes.
 const MAX_ORDERS: usize = 32 * 1024 * 1024;
 
+/// Longest body of one order, in bytes; a run of ten thousand nodes fits.
+const MAX_ORDER: usize = 64 << 10;
+
+/// Pause after a connection that could not be accepted.
+const PAUSE: Duration = Duration::from_millis(200);
+
 /// Orders of one list that are on their way to the coordinator at once: they share its transactions.
 const AT_ONCE: usize = 512;
 
@@ -34,7 +41,7 @@ pub struct ApiListener {
 
 impl Drop for ApiListener {
     fn drop(&mut self) {
-        let _ = std::fs::remove_file(&self.path);
+        socket::discard(&self.path);
     }
 }
 
@@ -43,33 +50,38 @@ impl Drop for ApiListener {
 /// # Errors
 /// The path and the system's reason.
 pub fn bind(state_dir: &Path) -> Result<ApiListener, SocketError> {
-    let path = socket::choose(state_dir)?;
+    let path = socket::choose(state_dir, &socket::bases())?;
     let failed = |source| SocketError::Io { path: path.clone(), source };
     match std::fs::remove_file(&path) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(failed(error)),
         Ok(()) | Err(_) => {}
     }
-    // The state folder is 0700, so nobody else gets in before the mode is set.
+    // The folder is 0700, so nobody else gets in before the mode is set.
     let listener = UnixListener::bind(&path).map_err(failed)?;
     std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).map_err(failed)?;
     Ok(ApiListener { listener, path })
 }
 
 /// Serves until `shutdown`.
-///
-/// # Errors
-/// The system's reason where the socket fails.
-pub async fn serve(mut bound: ApiListener, handle: Handle, shutdown: CancellationToken) -> io::Result<()> {
+pub async fn serve(bound: ApiListener, handle: Handle, shutdown: CancellationToken) {
     let router = Router::new()
         .route(&format!("{PREFIX}/snapshot"), get(snapshot))
-        .route(&format!("{PREFIX}/order"), post(order))
+        .route(&format!("{PREFIX}/order"), post(order).layer(DefaultBodyLimit::max(MAX_ORDER)))
         .route(&format!("{PREFIX}/orders"), post(orders).layer(DefaultBodyLimit::max(MAX_ORDERS)))
         .with_state(handle);
-    let listener = &mut bound.listener;
     loop {
-        let stream = tokio::select! {
-            () = shutdown.cancelled() => return Ok(()),
-            accepted = listener.accept() => accepted?.0,
+        let accepted = tokio::select! {
+            () = shutdown.cancelled() => return,
+            accepted = bound.listener.accept() => accepted,
+        };
+        let stream = match accepted {
+            Ok((stream, _)) => stream,
+            Err(error) => {
+                // Most likely there is no file descriptor left; there will be.
+                tracing::warn!(%error, "an order by command line could not be taken; trying again");
+                tokio::time::sleep(PAUSE).await;
+                continue;
+            }
         };
         let service = hyper_util::service::TowerToHyperService::new(router.clone());
         let io = hyper_util::rt::TokioIo::new(stream);

@@ -1,9 +1,14 @@
 //! The command line: what can be typed, and where it goes. Reads arguments and environment; decides nothing.
 
 mod check;
+#[cfg(test)]
+mod fixture;
+mod init;
+mod interview;
 mod order;
 mod rows;
 mod select;
+mod status;
 
 use std::io::Write as _;
 use std::net::SocketAddr;
@@ -12,7 +17,7 @@ use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::config::{CliLayer, EnvLayer};
+use crate::config::{CliLayer, EnvLayer, LogLevel};
 use crate::error::{Exit, Failure, OrExit as _};
 use crate::runtime;
 use crate::simulate;
@@ -55,6 +60,9 @@ struct GlobalArgs {
     /// Serve plain HTTP instead of HTTPS
     #[arg(long, global = true)]
     no_tls: bool,
+    /// How much is logged, instead of the configured level
+    #[arg(long, value_name = "LEVEL", global = true)]
+    log_level: Option<LogLevel>,
     /// Draw with ASCII characters only
     #[arg(long, global = true)]
     ascii: bool,
@@ -62,7 +70,7 @@ struct GlobalArgs {
 
 impl GlobalArgs {
     fn layer(&self) -> CliLayer {
-        CliLayer { listen: self.listen, no_tls: self.no_tls, ..CliLayer::default() }
+        CliLayer { listen: self.listen, no_tls: self.no_tls, log_level: self.log_level }
     }
 
     /// Where the engine of this folder keeps its state.
@@ -74,6 +82,8 @@ impl GlobalArgs {
 /// What can be done.
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Write the first config.toml, default.toml and playbook of a folder
+    Init(Box<init::InitArgs>),
     /// Run the engine without a terminal: one line per event
     Serve {
         /// Print events as JSON lines
@@ -86,6 +96,12 @@ enum Command {
     Simulate(Box<simulate::cli::SimulateArgs>),
     /// Say what is wrong with the folder's files, or with answer files, and what they would touch
     Check(check::CheckArgs),
+    /// Show what the engine serves, what is wrong, and how many nodes stand where
+    Status {
+        /// As JSON
+        #[arg(long)]
+        json: bool,
+    },
     /// List the nodes
     Nodes {
         /// As JSON
@@ -137,6 +153,9 @@ fn dispatch(cli: Cli) -> Result<ExitCode, Failure> {
     if let Some(Command::ScriptedPlaybook { args }) = &cli.command {
         return scripted(args);
     }
+    if let Some(Command::Init(args)) = &cli.command {
+        return init::execute(args, &engine_options(&cli.global)).map(Into::into);
+    }
     let threads = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let result = threads.block_on(run(cli));
     // A blocked read of standard input or a name look-up must not keep the program alive.
@@ -163,6 +182,11 @@ async fn run(Cli { global, command }: Cli) -> Result<ExitCode, Failure> {
         Some(Command::Demo(args)) => runtime::demo::run(args, global.ascii).await.map(Into::into),
         Some(Command::Simulate(args)) => Ok(simulate::cli::execute(*args, &mut out).await?),
         Some(Command::Check(args)) => check::execute(&args, &global.dir, &global.layer(), &mut out).map(Into::into),
+        Some(Command::Status { json }) => {
+            let snapshot = order::engine(&global.state_dir())?.snapshot().await.or_exit(Exit::NoEngine)?;
+            status::write(&snapshot, json, &mut out)?;
+            Ok(Exit::Success.into())
+        }
         Some(Command::Nodes { json }) => {
             let snapshot = order::engine(&global.state_dir())?.snapshot().await.or_exit(Exit::NoEngine)?;
             rows::write_nodes(&snapshot, json, &mut out)?;
@@ -175,7 +199,8 @@ async fn run(Cli { global, command }: Cli) -> Result<ExitCode, Failure> {
             Ok(Exit::Success.into())
         }
         Some(Command::Order(command)) => order::execute(command, &global.state_dir(), &mut out).await.map(Into::into),
-        // Handled before the runtime was made: the leader of a session needs no threads.
+        // Handled before the runtime was made: they wait for a person, lead a session, or need no threads.
+        Some(Command::Init(args)) => init::execute(&args, &engine_options(&global)).map(Into::into),
         Some(Command::SuperviseRun { run_dir }) => supervise(&run_dir),
         Some(Command::ScriptedPlaybook { args }) => scripted(&args),
     }
@@ -198,6 +223,15 @@ mod tests {
     #[test]
     fn the_command_line_is_well_formed() {
         Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn options_reach_the_configuration() {
+        let words = ["x", "serve", "--listen", "127.0.0.1:1", "--no-tls", "--log-level", "debug"];
+        let layer = Cli::try_parse_from(words).unwrap().global.layer();
+        let listen = Some(SocketAddr::from(([127, 0, 0, 1], 1)));
+        assert_eq!(layer, CliLayer { listen, no_tls: true, log_level: Some(LogLevel::Debug) });
+        assert!(Cli::try_parse_from(["x", "--log-level", "loud"]).is_err());
     }
 
     #[test]

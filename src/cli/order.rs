@@ -114,9 +114,14 @@ pub(super) async fn execute(command: OrderCommand, state_dir: &Path, out: &mut i
         match response {
             OrderResponse::Done { run: Some(run) } => writeln!(out, "{words}: {run}")?,
             OrderResponse::Done { run: None } => writeln!(out, "{words}")?,
-            OrderResponse::Refused { reason } | OrderResponse::Failed { reason } => {
+            OrderResponse::Refused { reason } => {
                 writeln!(out, "refused: {reason}")?;
-                exit = Exit::Refused;
+                exit = if exit == Exit::Failure { exit } else { Exit::Refused };
+            }
+            OrderResponse::Failed { reason } => {
+                // That the engine is in trouble says more than a refusal.
+                writeln!(out, "failed: {reason}")?;
+                exit = Exit::Failure;
             }
         }
     }

@@ -66,7 +66,7 @@ fn row<'a>(snapshot: &Snapshot, node: &'a Node) -> Row<'a> {
         macs: node.machine.macs.iter().map(ToString::to_string).collect(),
         claim_code: (node.phase == Phase::Waiting).then(|| ClaimCode::of(node.id).to_string()),
         held_until: held_until(snapshot, node.id),
-        answer: node.answers.as_ref().map(|answers| answers.delivery.words()),
+        answer: node.answer_fate(),
         flags: &node.flags,
         last_run: node.last_run.map(|run| run.to_string()),
     }
@@ -98,11 +98,12 @@ pub(super) fn write_nodes(snapshot: &Snapshot, json: bool, out: &mut impl Write)
         let address = row.address.map_or_else(|| "-".to_owned(), |address| address.to_string());
         let code = row.claim_code.as_deref().unwrap_or("");
         let model = row.model.unwrap_or("-");
-        writeln!(out, "{:<5} {:<12} {:<34} {address:<16} {model:<22} {code}", row.id, row.phase, row.name)?;
+        let line = format!("{:<5} {:<12} {:<34} {address:<16} {model:<22} {code}", row.id, row.phase, row.name);
+        writeln!(out, "{}", line.trim_end())?;
     }
     for report in snapshot.fleet.unmatched() {
         let fqdn = report.report.fqdn.as_ref().map_or("-", |fqdn| fqdn.as_str());
-        writeln!(out, "{:<5} {:<12} {fqdn:<34} {:<16}", report.id.to_string(), "unmatched", report.peer.to_string())?;
+        writeln!(out, "{:<5} {:<12} {fqdn:<34} {}", report.id.to_string(), "unmatched", report.peer)?;
     }
     Ok(())
 }
@@ -120,19 +121,19 @@ pub(super) fn write_node(snapshot: &Snapshot, node: &Node, json: bool, out: &mut
     if let Some(reason) = row.reason.filter(|reason| !reason.is_empty()) {
         line("reason", reason)?;
     }
-    line("since", &row.since.to_string())?;
+    line("since", &format!("{:.0}", row.since))?;
     if let Some(code) = &row.claim_code {
         line("claim code", code)?;
     }
     if let Some(until) = row.held_until {
-        line("held until", &until.to_string())?;
+        line("held until", &format!("{until:.0}"))?;
     }
     line("address", &row.address.map_or_else(|| "-".to_owned(), |address| address.to_string()))?;
     line("product", row.product)?;
     line("model", row.model.unwrap_or("-"))?;
     line("serial", row.serial.unwrap_or("-"))?;
     line("uuid", row.uuid.as_deref().unwrap_or("-"))?;
-    line("macs", &row.macs.join(" "))?;
+    line("macs", if row.macs.is_empty() { "-".to_owned() } else { row.macs.join(" ") }.as_str())?;
     if let Some(answer) = row.answer {
         line("answer", answer)?;
     }
@@ -149,4 +150,60 @@ pub(super) fn write_node(snapshot: &Snapshot, node: &Node, json: bool, out: &mut
         line("last run", run)?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+
+    use super::*;
+    use crate::cli::fixture::{named, told};
+
+    fn listed(snapshot: &Snapshot, json: bool) -> String {
+        let mut out = Vec::new();
+        write_nodes(snapshot, json, &mut out).unwrap();
+        String::from_utf8(out).unwrap()
+    }
+
+    fn shown(snapshot: &Snapshot, node: u64, json: bool) -> String {
+        let mut out = Vec::new();
+        write_node(snapshot, snapshot.fleet.node(NodeId(node)).unwrap(), json, &mut out).unwrap();
+        String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn the_table_has_a_row_for_every_node_and_report() {
+        insta::assert_snapshot!(listed(&told(25), false));
+        assert!(listed(&told(3), false).lines().any(|line| line.starts_with("m1 ") && line.ends_with(" 9D3M")));
+    }
+
+    #[test]
+    fn an_empty_table_says_what_to_do() {
+        assert!(listed(&named(&[]), false).starts_with("No machine has asked yet."));
+        let empty: serde_json::Value = serde_json::from_str(&listed(&named(&[]), true)).unwrap();
+        assert_eq!(empty, serde_json::json!({ "nodes": [], "unmatched_reports": [] }));
+    }
+
+    /// Scripts read this: fields are added, never renamed or removed.
+    #[test]
+    fn the_listing_for_scripts_keeps_its_fields() {
+        insta::assert_snapshot!(listed(&told(25), true));
+    }
+
+    #[rstest]
+    #[case::waiting(1, 1)]
+    #[case::reported(2, 26)]
+    #[case::unconfirmed(2, 22)]
+    #[case::a_key_to_trust(3, 33)]
+    fn a_node_in_words(#[case] node: u64, #[case] events: usize) {
+        let name = format!("node_{node}_after_{events}");
+        insta::assert_snapshot!(name, shown(&told(events.max(2)), node, false));
+    }
+
+    #[test]
+    fn a_node_for_scripts_is_what_the_engine_knows() {
+        let snapshot = told(25);
+        let value: Node = serde_json::from_str(&shown(&snapshot, 1, true)).unwrap();
+        assert_eq!(value, **snapshot.fleet.node(NodeId(1)).unwrap());
+    }
 }

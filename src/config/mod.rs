@@ -70,6 +70,14 @@ pub fn load(dir: &Path, cli: &CliLayer, env: &EnvLayer) -> Result<Loaded, Config
     resolve(source, cli, env, problems)
 }
 
+/// Reads a text as `config.toml`, with nothing laid over it.
+///
+/// # Errors
+/// Every problem.
+pub fn parse(source: Source) -> Result<Loaded, ConfigErrors> {
+    resolve(source, &CliLayer::default(), &EnvLayer::default(), Problems::default())
+}
+
 /// Reads `default.toml` in `dir`; where there is none, the one the program is shipped with.
 ///
 /// # Errors

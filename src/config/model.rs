@@ -117,7 +117,7 @@ pub struct Log {
 }
 
 /// Importance of log messages.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, clap::ValueEnum)]
 pub enum LogLevel {
     /// Failures only.
     Error,

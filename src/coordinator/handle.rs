@@ -7,7 +7,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::client::OrderError;
 use crate::domain::guard::{Grant, Verdict, Withheld};
-use crate::domain::{Ask, Command, NodeId, Origin, Refusal, Release, Reply, RequestId, Snapshot};
+use crate::domain::{Ask, Command, NodeId, Origin, Policy, Refusal, Release, Reply, RequestId, Snapshot};
 use crate::store::{AnswerText, Document};
 
 /// Why a command came to nothing.
@@ -83,6 +83,7 @@ pub(super) enum Message {
     /// Wake every held request: the program is stopping.
     ReleaseAll(oneshot::Sender<()>),
     SetService(Arc<crate::domain::snapshot::Service>, oneshot::Sender<()>),
+    SetPolicy(Box<Policy>, oneshot::Sender<()>),
     /// Write a state snapshot and end.
     Stop(oneshot::Sender<()>),
 }
@@ -190,6 +191,11 @@ impl Handle {
     /// Tells all readers what is being served and what is wrong; returns once snapshots show it.
     pub async fn set_service(&self, service: crate::domain::snapshot::Service) {
         self.notify(|done| Message::SetService(Arc::new(service), done)).await;
+    }
+
+    /// Puts other rules in force for every decision after this; returns once they are.
+    pub async fn set_policy(&self, policy: Policy) {
+        self.notify(|done| Message::SetPolicy(Box::new(policy), done)).await;
     }
 
     /// Wakes every held request with an error, so that each sends its retry answer.

@@ -11,7 +11,7 @@ use super::handle::{HoldRequest, Message, Outcome, Submission, SubmitError};
 use super::held::HeldRequests;
 use crate::domain::guard::Verdict;
 use crate::domain::snapshot::{Hold, Problem, Service};
-use crate::domain::{Command, Effect, Fleet, NodeId, Recorded, Reply, Snapshot};
+use crate::domain::{Command, Effect, Fleet, NodeId, Policy, Recorded, Reply, Snapshot};
 use crate::store::{Batch, Loaded, Store};
 
 /// Messages taken into one transaction at most.
@@ -118,6 +118,13 @@ impl Writer {
                 }
                 Message::SetService(service, done) => {
                     self.service = service;
+                    changed = true;
+                    acknowledge.push(done);
+                }
+                Message::SetPolicy(policy, done) => {
+                    // In force from here on, also where this batch cannot be stored.
+                    self.fleet.set_policy(Policy::clone(&policy));
+                    draft.fleet.set_policy(*policy);
                     changed = true;
                     acknowledge.push(done);
                 }

@@ -113,18 +113,6 @@ pub enum Delivery {
     Lost,
 }
 
-impl Delivery {
-    /// What became of it, in words.
-    #[must_use]
-    pub fn words(self) -> &'static str {
-        match self {
-            Self::Released => "sent, not confirmed",
-            Self::Delivered => "delivered",
-            Self::Lost => "lost: the connection broke before it was out",
-        }
-    }
-}
-
 /// A report that belongs to a node.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Reported {
@@ -228,6 +216,17 @@ impl Node {
         self.report.is_some()
             || self.phase.is_installed()
             || self.answers.as_ref().is_some_and(|answers| answers.delivery != Delivery::Lost || answers.count > 1)
+    }
+
+    /// What became of its last answer, in words.
+    #[must_use]
+    pub fn answer_fate(&self) -> Option<&'static str> {
+        Some(match self.answers.as_ref()?.delivery {
+            Delivery::Released if self.report.is_some() => "arrived: it has reported",
+            Delivery::Released => "sent, not confirmed",
+            Delivery::Delivered => "delivered",
+            Delivery::Lost => "lost: the connection broke before it was out",
+        })
     }
 
     /// Whether its last answer may or may not have arrived, as after a crash in the middle of sending it.

@@ -12,24 +12,36 @@ use crate::server::ServerNote;
 /// Notes about machines that could not even ask, kept for the operator.
 const NOTES: usize = 8;
 
-/// Gathers until `shutdown`. `fixed` holds what is known at start; `projection` and `preflight` what comes and goes.
+/// What comes and goes on the board, besides the notes.
+pub(super) struct Sources {
+    /// The folder's files: what is wrong with them, and what they leave open.
+    pub(super) files: watch::Receiver<Vec<Problem>>,
+    /// The files under `nodes/`.
+    pub(super) projection: watch::Receiver<Option<Problem>>,
+    /// Ansible on this host.
+    pub(super) preflight: watch::Receiver<Vec<Problem>>,
+}
+
+/// Gathers until `shutdown`. `fixed` holds what stays as it is; its problems are those of `sources`.
 pub(super) async fn run(
     handle: Handle,
     fixed: Service,
-    mut projection: watch::Receiver<Option<Problem>>,
-    mut preflight: watch::Receiver<Vec<Problem>>,
+    sources: Sources,
     mut notes: mpsc::Receiver<ServerNote>,
     shutdown: CancellationToken,
 ) {
+    let Sources { mut files, mut projection, mut preflight } = sources;
     let mut latest: VecDeque<ServerNote> = VecDeque::new();
     loop {
         let mut service = fixed.clone();
+        service.problems.clone_from(&files.borrow_and_update());
         service.problems.extend(projection.borrow_and_update().clone());
         service.problems.extend(preflight.borrow_and_update().iter().cloned());
         service.problems.extend(latest.iter().map(problem));
         handle.set_service(service).await;
         tokio::select! {
             () = shutdown.cancelled() => return,
+            Ok(()) = files.changed() => {}
             Ok(()) = projection.changed() => {}
             Ok(()) = preflight.changed() => {}
             Some(note) = notes.recv() => {

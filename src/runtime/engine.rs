@@ -10,10 +10,11 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use super::reload::{Folder, Found, Reloader};
 use super::{EngineOptions, LocalClient, STATE_DIR, board, journal, operator, settings};
 use crate::ansible::{self, Feed, Runner, SshKeyPair, preflight};
 use crate::answer::BaseAnswer;
-use crate::config::{self, Config};
+use crate::config::Config;
 use crate::coordinator::{self, Handle, Started};
 use crate::domain::snapshot::{Problem, Service};
 use crate::domain::{Command, Effect, Fleet, Origin, Recorded};
@@ -56,13 +57,15 @@ struct Prepared {
     state_dir: PathBuf,
     config: Config,
     base: BaseAnswer,
+    folder: Folder,
+    found: Found,
 }
 
 impl Engine {
     /// Starts every part, or none.
     pub(super) async fn start(options: &EngineOptions, sink: Sink) -> Result<Self, Failure> {
         let prepared = prepare(options)?;
-        let Prepared { dir, state_dir, config, base } = &prepared;
+        let Prepared { dir, state_dir, config, .. } = &prepared;
         let lock = StateLock::take(state_dir).or_exit(Exit::State)?;
         let logging = telemetry::start(state_dir, settings::log_level(config), sink).or_exit(Exit::State)?;
         let key = SshKeyPair::load_or_create(state_dir).or_exit(Exit::State)?;
@@ -86,11 +89,13 @@ impl Engine {
         let capacity =
             server::capacity(open_files).min(usize::try_from(config.server.max_held.get()).unwrap_or(usize::MAX));
         let fingerprint = identity.as_ref().map(|identity| identity.fingerprint().to_owned());
+        let in_force = (config.clone(), prepared.base.clone(), prepared.found.clone());
+        let (reloader, files, kit) = Reloader::new(prepared.folder.clone(), handle.clone(), key.public(), in_force);
         let service = Service {
             url: settings::shown_url(config, listener.address()),
             fingerprint: fingerprint.clone(),
             capacity,
-            problems: settings::cautions(config, base),
+            problems: files.borrow().clone(),
         };
         handle.set_service(service.clone()).await;
         // Whoever greets or shows a URL next must see it.
@@ -105,21 +110,17 @@ impl Engine {
         let feed = parts.lead_runs(&prepared, &private_key, shown, effects)?;
         let preflight = parts.look_for_ansible(config, dir);
         let (notes_in, notes) = mpsc::channel(256);
-        parts.work(board::run(handle.clone(), service, projection_problem, preflight, notes, parts.working.clone()));
+        let sources = board::Sources { files, projection: projection_problem, preflight };
+        parts.work(board::run(handle.clone(), service, sources, notes, parts.working.clone()));
+        parts.work(reloader.run(parts.working.clone()));
         parts.work(probe::run(
             handle.clone(),
             probe::Settings { port: config.ansible.ssh_port, ..probe::Settings::default() },
             parts.working.clone(),
         ));
         parts.work(tick(handle.clone(), parts.working.clone()));
-        let api = api::server::serve(socket, handle.clone(), parts.working.clone());
-        parts.work(async move {
-            if let Err(error) = api.await {
-                tracing::error!("orders by command line no longer reach this engine: {error}");
-            }
-        });
+        parts.work(api::server::serve(socket, handle.clone(), parts.working.clone()));
 
-        let (_, kit) = watch::channel(Arc::new(settings::answer_kit(config, prepared.base.clone(), key.public())));
         let app = App::new(handle.clone(), settings::server(config, fingerprint), kit, notes_in, parts.serving.clone());
         let tls = identity.as_ref().map(Identity::server_config);
         // Room for those that only report or look, beside those that are held.
@@ -298,6 +299,12 @@ impl Parts {
     }
 }
 
+/// Reads the configuration and says what it leaves open.
+pub(super) fn check(options: &EngineOptions) -> Result<Vec<Problem>, Failure> {
+    let Prepared { config, base, found, .. } = prepare(options)?;
+    Ok(settings::cautions(&config, &base, found.has_config()))
+}
+
 /// Reads the configuration, all problems at once.
 fn prepare(options: &EngineOptions) -> Result<Prepared, Failure> {
     let dir = std::path::absolute(&options.dir)?;
@@ -305,12 +312,12 @@ fn prepare(options: &EngineOptions) -> Result<Prepared, Failure> {
         let words = format!("`{}` is not a folder; name one with `-C DIR`", dir.display());
         return Err(anyhow::anyhow!(words)).or_exit(Exit::Usage);
     }
-    let config = config::load(&dir, &options.cli, &options.env);
-    let base = settings::base_answer(&dir);
-    match (config, base) {
-        (Ok(loaded), Ok(base)) => {
+    let folder = Folder { dir: dir.clone(), cli: options.cli.clone(), env: options.env.clone() };
+    let found = folder.read();
+    match (found.config.clone(), found.base.clone()) {
+        (Ok(config), Ok(base)) => {
             let state_dir = dir.join(STATE_DIR);
-            Ok(Prepared { dir, state_dir, config: loaded.config, base })
+            Ok(Prepared { dir, state_dir, config, base, folder, found })
         }
         (config, base) => {
             let problems = [config.err(), base.err()].into_iter().flatten();

@@ -12,7 +12,8 @@ use crate::telemetry;
 /// Logs events until `shutdown`, and then those that were stored before it: cancel it after the coordinator has stopped.
 /// `fleet` is that before the first event.
 pub(super) async fn keep(mut events: broadcast::Receiver<Arc<Recorded>>, fleet: Fleet, shutdown: CancellationToken) {
-    let mut narrator = Narrator::new(fleet);
+    let mut narrator = Narrator::new(&fleet);
+    drop(fleet);
     loop {
         let received = tokio::select! {
             biased;

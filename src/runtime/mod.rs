@@ -8,6 +8,7 @@ pub mod demo;
 mod engine;
 mod journal;
 mod local;
+mod reload;
 mod settings;
 
 use std::io::{IsTerminal as _, Write as _};
@@ -17,6 +18,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 use crate::config::{CliLayer, EnvLayer};
+use crate::domain::snapshot::Problem;
 use crate::error::{Exit, Failure, OrExit as _};
 use crate::telemetry::Sink;
 use crate::{headless, tui};
@@ -46,6 +48,14 @@ pub struct EngineOptions {
 pub fn operator() -> String {
     let id = nix::unistd::getuid();
     nix::unistd::User::from_uid(id).ok().flatten().map_or_else(|| id.to_string(), |user| user.name)
+}
+
+/// Reads the folder's files as an engine would and starts nothing. Returns what they leave open.
+///
+/// # Errors
+/// Everything that is wrong with them.
+pub fn check(options: &EngineOptions) -> Result<Vec<Problem>, Failure> {
+    engine::check(options)
 }
 
 /// Runs the engine with the console in front of it.

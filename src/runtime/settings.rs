@@ -115,9 +115,16 @@ fn own_address(gateway: Option<IpAddr>, unspecified: IpAddr) -> IpAddr {
     route.map_or(unspecified, |address| address.ip())
 }
 
-/// Settings that let the program run but will keep machines from being answered, or do them harm.
-pub(super) fn cautions(config: &Config, base: &BaseAnswer) -> Vec<Problem> {
+/// Settings that let the program run but will keep machines from being answered, or do them harm. `has_config` is whether there is a
+/// `config.toml`.
+pub(super) fn cautions(config: &Config, base: &BaseAnswer, has_config: bool) -> Vec<Problem> {
     let mut problems = Vec::new();
+    if !has_config {
+        problems.push(Problem {
+            what: format!("no {} in this folder", config::CONFIG_FILE),
+            hint: "run `prox-orchestrator init` here, in another shell if you like: it is read at once".to_owned(),
+        });
+    }
     if !base.uses_dhcp() {
         let missing = config.network.missing().into_iter().filter(|key| match *key {
             config::Key::DNS => !base.has_dns(),
@@ -128,7 +135,7 @@ pub(super) fn cautions(config: &Config, base: &BaseAnswer) -> Vec<Problem> {
         if !missing.is_empty() {
             problems.push(Problem {
                 what: format!("no machine can be answered: {} not set", missing.join(" and ")),
-                hint: "set it in config.toml, or `source = \"from-dhcp\"` in default.toml, then restart".to_owned(),
+                hint: "set it in config.toml, or `source = \"from-dhcp\"` in default.toml".to_owned(),
             });
         }
     }
@@ -148,18 +155,90 @@ pub(super) fn cautions(config: &Config, base: &BaseAnswer) -> Vec<Problem> {
 
 #[cfg(test)]
 mod tests {
+    use rstest::rstest;
+
     use super::*;
+    use crate::domain::StartRule;
+
+    const FROM_ANSWER: &str = r#"
+[global]
+country = "us"
+keyboard = "en-us"
+timezone = "UTC"
+mailto = "root@localhost"
+root-password-hashed = "*"
+[network]
+source = "from-answer"
+filter.INTERFACE = "*"
+[disk-setup]
+filesystem = "ext4"
+disk-list = ["sda"]
+"#;
+
+    fn base(text: &str) -> BaseAnswer {
+        BaseAnswer::parse(text).unwrap()
+    }
+
+    #[test]
+    fn the_rules_are_the_configured_ones() {
+        let mut config = Config::default();
+        (config.ansible.start, config.ansible.expect) = (StartRule::ByHand, Some(6.try_into().unwrap()));
+        config.server.webhook_auth = WebhookAuth::None;
+        let rules = policy(&config);
+        assert_eq!((rules.start, rules.expect, rules.webhook_auth), (StartRule::ByHand, Some(6), WebhookAuth::None));
+        assert_eq!(policy(&Config::default()), Policy::default(), "both sides have the same defaults");
+    }
+
+    #[rstest]
+    #[case(true, "192.0.2.1:8443", "https://192.0.2.1:8443")]
+    #[case(false, "192.0.2.1:80", "http://192.0.2.1:80")]
+    #[case(true, "[2001:db8::1]:8443", "https://[2001:db8::1]:8443")]
+    fn the_shown_address_is_the_bound_one(#[case] tls: bool, #[case] bound: &str, #[case] shown: &str) {
+        let mut config = Config::default();
+        config.server.tls = tls;
+        assert_eq!(shown_url(&config, bound.parse().unwrap()), shown);
+        config.server.public_url = Some("https://install.example:9443".parse().unwrap());
+        assert_eq!(shown_url(&config, bound.parse().unwrap()), "https://install.example:9443");
+    }
+
+    #[test]
+    fn of_all_addresses_the_one_towards_the_machines_is_shown() {
+        let mut config = Config::default();
+        config.network.gateway = Some([127, 0, 0, 254].into());
+        assert_eq!(shown_url(&config, "0.0.0.0:8443".parse().unwrap()), "https://127.0.0.1:8443");
+        assert_eq!(shown_url(&config, "[::]:8443".parse().unwrap()), "https://127.0.0.1:8443");
+    }
+
+    #[test]
+    fn what_keeps_machines_from_an_answer_is_said_at_the_start() {
+        let mut config = Config::default();
+        let said = |config: &Config, text: &str| -> Vec<_> {
+            cautions(config, &base(text), true).into_iter().map(|problem| problem.what).collect()
+        };
+        let dns_and_gateway = "no machine can be answered: `machine_net_dns` and `machine_net_gateway` not set";
+        assert_eq!(said(&config, FROM_ANSWER), [dns_and_gateway]);
+        let from_dhcp = FROM_ANSWER.replace("from-answer", "from-dhcp").replace("filter.INTERFACE = \"*\"\n", "");
+        assert_eq!(said(&config, &from_dhcp), [""; 0]);
+        config.network.dns = Some([192, 0, 2, 53].into());
+        assert_eq!(said(&config, FROM_ANSWER), ["no machine can be answered: `machine_net_gateway` not set"]);
+        config.network.gateway = Some([192, 0, 2, 254].into());
+        assert_eq!(said(&config, FROM_ANSWER), [""; 0]);
+        config.server.webhook_auth = WebhookAuth::None;
+        assert!(said(&config, FROM_ANSWER)[0].starts_with("reports need no secret"));
+    }
 
     #[test]
     fn what_is_harmful_in_the_base_answer_is_shown_from_the_start() {
         let dir = tempfile::tempdir().unwrap();
-        let config =
-            config::load(dir.path(), &config::CliLayer::default(), &config::EnvLayer::default()).unwrap().config;
+        let config = Config::default();
         let shipped = base_answer(dir.path()).unwrap();
         let plain = config::BASE_ANSWER.replace("root-password-hashed = \"*\"", "root-password = \"fixture-password\"");
         std::fs::write(dir.path().join(config::BASE_ANSWER_FILE), plain).unwrap();
         let dangers = |base: &BaseAnswer| {
-            cautions(&config, base).into_iter().filter(|problem| problem.what.contains("DANGER")).collect::<Vec<_>>()
+            cautions(&config, base, true)
+                .into_iter()
+                .filter(|problem| problem.what.contains("DANGER"))
+                .collect::<Vec<_>>()
         };
         assert_eq!(dangers(&shipped), []);
         let shown = dangers(&base_answer(dir.path()).unwrap());

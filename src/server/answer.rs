@@ -40,6 +40,8 @@ pub(super) async fn post(State(app): State<App>, Extension(conn): Extension<Conn
         Err(response) => return response,
     };
     let host = head.headers.get(header::HOST).and_then(|host| host.to_str().ok()).map(str::to_owned);
+    // It keeps the buffer it was read into, of 8 KiB, and a hold is long.
+    drop(head);
     let deadline = conn.accepted + LAST_MOMENT;
     let exchange = Exchange { app, conn, host, ask };
     // What was released and did not make it is told as lost when the connection ends.

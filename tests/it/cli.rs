@@ -8,6 +8,7 @@ use nix::sys::signal::Signal;
 use rstest::rstest;
 use serde_json::Value;
 
+use super::process::Process;
 use super::rig::{Project, Settings, until};
 
 /// The six keys of the program's first generation.
@@ -269,7 +270,7 @@ fn events_are_printed_as_json_lines() -> io::Result<()> {
     let port = super::rig::free_port();
     let address = format!("127.0.0.1:{port}");
     let mut command = project.command(["serve", "--json", "--no-tls", "--listen", &address]);
-    let mut engine = super::rig::Process::start(&mut command);
+    let mut engine = Process::start(&mut command);
     until("it serves", || project.listing());
     let rack = project.simulate_at(&format!("http://{address}/answer"), None, 1, &["--ssh", "none"]);
     project.until_all(1, "waiting");

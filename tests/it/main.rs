@@ -9,6 +9,7 @@ mod end_to_end;
 mod http;
 mod inventory;
 mod main_job;
+mod process;
 mod rig;
 mod runs;
 mod terminal;

@@ -173,7 +173,7 @@ fn answers(page: &mut Page, node: &Node, model: &Model) {
     let Some(answers) = &node.answers else { return };
     page.heading("Answer");
     let style = if node.is_unconfirmed() { theme::waiting() } else { Style::new() };
-    page.fact("Last", &format!("{}, {}", moment(answers.last, model), answers.delivery.words()), style);
+    page.fact("Last", &format!("{}, {}", moment(answers.last, model), node.answer_fate().unwrap_or_default()), style);
     if answers.count > 1 {
         page.fact("Count", &format!("{} under one approval", answers.count), theme::waiting());
     }

@@ -1,0 +1,320 @@
+//! The folder's files while the engine runs: an edit is read and put in force, a bad one is told and changes nothing.
+//!
+//! Owns the watch on the folder and the answer kit. What the files mean is the business of `config` and `answer`; which
+//! settings a running engine can take over is decided here ([`waiting_for_restart`]). It writes no file.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use notify::event::{AccessKind, AccessMode};
+use notify::{EventKind, RecommendedWatcher, RecursiveMode, Watcher as _};
+use tokio::sync::{Notify, watch};
+use tokio::time::{Instant, sleep, timeout};
+use tokio_util::sync::CancellationToken;
+
+use super::settings;
+use crate::answer::BaseAnswer;
+use crate::config::{self, BASE_ANSWER_FILE, CONFIG_FILE, CliLayer, Config, ConfigErrors, EnvLayer};
+use crate::coordinator::Handle;
+use crate::domain::snapshot::Problem;
+use crate::server::AnswerKit;
+
+/// Time without a further change after which a file counts as written: editors truncate, write and rename.
+const QUIET: Duration = Duration::from_millis(150);
+/// Time after which a folder that never comes to rest is read all the same.
+const RESTLESS: Duration = Duration::from_secs(2);
+/// Time between two looks where nothing tells of changes: file systems over the network, links that lead elsewhere.
+const LOOK: Duration = Duration::from_secs(10);
+
+/// The folder and the layers above its files.
+#[derive(Clone, Debug)]
+pub(super) struct Folder {
+    pub(super) dir: PathBuf,
+    pub(super) cli: CliLayer,
+    pub(super) env: EnvLayer,
+}
+
+/// The files as they are found at one moment, each good or with what is wrong.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Found {
+    pub(super) config: Result<Config, ConfigErrors>,
+    pub(super) base: Result<BaseAnswer, ConfigErrors>,
+    /// Whether there is a `config.toml` with something in it, and a `default.toml`.
+    present: [bool; 2],
+}
+
+impl Folder {
+    /// Reads both files, all problems at once.
+    pub(super) fn read(&self) -> Found {
+        let has_content = |name| std::fs::metadata(self.dir.join(name)).is_ok_and(|about| about.len() > 0);
+        Found {
+            config: config::load(&self.dir, &self.cli, &self.env).map(|loaded| loaded.config),
+            base: settings::base_answer(&self.dir),
+            present: [CONFIG_FILE, BASE_ANSWER_FILE].map(has_content),
+        }
+    }
+}
+
+impl Found {
+    /// Whether there is a `config.toml`.
+    pub(super) fn has_config(&self) -> bool {
+        self.present[0]
+    }
+
+    /// A file that was there and is gone, or empty, is no wish for the defaults: it is being written, or was lost.
+    fn without_losses(mut self, before: [bool; 2]) -> Self {
+        let lost = |name: &str| {
+            let problem = config::Problem::whole(name, "the file is gone or empty");
+            let hint = "put it back, or restart the engine to go on without it";
+            ConfigErrors([problem.hint(hint)].into_iter().collect())
+        };
+        if before[0] && !self.present[0] {
+            self.config = Err(lost(CONFIG_FILE));
+        }
+        if before[1] && !self.present[1] {
+            self.base = Err(lost(BASE_ANSWER_FILE));
+        }
+        self
+    }
+}
+
+/// What is in force, and who is told of changes.
+#[derive(Debug)]
+pub(super) struct Reloader {
+    folder: Folder,
+    handle: Handle,
+    /// The public line of the console's own SSH key.
+    ssh_key: String,
+    /// What the engine was started with: some of it stays in force.
+    started: Config,
+    config: Config,
+    base: BaseAnswer,
+    last: Found,
+    /// Which files were ever there.
+    seen: [bool; 2],
+    kit: watch::Sender<Arc<AnswerKit>>,
+    problems: watch::Sender<Vec<Problem>>,
+}
+
+impl Reloader {
+    /// Starts from files that are in force. Returns what is wrong with them and what answers are made from, as both
+    /// change.
+    pub(super) fn new(
+        folder: Folder,
+        handle: Handle,
+        ssh_key: &str,
+        (config, base, found): (Config, BaseAnswer, Found),
+    ) -> (Self, watch::Receiver<Vec<Problem>>, watch::Receiver<Arc<AnswerKit>>) {
+        let (kit, answers) = watch::channel(Arc::new(settings::answer_kit(&config, base.clone(), ssh_key)));
+        let (problems, shown) = watch::channel(settings::cautions(&config, &base, found.has_config()));
+        let reloader = Self {
+            folder,
+            handle,
+            ssh_key: ssh_key.to_owned(),
+            started: config.clone(),
+            config,
+            base,
+            seen: found.present,
+            last: found,
+            kit,
+            problems,
+        };
+        (reloader, shown, answers)
+    }
+
+    /// Follows the files until `shutdown`.
+    pub(super) async fn run(mut self, shutdown: CancellationToken) {
+        let wake = Arc::new(Notify::new());
+        let watcher = follow(&self.folder.dir, Arc::clone(&wake));
+        if let Err(error) = &watcher {
+            tracing::warn!("changes of the files are looked for every {} s only: {error}", LOOK.as_secs());
+        }
+        loop {
+            // At once the first time: the files may have changed before the watch began.
+            self.look().await;
+            tokio::select! {
+                () = shutdown.cancelled() => return,
+                () = wake.notified() => settle(&wake).await,
+                () = sleep(LOOK) => {}
+            }
+        }
+    }
+
+    /// Reads the files, and puts in force what is new and good.
+    async fn look(&mut self) {
+        let folder = self.folder.clone();
+        // A file system may take its time.
+        let Ok(found) = tokio::task::spawn_blocking(move || folder.read()).await else { return };
+        let found = found.without_losses(self.seen);
+        if found == self.last {
+            return;
+        }
+        tell(CONFIG_FILE, &found.config, &self.last.config);
+        tell(BASE_ANSWER_FILE, &found.base, &self.last.base);
+        for (seen, present) in self.seen.iter_mut().zip(found.present) {
+            *seen |= present;
+        }
+        self.last = found;
+        self.put_in_force().await;
+        self.problems.send_replace(self.wrong());
+    }
+
+    async fn put_in_force(&mut self) {
+        let config = self.last.config.as_ref().ok().filter(|config| **config != self.config).cloned();
+        let base = self.last.base.as_ref().ok().filter(|base| **base != self.base).cloned();
+        if config.is_none() && base.is_none() {
+            return;
+        }
+        if let Some(config) = config {
+            self.config = config;
+            self.handle.set_policy(settings::policy(&self.config)).await;
+        }
+        if let Some(base) = base {
+            self.base = base;
+        }
+        let kit = settings::answer_kit(&self.config, self.base.clone(), &self.ssh_key);
+        self.kit.send_replace(Arc::new(kit));
+    }
+
+    /// What the operator should know about the files, the worst first.
+    fn wrong(&self) -> Vec<Problem> {
+        let bad = [self.last.config.as_ref().err(), self.last.base.as_ref().err()];
+        let mut problems: Vec<_> = bad.into_iter().flatten().filter_map(not_taken_over).collect();
+        problems.extend(waiting_for_restart(&self.started, &self.config));
+        problems.extend(settings::cautions(&self.config, &self.base, self.last.has_config()));
+        problems
+    }
+}
+
+/// Wakes at every change in the folder, and where changes were missed.
+fn follow(dir: &Path, wake: Arc<Notify>) -> notify::Result<RecommendedWatcher> {
+    let mut watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
+        // Our own reading is an event too.
+        let is_reading = |kind: &EventKind| kind.is_access() && *kind != CLOSED;
+        if !event.is_ok_and(|event| is_reading(&event.kind) && !event.need_rescan()) {
+            wake.notify_one();
+        }
+    })?;
+    watcher.watch(dir, RecursiveMode::NonRecursive)?;
+    Ok(watcher)
+}
+
+/// A file that was open for writing was closed.
+const CLOSED: EventKind = EventKind::Access(AccessKind::Close(AccessMode::Write));
+
+/// Waits until the folder has come to rest.
+async fn settle(wake: &Notify) {
+    let started = Instant::now();
+    while started.elapsed() < RESTLESS && timeout(QUIET, wake.notified()).await.is_ok() {}
+}
+
+/// Logs what became of a file, where that is news.
+fn tell<T: PartialEq>(name: &str, now: &Result<T, ConfigErrors>, before: &Result<T, ConfigErrors>) {
+    match now {
+        _ if now == before => {}
+        Ok(_) => tracing::info!("{name} was read again and is in force"),
+        Err(errors) => tracing::error!("{name} cannot be used; what was read before stays in force\n{errors}"),
+    }
+}
+
+/// The first thing that is wrong with a file, in one line.
+fn not_taken_over(errors: &ConfigErrors) -> Option<Problem> {
+    let problems = errors.0.list();
+    let first = problems.first()?;
+    let file = Path::new(&first.file).file_name().map_or_else(|| first.file.clone(), |name| name.display().to_string());
+    let line = first.place.as_ref().filter(|place| place.line > 0).map(|place| format!(":{}", place.line));
+    let more = match problems.len() {
+        0 | 1 => String::new(),
+        count => format!(" (+{} more, see the log)", count - 1),
+    };
+    Some(Problem {
+        what: format!("{file}{}: {}{more}", line.unwrap_or_default(), first.message),
+        hint: first.hint.clone().unwrap_or_else(|| "correct it; what was read before stays in force".to_owned()),
+    })
+}
+
+/// Settings that were changed and that a running engine cannot take over.
+fn waiting_for_restart(started: &Config, now: &Config) -> Option<Problem> {
+    let (server, ansible) = (&started.server, &started.ansible);
+    let changed = [
+        ("server.listen", server.listen != now.server.listen),
+        ("server.tls", server.tls != now.server.tls),
+        ("server.public_url", server.public_url != now.server.public_url),
+        ("server.max_held", server.max_held != now.server.max_held),
+        ("server.hold", server.hold != now.server.hold),
+        ("ansible.playbook", ansible.playbook != now.ansible.playbook),
+        ("ansible.user", ansible.user != now.ansible.user),
+        ("ansible.ssh_port", ansible.ssh_port != now.ansible.ssh_port),
+        ("ansible.forks", ansible.forks != now.ansible.forks),
+        ("ansible.command", ansible.command != now.ansible.command),
+        ("ansible.private_key", ansible.private_key != now.ansible.private_key),
+        ("ansible.keep_runs", ansible.keep_runs != now.ansible.keep_runs),
+        ("log.level", started.log != now.log),
+    ];
+    let names: Vec<_> = changed.iter().filter(|(_, is)| *is).map(|(name, _)| format!("`{name}`")).collect();
+    (!names.is_empty()).then(|| Problem {
+        what: format!("takes effect after a restart: {}", names.join(", ")),
+        hint: "restart the engine when it suits you; everything else is in force".to_owned(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rstest::rstest;
+
+    fn folder(dir: &Path) -> Folder {
+        Folder { dir: dir.to_owned(), cli: CliLayer::default(), env: EnvLayer::default() }
+    }
+
+    fn config_of(text: &str) -> Config {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::write(dir.path().join(CONFIG_FILE), text).unwrap();
+        folder(dir.path()).read().config.unwrap()
+    }
+
+    #[rstest]
+    #[case::nothing("", None)]
+    #[case::in_force(
+        "machine_net_dn = \"a.example\"\n[ansible]\nexpect = 3\n[approval]\nrepeat_window = \"1m\"\n",
+        None
+    )]
+    #[case::listener("[server]\nlisten = \"127.0.0.1:1\"\ntls = false\n", Some("`server.listen`, `server.tls`"))]
+    #[case::ansible("[ansible]\nssh_port = 23\nstart = \"by-hand\"\n", Some("`ansible.ssh_port`"))]
+    #[case::log("[log]\nlevel = \"debug\"\n", Some("`log.level`"))]
+    fn what_needs_a_restart_is_named(#[case] text: &str, #[case] names: Option<&str>) {
+        let told = waiting_for_restart(&Config::default(), &config_of(text)).map(|problem| problem.what);
+        assert_eq!(told, names.map(|names| format!("takes effect after a restart: {names}")));
+    }
+
+    #[test]
+    fn a_bad_file_is_told_in_one_line_with_its_place() {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::write(dir.path().join(CONFIG_FILE), "\n[server]\nlissten = \"x\"\nhold = \"2m\"\n").unwrap();
+        let found = folder(dir.path()).read();
+        let problem = not_taken_over(&found.config.unwrap_err()).unwrap();
+        assert!(problem.what.starts_with("config.toml:3: unknown key `"), "{}", problem.what);
+        assert!(problem.what.ends_with("(+1 more, see the log)"), "{}", problem.what);
+        assert_eq!(problem.hint, "did you mean `listen`?");
+        assert!(!problem.what.contains('\n'));
+    }
+
+    #[test]
+    fn a_file_that_vanishes_is_no_wish_for_defaults() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join(CONFIG_FILE);
+        std::fs::write(&path, "machine_net_dn = \"a.example\"\n").unwrap();
+        let folder = folder(dir.path());
+        let first = folder.read();
+        assert!(first.has_config() && first.config.is_ok() && first.base.is_ok());
+        for lose in [|path: &Path| std::fs::write(path, ""), |path: &Path| std::fs::remove_file(path)] {
+            lose(&path).unwrap();
+            let found = folder.read().without_losses(first.present);
+            let problem = not_taken_over(&found.config.unwrap_err()).unwrap();
+            assert_eq!(problem.what, "config.toml: the file is gone or empty");
+            assert!(found.base.is_ok(), "there was none before either");
+        }
+        assert!(folder.read().without_losses([false; 2]).config.is_ok(), "where there was none, none is missing");
+    }
+}
