@@ -68,7 +68,7 @@ impl<R: BufRead, W: Write, S: FnMut(&str) -> io::Result<String>> Interview<R, W,
                 Ok(())
             })?;
         }
-        if self.choices.addressing == Addressing::FromDhcp {
+        if given.dhcp || self.choices.addressing == Addressing::FromDhcp {
             return Ok(());
         }
         if given.mask.is_none() {

@@ -317,8 +317,8 @@ mod tests {
         let wrong = |choices: Choices| choices.scaffold().unwrap().problems().map(|wrong| wrong.to_string()).unwrap();
         let country = wrong(Choices { country: "Austria".to_owned(), ..Choices::default() });
         assert!(country.contains("`Austria`"), "{country}");
-        let mask = wrong(Choices { mask: "33".to_owned(), ..Choices::default() });
-        assert!(mask.contains("33"), "{mask}");
+        let mask = wrong(Choices { mask: "255.0.255.0".to_owned(), ..Choices::default() });
+        assert!(mask.contains("255.0.255.0"), "{mask}");
         let keyboard = wrong(Choices { keyboard: "us".to_owned(), ..Choices::default() });
         assert!(keyboard.contains("us"), "{keyboard}");
     }

@@ -25,10 +25,12 @@ fn help_tells_commands_and_exit_codes() {
     let project = Project::empty();
     let help = project.ok(["--help"]);
     let commands = [
+        "init",
         "serve",
         "demo",
         "simulate",
         "check",
+        "status",
         "nodes",
         "show",
         "approve",
@@ -202,7 +204,9 @@ fn a_second_engine_and_a_damaged_database_end_with_5() {
 #[test]
 fn without_an_engine_orders_end_with_8() {
     let project = Project::new(Settings::default());
-    for args in [&["nodes"][..], &["show", "m1"], &["approve", "m1"], &["run"], &["cancel"], &["forget", "m1"]] {
+    for args in
+        [&["nodes"][..], &["status"], &["show", "m1"], &["approve", "m1"], &["run"], &["cancel"], &["forget", "m1"]]
+    {
         let ran = project.run(args);
         assert_eq!((ran.code, ran.out.as_str()), (Some(8), ""), "{args:?}: {}", ran.err);
         assert!(ran.err.contains("no engine is running in"), "{}", ran.err);

@@ -7,9 +7,11 @@
 mod cli;
 mod end_to_end;
 mod http;
+mod init;
 mod inventory;
 mod main_job;
 mod process;
+mod reload;
 mod rig;
 mod runs;
 mod terminal;
