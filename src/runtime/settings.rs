@@ -166,7 +166,7 @@ country = "us"
 keyboard = "en-us"
 timezone = "UTC"
 mailto = "root@localhost"
-root-password = "demo-password"
+root-password-hashed = "*"
 [network]
 source = "from-answer"
 filter.INTERFACE = "*"
@@ -225,5 +225,24 @@ disk-list = ["sda"]
         assert_eq!(said(&config, FROM_ANSWER), [""; 0]);
         config.server.webhook_auth = WebhookAuth::None;
         assert!(said(&config, FROM_ANSWER)[0].starts_with("reports need no secret"));
+    }
+
+    #[test]
+    fn what_is_harmful_in_the_base_answer_is_shown_from_the_start() {
+        let dir = tempfile::tempdir().unwrap();
+        let config = Config::default();
+        let shipped = base_answer(dir.path()).unwrap();
+        let plain = config::BASE_ANSWER.replace("root-password-hashed = \"*\"", "root-password = \"fixture-password\"");
+        std::fs::write(dir.path().join(config::BASE_ANSWER_FILE), plain).unwrap();
+        let dangers = |base: &BaseAnswer| {
+            cautions(&config, base, true)
+                .into_iter()
+                .filter(|problem| problem.what.contains("DANGER"))
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(dangers(&shipped), []);
+        let shown = dangers(&base_answer(dir.path()).unwrap());
+        assert!(matches!(&*shown, [one] if one.what.contains("`global.root_password`")), "{shown:?}");
+        assert!(!shown[0].what.contains("fixture-password"));
     }
 }

@@ -122,7 +122,7 @@ fn verdicts(report: &FileReport) -> String {
     };
     let (accepted, refused, others) = (named(true), named(false), releases(report.also_refused_by.iter().copied()));
     let words = match report.kind {
-        "base" => ["fits", "does not fit", "does not fit either"],
+        "base" => ["serves", "cannot serve", "cannot serve (not asked)"],
         _ => ["accepted by", "refused by", "also refused by"],
     };
     let parts = [accepted, refused, others].into_iter().zip(words).filter(|(list, _)| !list.is_empty());

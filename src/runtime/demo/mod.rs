@@ -70,7 +70,7 @@ pub async fn run(args: DemoArgs, ascii: bool) -> Result<Exit, Failure> {
     writeln!(out, "demo in {} (removed at the end)", dir.display())?;
     let command = ansible::provide(dir, args.scripted, &mut out).await.or_exit(Exit::Failure)?;
     let ssh_port = free_port()?;
-    write_project(dir, &command, ssh_port, args.count)?;
+    write_project(dir, &command, ssh_port, args.count, args.release)?;
 
     let options = EngineOptions { dir: dir.to_owned(), cli: CliLayer::default(), env: EnvLayer::default(), ascii };
     let engine = Engine::start(&options, if args.plain { Sink::File } else { Sink::Console }).await?;
@@ -158,7 +158,7 @@ fn free_port() -> std::io::Result<u16> {
 }
 
 /// Writes the files a user would write.
-fn write_project(dir: &Path, command: &Path, ssh_port: u16, count: u16) -> std::io::Result<()> {
+fn write_project(dir: &Path, command: &Path, ssh_port: u16, count: u16, release: Release) -> std::io::Result<()> {
     let command = toml_edit::Value::from(command.display().to_string());
     let config = format!(
         r#"# The demo's configuration.
@@ -179,7 +179,12 @@ command = {command}
 "#
     );
     std::fs::write(dir.join(crate::config::CONFIG_FILE), config)?;
-    std::fs::write(dir.join(crate::config::BASE_ANSWER_FILE), BASE_ANSWER)?;
+    // The oldest installers know no hashes (PROTOCOL.md §b.2).
+    let base = match release {
+        Release::V8_2 => BASE_ANSWER.replace(NO_PASSWORD, "root-password = \"demo-password\""),
+        _ => BASE_ANSWER.to_owned(),
+    };
+    std::fs::write(dir.join(crate::config::BASE_ANSWER_FILE), base)?;
     // In the working folder, so that it wins over the user's own; and ssh is told to leave theirs alone, too.
     let ansible = format!(
         "[defaults]\nlocal_tmp = {0}/ansible-tmp\n\n[ssh_connection]\nssh_args = -F /dev/null -C -o ControlMaster=auto -o ControlPersist=60s\n",
@@ -188,6 +193,9 @@ command = {command}
     std::fs::write(dir.join("ansible.cfg"), ansible)
 }
 
+/// No password's hash: the line of [`BASE_ANSWER`] about the root password.
+const NO_PASSWORD: &str = "root-password-hashed = \"*\"";
+
 /// What the demo's machines are installed with: whatever their NICs and disks are called.
 const BASE_ANSWER: &str = r#"# The demo's base answer. The disks are simulated.
 [global]
@@ -195,7 +203,7 @@ country = "us"
 keyboard = "en-us"
 timezone = "UTC"
 mailto = "root@localhost"
-root-password = "demo-password"
+root-password-hashed = "*"
 
 [network]
 source = "from-answer"
