@@ -125,7 +125,7 @@ enum Command {
         run_dir: PathBuf,
     },
     /// Stand in for Ansible in the demo (used by the demo)
-    #[command(hide = true, name = runtime::demo::scripted::SUBCOMMAND)]
+    #[command(hide = true, name = runtime::demo::scripted::SUBCOMMAND, disable_version_flag = true, disable_help_flag = true)]
     ScriptedPlaybook {
         /// What Ansible would be given
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]

@@ -5,6 +5,7 @@
 #![cfg(test)]
 
 mod cli;
+mod demo;
 mod end_to_end;
 mod http;
 mod init;
