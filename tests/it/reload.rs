@@ -44,7 +44,7 @@ fn install(project: &Project, id: &str) -> String {
 fn a_bad_edit_is_told_and_a_good_one_is_in_force() {
     let project = Project::new(Settings { ansible: "start = \"by-hand\"", ..Settings::default() });
     let engine = project.serve();
-    until_not_told(&project, "default.toml");
+    until_not_told(&project, "default.toml:");
     let _rack = project.simulate(&engine, 4, &["--ssh", "none"]);
     project.until_all(4, "waiting");
     assert!(install(&project, "m1").contains("timezone = \"UTC\""));
@@ -56,7 +56,7 @@ fn a_bad_edit_is_told_and_a_good_one_is_in_force() {
     assert!(install(&project, "m2").contains("timezone = \"UTC\""), "the old answer");
 
     replace(&project, "default.toml", &DEFAULT_TOML.replace("\"UTC\"", "\"Europe/Vienna\""));
-    until_not_told(&project, "default.toml");
+    until_not_told(&project, "default.toml:");
     assert!(install(&project, "m3").contains("timezone = \"Europe/Vienna\""), "the new answer");
 
     fs::remove_file(project.at("default.toml")).unwrap();
