@@ -12,11 +12,11 @@ fn make(name: &str, expires: Option<Timestamp>) -> Order {
 #[test]
 fn a_token_is_good_from_its_making_to_its_end() {
     let mut rack = Rack::new();
-    let end = rack.now + Duration::from_secs(60);
+    let end = rack.now + Duration::from_mins(1);
     rack.order(make("rack-a", Some(end))).unwrap();
     let verify = |rack: &Rack| rack.fleet.verify_token("rack-a:secret", rack.now).map(|token| token.profile.clone());
     assert_eq!(verify(&rack), Ok(Some("compute".into())));
-    rack.pass(Duration::from_secs(60));
+    rack.pass(Duration::from_mins(1));
     assert_eq!(verify(&rack), Err(BadToken::Expired("rack-a".parse().unwrap())));
     assert_eq!(rack.order(make("rack-a", None)), Err(Refusal::TokenExists("rack-a".parse().unwrap())));
     let name = "rack-a".parse().unwrap();
