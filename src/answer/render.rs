@@ -52,6 +52,8 @@ pub enum NicChoice {
 pub struct Webhook {
     /// Our address with the install's secret in it.
     pub url: SecretString,
+    /// The same secret as installers from 9.2 on echo it in the report's body; left out for older ones.
+    pub token: SecretString,
     /// SHA-256 of our certificate in hex, where we serve TLS.
     pub fingerprint: Option<String>,
 }
@@ -157,7 +159,7 @@ pub fn render(base: &BaseAnswer, inputs: &Inputs) -> Result<Rendered, RenderErro
         generation: inputs.generation.label(),
     })?;
     if let Some(webhook) = inputs.webhook.as_ref().filter(|_| inputs.generation.has_webhook()) {
-        report_to(&mut settings, webhook);
+        report_to(&mut settings, webhook, inputs.generation);
     }
     release(&settings, inputs.generation, left_out)
 }
@@ -213,10 +215,13 @@ fn nic_filter(nic: &NicChoice) -> Result<BTreeMap<String, String>, RenderError> 
 
 /// Puts in the webhook and, with it, the reboot without which a failed report strands an installed node in a debug shell
 /// (PROTOCOL.md §c.1).
-fn report_to(settings: &mut Settings, webhook: &Webhook) {
+fn report_to(settings: &mut Settings, webhook: &Webhook, generation: Generation) {
     settings.set_text(Setting::WebhookUrl, webhook.url.expose_secret());
     if let Some(fingerprint) = &webhook.fingerprint {
         settings.set_text(Setting::WebhookFingerprint, fingerprint);
+    }
+    if dialect::knows(generation, Setting::WebhookToken) {
+        settings.set_text(Setting::WebhookToken, webhook.token.expose_secret());
     }
     settings.set(Setting::RebootOnError, Value::Flag(true));
 }

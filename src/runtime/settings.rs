@@ -7,7 +7,7 @@ use crate::answer::{self, BaseAnswer};
 use crate::config::{self, Config, LogLevel, Source};
 use crate::domain::snapshot::Problem;
 use crate::domain::{Policy, WebhookAuth};
-use crate::server::{AnswerKit, NetworkSettings, ServerSettings};
+use crate::server::{Access, AnswerKit, Limits, NetworkSettings, ServerSettings};
 use crate::store::ProjectionSettings;
 use tracing_subscriber::filter::LevelFilter;
 
@@ -34,7 +34,26 @@ pub(super) fn answer_kit(config: &Config, base: BaseAnswer, ssh_key: &str) -> An
         gateway: config.network.gateway,
         nic_vendor: config.network.nic_vendor.clone(),
     };
-    AnswerKit { base, network, ssh_key: Some(ssh_key.to_owned()) }
+    AnswerKit { base, network, ssh_key: Some(ssh_key.to_owned()), access: access(config) }
+}
+
+/// Who may ask, and how much a client may take.
+fn access(config: &Config) -> Access {
+    let limits = &config.limits;
+    let number = |count: std::num::NonZeroU32| usize::try_from(count.get()).unwrap_or(usize::MAX);
+    Access {
+        allow: config.server.allow.clone(),
+        trusted_proxies: config.server.trusted_proxies.clone(),
+        require_token: config.approval.require_token,
+        limits: Limits {
+            answer_body: limits.answer_body,
+            report_body: limits.report_body,
+            head_time: limits.head_time,
+            body_time: limits.body_time,
+            connections: limits.connections.map(number),
+            connections_per_address: number(limits.connections_per_address),
+        },
+    }
 }
 
 /// Reads `default.toml` with all its problems in the user's words.
@@ -188,6 +207,7 @@ disk-list = ["sda"]
         let rules = policy(&config);
         assert_eq!((rules.start, rules.expect, rules.webhook_auth), (StartRule::ByHand, Some(6), WebhookAuth::None));
         assert_eq!(policy(&Config::default()), Policy::default(), "both sides have the same defaults");
+        assert_eq!(access(&Config::default()), Access::default());
     }
 
     #[rstest]

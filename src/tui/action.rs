@@ -101,6 +101,8 @@ pub(super) enum Action {
     Copy,
     /// Something in the log widget.
     Log(TuiWidgetEvent),
+    /// Show who could not even ask.
+    Ghosts,
     /// Show all keys.
     Help,
     /// Leave, after asking where work is going on.

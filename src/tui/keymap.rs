@@ -26,6 +26,8 @@ pub(super) enum Scope {
     Setup,
     /// The page of keys.
     Help,
+    /// The page of those who could not even ask.
+    Ghosts,
     /// A dialog that takes yes or no.
     Confirm,
     /// A dialog with a text field.
@@ -48,6 +50,7 @@ impl Scope {
             Self::Log => "Log",
             Self::Setup => "Setup",
             Self::Help => "this page",
+            Self::Ghosts => "turned away",
             Self::Confirm => "questions",
             Self::Form => "text fields",
             Self::Choice => "lists to choose from",
@@ -56,7 +59,7 @@ impl Scope {
     }
 
     /// All scopes, as the help lists them.
-    pub(super) const ALL: [Self; 12] = [
+    pub(super) const ALL: [Self; 13] = [
         Self::Nodes,
         Self::Detail,
         Self::Ansible,
@@ -65,6 +68,7 @@ impl Scope {
         Self::Tabs,
         Self::Always,
         Self::Help,
+        Self::Ghosts,
         Self::Confirm,
         Self::Form,
         Self::Choice,
@@ -195,6 +199,13 @@ pub(super) const BINDINGS: &[Binding] = &[
         "detail",
         "open the detail, or scroll in it where it stands beside the table",
     ),
+    bind(
+        Scope::Nodes,
+        &[char('o')],
+        Action::Ghosts,
+        "turned away",
+        "show who was turned away or never came to ask, with cause and cure",
+    ),
     bind(Scope::Nodes, ESC, Action::Back, "", "close the detail"),
     bind(Scope::Nodes, UP, Action::Up, "", "one row up"),
     bind(Scope::Nodes, DOWN, Action::Down, "", "one row down"),
@@ -272,6 +283,13 @@ pub(super) const BINDINGS: &[Binding] = &[
     bind(Scope::Help, PAGE_DOWN, Action::PageDown, "", "scroll a page down"),
     bind(Scope::Help, TOP, Action::Top, "", "to the beginning"),
     bind(Scope::Help, BOTTOM, Action::Bottom, "", "to the end"),
+    bind(Scope::Ghosts, &[key(KeyCode::Esc), char('o'), char('q')], Action::Back, "close", "close the page"),
+    bind(Scope::Ghosts, UP, Action::Up, "", "scroll up"),
+    bind(Scope::Ghosts, DOWN, Action::Down, "scroll", "scroll down"),
+    bind(Scope::Ghosts, PAGE_UP, Action::PageUp, "", "scroll a page up"),
+    bind(Scope::Ghosts, PAGE_DOWN, Action::PageDown, "", "scroll a page down"),
+    bind(Scope::Ghosts, TOP, Action::Top, "", "to the beginning"),
+    bind(Scope::Ghosts, BOTTOM, Action::Bottom, "", "to the end"),
     bind(Scope::Confirm, &[char('y'), char('Y')], Action::Confirm, "yes", "do it"),
     bind(Scope::Confirm, &[char('n'), char('N'), key(KeyCode::Esc)], Action::Back, "no", "leave everything as it is"),
     bind(Scope::Form, ENTER, Action::Confirm, "do it", "take the text"),

@@ -121,6 +121,7 @@ fn act(model: &mut Model, scope: Scope, action: Action) -> Vec<Request> {
         }
         Action::Copy => return copy(model),
         Action::Log(event) => model.log.transition(event),
+        Action::Ghosts => model.modal = Some(Modal::Ghosts { top: 0 }),
         Action::Help => model.modal = Some(Modal::Help { top: 0 }),
         Action::Interrupt if matches!(model.modal, Some(Modal::Quit)) => return vec![Request::Exit],
         Action::Interrupt | Action::Quit => return quit(model),
@@ -141,9 +142,12 @@ fn page(model: &Model) -> isize {
 
 /// Moves whatever is in front by `by` rows.
 fn step(model: &mut Model, by: isize) {
-    let overflow = view::help_overflow(model);
+    let overflow = match &model.modal {
+        Some(Modal::Ghosts { .. }) => view::ghosts_overflow(model),
+        _ => view::help_overflow(model),
+    };
     match &mut model.modal {
-        Some(Modal::Help { top }) => {
+        Some(Modal::Help { top } | Modal::Ghosts { top }) => {
             *top = moved(*top, by, overflow);
             return;
         }

@@ -27,7 +27,7 @@ use super::effect::Effect;
 use super::event::Event;
 use super::facts::Report;
 use super::fqdn::Fqdn;
-use super::id::{DocumentHash, NodeId, ReportId, RunId};
+use super::id::{DocumentHash, NodeId, ReportId, RunId, SecretHash};
 use super::node::Node;
 use super::policy::Policy;
 use super::run::{Run, RunState};
@@ -156,6 +156,12 @@ impl Fleet {
     #[must_use]
     pub fn named(&self, name: &Fqdn) -> Option<&Arc<Node>> {
         self.index.named(name).and_then(|id| self.node(id))
+    }
+
+    /// Whether a report may come with this secret: it stands in the answer of one of the nodes.
+    #[must_use]
+    pub fn knows_secret(&self, secret: &SecretHash) -> bool {
+        self.index.by_secret(secret).is_some()
     }
 
     /// Reports that belong to nobody yet, oldest first.

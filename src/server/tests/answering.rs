@@ -106,14 +106,14 @@ async fn what_is_no_json_object_is_told_so() {
 #[case::other("\"", None)]
 #[tokio::test]
 async fn ten_mebibytes_are_read_to_the_end_and_answered(#[case] start: &str, #[case] screen: Option<&str>) {
-    let mut bench = Bench::new(Setup::default()).await;
+    let bench = Bench::new(Setup::default()).await;
     let body = format!("{start}{}", "x".repeat(10 * 1024 * 1024));
     let reply = bench.send(2, &post("/answer", &body)).await;
     match screen {
         Some(screen) => assert_eq!(reply.screen(), screen),
         None => assert_eq!(reply.status, 413),
     }
-    assert!(matches!(bench.note().await, Noted::RequestCut(_)));
+    bench.ghost(Cause::RequestCut).await;
     bench.end().await;
 }
 

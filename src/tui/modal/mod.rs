@@ -36,6 +36,11 @@ pub(super) enum Modal {
         /// How far it is scrolled.
         top: usize,
     },
+    /// Who could not even ask.
+    Ghosts {
+        /// How far it is scrolled.
+        top: usize,
+    },
     /// Whether to leave while work is going on.
     Quit,
     /// A question that leads to an order.
@@ -285,6 +290,7 @@ impl Modal {
     pub(super) fn scope(&self) -> Scope {
         match self {
             Self::Help { .. } => Scope::Help,
+            Self::Ghosts { .. } => Scope::Ghosts,
             Self::Ask(Dialog::Asking(question)) if question.field().is_some() => Scope::Form,
             Self::Ask(Dialog::Asking(question)) if question.picker().is_some() => Scope::Choice,
             Self::Quit | Self::Ask(Dialog::Asking(_)) => Scope::Confirm,

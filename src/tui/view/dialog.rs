@@ -26,7 +26,7 @@ pub(super) fn draw(frame: &mut Frame<'_>, body: Rect, model: &Model, open: &Moda
     let width = body.width.saturating_sub(2).min(WIDEST);
     let columns = usize::from(width.saturating_sub(4));
     let inside = match open {
-        Modal::Help { .. } => return,
+        Modal::Help { .. } | Modal::Ghosts { .. } => return,
         Modal::Quit => Inside {
             title: "Work is going on".to_owned(),
             lines: paragraphs(&quit::body(model), columns),

@@ -11,6 +11,7 @@ mod detail;
 mod dialog;
 mod flags;
 mod footer;
+mod ghosts;
 mod header;
 mod help;
 mod logs;
@@ -89,6 +90,7 @@ pub(super) fn draw(frame: &mut Frame<'_>, model: &Model) {
         footer::draw(frame, areas.footer, model);
         match &model.modal {
             Some(Modal::Help { top }) => help::draw(frame, areas.body, *top),
+            Some(Modal::Ghosts { top }) => ghosts::draw(frame, areas.body, model, *top),
             Some(open) => dialog::draw(frame, areas.body, model, open),
             None => {}
         }
@@ -139,6 +141,11 @@ pub(super) fn detail_overflow(model: &Model) -> usize {
 /// How far the Setup tab can be scrolled.
 pub(super) fn setup_overflow(model: &Model) -> usize {
     setup::overflow(areas(model).body, model)
+}
+
+/// How far the list of those who could not even ask can be scrolled.
+pub(super) fn ghosts_overflow(model: &Model) -> usize {
+    ghosts::overflow(areas(model).body, model)
 }
 
 /// How far the help can be scrolled.
