@@ -134,6 +134,7 @@ fn every_key_reaches_its_field() {
             body_time: Duration::from_secs(20),
             connections: Some(900.try_into().unwrap()),
             connections_per_address: 40.try_into().unwrap(),
+            requests_per_minute: 50.try_into().unwrap(),
             waiting_rows: 100.try_into().unwrap(),
         },
         install: Install { deadline: Duration::from_hours(2), boot_deadline: Duration::from_mins(5) },

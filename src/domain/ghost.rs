@@ -95,6 +95,9 @@ causes! {
     /// More connections than one address may have.
     TooManyConnections: "has more connections open than one address may",
         "find out what it is; where many machines share the address, raise `connections_per_address` in [limits]";
+    /// More requests in a minute than one address may make.
+    TooManyRequests: "makes more requests than one address may",
+        "find out what it is; where many machines share the address, raise `requests_per_minute` in [limits]";
     /// All connections are taken, and this address had most idle ones.
     GaveWay: "lost an idle connection: all connections are taken",
         "find out what it is; raise `connections` in [limits] or the limit of open files";

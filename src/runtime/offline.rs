@@ -45,7 +45,9 @@ impl Offline {
         let number = |(seq, event)| Recorded { seq, at, origin: origin.clone(), event };
         let events: Vec<_> = (self.store.seq() + 1..).zip(decision.events).map(number).collect();
         self.store.commit(&Batch { events: events.clone(), ..Batch::default() }).or_exit(Exit::State)?;
-        events.iter().for_each(|recorded| self.fleet.apply(recorded));
+        for recorded in &events {
+            self.fleet.apply(recorded);
+        }
         Ok(())
     }
 }

@@ -52,6 +52,7 @@ fn access(config: &Config) -> Access {
             body_time: limits.body_time,
             connections: limits.connections.map(number),
             connections_per_address: number(limits.connections_per_address),
+            requests_per_minute: limits.requests_per_minute.get(),
         },
     }
 }

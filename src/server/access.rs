@@ -37,6 +37,8 @@ pub struct Limits {
     pub connections: Option<usize>,
     /// Connections of one address open at once.
     pub connections_per_address: usize,
+    /// Requests of one address in a minute.
+    pub requests_per_minute: u32,
 }
 
 impl Default for Access {
@@ -53,6 +55,7 @@ impl Default for Access {
                 body_time: Duration::from_secs(30),
                 connections: None,
                 connections_per_address: 512,
+                requests_per_minute: 600,
             },
         }
     }

@@ -1,6 +1,8 @@
 //! Who is turned away before a word is read: addresses that are not allowed, tokens that are not good, and those over a
 //! limit. Turned away means the retry answer with a word on the machine's screen, never silence (DESIGN.md §5.1).
 
+use std::net::IpAddr;
+
 use axum::http::{HeaderMap, StatusCode, header};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -14,6 +16,8 @@ use crate::domain::ghost::Cause;
 
 /// Longest token read, in bytes. Ours have 76 at most.
 const MAX_TOKEN: usize = 256;
+/// Bad tokens an address may show in a minute.
+const BAD_TOKENS: u32 = 10;
 
 /// Why a request is not looked at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,7 +58,19 @@ pub(super) fn admit(app: &App, conn: &ConnInfo, headers: &HeaderMap) -> Result<O
         // Told already, by the accept loop.
         return Err(TurnedAway::Crowd);
     }
-    admit_token(app, conn, headers)
+    let token = admit_token(app, conn, headers)?;
+    if is_too_often(app, conn.peer.ip()) { Err(TurnedAway::Crowd) } else { Ok(token) }
+}
+
+/// Counts a request that costs room in the store, and says whether its address has made too many of late.
+pub(super) fn is_too_often(app: &App, peer: IpAddr) -> bool {
+    let (allowed, now) = (app.kit.borrow().access.limits.requests_per_minute, Instant::now());
+    if app.requests.is_reached(peer, allowed, now) {
+        app.ghosts.tell(peer, Cause::TooManyRequests, "");
+        return true;
+    }
+    app.requests.count(peer, now);
+    false
 }
 
 /// Whether the client's address is allowed; `cause` is what it did if not.
@@ -76,7 +92,7 @@ fn admit_token(app: &App, conn: &ConnInfo, headers: &HeaderMap) -> Result<Option
         }
         return Ok(None);
     };
-    if app.failures.are_too_many(peer, Instant::now()) {
+    if app.failures.is_reached(peer, BAD_TOKENS, Instant::now()) {
         app.ghosts.tell(peer, Cause::TokenThrottled, "");
         return Err(TurnedAway::Token);
     }

@@ -110,7 +110,7 @@ impl List {
         if entry.logged.is_some_and(|(_, at)| now.1.duration_since(at) < LOG_AGAIN) {
             return None;
         }
-        let span = self.log.get_or_insert_with(|| LogSpan { began: now.1, lines: 0, left_out: 0 });
+        let span = self.log.get_or_insert(LogSpan { began: now.1, lines: 0, left_out: 0 });
         if now.1.duration_since(span.began) >= LOG_SPAN {
             *span = LogSpan { began: now.1, lines: 0, left_out: span.left_out };
         }

@@ -8,10 +8,10 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use super::access::Access;
-use super::failures::Failures;
 use super::ghosts::Ghosts;
 use super::limits::BodyBudget;
 use super::neighbours::Neighbours;
+use super::rates::Rates;
 use super::report_desk::ReportDesk;
 use crate::answer::BaseAnswer;
 use crate::coordinator::Handle;
@@ -68,7 +68,10 @@ pub struct App {
     pub(super) budget: BodyBudget,
     pub(super) reports: ReportDesk,
     pub(super) ghosts: Ghosts,
-    pub(super) failures: Failures,
+    /// Bad tokens.
+    pub(super) failures: Rates,
+    /// Requests and reports that cost room in the store.
+    pub(super) requests: Rates,
     pub(super) shutdown: CancellationToken,
 }
 
@@ -91,7 +94,8 @@ impl App {
             neighbours: Arc::default(),
             budget: BodyBudget::default(),
             ghosts,
-            failures: Failures::default(),
+            failures: Rates::default(),
+            requests: Rates::default(),
             shutdown,
         }
     }

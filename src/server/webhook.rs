@@ -45,7 +45,9 @@ pub(super) async fn post(State(app): State<App>, Extension(conn): Extension<Conn
         }
     };
     let secret = live_secret(&app, [from_path, from_body]);
-    if !is_allowed && secret.is_none_or(|secret| !app.handle.snapshot().fleet.knows_secret(&secret)) {
+    let is_known = secret.is_some_and(|secret| app.handle.snapshot().fleet.knows_secret(&secret));
+    // What may be a node's is always kept; a stranger's report costs room that a flood must not have.
+    if !is_known && (!is_allowed || gatekeeper::is_too_often(&app, peer)) {
         return reply::plain(StatusCode::OK, "ok");
     }
     // From elsewhere even a good secret moves nobody by itself: the operator may adopt the report.

@@ -174,11 +174,11 @@ fn hostile_words_in_every_field_stay_words() {
         console.until("shows the next row", |text| text != before);
     }
     console.press("\u{1b}");
-    console.until_shows("HOSTNAME");
+    console.until_shows("CODE/NOTE");
     console.press("3");
     console.until_shows("Targets");
     console.press("1");
-    console.until_shows("HOSTNAME");
+    console.until_shows("CODE/NOTE");
     assert_harmless("the screen", &console.text());
     let raw = console.raw();
     for teeth in ["\u{1b}]0;", "\u{1b}]52;", "\u{1b}[31mred", "\u{202e}", "\u{200b}", "\u{e0041}", "\u{9b}31m"] {

@@ -216,6 +216,25 @@ async fn over_the_limit_a_machine_still_gets_the_retry_answer() {
 }
 
 #[tokio::test]
+async fn who_asks_too_often_gets_the_retry_answer_and_no_room() {
+    let bench = Bench::new(brief()).await;
+    bench.let_in(|access| access.limits.requests_per_minute = 2);
+    for _ in 0..2 {
+        bench.send(7, &post("/answer", &body_of(7))).await.screen();
+    }
+    assert_eq!(bench.send(7, &post("/answer", &body_of(8))).await.screen(), "TOO MANY REQUESTS - retrying");
+    assert_eq!(bench.send(7, &post("/webhook", r#"{"fqdn":"a.b"}"#)).await.status, 200);
+    assert_eq!(bench.ghost(Cause::TooManyRequests).await.count, 2);
+    let snapshot = bench.handle.snapshot();
+    assert_eq!((snapshot.fleet.node_count(), snapshot.fleet.unmatched().count()), (1, 0));
+    assert!(
+        bench.send(8, &post("/answer", &body_of(8))).await.screen().starts_with("CODE "),
+        "others are not concerned"
+    );
+    bench.end().await;
+}
+
+#[tokio::test]
 async fn a_head_that_does_not_come_is_given_up_and_seen() {
     let bench = Bench::new(brief()).await;
     bench.let_in(|access| access.limits.head_time = Duration::from_millis(50));

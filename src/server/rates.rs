@@ -1,4 +1,5 @@
-//! Bad tokens of late, by address: whoever showed too many is not looked at for a while.
+//! How often an address did something in the last minute: bad tokens, requests. Whoever did it too often is not looked at
+//! for the rest of it.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -7,16 +8,14 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// Bad tokens an address may show in one [`SPAN`].
-const ALLOWED: u32 = 10;
-/// How long they count.
+/// How long things count.
 const SPAN: Duration = Duration::from_mins(1);
 /// Addresses remembered.
 const ADDRESSES: usize = 4_096;
 
 /// Shared by all requests; cheap to clone.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Failures(Arc<Mutex<HashMap<IpAddr, Recent>>>);
+pub(super) struct Rates(Arc<Mutex<HashMap<IpAddr, Recent>>>);
 
 #[derive(Clone, Copy, Debug)]
 struct Recent {
@@ -24,11 +23,11 @@ struct Recent {
     count: u32,
 }
 
-impl Failures {
-    /// Whether this address has shown so many that it is not looked at now.
-    pub(super) fn are_too_many(&self, peer: IpAddr, now: Instant) -> bool {
+impl Rates {
+    /// Whether this address has done it `allowed` times of late.
+    pub(super) fn is_reached(&self, peer: IpAddr, allowed: u32, now: Instant) -> bool {
         let table = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        table.get(&peer).is_some_and(|recent| recent.count >= ALLOWED && now.duration_since(recent.since) < SPAN)
+        table.get(&peer).is_some_and(|recent| recent.count >= allowed && now.duration_since(recent.since) < SPAN)
     }
 
     /// Counts one more.
@@ -58,23 +57,24 @@ mod tests {
     }
 
     #[test]
-    fn ten_in_a_minute_are_enough_and_forgotten_after_it() {
-        let (failures, now) = (Failures::default(), Instant::now());
+    fn enough_in_a_minute_is_forgotten_after_it() {
+        const ALLOWED: u32 = 10;
+        let (rates, now) = (Rates::default(), Instant::now());
         for _ in 0..ALLOWED {
-            assert!(!failures.are_too_many(peer(1), now));
-            failures.count(peer(1), now);
+            assert!(!rates.is_reached(peer(1), ALLOWED, now));
+            rates.count(peer(1), now);
         }
-        assert!(failures.are_too_many(peer(1), now) && !failures.are_too_many(peer(2), now));
+        assert!(rates.is_reached(peer(1), ALLOWED, now) && !rates.is_reached(peer(2), ALLOWED, now));
         let later = now + SPAN;
-        assert!(!failures.are_too_many(peer(1), later));
-        failures.count(peer(1), later);
-        assert!(!failures.are_too_many(peer(1), later), "counted anew");
+        assert!(!rates.is_reached(peer(1), ALLOWED, later));
+        rates.count(peer(1), later);
+        assert!(!rates.is_reached(peer(1), ALLOWED, later), "counted anew");
     }
 
     #[test]
     fn a_flood_of_addresses_is_bounded() {
-        let failures = Failures::default();
-        (0..100_000).for_each(|bits| failures.count(peer(bits), Instant::now()));
-        assert!(failures.0.lock().unwrap().len() <= ADDRESSES);
+        let rates = Rates::default();
+        (0..100_000).for_each(|bits| rates.count(peer(bits), Instant::now()));
+        assert!(rates.0.lock().unwrap().len() <= ADDRESSES);
     }
 }
