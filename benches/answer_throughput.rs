@@ -66,6 +66,8 @@ machine_net_gateway = "127.0.0.1"
 tls = false
 hold = "1s"
 max_held = 50000
+[approval]
+undo_window = "0s"
 "#;
 
 #[tokio::main]

@@ -41,6 +41,9 @@ keys! {
     WEBHOOK_AUTH = "server" "webhook_auth" r#""secret""#;
     MAX_HELD = "server" "max_held" "10000";
     HOLD = "server" "hold" r#""45s""#;
+    AUTO = "approval" "auto" r#""never""#;
+    UNDO_WINDOW = "approval" "undo_window" r#""5s""#;
+    WHEN_UNAPPROVED = "approval" "when_unapproved" r#""retry""#;
     REPEAT_WINDOW = "approval" "repeat_window" r#""15m""#;
     INSTALL_DEADLINE = "install" "deadline" r#""45m""#;
     BOOT_DEADLINE = "install" "boot_deadline" r#""20m""#;

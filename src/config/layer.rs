@@ -12,7 +12,8 @@ use std::time::Duration;
 use super::file::FileLayer;
 use super::key::{ENV_PREFIX, Key, nearest};
 use super::model::{
-    Ansible, Approval, Config, Install, LOG_LEVEL, Log, LogLevel, Naming, Network, START, Server, WEBHOOK_AUTH,
+    AUTO, Ansible, Approval, Config, Install, LOG_LEVEL, Log, LogLevel, Naming, Network, START, Server, WEBHOOK_AUTH,
+    WHEN_UNAPPROVED,
 };
 use super::problem::{Problem, Problems, quoted};
 use super::value::{self, Invalid, Raw};
@@ -147,11 +148,7 @@ impl<'a> Layers<'a> {
                 nic_vendor: self.get(Key::NIC_VENDOR, None, value::vendor),
             },
             server: self.server(&server),
-            approval: Approval {
-                repeat_window: self
-                    .get(Key::REPEAT_WINDOW, None, value::duration(Duration::ZERO..=DAY))
-                    .unwrap_or(approval.repeat_window),
-            },
+            approval: self.approval(&approval),
             install: self.install(&install),
             ansible: self.ansible(ansible),
             log: Log { level: self.get(Key::LOG_LEVEL, cli.log_level, value::choice(LOG_LEVEL)).unwrap_or(log.level) },
@@ -170,6 +167,18 @@ impl<'a> Layers<'a> {
             webhook_auth: self.get(Key::WEBHOOK_AUTH, None, auth).unwrap_or(default.webhook_auth),
             max_held: self.get(Key::MAX_HELD, None, value::count(1_000_000)).unwrap_or(default.max_held),
             hold: self.get(Key::HOLD, None, hold).unwrap_or(default.hold),
+        }
+    }
+
+    fn approval(&mut self, default: &Approval) -> Approval {
+        let repeat = value::duration(Duration::ZERO..=DAY);
+        let undo = value::duration(Duration::ZERO..=HALF_MINUTE);
+        let unapproved = value::choice(WHEN_UNAPPROVED);
+        Approval {
+            auto: self.get(Key::AUTO, None, value::choice(AUTO)).unwrap_or(default.auto),
+            undo_window: self.get(Key::UNDO_WINDOW, None, undo).unwrap_or(default.undo_window),
+            when_unapproved: self.get(Key::WHEN_UNAPPROVED, None, unapproved).unwrap_or(default.when_unapproved),
+            repeat_window: self.get(Key::REPEAT_WINDOW, None, repeat).unwrap_or(default.repeat_window),
         }
     }
 
@@ -247,4 +256,5 @@ impl<'a> Layers<'a> {
 }
 
 const SECOND: Duration = Duration::from_secs(1);
+const HALF_MINUTE: Duration = Duration::from_secs(30);
 const DAY: Duration = Duration::from_hours(24);

@@ -9,7 +9,7 @@ use proptest::prelude::*;
 use rstest::rstest;
 
 use super::*;
-use crate::domain::{StartRule, WebhookAuth};
+use crate::domain::{Auto, StartRule, WebhookAuth, WhenUnapproved};
 
 fn env(variables: &[(&str, &str)]) -> EnvLayer {
     EnvLayer::from_vars(variables.iter().map(|(name, value)| (OsString::from(name), OsString::from(value))))
@@ -124,7 +124,12 @@ fn every_key_reaches_its_field() {
             max_held: 12.try_into().unwrap(),
             hold: Duration::from_secs(30),
         },
-        approval: Approval { repeat_window: Duration::from_mins(90) },
+        approval: Approval {
+            auto: Auto::Planned,
+            undo_window: Duration::from_secs(10),
+            when_unapproved: WhenUnapproved::Refuse,
+            repeat_window: Duration::from_mins(90),
+        },
         install: Install { deadline: Duration::from_hours(2), boot_deadline: Duration::from_mins(5) },
         ansible: Ansible {
             start: StartRule::ByHand,
