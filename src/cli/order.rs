@@ -112,7 +112,10 @@ pub(super) enum OrderCommand {
 impl OrderCommand {
     /// Whether it takes effect without an undo window.
     fn at_once(&self) -> bool {
-        matches!(self, Self::Approve { now: true, .. } | Self::Reject { now: true, .. } | Self::Reinstall { now: true, .. })
+        matches!(
+            self,
+            Self::Approve { now: true, .. } | Self::Reject { now: true, .. } | Self::Reinstall { now: true, .. }
+        )
     }
 }
 

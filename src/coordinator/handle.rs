@@ -194,7 +194,9 @@ impl Handle {
     /// # Errors
     /// See [`SubmitError`].
     pub async fn report(&self, origin: Origin, command: Command, document: Document) -> Result<Reply, SubmitError> {
-        self.send(origin, command, Parts { document: Some(document), ..Parts::default() }).await.map(|outcome| outcome.reply)
+        self.send(origin, command, Parts { document: Some(document), ..Parts::default() })
+            .await
+            .map(|outcome| outcome.reply)
     }
 
     /// Submits an answer request, to be held as long as `patience` says.

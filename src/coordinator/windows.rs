@@ -44,7 +44,14 @@ impl Windows {
 
     /// Opens a window and says when it ends. The same decision given twice keeps its first one, another decision about
     /// the row takes its place.
-    pub(super) fn open(&mut self, node: NodeId, verb: Verb, order: Order, origin: Origin, length: Duration) -> Timestamp {
+    pub(super) fn open(
+        &mut self,
+        node: NodeId,
+        verb: Verb,
+        order: Order,
+        origin: Origin,
+        length: Duration,
+    ) -> Timestamp {
         if let Some(shown) = self.shown.get(&node).filter(|shown| shown.verb == verb) {
             return shown.until;
         }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use ipnet::IpNet;
 use jiff::Timestamp;
@@ -13,6 +14,7 @@ use super::id::{DocumentHash, NodeId, RunId, SecretHash};
 use super::mac::MacAddr;
 use super::machine::MachineId;
 use super::phase::Phase;
+use super::plan::{PlanEntry, PlanMatch};
 use super::text::Text;
 
 /// One row of the node table. Shared by reference: snapshots hold the same `Arc`.
@@ -24,6 +26,12 @@ pub struct Node {
     pub name: Fqdn,
     /// What identifies its machine.
     pub machine: MachineId,
+    /// What the plan says about it.
+    #[serde(default)]
+    pub plan: Option<Arc<PlanEntry>>,
+    /// How its machine was recognised as that row of the plan; `None` until one was.
+    #[serde(default)]
+    pub plan_match: Option<PlanMatch>,
     /// Where it stands.
     pub phase: Phase,
     /// Since when it stands there.

@@ -136,6 +136,8 @@ fn empty_row(id: NodeId, name: Fqdn, at: Timestamp) -> Node {
         id,
         name,
         machine: MachineId::default(),
+        plan: None,
+        plan_match: None,
         phase: Phase::Waiting,
         since: at,
         first_seen: at,
