@@ -296,7 +296,7 @@ async fn approve_all(remote: &RemoteEngine, count: usize) -> anyhow::Result<Dura
     let orders: Vec<_> = waiting.filter_map(approval).collect();
     ensure!(orders.len() == count, "{} of {count} machines wait", orders.len());
     let started = Instant::now();
-    let responses = remote.orders("bench".to_owned(), orders).await?;
+    let responses = remote.orders("bench".to_owned(), orders, true).await?;
     let took = started.elapsed();
     let mut outcomes = BTreeMap::new();
     for response in responses {
