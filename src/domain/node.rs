@@ -16,6 +16,7 @@ use super::machine::MachineId;
 use super::phase::Phase;
 use super::plan::{PlanEntry, PlanMatch};
 use super::text::Text;
+use super::token::TokenName;
 
 /// One row of the node table. Shared by reference: snapshots hold the same `Arc`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -86,6 +87,9 @@ pub struct Asked {
     pub info: SystemInfo,
     /// How many requests there were.
     pub count: u32,
+    /// The token it came with, which was good then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub token: Option<TokenName>,
 }
 
 /// Answers released under one approval: the guard counts them.
