@@ -152,7 +152,14 @@ mod tests {
         };
         let ghosts = (0..12).map(ghost).collect();
         let service = Service { url: "https://192.0.2.1:8443".to_owned(), problems, ghosts, ..Service::default() };
-        Snapshot { seq: 1, at: Timestamp::UNIX_EPOCH, fleet, holds: imbl::OrdMap::new(), service: Arc::new(service) }
+        Snapshot {
+            seq: 1,
+            at: Timestamp::UNIX_EPOCH,
+            fleet,
+            holds: imbl::OrdMap::new(),
+            undecided: imbl::OrdMap::new(),
+            service: Arc::new(service),
+        }
     }
 
     fn written(json: bool) -> String {
