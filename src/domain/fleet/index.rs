@@ -20,6 +20,7 @@ pub(super) struct Index {
     macs: HashMap<MacAddr, OrdSet<NodeId>>,
     addresses: HashMap<IpAddr, OrdSet<NodeId>>,
     secrets: HashMap<SecretHash, NodeId>,
+    counters: HashMap<Text, OrdSet<u64>>,
 }
 
 impl Index {
@@ -31,6 +32,7 @@ impl Index {
         for secret in secrets(node) {
             self.secrets.insert(*secret, node.id);
         }
+        self.insert_counters(node);
     }
 
     /// Takes everything `node` could be found by away again.
@@ -41,6 +43,7 @@ impl Index {
         for secret in secrets(node) {
             self.secrets.remove(secret);
         }
+        self.remove_counters(node);
     }
 
     /// Follows a node from one state to the next. Most events change nothing, or one thing, that it is found by.
@@ -56,6 +59,10 @@ impl Index {
         if !owned_addresses(before).eq(owned_addresses(after)) {
             self.remove_addresses(before);
             self.insert_addresses(after);
+        }
+        if before.counters != after.counters {
+            self.remove_counters(before);
+            self.insert_counters(after);
         }
         // A handful at most.
         for gone in secrets(before).filter(|secret| !secrets(after).any(|other| other == *secret)) {
@@ -90,6 +97,23 @@ impl Index {
         }
     }
 
+    fn insert_counters(&mut self, node: &Node) {
+        for (counter, value) in &node.counters {
+            self.counters.entry(counter.clone()).or_default().insert(*value);
+        }
+    }
+
+    fn remove_counters(&mut self, node: &Node) {
+        for (counter, value) in &node.counters {
+            if let Some(values) = self.counters.get_mut(counter) {
+                values.remove(value);
+                if values.is_empty() {
+                    self.counters.remove(counter);
+                }
+            }
+        }
+    }
+
     fn insert_addresses(&mut self, node: &Node) {
         for address in owned_addresses(node) {
             self.addresses.entry(address).or_default().insert(node.id);
@@ -120,6 +144,16 @@ impl Index {
 
     pub(super) fn by_mac(&self, mac: MacAddr) -> impl Iterator<Item = NodeId> {
         self.macs.get(&mac).into_iter().flatten().copied()
+    }
+
+    /// The lowest value of a counter, from `start` on, that no row has.
+    pub(super) fn lowest_free(&self, counter: &Text, start: u64) -> u64 {
+        let taken = self.counters.get(counter).into_iter().flat_map(|values| values.range(start..));
+        taken
+            .zip(start..)
+            .take_while(|(value, expected)| *value == expected)
+            .last()
+            .map_or(start, |(value, _)| value + 1)
     }
 
     pub(super) fn owners(&self, address: IpAddr) -> impl Iterator<Item = NodeId> {
