@@ -16,13 +16,10 @@ use super::read::{self, Reading, nearest, type_of};
 use super::schema::{Setting, Setting as S};
 use super::template;
 use super::validate::{self, Target};
-use crate::domain::Pointer;
+use crate::domain::{Pointer, ProfileName};
 
 /// Keys at the top of a profile that are no part of an answer.
 const OWN_KEYS: [&str; 4] = ["match", "priority", "installer", "remove"];
-
-/// Longest name of a profile, in characters.
-const LONGEST_NAME: usize = 64;
 
 /// A named overlay with the rule by which it is chosen.
 #[derive(Clone, Debug, PartialEq)]
@@ -56,10 +53,8 @@ impl Profile {
         let mut own = OwnKeys { allowed: &OWN_KEYS, ..OwnKeys::default() };
         let source = Source { rank: Rank::Profile, name: file.to_owned() };
         let (overlay, mut problems) = parse(text, source, &mut own)?;
-        if !is_name(name) {
-            let message = format!("`{name}` is no name for a profile");
-            let hint = "letters, digits, `-`, `_` and `.`, 64 at most";
-            problems.push(Problem::new("", None, message).hint(hint));
+        if let Err(error) = name.parse::<ProfileName>() {
+            problems.push(Problem::new("", None, error.to_string()).hint("rename the file"));
         }
         if problems.iter().any(|problem| problem.severity == Severity::Error) {
             return Err(Problems::sorted(problems));
@@ -150,11 +145,6 @@ fn parse(text: &str, source: Source, own: &mut OwnKeys<'_>) -> Result<(Overlay, 
     problems.append(&mut own.problems);
     problems.extend(base::reserved(&reading));
     Ok((overlay, problems))
-}
-
-fn is_name(name: &str) -> bool {
-    let is_allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
-    (1..=LONGEST_NAME).contains(&name.len()) && name.chars().all(is_allowed) && !name.starts_with('.')
 }
 
 /// The keys of a profile that are no part of an answer.

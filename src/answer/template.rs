@@ -20,7 +20,7 @@ use super::settings::Value;
 use crate::domain::guard::ClaimCode;
 use crate::domain::pointer;
 use crate::domain::text::Text;
-use crate::domain::{Fqdn, NamePart, NameWish, NodeId, SystemInfo};
+use crate::domain::{Fqdn, NamePart, NameWish, NodeId, PlanEntry, SystemInfo};
 
 /// Steps a template may take; one without loops takes some dozens.
 const FUEL: u64 = 20_000;
@@ -151,17 +151,29 @@ impl Context {
         Self { machine: info.map_or_else(empty, machine), node: Jinja::from_pairs(node), plan: empty(), counters }
     }
 
-    /// With the node's row of the plan; `columns` are the free ones.
+    /// With the node's row of the plan. Free columns stand under `plan.columns`, and beside the others where these
+    /// leave room.
     #[must_use]
-    pub fn with_plan<'p>(
-        mut self,
-        values: impl IntoIterator<Item = (&'p str, &'p str)>,
-        columns: impl IntoIterator<Item = (&'p str, &'p str)>,
-    ) -> Self {
-        let columns: Vec<(&str, Jinja)> = columns.into_iter().map(|(key, value)| (key, Jinja::from(value))).collect();
-        let mut all: BTreeMap<&str, Jinja> = columns.iter().cloned().collect();
-        all.extend(values.into_iter().map(|(key, value)| (key, Jinja::from(value))));
-        all.insert("columns", Jinja::from_pairs(columns));
+    pub fn with_plan(mut self, entry: &PlanEntry) -> Self {
+        let text = |text: &Option<Text>| text.as_ref().map(|text| Jinja::from(text.as_str()));
+        let columns: Vec<(&str, Jinja)> =
+            entry.columns.iter().map(|(key, value)| (key.as_str(), Jinja::from(value.as_str()))).collect();
+        let macs: Vec<Jinja> = entry.macs.iter().map(|mac| Jinja::from(mac.to_string())).collect();
+        let own = [
+            ("hostname", Some(Jinja::from(entry.hostname.as_str()))),
+            ("serial", text(&entry.serial)),
+            ("uuid", entry.uuid.map(|uuid| Jinja::from(uuid.to_string()))),
+            ("macs", Some(Jinja::from(macs.as_slice()))),
+            ("asset_tag", text(&entry.asset_tag)),
+            ("address", entry.address.map(|address| Jinja::from(address.to_string()))),
+            ("profile", entry.profile.as_ref().map(|name| Jinja::from(name.as_str()))),
+            ("role", text(&entry.role)),
+            ("rack", text(&entry.rack)),
+            ("slot", text(&entry.slot)),
+            ("columns", Some(Jinja::from_pairs(columns.clone()))),
+        ];
+        let mut all: BTreeMap<&str, Jinja> = columns.into_iter().collect();
+        all.extend(own.into_iter().filter_map(|(key, value)| Some((key, value?))));
         self.plan = Jinja::from_pairs(all);
         self
     }

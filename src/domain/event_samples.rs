@@ -77,7 +77,7 @@ fn stamp(node: NodeId) -> Stamp {
 
 fn asked(node: NodeId, count: u32) -> Asked {
     let at = Timestamp::from_second(1_767_225_600).unwrap();
-    Asked { at, stamp: stamp(node), asking_mac: Some(mac(node)), info: info(node), count }
+    Asked { at, stamp: stamp(node), asking_mac: Some(mac(node)), info: info(node), count, token: None }
 }
 
 fn seen(node: NodeId, flags: Vec<Flag>) -> Event {
@@ -251,7 +251,23 @@ fn running() -> Vec<Sample> {
 }
 
 fn leaving() -> Vec<Sample> {
-    vec![operator(Event::Forgotten { node: NodeId(4) })]
+    let token: super::TokenName = "rack-a".parse().unwrap();
+    let made = |name: &super::TokenName, expires, profile| Event::TokenMade {
+        name: name.clone(),
+        hash: super::TokenHash::of(b"secret"),
+        expires,
+        profile,
+    };
+    let (node, machine) = (NODE, MachineId::of_system(&info(NODE)));
+    let shown = Asked { token: Some(token.clone()), ..asked(NODE, 3) };
+    vec![
+        operator(Event::Forgotten { node: NodeId(4) }),
+        peer(9, Event::GaveWay { node: NodeId(2), rows: 700 }),
+        operator(made(&token, Some(Timestamp::from_second(1_800_000_000).unwrap()), Some("compute".into()))),
+        operator(made(&"spare".parse().unwrap(), None, None)),
+        peer(1, Event::MachineAsked { node, machine, asked: shown, flags: Vec::new() }),
+        operator(Event::TokenRevoked { name: token }),
+    ]
 }
 
 fn choosing() -> Vec<Sample> {
@@ -269,7 +285,7 @@ fn choosing() -> Vec<Sample> {
         left_out: Some("global.reboot_mode".into()),
     };
     vec![
-        chosen(Some(ProfileChoice::Named("storage".into()))),
+        chosen(Some(ProfileChoice::Named("storage".parse().unwrap()))),
         chosen(Some(ProfileChoice::Without)),
         chosen(None),
         system(Event::CounterTaken { node: NODE, counter: "rack7".into(), value: 12 }),
@@ -313,11 +329,14 @@ fn number(event: &Event) -> usize {
         Event::RunEnded { .. } => 28,
         Event::ProfileChosen { .. } => 29,
         Event::CounterTaken { .. } => 30,
+        Event::TokenMade { .. } => 31,
+        Event::TokenRevoked { .. } => 32,
+        Event::GaveWay { .. } => 33,
     }
 }
 
 /// How many variants [`number`] numbers.
-const VARIANTS: usize = 31;
+const VARIANTS: usize = 34;
 
 /// Events as earlier releases have stored them. Lines are added, never changed: databases hold them.
 const FIXTURE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/events-v1.jsonl");

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use super::state::AnswerKit;
 use crate::answer::{self, Context, Overlay, Profile, ProfileTie, Sight, TemplateError, compose};
 use crate::config::{self, ConfigErrors};
-use crate::domain::{Fqdn, Node, ProfileChoice, SystemInfo};
+use crate::domain::{Fleet, Fqdn, Node, ProfileChoice, SystemInfo};
 
 /// Why the layers of a node cannot be put together.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -49,35 +49,47 @@ pub(super) struct Layers {
 }
 
 impl AnswerKit {
-    /// The profile of a node, and who chose it: the operator, else its own rule.
-    pub(super) fn profile(
+    /// The profile of a node, and who chose it: the operator, else the plan, else the token of its medium, else the
+    /// profiles' own rules.
+    fn profile(
         &self,
-        choice: Option<&ProfileChoice>,
+        fleet: &Fleet,
+        node: Option<&Node>,
         info: Option<&SystemInfo>,
     ) -> Result<(Option<Arc<Profile>>, &'static str), LayersError> {
         let named = |name: &str, by| match self.profiles.get(name) {
             Some(profile) => Ok((Some(Arc::clone(profile)), by)),
             None => Err(LayersError::NoProfile { name: name.to_owned(), by }),
         };
-        match (choice, info) {
-            (Some(ProfileChoice::Without), _) => Ok((None, "the operator")),
-            (Some(ProfileChoice::Named(name)), _) => named(name.as_str(), "the operator"),
-            (None, Some(info)) if !self.profiles.is_empty() => {
-                let found = self.profiles.choose(&Sight::of(info))?.map(Arc::clone);
-                Ok((found, "its own rule"))
+        match node.and_then(|node| node.profile.as_ref()) {
+            Some(ProfileChoice::Without) => return Ok((None, "the operator")),
+            Some(ProfileChoice::Named(name)) => return named(name.as_str(), "the operator"),
+            None => {}
+        }
+        if let Some(name) = node.and_then(|node| node.plan.as_ref()).and_then(|plan| plan.profile.as_ref()) {
+            return named(name.as_str(), "the plan");
+        }
+        let token = node.and_then(|node| node.request.as_ref()).and_then(|asked| asked.token.as_ref());
+        if let Some(name) = token.and_then(|token| fleet.token(token)).and_then(|token| token.profile.as_ref()) {
+            return named(name.as_str(), "the token of its medium");
+        }
+        match info {
+            Some(info) if !self.profiles.is_empty() => {
+                Ok((self.profiles.choose(&Sight::of(info))?.map(Arc::clone), "its own rule"))
             }
-            (None, _) => Ok((None, "")),
+            _ => Ok((None, "")),
         }
     }
 
     /// The layers of `node` under this name, not filled in yet.
     pub(super) async fn layers(
         &self,
-        node: Option<&Node>,
+        fleet: &Fleet,
+        node: &Node,
         name: &Fqdn,
         info: Option<&SystemInfo>,
     ) -> Result<Layers, LayersError> {
-        let (profile, chosen_by) = self.profile(node.and_then(|node| node.profile.as_ref()), info)?;
+        let (profile, chosen_by) = self.profile(fleet, Some(node), info)?;
         let (dir, name) = (self.dir.clone(), name.clone());
         let read = tokio::task::spawn_blocking(move || read_override(&dir, &name)).await;
         // The task is ours and does not panic; where the program is stopping nothing is sent any more.
@@ -88,11 +100,15 @@ impl AnswerKit {
     }
 
     /// The name a template has for a machine nobody knows yet.
-    pub(super) fn wish(&self, info: &SystemInfo) -> Result<Option<crate::domain::NameWish>, LayersError> {
+    pub(super) fn wish(
+        &self,
+        fleet: &Fleet,
+        info: &SystemInfo,
+    ) -> Result<Option<crate::domain::NameWish>, LayersError> {
         if !self.base.overlay().names_by_template() && !self.profiles.names_by_template() {
             return Ok(None);
         }
-        let (profile, _) = self.profile(None, Some(info))?;
+        let (profile, _) = self.profile(fleet, None, Some(info))?;
         let layers = [Some(self.base.overlay().clone()), profile.map(|profile| profile.overlay().clone())];
         let overlay = compose(layers.into_iter().flatten());
         // The row has no number yet.

@@ -17,7 +17,7 @@ use crate::answer::{
     self, Context, CounterWish, Inputs, NicChoice, RenderError, Rendered, TemplateError, Webhook, render,
 };
 use crate::domain::text::Text;
-use crate::domain::{Ask, Command, Fqdn, Grant, MacAddr, Node, Origin, Release, SecretHash, SystemInfo};
+use crate::domain::{Ask, Command, Fleet, Fqdn, Grant, MacAddr, Node, Origin, Release, SecretHash, SystemInfo};
 use crate::store::AnswerText;
 
 /// How often counters are asked for while one answer is made: a template may ask for another one because of the first.
@@ -75,6 +75,9 @@ pub(super) async fn prepare(
         Some(NicChoice::Mac(_) | NicChoice::Vendor(_)) | None => false,
     };
     let rendered = rendered(&kit, &layers, &machine, webhook)?;
+    if let Some(profile) = &layers.profile {
+        tracing::debug!("{}: profile `{}`, chosen by {}", grant.node, profile.name(), layers.chosen_by);
+    }
     Ok(Prepared {
         release: Release {
             node: grant.node,
@@ -102,7 +105,7 @@ async fn numbered(app: &App, kit: &AnswerKit, grant: &Grant, ask: &Ask) -> Resul
     for _ in 0..COUNTER_ROUNDS {
         let snapshot = app.handle.snapshot();
         let node = snapshot.fleet.node(grant.node).ok_or(Impossible::Gone)?;
-        match layered(kit, node, &grant.name, Some(&ask.info)).await {
+        match layered(kit, &snapshot.fleet, node, &grant.name, Some(&ask.info)).await {
             Err(LayersError::Template(TemplateError::Wants(wishes))) => {
                 let counters = wishes.into_iter().map(|CounterWish { name, start }| (name, start)).collect();
                 let command = Command::TakeCounters { node: grant.node, counters };
@@ -118,12 +121,16 @@ async fn numbered(app: &App, kit: &AnswerKit, grant: &Grant, ask: &Ask) -> Resul
 /// The layers of `node` under this name, filled in.
 pub(super) async fn layered(
     kit: &AnswerKit,
+    fleet: &Fleet,
     node: &Node,
     name: &Fqdn,
     info: Option<&SystemInfo>,
 ) -> Result<Layers, LayersError> {
-    let layers = kit.layers(Some(node), name, info).await?;
-    let context = Context::new(info, Some((node.id, name)), node.counters.clone());
+    let layers = kit.layers(fleet, node, name, info).await?;
+    let mut context = Context::new(info, Some((node.id, name)), node.counters.clone());
+    if let Some(plan) = &node.plan {
+        context = context.with_plan(plan);
+    }
     Ok(Layers { overlay: answer::fill(layers.overlay, &context)?, ..layers })
 }
 

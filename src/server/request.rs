@@ -46,14 +46,14 @@ pub(super) async fn read(
     let stamp = Stamp { peer, macs, body: document.hash };
     let asking_mac = asking_mac(&info, peer, &app.neighbours).await;
     let wish = wish(app, &info, peer);
-    Ok((Ask { stamp, info, asking_mac, wish }, document))
+    Ok((Ask { stamp, info, asking_mac, token: None, wish }, document))
 }
 
 /// The name a template has for this machine, should it be new. Where that cannot be said it gets a name all the same,
 /// and why is said when its answer is made.
 fn wish(app: &App, info: &SystemInfo, peer: IpAddr) -> Option<NameWish> {
     let kit = app.kit.borrow().clone();
-    kit.wish(info).unwrap_or_else(|why| {
+    kit.wish(&app.handle.snapshot().fleet, info).unwrap_or_else(|why| {
         tracing::warn!("no name could be made by template for the machine at {peer}: {why}");
         None
     })

@@ -12,7 +12,7 @@ use crate::answer::{
 };
 use crate::domain::facts::{Dmi, Link};
 use crate::domain::text::Text;
-use crate::domain::{Generation, NodeId, Product, SystemInfo};
+use crate::domain::{Generation, NodeId, PlanEntry, Product, SystemInfo};
 
 fn info() -> SystemInfo {
     SystemInfo {
@@ -27,8 +27,13 @@ fn info() -> SystemInfo {
 fn context(info: &SystemInfo) -> Context {
     let name = "pve-07aa.rack.example".parse().unwrap();
     let counters = BTreeMap::from([(Text::new("rack7"), 12)]);
-    let plan = [("serial", "S2HRN"), ("rack", "R7")];
-    Context::new(Some(info), Some((NodeId(12), &name)), counters).with_plan(plan, [("mail", "r7@example.com")])
+    let plan = PlanEntry {
+        serial: Some("S2HRN".into()),
+        rack: Some("R7".into()),
+        columns: BTreeMap::from([("mail".to_owned(), "r7@example.com".into())]),
+        ..PlanEntry::new("pve-07aa.rack.example".parse().unwrap())
+    };
+    Context::new(Some(info), Some((NodeId(12), &name)), counters).with_plan(&plan)
 }
 
 fn own(setting: &str, template: &str) -> Overlay {

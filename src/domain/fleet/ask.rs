@@ -76,8 +76,14 @@ impl Fleet {
         let flags = Self::identity_flags(&machine, &resolved);
         let known = resolved.node.and_then(|id| self.node(id));
         let count = known.and_then(|node| node.request.as_ref()).map_or(1, |asked| asked.count.saturating_add(1));
-        let asked =
-            Asked { at: now, stamp: ask.stamp.clone(), asking_mac: ask.asking_mac, info: ask.info.clone(), count };
+        let asked = Asked {
+            at: now,
+            stamp: ask.stamp.clone(),
+            asking_mac: ask.asking_mac,
+            info: ask.info.clone(),
+            count,
+            token: ask.token.clone(),
+        };
         let Some(node) = known else { return self.decide_stranger(machine, asked, flags, ask.wish.as_ref()) };
 
         let mut events = vec![Event::MachineAsked { node: node.id, machine, asked, flags }];
@@ -111,8 +117,9 @@ impl Fleet {
             }
         };
         let verdict = Verdict::Hold(Withheld::Undecided(guard::ClaimCode::of(node)));
-        let mut events = vec![Event::MachineSeen { node, name, machine, asked, flags }];
-        events.extend(counters.into_iter().map(|(counter, value)| Event::CounterTaken { node, counter, value }));
+        let seen = Event::MachineSeen { node, name, machine, asked, flags };
+        let taken = counters.into_iter().map(|(counter, value)| Event::CounterTaken { node, counter, value });
+        let events = self.make_room().into_iter().chain([seen]).chain(taken).collect();
         Ok(Decision { events, effects: Vec::new(), reply: Reply::Asked { node, verdict } })
     }
 

@@ -101,7 +101,7 @@ fn a_choice_of_profile_is_a_fact_once() {
     let mut rack = Rack::new();
     let node = ask(&mut rack, 1, None);
     let choose = |profile| Order::ChooseProfile { node, profile };
-    let storage = Some(crate::domain::ProfileChoice::Named("storage".into()));
+    let storage = Some(crate::domain::ProfileChoice::Named("storage".parse().unwrap()));
     assert_eq!(rack.order(choose(storage.clone())).unwrap().events.len(), 1);
     assert_eq!(rack.order(choose(storage.clone())).unwrap().events, []);
     assert_eq!(rack.node(node).profile, storage);

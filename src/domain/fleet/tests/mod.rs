@@ -3,6 +3,8 @@
 mod counters;
 mod life;
 mod model;
+mod room;
+mod tokens;
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -50,7 +52,7 @@ impl Box1 {
             macs: self.macs.iter().map(|mac| mac.parse().unwrap()).collect(),
             body: DocumentHash::of(&[self.body]),
         };
-        Ask { stamp, info, asking_mac: None, wish: None }
+        Ask { stamp, info, asking_mac: None, token: None, wish: None }
     }
 }
 
