@@ -169,7 +169,9 @@ impl Overlay {
             };
             match (setting.spec().kind, value) {
                 (Kind::Table, Value::Table(entries)) => {
-                    entries.into_iter().for_each(|(key, entry)| put(Some(key), Value::Text(entry)));
+                    for (key, entry) in entries {
+                        put(Some(key), Value::Text(entry));
+                    }
                 }
                 (_, value) => put(None, value),
             }

@@ -1,6 +1,7 @@
 //! Profiles: named overlays over `default.toml`, chosen by what a machine shows, by the plan or by the operator; and the
 //! overrides of single nodes, which are read the same way.
 
+use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ops::Range;
 use std::sync::Arc;
@@ -79,6 +80,11 @@ impl Profile {
     #[must_use]
     pub fn overlay(&self) -> &Overlay {
         &self.overlay
+    }
+
+    /// By what it wins or loses.
+    fn rank(&self) -> impl Ord + use<> {
+        (self.priority, self.rule.specificity())
     }
 
     /// Whether no machine is given it by itself.
@@ -182,14 +188,16 @@ impl OwnKeys<'_> {
                 Some(Err(error)) => self.problems.push(Problem::new(name, Some(span), error.to_string())),
                 None => self.problems.push(wrong("a string").hint("such as `installer = \"8.4\"`")),
             },
-            _ => match item.as_array() {
-                Some(list) => {
-                    list.iter().for_each(|entry| self.remove(entry.as_str(), entry.span().unwrap_or(span.clone())))
+            _ => {
+                let entries = item.as_array().into_iter().flatten();
+                for entry in entries {
+                    self.remove(entry.as_str(), entry.span().unwrap_or(span.clone()));
                 }
-                None => {
-                    self.problems.push(wrong("a list of settings").hint("such as `remove = [\"disk-setup.filter\"]`"))
+                if !item.is_array() {
+                    let problem = wrong("a list of settings").hint("such as `remove = [\"disk-setup.filter\"]`");
+                    self.problems.push(problem);
                 }
-            },
+            }
         }
         true
     }
@@ -227,14 +235,13 @@ impl OwnKeys<'_> {
         let normal = name.map(|name| name.replace('-', "_"));
         let is_meant =
             |setting: &&Setting| normal.as_ref().is_some_and(|name| setting.spec().path.replace('-', "_") == *name);
-        match Setting::ALL.iter().find(is_meant) {
-            Some(setting) => drop(self.removed.insert(*setting)),
-            None => {
-                let message = format!("`{}` is no setting that can be removed", name.unwrap_or("that"));
-                let hint = "write it with its section, such as `disk-setup.filter`";
-                self.problems.push(Problem::new("remove", Some(span), message).hint(hint));
-            }
+        if let Some(setting) = Setting::ALL.iter().find(is_meant) {
+            self.removed.insert(*setting);
+            return;
         }
+        let message = format!("`{}` is no setting that can be removed", name.unwrap_or("that"));
+        let hint = "write it with its section, such as `disk-setup.filter`";
+        self.problems.push(Problem::new("remove", Some(span), message).hint(hint));
     }
 }
 
@@ -304,19 +311,18 @@ impl Profiles {
     ///
     /// [`ProfileTie`] where two are equal in both.
     pub fn choose(&self, machine: &Sight<'_>) -> Result<Option<&Arc<Profile>>, ProfileTie> {
-        let mut best: Option<(&Arc<Profile>, (i64, (usize, usize)))> = None;
+        let mut best: Option<&Arc<Profile>> = None;
         let mut tie = None;
         for profile in self.by_name.values().filter(|profile| profile.rule.fits(machine)) {
-            let rank = (profile.priority, profile.rule.specificity());
-            match best {
-                Some((_, highest)) if rank < highest => {}
-                Some((other, highest)) if rank == highest => tie = Some((other, profile)),
-                _ => (best, tie) = (Some((profile, rank)), None),
+            match best.map(|best| (best, profile.rank().cmp(&best.rank()))) {
+                Some((_, Ordering::Less)) => {}
+                Some((other, Ordering::Equal)) => tie = Some((other, profile)),
+                None | Some((_, Ordering::Greater)) => (best, tie) = (Some(profile), None),
             }
         }
         match tie {
             Some((one, other)) => Err(ProfileTie { one: one.name.clone(), other: other.name.clone() }),
-            None => Ok(best.map(|(profile, _)| profile)),
+            None => Ok(best),
         }
     }
 }

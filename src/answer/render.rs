@@ -210,18 +210,15 @@ impl Program {
 /// Puts in address, gateway, name server and NIC. What the layers name themselves stays, but for an address in
 /// `default.toml`, which would be that of every machine.
 fn network(answer: &mut Program, inputs: &Inputs) -> Result<IpNet, RenderError> {
-    let network = match own_address(&answer.overlay)? {
-        Some(own) => {
-            host_address(own.addr())?;
-            own
-        }
-        None => {
-            let address = host_address(inputs.address.ok_or(RenderError::NoAddress)?)?;
-            let network = inputs.mask.network_of(address).map_err(RenderError::Mask)?;
-            let from = "the address it asked from, and `machine_net_mask`";
-            answer.put(from, [(Setting::Cidr, Value::Text(network.to_string()))]);
-            network
-        }
+    let network = if let Some(own) = own_address(&answer.overlay)? {
+        host_address(own.addr())?;
+        own
+    } else {
+        let address = host_address(inputs.address.ok_or(RenderError::NoAddress)?)?;
+        let network = inputs.mask.network_of(address).map_err(RenderError::Mask)?;
+        let from = "the address it asked from, and `machine_net_mask`";
+        answer.put(from, [(Setting::Cidr, Value::Text(network.to_string()))]);
+        network
     };
     let address = network.addr();
     let servers = [

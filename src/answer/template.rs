@@ -306,14 +306,10 @@ fn parts(made: &str, counters: &[NamePart]) -> Result<Vec<NamePart>, String> {
 fn held_counter(held: BTreeMap<Text, u64>, wanted: Arc<Mutex<Vec<CounterWish>>>) -> Jinja {
     Jinja::from_function(move |name: Option<String>, options: Kwargs| -> Result<Jinja, Error> {
         let Counter { name, start, width } = Counter::read(name, &options)?;
-        let value = match held.get(&name) {
-            Some(value) => *value,
-            None => {
-                let mut wanted = wanted.lock().unwrap_or_else(PoisonError::into_inner);
-                wanted.push(CounterWish { name, start });
-                start
-            }
-        };
+        let value = held.get(&name).copied().unwrap_or_else(|| {
+            wanted.lock().unwrap_or_else(PoisonError::into_inner).push(CounterWish { name, start });
+            start
+        });
         Ok(if width > 0 { Jinja::from(format!("{value:0>0$}", usize::from(width))) } else { Jinja::from(value) })
     })
 }

@@ -1,6 +1,7 @@
 //! The host names that templates wish for.
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 
 use super::fqdn::{Fqdn, FqdnError};
 use super::text::Text;
@@ -48,7 +49,8 @@ impl NameWish {
                 NamePart::Text(text) => name.push_str(text),
                 NamePart::Counter { name: counter, start, width } => {
                     let value = values.get(counter).copied().unwrap_or(*start);
-                    name.push_str(&format!("{value:0>width$}", width = usize::from(*width)));
+                    // Writing to a string cannot fail.
+                    let _ = write!(name, "{value:0>width$}", width = usize::from(*width));
                 }
             }
         }

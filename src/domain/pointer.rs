@@ -78,22 +78,22 @@ impl Single {
     /// Its value.
     #[must_use]
     pub fn of(self, info: &SystemInfo) -> Option<Cow<'_, str>> {
-        fn text(text: &Option<Text>) -> Option<Cow<'_, str>> {
-            text.as_ref().map(|text| text.as_str().into())
+        fn text(text: Option<&Text>) -> Option<Cow<'_, str>> {
+            text.map(|text| text.as_str().into())
         }
         let dmi = &info.dmi;
         match self {
             Self::Product => Some(info.product.short().into()),
             Self::ProductName => Some(full_name(info.product).into()),
-            Self::Release => text(&info.iso_release),
-            Self::SystemName => text(&dmi.model),
-            Self::SystemSerial => text(&dmi.serial),
-            Self::SystemSku => text(&dmi.sku),
+            Self::Release => text(info.iso_release.as_ref()),
+            Self::SystemName => text(dmi.model.as_ref()),
+            Self::SystemSerial => text(dmi.serial.as_ref()),
+            Self::SystemSku => text(dmi.sku.as_ref()),
             Self::SystemUuid => dmi.uuid.as_ref().map(|uuid| uuid.as_str().to_ascii_lowercase().into()),
-            Self::BoardName => text(&dmi.board_name),
-            Self::BoardSerial => text(&dmi.board_serial),
-            Self::ChassisSerial => text(&dmi.chassis_serial),
-            Self::BoardAssetTag | Self::ChassisAssetTag => text(&dmi.asset_tag),
+            Self::BoardName => text(dmi.board_name.as_ref()),
+            Self::BoardSerial => text(dmi.board_serial.as_ref()),
+            Self::ChassisSerial => text(dmi.chassis_serial.as_ref()),
+            Self::BoardAssetTag | Self::ChassisAssetTag => text(dmi.asset_tag.as_ref()),
         }
         .filter(|value| !value.is_empty())
     }

@@ -60,7 +60,9 @@ pub(crate) fn profiles(dir: &Path, base: Option<&BaseAnswer>) -> Result<Profiles
     let mut profiles = Vec::new();
     for file in config::load_profiles(dir)? {
         let mut add = |found: &[answer::Problem]| {
-            found.iter().for_each(|problem| problems.add(|| placed(&file.source, problem)));
+            for problem in found {
+                problems.add(|| placed(&file.source, problem));
+            }
         };
         match Profile::parse(&file.name, &file.file, &file.source.text) {
             Ok(profile) => {

@@ -53,7 +53,8 @@ pub(super) struct Asking<'a> {
     pub(super) name: &'a Fqdn,
     pub(super) info: &'a SystemInfo,
     pub(super) peer: IpAddr,
-    pub(super) asking_mac: Option<MacAddr>,
+    /// The NIC it asked through, where that is known.
+    pub(super) nic: Option<MacAddr>,
 }
 
 /// Makes the answer that `grant` permits.
@@ -66,9 +67,9 @@ pub(super) async fn prepare(
 ) -> Result<Prepared, Impossible> {
     let kit = app.kit.borrow().clone();
     let (secret, webhook) = webhook(app, conn, host, ask)?;
-    let machine = Asking { name: &grant.name, info: &ask.info, peer: ask.stamp.peer, asking_mac: ask.asking_mac };
+    let machine = Asking { name: &grant.name, info: &ask.info, peer: ask.stamp.peer, nic: ask.asking_mac };
     let layers = numbered(app, &kit, grant, ask).await?;
-    let vendor_unseen = match nic(&kit, machine.asking_mac) {
+    let vendor_unseen = match nic(&kit, machine.nic) {
         Some(NicChoice::Vendor(pattern)) if !layers.overlay.uses_dhcp() && !layers.overlay.has_nic_filter() => {
             !has_seen(app, &pattern)
         }
@@ -149,7 +150,7 @@ pub(super) fn rendered(
         mask: kit.network.mask,
         dns: kit.network.dns,
         gateway: kit.network.gateway,
-        nic: nic(kit, machine.asking_mac),
+        nic: nic(kit, machine.nic),
         webhook,
         ssh_key: kit.ssh_key.clone(),
     };

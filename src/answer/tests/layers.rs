@@ -292,10 +292,10 @@ fn any_layer() -> impl Strategy<Value = Overlay> {
                 continue;
             }
             if table != section {
-                text += &format!("[{table}]\n");
+                text.extend(["[", table, "]\n"]);
                 section = table;
             }
-            text += &format!("{line}\n");
+            text.extend([line, "\n"]);
         }
         layer(&text)
     })
