@@ -40,10 +40,10 @@ fn a_profile_and_an_override_change_the_answer_of_their_machines() {
     project.until_all(3, "waiting");
 
     let own = format!("nodes/{}/override.toml", name(&project, "m2"));
-    write(&project, &own, "[global]\ncountry = \"at\"\n[disk-setup]\nfilter.DEVNAME = \"/dev/sd[ab]\"\n");
+    write(&project, &own, "[global]\ncountry = \"at\"\n[disk-setup]\nfilesystem = \"xfs\"\n");
     assert!(install(&project, "m1").contains("timezone = \"Europe/Vienna\""));
     let answer = install(&project, "m2");
-    for line in ["country = \"at\"", "timezone = \"Europe/Vienna\"", "filter.DEVNAME = \"/dev/sd[ab]\""] {
+    for line in ["country = \"at\"", "timezone = \"Europe/Vienna\"", "filesystem = \"xfs\""] {
         assert!(answer.contains(line), "{line} in {answer}");
     }
 
