@@ -74,7 +74,9 @@ pub fn load_override(dir: &Path, node: &Fqdn) -> Result<Option<Named>, ConfigErr
 pub fn load_overrides(dir: &Path) -> Result<Vec<Named>, ConfigErrors> {
     // Folders that cannot be listed have no overrides; who writes them says why they cannot be used.
     let entries = fs::read_dir(dir.join("nodes")).into_iter().flatten().filter_map(Result::ok);
-    let mut nodes: Vec<Fqdn> = entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect();
+    // The inventory's name is a host name, too.
+    let folders = entries.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()));
+    let mut nodes: Vec<Fqdn> = folders.filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect();
     nodes.sort_unstable();
     collect(nodes.into_iter().map(|node| {
         let file = format!("nodes/{node}/{OVERRIDE_FILE}");
