@@ -13,6 +13,7 @@ mod delivery;
 mod gatekeeper;
 mod ghosts;
 mod health;
+mod layers;
 mod limits;
 mod listener;
 mod neighbours;
@@ -28,6 +29,7 @@ mod webhook;
 
 pub use access::{Access, Limits};
 pub use ghosts::Ghosts;
+pub use layers::LayersError;
 pub use limits::{capacity, raise_open_files};
 pub use listener::{BindError, Listener, serve};
 pub use state::{AnswerKit, App, NetworkSettings, ServerSettings};
