@@ -40,7 +40,7 @@ pub use gate::Gate;
 /// Rows the table holds at most; a flood of strangers stops here.
 pub const MAX_NODES: usize = 50_000;
 
-/// Unmatched reports kept at most; the oldest gives way.
+/// Unmatched reports kept at most; the oldest one of the address that sent most of them gives way.
 pub const MAX_UNMATCHED: usize = 1_000;
 
 /// Runs remembered in the table; older ones stay in the event log and on disk.
