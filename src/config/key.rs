@@ -53,6 +53,8 @@ keys! {
     COMMAND = "ansible" "command" r#""/usr/bin/ansible-playbook""#;
     PRIVATE_KEY = "ansible" "private_key" r#""/root/.ssh/id_ed25519""#;
     KEEP_RUNS = "ansible" "keep_runs" "20";
+    MOUSE = "console" "mouse" "true";
+    BELL = "console" "bell" "true";
     LOG_LEVEL = "log" "level" r#""info""#;
 }
 

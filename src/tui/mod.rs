@@ -9,9 +9,11 @@
 //! going to start, and [`run()`] starts the collecting thread.
 
 mod action;
+mod filter;
 #[cfg(test)]
 mod fixture;
 mod keymap;
+mod listing;
 mod modal;
 mod model;
 mod offer;
@@ -32,4 +34,8 @@ pub struct TuiOptions {
     pub ascii: bool,
     /// No colours (`NO_COLOR`); words and bold, dim and reverse remain.
     pub mono: bool,
+    /// Take mouse clicks and the wheel.
+    pub mouse: bool,
+    /// Ring the bell and name the window when a machine begins to wait.
+    pub bell: bool,
 }
