@@ -80,7 +80,12 @@ fn require_terminal() -> Result<(), Failure> {
 /// Shows the console until the operator quits, a signal comes or the engine fails; then stops the engine.
 async fn attend(mut engine: Engine, ascii: bool) -> Result<Exit, Failure> {
     let closing = CancellationToken::new();
-    let options = tui::TuiOptions { ascii: ascii || !is_utf8(), mono: std::env::var_os("NO_COLOR").is_some() };
+    let options = tui::TuiOptions {
+        ascii: ascii || !is_utf8(),
+        mono: std::env::var_os("NO_COLOR").is_some(),
+        mouse: engine.console().mouse,
+        bell: engine.console().bell,
+    };
     // On a task of its own: a panic in the console is caught there, and held machines still get their retry answer.
     let mut console = tokio::spawn(tui::run(engine.client(), options, closing.clone()));
     let ended = tokio::select! {

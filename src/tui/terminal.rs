@@ -2,8 +2,8 @@
 //! a usable terminal.
 
 use std::io::{self, Stdout, Write as _, stdout};
-use std::sync::{Once, OnceLock};
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Once, OnceLock};
 
 use crossterm::clipboard::CopyToClipboard;
 use crossterm::cursor::Show;
@@ -49,7 +49,9 @@ struct Extras {
 /// Terminals that print what they do not know, or whose window has no title.
 fn has_title() -> bool {
     let term = std::env::var("TERM").unwrap_or_default();
-    ["xterm", "screen", "tmux", "rxvt", "alacritty", "foot", "konsole", "gnome", "st-"].iter().any(|name| term.starts_with(name))
+    ["xterm", "screen", "tmux", "rxvt", "alacritty", "foot", "konsole", "gnome", "st-"]
+        .iter()
+        .any(|name| term.starts_with(name))
 }
 
 /// Our hold on the terminal; dropping it gives the terminal back.
