@@ -273,9 +273,10 @@ impl Model {
     pub(super) fn list(&mut self) {
         self.listing.refresh(&self.snapshot);
         if let Some(row) = self.nodes.selected {
-            match self.listing.place(row) {
-                Some(index) => self.nodes.index = index,
-                None => (self.nodes.selected, self.nodes.detail) = (None, None),
+            if let Some(index) = self.listing.place(row) {
+                self.nodes.index = index;
+            } else {
+                (self.nodes.selected, self.nodes.detail) = (None, None);
             }
         }
         self.nodes.index = self.nodes.index.min(self.listing.items().len().saturating_sub(1));

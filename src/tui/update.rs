@@ -72,10 +72,7 @@ fn on_snapshot(model: &mut Model, snapshot: Arc<Snapshot>) -> Vec<Request> {
     let (had, undecided) = (model.nodes.selected, model.overview.undecided);
     model.set_snapshot(snapshot);
     if had.is_some() && model.nodes.selected.is_none() {
-        let why = match model.listing.filter.is_on() {
-            true => "does not match the filter any more",
-            false => "is gone",
-        };
+        let why = if model.listing.filter.is_on() { "does not match the filter any more" } else { "is gone" };
         model.tell(format!("the selected row {why}; choose another one"));
     }
     table::keep_in_view(model);
@@ -132,10 +129,9 @@ fn on_settled(model: &mut Model, ticket: Ticket, done: &str, results: Vec<(Fqdn,
         return model.tell(good);
     }
     let more = refused.len().saturating_sub(REFUSALS);
-    let mut words = format!("{good}, {} refused:\n{}", refused.len(), refused[..refused.len() - more].join("\n"));
-    if more > 0 {
-        words.push_str(&format!("\nand {more} more; they are still marked"));
-    }
+    let listed = refused[..refused.len() - more].join("\n");
+    let rest = if more > 0 { format!("\nand {more} more; they are still marked") } else { String::new() };
+    let words = format!("{good}, {} refused:\n{listed}{rest}", refused.len());
     match dialog {
         Some(Modal::Ask(waiting)) => model.modal = Some(Modal::Ask(waiting.refuse(words))),
         _ => model.warn(words),

@@ -35,7 +35,7 @@ fn bar(model: &Model, columns: usize) -> Line<'static> {
     let mut left = " prox-orchestrator ".to_owned();
     for part in health(model) {
         if text::width(&left) + 1 + text::width(&part) <= room || text::width(&left) < 20 {
-            left.push_str(&format!(" {part} "));
+            left = format!("{left} {part} ");
         }
     }
     let style = if model.engine_is_gone { theme::bad().patch(theme::bar()) } else { theme::bar() };

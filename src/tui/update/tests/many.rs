@@ -3,7 +3,9 @@
 use super::*;
 use crate::tui::listing::Sort;
 
-fn batch_of(requests: &[Request]) -> (Ticket, Vec<(String, Result<Order, String>)>) {
+type Orders = Vec<(String, Result<Order, String>)>;
+
+fn batch_of(requests: &[Request]) -> (Ticket, Orders) {
     match requests {
         [Request::Batch { ticket, orders, .. }] => {
             (*ticket, orders.iter().map(|(name, order)| (name.to_string(), order.clone())).collect())
