@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use jiff::Timestamp;
 
-use super::command::Origin;
+use super::command::{Origin, Verb};
 use super::event::{Event, Recorded};
 use super::facts::{Cpu, Disk, Dmi, Generation, HostKey, Link, Nic, Product, Report, SystemInfo};
 use super::fqdn::Fqdn;
@@ -19,7 +19,7 @@ const KEY: &str = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAAAAAAAAAAAAAAAAAAAAAAAA
 
 /// The samples, numbered from 1, ten seconds apart.
 pub(crate) fn events() -> Vec<Recorded> {
-    let all = [asking(), deciding(), answering(), reporting(), booting(), running(), leaving()].concat();
+    let all = [asking(), deciding(), answering(), reporting(), booting(), running(), leaving(), guarding()].concat();
     let number = |(seq, (origin, event)): (u64, _)| {
         let second = 1_767_225_600 + 10 * i64::try_from(seq).unwrap();
         Recorded { seq, at: Timestamp::new(second, 123_456_789).unwrap(), origin, event }
@@ -268,6 +268,18 @@ fn leaving() -> Vec<Sample> {
     ]
 }
 
+fn guarding() -> Vec<Sample> {
+    let node = NodeId(3);
+    let verbs = [Verb::Approve, Verb::Reject, Verb::Reinstall];
+    let mut samples = vec![
+        system(Event::RefusalServed { node, why: "waits for approval, code 7QX4".into() }),
+        system(Event::Flagged { node, flag: Flag::TwoAddresses { other: [192, 0, 2, 9].into() } }),
+        operator(Event::Withdrawn { node }),
+    ];
+    samples.extend(verbs.map(|verb| operator(Event::TakenBack { node, verb })));
+    samples
+}
+
 /// Numbers the variants. A new one does not compile until it has a number here, and then a sample.
 fn number(event: &Event) -> usize {
     match event {
@@ -303,11 +315,14 @@ fn number(event: &Event) -> usize {
         Event::TokenMade { .. } => 29,
         Event::TokenRevoked { .. } => 30,
         Event::GaveWay { .. } => 31,
+        Event::RefusalServed { .. } => 32,
+        Event::TakenBack { .. } => 33,
+        Event::Withdrawn { .. } => 34,
     }
 }
 
 /// How many variants [`number`] numbers.
-const VARIANTS: usize = 32;
+const VARIANTS: usize = 35;
 
 /// Events as earlier releases have stored them. Lines are added, never changed: databases hold them.
 const FIXTURE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/events-v1.jsonl");

@@ -3,6 +3,8 @@
 
 use std::borrow::Cow;
 use std::io::{self, Write};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 
 use tokio::sync::watch;
@@ -39,7 +41,7 @@ pub(super) enum Depth {
 #[derive(Debug)]
 pub(super) struct Outlet {
     gathered: Vec<u8>,
-    written: usize,
+    written: Arc<AtomicUsize>,
     depth: Depth,
     pieces: SyncSender<Vec<u8>>,
     flow: watch::Sender<Flow>,
@@ -56,7 +58,7 @@ impl Outlet {
         let flow = watch::Sender::new(Flow::default());
         let said = flow.clone();
         std::thread::Builder::new().name("terminal".to_owned()).spawn(move || carry(out, &queue, &said, may_write))?;
-        Ok(Self { gathered: Vec::new(), written: 0, depth, pieces, flow })
+        Ok(Self { gathered: Vec::new(), written: Arc::default(), depth, pieces, flow })
     }
 
     /// Whether more can be written now; changes are announced.
@@ -64,9 +66,9 @@ impl Outlet {
         self.flow.subscribe()
     }
 
-    /// Bytes handed over since this was last asked.
-    pub(super) fn take_written(&mut self) -> usize {
-        std::mem::take(&mut self.written)
+    /// Counts the bytes handed over.
+    pub(super) fn written(&self) -> Arc<AtomicUsize> {
+        Arc::clone(&self.written)
     }
 }
 
@@ -81,7 +83,7 @@ impl Write for Outlet {
             return Ok(());
         }
         let piece = shorten(&std::mem::take(&mut self.gathered), self.depth).into_owned();
-        self.written += piece.len();
+        self.written.fetch_add(piece.len(), Ordering::Relaxed);
         // Before it is handed over, or the thread could be done first.
         self.flow.send_modify(|flow| flow.pending += 1);
         match self.pieces.try_send(piece) {
@@ -172,7 +174,7 @@ fn colours(parameters: &str, depth: Depth) -> String {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::{Arc, Condvar, Mutex};
+    use std::sync::{Condvar, Mutex};
 
     use rstest::rstest;
 
@@ -217,7 +219,7 @@ mod tests {
             outlet.flush().unwrap();
         }
         assert!(!flow.borrow().is_idle());
-        assert_eq!(outlet.take_written(), 500);
+        assert_eq!(outlet.written().load(Ordering::Relaxed), 500);
         stuck.0.0.lock().unwrap().0 = true;
         stuck.0.1.notify_all();
         flow.wait_for(|flow| flow.is_idle()).await.unwrap();
