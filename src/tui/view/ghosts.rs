@@ -1,37 +1,15 @@
 //! Who could not even ask: by address, with cause and cure.
 
-use ratatui::Frame;
-use ratatui::layout::Rect;
 use ratatui::style::Style;
 use ratatui::text::Line;
-use ratatui::widgets::{Block, Clear};
 
 use crate::domain::Phase;
 use crate::domain::ghost::Ghost;
 use crate::tui::model::Model;
 use crate::tui::{text, theme};
 
-pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, model: &Model, top: usize) {
-    let block = Block::bordered().title(" Turned away, or never came to ask ");
-    let inner = block.inner(area);
-    frame.render_widget(Clear, area);
-    frame.render_widget(block, area);
-    let lines = lines(model, inner.width);
-    let hidden = lines.len().saturating_sub(usize::from(inner.height));
-    let top = top.min(hidden);
-    for (row, line) in inner.rows().zip(lines.into_iter().skip(top)) {
-        frame.render_widget(line, row);
-    }
-    super::more_below(frame, inner, hidden - top);
-}
-
-pub(super) fn overflow(area: Rect, model: &Model) -> usize {
-    let inner = Block::bordered().inner(area);
-    lines(model, inner.width).len().saturating_sub(usize::from(inner.height))
-}
-
-fn lines(model: &Model, columns: u16) -> Vec<Line<'static>> {
-    let columns = usize::from(columns);
+/// The lines of the page.
+pub(super) fn lines(model: &Model, columns: usize) -> Vec<Line<'static>> {
     let mut lines = Vec::new();
     let mut say = |words: &str, indent: usize, style: Style| {
         let wrapped = text::wrap(&text::clean(words), columns.saturating_sub(indent + 1));

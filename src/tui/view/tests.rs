@@ -11,11 +11,11 @@ use crate::domain::facts::{Generation, SystemInfo};
 use crate::domain::ghost::{Cause, Ghost};
 use crate::domain::text::Text;
 use crate::domain::{Command, NodeId, Order, ReportId};
-use crate::tui::TuiOptions;
 use crate::tui::action::Msg;
 use crate::tui::fixture::*;
 use crate::tui::model::{Model, Row};
 use crate::tui::update::update;
+use crate::tui::{Colours, TuiOptions};
 
 fn output(model: &mut Model, lines: &[&str]) {
     let run = model.pager.run().unwrap();
@@ -47,7 +47,8 @@ fn nodes_200_asks_again() {
 
 #[test]
 fn nodes_60_ascii_mono() {
-    let mut model = busy_rack().model_with(60, 16, TuiOptions { ascii: true, mono: true });
+    let mut model =
+        busy_rack().model_with(60, 16, TuiOptions { ascii: true, colours: Colours::Mono, ..TuiOptions::default() });
     go_to(&mut model, Row::Node(NodeId(6)));
     let terminal = screen(&model);
     let buffer = terminal.backend().buffer();
