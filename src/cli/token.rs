@@ -153,6 +153,9 @@ fn show_new(
         "Prepare media of 9.2 and later with\n\n{prepare} --url \"{base}/answer\"{pin} --answer-auth-token \"{token}\"\n"
     )?;
     writeln!(out, "and older ones, which know no such option, with\n\n{prepare} --url \"{with_token}/answer\"{pin}\n")?;
+    if service.is_none() {
+        writeln!(out, "No engine runs here now: tab 4 and `prox-orchestrator status` say what CONSOLE and FINGERPRINT are.")?;
+    }
     match service {
         Some(service) if service.require_token => Ok(()),
         _ => writeln!(out, "Machines without a token may ask too, unless `require_token = true` is set in [approval]."),

@@ -419,7 +419,7 @@ fn flood(authority: &str, stop: &AtomicBool) {
 }
 
 /// How long an approved machine waits for its answer while others do their worst. The bound is far above what is measured
-/// (docs/performance.md): a defect makes it wait for a time limit of the others, ten seconds or more.
+/// (docs/security.md): a defect makes it wait for a time limit of the others, ten seconds or more.
 #[test]
 fn an_honest_machine_is_answered_while_others_do_their_worst() {
     let project = Project::new(Settings { server: "hold = \"1s\"", rest: "[limits]\nwaiting_rows = 50", ..BY_HAND });
