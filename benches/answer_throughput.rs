@@ -66,6 +66,8 @@ machine_net_gateway = "127.0.0.1"
 tls = false
 hold = "1s"
 max_held = 50000
+[approval]
+undo_window = "0s"
 "#;
 
 #[tokio::main]
@@ -294,7 +296,7 @@ async fn approve_all(remote: &RemoteEngine, count: usize) -> anyhow::Result<Dura
     let orders: Vec<_> = waiting.filter_map(approval).collect();
     ensure!(orders.len() == count, "{} of {count} machines wait", orders.len());
     let started = Instant::now();
-    let responses = remote.orders("bench".to_owned(), orders).await?;
+    let responses = remote.orders("bench".to_owned(), orders, true).await?;
     let took = started.elapsed();
     let mut outcomes = BTreeMap::new();
     for response in responses {
@@ -311,6 +313,7 @@ fn time_rendering() -> anyhow::Result<Duration> {
     let inputs = Inputs {
         fqdn: "pve-07aa.example.com".parse()?,
         generation: Generation::V9_2,
+        installer: None,
         address: Some([192, 0, 2, 7].into()),
         mask: "24".parse()?,
         dns: Some([192, 0, 2, 53].into()),
@@ -326,7 +329,7 @@ fn time_rendering() -> anyhow::Result<Duration> {
     };
     let started = Instant::now();
     for _ in 0..ROUNDS {
-        std::hint::black_box(render(&base, std::hint::black_box(&inputs))?);
+        std::hint::black_box(render(base.overlay(), std::hint::black_box(&inputs))?);
     }
     Ok(started.elapsed() / ROUNDS)
 }

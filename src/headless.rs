@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::domain::event::{Event, Recorded};
 use crate::domain::guard::{ClaimCode, Permission};
-use crate::domain::{Fleet, Fqdn, NodeId, Origin, RunId, RunOutcome};
+use crate::domain::{Fleet, Fqdn, NodeId, Origin, ProfileChoice, RunId, RunOutcome};
 
 /// Writes every event until `shutdown`, oldest first. `fleet` is that before the first event.
 ///
@@ -95,7 +95,7 @@ impl Narrator {
             | Event::Renamed { node, name } => {
                 self.names.insert(*node, name.clone());
             }
-            Event::Forgotten { node } => {
+            Event::Forgotten { node } | Event::GaveWay { node, .. } => {
                 self.names.remove(node);
             }
             Event::RunQueued { run, nodes, .. } => {
@@ -127,6 +127,9 @@ fn words(event: &Event, runs: &BTreeMap<RunId, usize>) -> String {
         Event::AnswerDelivered { .. } => "answer delivered, installing".to_owned(),
         Event::AnswerLost { .. } => "answer lost: the connection broke first".to_owned(),
         Event::RetryServed { why, .. } => format!("sent to reboot and ask again: {why}"),
+        Event::RefusalServed { why, .. } => format!("refused, its installer stops: {why}"),
+        Event::TakenBack { verb, .. } => format!("{} taken back", verb.noun()),
+        Event::Withdrawn { .. } => "decision taken back: it waits again".to_owned(),
         Event::Flagged { flag, .. } => flag.to_string(),
         Event::ReportAccepted { report, .. } => {
             let filesystem = report.filesystem.as_ref().map(|filesystem| format!(" on {filesystem}"));
@@ -136,6 +139,12 @@ fn words(event: &Event, runs: &BTreeMap<RunId, usize>) -> String {
         Event::ReportSettled { report } => format!("report {report} settled"),
         Event::MarkedInstalled { .. } => "marked installed".to_owned(),
         Event::Renamed { name, .. } => format!("is named {name} now"),
+        Event::ProfileChosen { profile: Some(ProfileChoice::Named(profile)), .. } => {
+            format!("gets the profile {profile}")
+        }
+        Event::ProfileChosen { profile: Some(ProfileChoice::Without), .. } => "gets no profile".to_owned(),
+        Event::ProfileChosen { profile: None, .. } => "gets the profile that fits it".to_owned(),
+        Event::CounterTaken { counter, value, .. } => format!("has the number {value} of the counter {counter}"),
         Event::AddressSet { address, .. } => format!("is reached at {address}"),
         Event::Stalled { reason, .. } => format!("stalled: {reason}"),
         Event::Booting { .. } => "is rebooting".to_owned(),
@@ -143,12 +152,18 @@ fn words(event: &Event, runs: &BTreeMap<RunId, usize>) -> String {
         Event::BecameUnreachable { reason, .. } => format!("unreachable: {reason}"),
         Event::HostKeySeen { key, .. } => format!("shows the host key {}: compare and trust it", key.fingerprint()),
         Event::HostKeyTrusted { key, .. } => format!("host key {} trusted", key.fingerprint()),
+        Event::GaveWay { rows, .. } => {
+            format!("forgotten to make room: {rows} machines from its address wait undecided")
+        }
         Event::Forgotten { .. } => "forgotten".to_owned(),
         Event::Imported { status, .. } => format!("name taken over from the old inventory ({status})"),
         Event::RunQueued { run, nodes, by_gate } => {
             let why = if *by_gate { "every approved node is ready" } else { "ordered" };
             format!("run {run} on {} nodes: {why}", nodes.len())
         }
+        Event::TokenMade { name, expires: Some(end), .. } => format!("token `{name}` made; it ends {end:.0}"),
+        Event::TokenMade { name, expires: None, .. } => format!("token `{name}` made; it ends when it is revoked"),
+        Event::TokenRevoked { name } => format!("token `{name}` revoked"),
         Event::RunStarted { run } => format!("run {run}: Ansible started"),
         Event::RunStopping { run } => format!("run {run}: stopping"),
         Event::RunEnded { run, outcome, .. } => {

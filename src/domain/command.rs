@@ -11,11 +11,13 @@ use serde::{Deserialize, Serialize};
 use super::facts::{HostKey, Report, SystemInfo};
 use super::fqdn::Fqdn;
 use super::guard::{Verdict, Withheld};
-use super::id::{DocumentHash, NodeId, ReportId, RunId, SecretHash};
+use super::id::{DocumentHash, NodeId, ReportId, RunId, SecretHash, TokenHash};
 use super::mac::MacAddr;
-use super::node::Stamp;
+use super::naming::NameWish;
+use super::node::{ProfileChoice, Stamp};
 use super::run::{HostResult, RunOutcome};
 use super::text::Text;
+use super::token::TokenName;
 
 /// Who wishes something; stored with every event.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -62,12 +64,45 @@ pub enum Command {
         /// Why there was no answer.
         why: Text,
     },
+    /// A decision was taken back inside its undo window.
+    TakenBack {
+        /// The row.
+        node: NodeId,
+        /// What had been decided.
+        verb: Verb,
+    },
+    /// A decision came to nothing at the end of its undo window: the machine asked differently meanwhile.
+    Overtaken {
+        /// The row.
+        node: NodeId,
+    },
+    /// Requests of one row are open from several addresses.
+    SeenFrom {
+        /// The row.
+        node: NodeId,
+        /// An address besides the one that asked last.
+        other: IpAddr,
+    },
+    /// The hold of a request ended and the machine was refused.
+    RefusalServed {
+        /// The row.
+        node: NodeId,
+        /// Why.
+        why: Text,
+    },
     /// An answer could not be made; the machine was told to come back.
     AnswerImpossible {
         /// The node.
         node: NodeId,
         /// Why, in words for the operator.
         why: Text,
+    },
+    /// An answer needs values of counters.
+    TakeCounters {
+        /// The node.
+        node: NodeId,
+        /// The counters and their lowest values.
+        counters: Vec<(Text, u64)>,
     },
     /// A report came in.
     Report(Box<ReportIn>),
@@ -112,6 +147,10 @@ pub struct Ask {
     pub info: SystemInfo,
     /// The NIC it came through, where known.
     pub asking_mac: Option<MacAddr>,
+    /// The name a template has for it, should it be new.
+    pub wish: Option<NameWish>,
+    /// The token it came with. The server has found it good.
+    pub token: Option<TokenName>,
 }
 
 /// A rendered answer that asks to be released.
@@ -131,6 +170,10 @@ pub struct Release {
     pub secret: SecretHash,
     /// What the operator should know about it: the vendor filter named a vendor no report has shown.
     pub vendor_unseen: bool,
+    /// The profile it was made with.
+    pub profile: Option<Text>,
+    /// Settings its installer is too old for, in words.
+    pub left_out: Option<Text>,
 }
 
 /// A report, parsed.
@@ -190,12 +233,24 @@ pub enum Order {
         /// Its host name, typed again.
         confirm: Fqdn,
     },
+    /// Take a decision back: inside its undo window, or an approval, rejection or reinstall nobody has used yet.
+    Undo {
+        /// The row.
+        node: NodeId,
+    },
     /// Give a node another host name.
     Rename {
         /// The row.
         node: NodeId,
         /// The new name.
         name: Fqdn,
+    },
+    /// Choose the profile of a node's answers.
+    ChooseProfile {
+        /// The row.
+        node: NodeId,
+        /// The choice; `None` takes an earlier one back.
+        profile: Option<ProfileChoice>,
     },
     /// Tell where Ansible reaches a node.
     SetAddress {
@@ -240,6 +295,69 @@ pub enum Order {
     },
     /// Stop the run; a second time: at once.
     Cancel,
+    /// Let prepared media show a token of this name.
+    MakeToken {
+        /// The name.
+        name: TokenName,
+        /// Digest of the secret, which whoever orders this keeps to himself.
+        hash: TokenHash,
+        /// When it ends.
+        expires: Option<Timestamp>,
+        /// The profile it is for.
+        profile: Option<Text>,
+    },
+    /// A token is worth nothing from now on.
+    RevokeToken {
+        /// The name.
+        name: TokenName,
+    },
+}
+
+/// A decision that has an undo window: it lets an answer leave, or sends a machine away.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Verb {
+    /// Let it be installed.
+    Approve,
+    /// Send it away.
+    Reject,
+    /// Let it be installed once more.
+    Reinstall,
+}
+
+impl Verb {
+    /// What is going to happen to the row, in one word.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Approve => "approve",
+            Self::Reject => "reject",
+            Self::Reinstall => "reinstall",
+        }
+    }
+
+    /// The decision, in one word.
+    #[must_use]
+    pub fn noun(self) -> &'static str {
+        match self {
+            Self::Approve => "approval",
+            Self::Reject => "rejection",
+            Self::Reinstall => "reinstall",
+        }
+    }
+}
+
+impl Order {
+    /// The row and the decision about it, where the order is one that can be taken back for a while.
+    #[must_use]
+    pub fn verb(&self) -> Option<(NodeId, Verb)> {
+        match self {
+            Self::Approve { node, .. } => Some((*node, Verb::Approve)),
+            Self::Reject { node, .. } => Some((*node, Verb::Reject)),
+            Self::AllowReinstall { node, .. } => Some((*node, Verb::Reinstall)),
+            _ => None,
+        }
+    }
 }
 
 /// What comes back for a decided command.
@@ -262,6 +380,11 @@ pub enum Reply {
     Rerender(super::guard::Grant),
     /// A run was queued.
     Queued(RunId),
+    /// It takes effect then, unless it is taken back; nothing is stored yet.
+    Undecided {
+        /// When.
+        until: Timestamp,
+    },
 }
 
 /// A command with its origin and time, as the coordinator takes it.

@@ -5,21 +5,22 @@ use std::collections::BTreeSet;
 
 use jiff::Timestamp;
 
-use super::command::Origin;
+use super::command::{Origin, Verb};
 use super::event::{Event, Recorded};
 use super::facts::{Cpu, Disk, Dmi, Generation, HostKey, Link, Nic, Product, Report, SystemInfo};
 use super::fqdn::Fqdn;
 use super::guard::Permission;
 use super::id::{DocumentHash, NodeId, ReportId, RunId, SecretHash};
 use super::machine::MachineId;
-use super::node::{Asked, Flag, Stamp};
+use super::node::{Asked, Flag, ProfileChoice, Stamp};
 use super::run::{HostResult, RunOutcome};
 
 const KEY: &str = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
 
 /// The samples, numbered from 1, ten seconds apart.
 pub(crate) fn events() -> Vec<Recorded> {
-    let all = [asking(), deciding(), answering(), reporting(), booting(), running(), leaving()].concat();
+    let all = [asking(), deciding(), answering(), reporting(), booting(), running(), leaving(), guarding(), choosing()]
+        .concat();
     let number = |(seq, (origin, event)): (u64, _)| {
         let second = 1_767_225_600 + 10 * i64::try_from(seq).unwrap();
         Recorded { seq, at: Timestamp::new(second, 123_456_789).unwrap(), origin, event }
@@ -77,7 +78,7 @@ fn stamp(node: NodeId) -> Stamp {
 
 fn asked(node: NodeId, count: u32) -> Asked {
     let at = Timestamp::from_second(1_767_225_600).unwrap();
-    Asked { at, stamp: stamp(node), asking_mac: Some(mac(node)), info: info(node), count }
+    Asked { at, stamp: stamp(node), asking_mac: Some(mac(node)), info: info(node), count, token: None }
 }
 
 fn seen(node: NodeId, flags: Vec<Flag>) -> Event {
@@ -145,6 +146,8 @@ fn answering() -> Vec<Sample> {
         secret: SecretHash::of(b"secret"),
         address: address.map(|net| net.parse().unwrap()),
         vendor_unseen: address.is_none(),
+        profile: None,
+        left_out: None,
     };
     let document = DocumentHash::of(b"answer");
     vec![
@@ -249,7 +252,60 @@ fn running() -> Vec<Sample> {
 }
 
 fn leaving() -> Vec<Sample> {
-    vec![operator(Event::Forgotten { node: NodeId(4) })]
+    let token: super::TokenName = "rack-a".parse().unwrap();
+    let made = |name: &super::TokenName, expires, profile| Event::TokenMade {
+        name: name.clone(),
+        hash: super::TokenHash::of(b"secret"),
+        expires,
+        profile,
+    };
+    let (node, machine) = (NODE, MachineId::of_system(&info(NODE)));
+    let shown = Asked { token: Some(token.clone()), ..asked(NODE, 3) };
+    vec![
+        operator(Event::Forgotten { node: NodeId(4) }),
+        peer(9, Event::GaveWay { node: NodeId(2), rows: 700 }),
+        operator(made(&token, Some(Timestamp::from_second(1_800_000_000).unwrap()), Some("compute".into()))),
+        operator(made(&"spare".parse().unwrap(), None, None)),
+        peer(1, Event::MachineAsked { node, machine, asked: shown, flags: Vec::new() }),
+        operator(Event::TokenRevoked { name: token }),
+    ]
+}
+
+fn guarding() -> Vec<Sample> {
+    let node = NodeId(3);
+    let verbs = [Verb::Approve, Verb::Reject, Verb::Reinstall];
+    let mut samples = vec![
+        system(Event::RefusalServed { node, why: "waits for approval, code 7QX4".into() }),
+        system(Event::Flagged { node, flag: Flag::TwoAddresses { other: [192, 0, 2, 9].into() } }),
+        operator(Event::Withdrawn { node }),
+    ];
+    samples.extend(verbs.map(|verb| operator(Event::TakenBack { node, verb })));
+    samples
+}
+
+fn choosing() -> Vec<Sample> {
+    let chosen = |profile| operator(Event::ProfileChosen { node: NODE, profile });
+    let flagged = |flag| system(Event::Flagged { node: NODE, flag });
+    let released = Event::AnswerReleased {
+        node: NODE,
+        by: Permission::Repeat,
+        stamp: stamp(NODE),
+        document: DocumentHash::of(b"answer"),
+        secret: SecretHash::of(b"secret"),
+        address: None,
+        vendor_unseen: false,
+        profile: Some("storage".into()),
+        left_out: Some("global.reboot_mode".into()),
+    };
+    vec![
+        chosen(Some(ProfileChoice::Named("storage".parse().unwrap()))),
+        chosen(Some(ProfileChoice::Without)),
+        chosen(None),
+        system(Event::CounterTaken { node: NODE, counter: "rack7".into(), value: 12 }),
+        system(released),
+        flagged(Flag::LeftOut { settings: "global.reboot_mode".into() }),
+        flagged(Flag::NotAsWished { reason: "`db.example.com` is taken".into() }),
+    ]
 }
 
 /// Numbers the variants. A new one does not compile until it has a number here, and then a sample.
@@ -284,11 +340,19 @@ fn number(event: &Event) -> usize {
         Event::RunStarted { .. } => 26,
         Event::RunStopping { .. } => 27,
         Event::RunEnded { .. } => 28,
+        Event::TokenMade { .. } => 29,
+        Event::TokenRevoked { .. } => 30,
+        Event::GaveWay { .. } => 31,
+        Event::RefusalServed { .. } => 32,
+        Event::TakenBack { .. } => 33,
+        Event::Withdrawn { .. } => 34,
+        Event::ProfileChosen { .. } => 35,
+        Event::CounterTaken { .. } => 36,
     }
 }
 
 /// How many variants [`number`] numbers.
-const VARIANTS: usize = 29;
+const VARIANTS: usize = 37;
 
 /// Events as earlier releases have stored them. Lines are added, never changed: databases hold them.
 const FIXTURE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/events-v1.jsonl");

@@ -1,5 +1,6 @@
 //! From facts to state. Never fails: an event about a row that is gone changes nothing.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -33,7 +34,7 @@ impl Fleet {
             Event::ReportSettled { report } => {
                 self.state.unmatched.remove(report);
             }
-            Event::Forgotten { node } => {
+            Event::Forgotten { node } | Event::GaveWay { node, .. } => {
                 if let Some(gone) = self.state.nodes.remove(node) {
                     self.index.remove(&gone);
                 }
@@ -41,6 +42,7 @@ impl Fleet {
             Event::RunQueued { .. } | Event::RunStarted { .. } | Event::RunStopping { .. } | Event::RunEnded { .. } => {
                 self.apply_run(&recorded.event, at);
             }
+            Event::TokenMade { .. } | Event::TokenRevoked { .. } => self.apply_token(&recorded.event, at),
             event => {
                 if let Some(id) = event.node() {
                     self.change(id, |node| apply_to_node(node, event, at));
@@ -136,6 +138,8 @@ fn empty_row(id: NodeId, name: Fqdn, at: Timestamp) -> Node {
         id,
         name,
         machine: MachineId::default(),
+        plan: None,
+        plan_match: None,
         phase: Phase::Waiting,
         since: at,
         first_seen: at,
@@ -149,6 +153,8 @@ fn empty_row(id: NodeId, name: Fqdn, at: Timestamp) -> Node {
         reinstall_allowed: false,
         gated: false,
         last_run: None,
+        profile: None,
+        counters: BTreeMap::new(),
         flags: std::collections::BTreeSet::new(),
     }
 }
@@ -194,13 +200,23 @@ fn apply_to_node(node: &mut Node, event: &Event, at: Timestamp) {
             withdraw_permissions(node);
             enter(node, Phase::Rejected { reason: reason.clone() }, at);
         }
+        Event::Withdrawn { .. } => {
+            withdraw_permissions(node);
+            if matches!(node.phase, Phase::Approved | Phase::Rejected { .. }) {
+                enter(node, Phase::Waiting, at);
+            }
+        }
         Event::ReinstallAllowed { stamp, .. } => {
             node.approved = Some(stamp.clone());
             node.reinstall_allowed = true;
         }
-        Event::AnswerReleased { by, stamp, document, secret, address, vendor_unseen, .. } => {
+        Event::AnswerReleased { by, stamp, document, secret, address, vendor_unseen, profile, left_out, .. } => {
             let facts = (*document, *secret, *address);
             release(node, *by, stamp, facts, at);
+            if let Some(answers) = &mut node.answers {
+                answers.profile.clone_from(profile);
+            }
+            node.flags.extend(left_out.clone().map(|settings| Flag::LeftOut { settings }));
             if *vendor_unseen {
                 node.flags.insert(Flag::VendorUnseen);
             }
@@ -219,7 +235,12 @@ fn apply_to_node(node: &mut Node, event: &Event, at: Timestamp) {
             node.flags.insert(Flag::Unproven);
             enter(node, Phase::Installed, at);
         }
-        Event::Renamed { name, .. } => node.name = name.clone(),
+        Event::Renamed { name, .. } => {
+            node.name = name.clone();
+            node.flags.retain(|flag| !matches!(flag, Flag::NotAsWished { .. }));
+        }
+        Event::ProfileChosen { profile, .. } => node.profile.clone_from(profile),
+        Event::CounterTaken { counter, value, .. } => drop(node.counters.insert(counter.clone(), *value)),
         Event::AddressSet { address, .. } => {
             node.address = Some(*address);
             node.flags.retain(|flag| !matches!(flag, Flag::AddressTaken { .. }));
@@ -240,17 +261,22 @@ fn apply_to_node(node: &mut Node, event: &Event, at: Timestamp) {
             node.unproven = None;
             node.flags.remove(&Flag::Unproven);
         }
-        // A retry answer moves nobody; the rest is not about one existing row and is handled by `Fleet::apply`.
+        // A retry answer or a refusal moves nobody, nor does a decision that was taken back; the rest is not about one existing row and is handled by `Fleet::apply`.
         Event::RetryServed { .. }
+        | Event::RefusalServed { .. }
+        | Event::TakenBack { .. }
         | Event::MachineSeen { .. }
         | Event::Imported { .. }
         | Event::Forgotten { .. }
+        | Event::GaveWay { .. }
         | Event::ReportUnmatched { .. }
         | Event::ReportSettled { .. }
         | Event::RunQueued { .. }
         | Event::RunStarted { .. }
         | Event::RunStopping { .. }
-        | Event::RunEnded { .. } => {}
+        | Event::RunEnded { .. }
+        | Event::TokenMade { .. }
+        | Event::TokenRevoked { .. } => {}
     }
 }
 
@@ -268,6 +294,7 @@ fn is_about_asking(flag: &Flag) -> bool {
             | Flag::DuplicateOf { .. }
             | Flag::Ambiguous { .. }
             | Flag::AsksAgain
+            | Flag::TwoAddresses { .. }
             | Flag::CannotAnswer { .. }
             | Flag::AddressTaken { .. }
     )
@@ -294,6 +321,7 @@ fn release(
         secrets,
         address,
         delivery: Delivery::Released,
+        profile: None,
     });
     // A new installation: what the old one reported is history.
     node.reinstall_allowed &= !is_reinstall;

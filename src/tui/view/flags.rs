@@ -1,6 +1,7 @@
 //! Flags in words: one for the table, a sentence with what to do for the detail.
 
 use crate::domain::Node;
+use crate::domain::command::Verb;
 use crate::domain::guard::ClaimCode;
 use crate::domain::node::Flag;
 use crate::tui::model::Model;
@@ -14,8 +15,11 @@ pub(super) fn word(flag: &Flag) -> String {
         Flag::Ambiguous { other } => format!("also {other}"),
         Flag::AsksAgain => "asks again".to_owned(),
         Flag::ChangedSinceApproval => "changed".to_owned(),
+        Flag::TwoAddresses { .. } => "two IPs".to_owned(),
         Flag::AddressTaken { by } => format!("IP of {by}"),
         Flag::VendorUnseen => "NIC vendor".to_owned(),
+        Flag::LeftOut { .. } => "left out".to_owned(),
+        Flag::NotAsWished { .. } => "other name".to_owned(),
         Flag::CannotAnswer { .. } => "no answer".to_owned(),
         Flag::WrongHostKey => "other key".to_owned(),
         Flag::Unproven => "unproven".to_owned(),
@@ -55,12 +59,22 @@ pub(super) fn sentence(flag: &Flag, node: &Node, model: &Model) -> String {
             "Asks from another address, with other MACs or another body than was approved. Look again, then approve."
                 .to_owned()
         }
+        Flag::TwoAddresses { other } => format!(
+            "Asks from {other} as well: two machines with one identity, or one with two cables. An approval is only for \
+             the request shown here."
+        ),
         Flag::AddressTaken { by } => {
             format!("Its address belongs to {}; give one of them another address (`d`).", name(by))
         }
         Flag::VendorUnseen => "`machine_net_int` names a NIC vendor no report has shown yet; if the install fails for \
                                want of a network card, correct it."
             .to_owned(),
+        Flag::LeftOut { settings } => {
+            format!(
+                "Its installer is too old for {settings}: left out of its answer, which it is installed well without."
+            )
+        }
+        Flag::NotAsWished { reason } => format!("Not named as the template wishes: {reason}. Press `e` to name it."),
         Flag::CannotAnswer { reason } => format!("No answer could be made: {reason}. It was told to ask again."),
         Flag::WrongHostKey => {
             "SSH answers with a key it did not report: the old system booted, two machines share the \
@@ -82,6 +96,16 @@ pub(super) fn sentence(flag: &Flag, node: &Node, model: &Model) -> String {
 
 /// The table's note on a row: code and countdown where it waits, else the flag that matters most.
 pub(super) fn note(node: &Node, model: &Model) -> String {
+    if let Some(undecided) = model.snapshot.undecided.get(&node.id) {
+        // What is going to happen, and how long the operator has to take it back.
+        let left = crate::tui::text::seconds_left(undecided.until, model.now);
+        let what = match undecided.verb {
+            Verb::Approve => "OK",
+            Verb::Reject => "no",
+            Verb::Reinstall => "WIPE",
+        };
+        return format!("{what} {left}s (u)");
+    }
     let hold = model.snapshot.holds.get(&node.id).map(|hold| crate::tui::text::seconds_left(hold.until, model.now));
     let gravest = gravest(node);
     if node.phase == crate::domain::Phase::Waiting {
@@ -112,7 +136,7 @@ fn gravity(flag: &Flag) -> u8 {
         Flag::AsksAgain => 0,
         Flag::ChangedSinceApproval => 1,
         Flag::CannotAnswer { .. } => 2,
-        Flag::AddressTaken { .. } => 3,
+        Flag::TwoAddresses { .. } | Flag::AddressTaken { .. } => 3,
         Flag::WrongHostKey => 4,
         Flag::Ambiguous { .. } => 5,
         Flag::DuplicateOf { .. } => 6,
@@ -120,6 +144,8 @@ fn gravity(flag: &Flag) -> u8 {
         Flag::Unproven => 8,
         Flag::UnprovenReport => 9,
         Flag::VendorUnseen => 10,
-        Flag::UntrustedUuid => 11,
+        Flag::NotAsWished { .. } => 11,
+        Flag::LeftOut { .. } => 12,
+        Flag::UntrustedUuid => 13,
     }
 }
