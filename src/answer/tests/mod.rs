@@ -5,6 +5,8 @@ mod checking;
 mod differential;
 mod hostile;
 mod reading;
+mod rendered;
+mod rules;
 mod verdicts;
 
 use std::collections::BTreeSet;
