@@ -95,7 +95,7 @@ impl Narrator {
             | Event::Renamed { node, name } => {
                 self.names.insert(*node, name.clone());
             }
-            Event::Forgotten { node } => {
+            Event::Forgotten { node } | Event::GaveWay { node, .. } => {
                 self.names.remove(node);
             }
             Event::RunQueued { run, nodes, .. } => {
@@ -127,6 +127,9 @@ fn words(event: &Event, runs: &BTreeMap<RunId, usize>) -> String {
         Event::AnswerDelivered { .. } => "answer delivered, installing".to_owned(),
         Event::AnswerLost { .. } => "answer lost: the connection broke first".to_owned(),
         Event::RetryServed { why, .. } => format!("sent to reboot and ask again: {why}"),
+        Event::RefusalServed { why, .. } => format!("refused, its installer stops: {why}"),
+        Event::TakenBack { verb, .. } => format!("{} taken back", verb.noun()),
+        Event::Withdrawn { .. } => "decision taken back: it waits again".to_owned(),
         Event::Flagged { flag, .. } => flag.to_string(),
         Event::ReportAccepted { report, .. } => {
             let filesystem = report.filesystem.as_ref().map(|filesystem| format!(" on {filesystem}"));
@@ -143,12 +146,18 @@ fn words(event: &Event, runs: &BTreeMap<RunId, usize>) -> String {
         Event::BecameUnreachable { reason, .. } => format!("unreachable: {reason}"),
         Event::HostKeySeen { key, .. } => format!("shows the host key {}: compare and trust it", key.fingerprint()),
         Event::HostKeyTrusted { key, .. } => format!("host key {} trusted", key.fingerprint()),
+        Event::GaveWay { rows, .. } => {
+            format!("forgotten to make room: {rows} machines from its address wait undecided")
+        }
         Event::Forgotten { .. } => "forgotten".to_owned(),
         Event::Imported { status, .. } => format!("name taken over from the old inventory ({status})"),
         Event::RunQueued { run, nodes, by_gate } => {
             let why = if *by_gate { "every approved node is ready" } else { "ordered" };
             format!("run {run} on {} nodes: {why}", nodes.len())
         }
+        Event::TokenMade { name, expires: Some(end), .. } => format!("token `{name}` made; it ends {end:.0}"),
+        Event::TokenMade { name, expires: None, .. } => format!("token `{name}` made; it ends when it is revoked"),
+        Event::TokenRevoked { name } => format!("token `{name}` revoked"),
         Event::RunStarted { run } => format!("run {run}: Ansible started"),
         Event::RunStopping { run } => format!("run {run}: stopping"),
         Event::RunEnded { run, outcome, .. } => {

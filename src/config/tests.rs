@@ -9,7 +9,7 @@ use proptest::prelude::*;
 use rstest::rstest;
 
 use super::*;
-use crate::domain::{StartRule, WebhookAuth};
+use crate::domain::{Auto, StartRule, WebhookAuth, WhenUnapproved};
 
 fn env(variables: &[(&str, &str)]) -> EnvLayer {
     EnvLayer::from_vars(variables.iter().map(|(name, value)| (OsString::from(name), OsString::from(value))))
@@ -123,8 +123,25 @@ fn every_key_reaches_its_field() {
             webhook_auth: WebhookAuth::None,
             max_held: 12.try_into().unwrap(),
             hold: Duration::from_secs(30),
+            allow: vec!["10.0.0.0/16".parse().unwrap(), "2001:db8::/64".parse().unwrap()],
+            trusted_proxies: vec!["10.0.0.3/32".parse().unwrap()],
         },
-        approval: Approval { repeat_window: Duration::from_mins(90) },
+        approval: Approval {
+            auto: Auto::Planned,
+            undo_window: Duration::from_secs(10),
+            when_unapproved: WhenUnapproved::Refuse,
+            repeat_window: Duration::from_mins(90),
+            require_token: true,
+        },
+        limits: Limits {
+            answer_body: 64 * 1024,
+            report_body: 2 * 1024 * 1024,
+            head_time: Duration::from_secs(5),
+            body_time: Duration::from_secs(20),
+            connections: Some(900.try_into().unwrap()),
+            connections_per_address: 40.try_into().unwrap(),
+            waiting_rows: 100.try_into().unwrap(),
+        },
         install: Install { deadline: Duration::from_hours(2), boot_deadline: Duration::from_mins(5) },
         ansible: Ansible {
             start: StartRule::ByHand,

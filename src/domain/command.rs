@@ -11,11 +11,12 @@ use serde::{Deserialize, Serialize};
 use super::facts::{HostKey, Report, SystemInfo};
 use super::fqdn::Fqdn;
 use super::guard::{Verdict, Withheld};
-use super::id::{DocumentHash, NodeId, ReportId, RunId, SecretHash};
+use super::id::{DocumentHash, NodeId, ReportId, RunId, SecretHash, TokenHash};
 use super::mac::MacAddr;
 use super::node::Stamp;
 use super::run::{HostResult, RunOutcome};
 use super::text::Text;
+use super::token::TokenName;
 
 /// Who wishes something; stored with every event.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -60,6 +61,32 @@ pub enum Command {
         /// The node.
         node: NodeId,
         /// Why there was no answer.
+        why: Text,
+    },
+    /// A decision was taken back inside its undo window.
+    TakenBack {
+        /// The row.
+        node: NodeId,
+        /// What had been decided.
+        verb: Verb,
+    },
+    /// A decision came to nothing at the end of its undo window: the machine asked differently meanwhile.
+    Overtaken {
+        /// The row.
+        node: NodeId,
+    },
+    /// Requests of one row are open from several addresses.
+    SeenFrom {
+        /// The row.
+        node: NodeId,
+        /// An address besides the one that asked last.
+        other: IpAddr,
+    },
+    /// The hold of a request ended and the machine was refused.
+    RefusalServed {
+        /// The row.
+        node: NodeId,
+        /// Why.
         why: Text,
     },
     /// An answer could not be made; the machine was told to come back.
@@ -112,6 +139,8 @@ pub struct Ask {
     pub info: SystemInfo,
     /// The NIC it came through, where known.
     pub asking_mac: Option<MacAddr>,
+    /// The token it came with. The server has found it good.
+    pub token: Option<TokenName>,
 }
 
 /// A rendered answer that asks to be released.
@@ -190,6 +219,11 @@ pub enum Order {
         /// Its host name, typed again.
         confirm: Fqdn,
     },
+    /// Take a decision back: inside its undo window, or an approval, rejection or reinstall nobody has used yet.
+    Undo {
+        /// The row.
+        node: NodeId,
+    },
     /// Give a node another host name.
     Rename {
         /// The row.
@@ -240,6 +274,69 @@ pub enum Order {
     },
     /// Stop the run; a second time: at once.
     Cancel,
+    /// Let prepared media show a token of this name.
+    MakeToken {
+        /// The name.
+        name: TokenName,
+        /// Digest of the secret, which whoever orders this keeps to himself.
+        hash: TokenHash,
+        /// When it ends.
+        expires: Option<Timestamp>,
+        /// The profile it is for.
+        profile: Option<Text>,
+    },
+    /// A token is worth nothing from now on.
+    RevokeToken {
+        /// The name.
+        name: TokenName,
+    },
+}
+
+/// A decision that has an undo window: it lets an answer leave, or sends a machine away.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Verb {
+    /// Let it be installed.
+    Approve,
+    /// Send it away.
+    Reject,
+    /// Let it be installed once more.
+    Reinstall,
+}
+
+impl Verb {
+    /// What is going to happen to the row, in one word.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Approve => "approve",
+            Self::Reject => "reject",
+            Self::Reinstall => "reinstall",
+        }
+    }
+
+    /// The decision, in one word.
+    #[must_use]
+    pub fn noun(self) -> &'static str {
+        match self {
+            Self::Approve => "approval",
+            Self::Reject => "rejection",
+            Self::Reinstall => "reinstall",
+        }
+    }
+}
+
+impl Order {
+    /// The row and the decision about it, where the order is one that can be taken back for a while.
+    #[must_use]
+    pub fn verb(&self) -> Option<(NodeId, Verb)> {
+        match self {
+            Self::Approve { node, .. } => Some((*node, Verb::Approve)),
+            Self::Reject { node, .. } => Some((*node, Verb::Reject)),
+            Self::AllowReinstall { node, .. } => Some((*node, Verb::Reinstall)),
+            _ => None,
+        }
+    }
 }
 
 /// What comes back for a decided command.
@@ -262,6 +359,11 @@ pub enum Reply {
     Rerender(super::guard::Grant),
     /// A run was queued.
     Queued(RunId),
+    /// It takes effect then, unless it is taken back; nothing is stored yet.
+    Undecided {
+        /// When.
+        until: Timestamp,
+    },
 }
 
 /// A command with its origin and time, as the coordinator takes it.

@@ -10,15 +10,16 @@ use ipnet::IpNet;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::command::Origin;
+use super::command::{Origin, Verb};
 use super::facts::{HostKey, Report};
 use super::fqdn::Fqdn;
 use super::guard::Permission;
-use super::id::{DocumentHash, NodeId, ReportId, RunId, SecretHash};
+use super::id::{DocumentHash, NodeId, ReportId, RunId, SecretHash, TokenHash};
 use super::machine::MachineId;
 use super::node::{Asked, Flag, Stamp};
 use super::run::{HostResult, RunOutcome};
 use super::text::Text;
+use super::token::TokenName;
 
 /// An event as stored: its place in the order, time and origin.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -125,6 +126,25 @@ pub enum Event {
         /// Why.
         why: Text,
     },
+    /// A refusal was sent at the end of the hold, as `when_unapproved = "refuse"` wants it.
+    RefusalServed {
+        /// The row.
+        node: NodeId,
+        /// Why.
+        why: Text,
+    },
+    /// A decision was taken back before it took effect.
+    TakenBack {
+        /// The row.
+        node: NodeId,
+        /// What had been decided.
+        verb: Verb,
+    },
+    /// An approval, a rejection or a reinstall that nobody had used was taken back.
+    Withdrawn {
+        /// The row.
+        node: NodeId,
+    },
     /// A flag was raised.
     Flagged {
         /// The row.
@@ -223,6 +243,13 @@ pub enum Event {
         /// The row.
         node: NodeId,
     },
+    /// A row nobody had decided on was dropped to make room for others (`limits.waiting_rows`).
+    GaveWay {
+        /// The row.
+        node: NodeId,
+        /// How many such rows its address had.
+        rows: usize,
+    },
     /// A name was taken over from an older inventory.
     Imported {
         /// Its new row.
@@ -260,6 +287,22 @@ pub enum Event {
         /// Results by host.
         hosts: BTreeMap<Fqdn, HostResult>,
     },
+    /// A token was made.
+    TokenMade {
+        /// Its name.
+        name: TokenName,
+        /// Digest of its secret.
+        hash: TokenHash,
+        /// When it ends.
+        expires: Option<Timestamp>,
+        /// The profile it is for.
+        profile: Option<Text>,
+    },
+    /// A token was revoked.
+    TokenRevoked {
+        /// Its name.
+        name: TokenName,
+    },
 }
 
 impl Event {
@@ -280,6 +323,9 @@ impl Event {
             | Self::AnswerDelivered { node, .. }
             | Self::AnswerLost { node, .. }
             | Self::RetryServed { node, .. }
+            | Self::RefusalServed { node, .. }
+            | Self::TakenBack { node, .. }
+            | Self::Withdrawn { node }
             | Self::Flagged { node, .. }
             | Self::ReportAccepted { node, .. }
             | Self::MarkedInstalled { node }
@@ -292,13 +338,16 @@ impl Event {
             | Self::HostKeySeen { node, .. }
             | Self::HostKeyTrusted { node, .. }
             | Self::Forgotten { node }
+            | Self::GaveWay { node, .. }
             | Self::Imported { node, .. } => Some(*node),
             Self::ReportUnmatched { .. }
             | Self::ReportSettled { .. }
             | Self::RunQueued { .. }
             | Self::RunStarted { .. }
             | Self::RunStopping { .. }
-            | Self::RunEnded { .. } => None,
+            | Self::RunEnded { .. }
+            | Self::TokenMade { .. }
+            | Self::TokenRevoked { .. } => None,
         }
     }
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use jiff::Timestamp;
 
-use super::command::Origin;
+use super::command::{Origin, Verb};
 use super::event::{Event, Recorded};
 use super::facts::{Cpu, Disk, Dmi, Generation, HostKey, Link, Nic, Product, Report, SystemInfo};
 use super::fqdn::Fqdn;
@@ -19,7 +19,7 @@ const KEY: &str = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAAAAAAAAAAAAAAAAAAAAAAAA
 
 /// The samples, numbered from 1, ten seconds apart.
 pub(crate) fn events() -> Vec<Recorded> {
-    let all = [asking(), deciding(), answering(), reporting(), booting(), running(), leaving()].concat();
+    let all = [asking(), deciding(), answering(), reporting(), booting(), running(), leaving(), guarding()].concat();
     let number = |(seq, (origin, event)): (u64, _)| {
         let second = 1_767_225_600 + 10 * i64::try_from(seq).unwrap();
         Recorded { seq, at: Timestamp::new(second, 123_456_789).unwrap(), origin, event }
@@ -77,7 +77,7 @@ fn stamp(node: NodeId) -> Stamp {
 
 fn asked(node: NodeId, count: u32) -> Asked {
     let at = Timestamp::from_second(1_767_225_600).unwrap();
-    Asked { at, stamp: stamp(node), asking_mac: Some(mac(node)), info: info(node), count }
+    Asked { at, stamp: stamp(node), asking_mac: Some(mac(node)), info: info(node), count, token: None }
 }
 
 fn seen(node: NodeId, flags: Vec<Flag>) -> Event {
@@ -249,7 +249,35 @@ fn running() -> Vec<Sample> {
 }
 
 fn leaving() -> Vec<Sample> {
-    vec![operator(Event::Forgotten { node: NodeId(4) })]
+    let token: super::TokenName = "rack-a".parse().unwrap();
+    let made = |name: &super::TokenName, expires, profile| Event::TokenMade {
+        name: name.clone(),
+        hash: super::TokenHash::of(b"secret"),
+        expires,
+        profile,
+    };
+    let (node, machine) = (NODE, MachineId::of_system(&info(NODE)));
+    let shown = Asked { token: Some(token.clone()), ..asked(NODE, 3) };
+    vec![
+        operator(Event::Forgotten { node: NodeId(4) }),
+        peer(9, Event::GaveWay { node: NodeId(2), rows: 700 }),
+        operator(made(&token, Some(Timestamp::from_second(1_800_000_000).unwrap()), Some("compute".into()))),
+        operator(made(&"spare".parse().unwrap(), None, None)),
+        peer(1, Event::MachineAsked { node, machine, asked: shown, flags: Vec::new() }),
+        operator(Event::TokenRevoked { name: token }),
+    ]
+}
+
+fn guarding() -> Vec<Sample> {
+    let node = NodeId(3);
+    let verbs = [Verb::Approve, Verb::Reject, Verb::Reinstall];
+    let mut samples = vec![
+        system(Event::RefusalServed { node, why: "waits for approval, code 7QX4".into() }),
+        system(Event::Flagged { node, flag: Flag::TwoAddresses { other: [192, 0, 2, 9].into() } }),
+        operator(Event::Withdrawn { node }),
+    ];
+    samples.extend(verbs.map(|verb| operator(Event::TakenBack { node, verb })));
+    samples
 }
 
 /// Numbers the variants. A new one does not compile until it has a number here, and then a sample.
@@ -284,11 +312,17 @@ fn number(event: &Event) -> usize {
         Event::RunStarted { .. } => 26,
         Event::RunStopping { .. } => 27,
         Event::RunEnded { .. } => 28,
+        Event::TokenMade { .. } => 29,
+        Event::TokenRevoked { .. } => 30,
+        Event::GaveWay { .. } => 31,
+        Event::RefusalServed { .. } => 32,
+        Event::TakenBack { .. } => 33,
+        Event::Withdrawn { .. } => 34,
     }
 }
 
 /// How many variants [`number`] numbers.
-const VARIANTS: usize = 29;
+const VARIANTS: usize = 35;
 
 /// Events as earlier releases have stored them. Lines are added, never changed: databases hold them.
 const FIXTURE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/events-v1.jsonl");

@@ -16,12 +16,16 @@ pub(super) fn policy(config: &Config) -> Policy {
     Policy {
         name_prefix: config.naming.prefix.clone(),
         domain: config.naming.domain.clone(),
+        auto: config.approval.auto,
+        undo_window: config.approval.undo_window,
+        when_unapproved: config.approval.when_unapproved,
         repeat_window: config.approval.repeat_window,
         install_deadline: config.install.deadline,
         boot_deadline: config.install.boot_deadline,
         start: config.ansible.start,
         expect: config.ansible.expect.map(|count| usize::try_from(count.get()).unwrap_or(usize::MAX)),
         webhook_auth: config.server.webhook_auth,
+        waiting_rows: usize::try_from(config.limits.waiting_rows.get()).unwrap_or(usize::MAX),
     }
 }
 

@@ -56,7 +56,7 @@ pub(super) fn seen(id: u64, name: &str) -> Event {
         links: Vec::new(),
     };
     let machine = MachineId::of_system(&info);
-    let asked = Asked { at: at(0), stamp: stamp(b"{}"), asking_mac: None, info, count: 1 };
+    let asked = Asked { at: at(0), stamp: stamp(b"{}"), asking_mac: None, info, count: 1, token: None };
     Event::MachineSeen { node: NodeId(id), name: fqdn(name), machine, asked, flags: Vec::new() }
 }
 
@@ -134,7 +134,7 @@ pub(super) fn fleet(events: Vec<Event>) -> Fleet {
 
 pub(super) fn snapshot(seq: u64, fleet: &Fleet) -> Snapshot {
     let (holds, service) = (imbl::OrdMap::new(), Arc::new(Service::default()));
-    Snapshot { seq, at: at(0), fleet: fleet.clone(), holds, service }
+    Snapshot { seq, at: at(0), fleet: fleet.clone(), holds, undecided: imbl::OrdMap::new(), service }
 }
 
 /// What is equal where two fleets are.

@@ -33,7 +33,7 @@ impl Fleet {
             Event::ReportSettled { report } => {
                 self.state.unmatched.remove(report);
             }
-            Event::Forgotten { node } => {
+            Event::Forgotten { node } | Event::GaveWay { node, .. } => {
                 if let Some(gone) = self.state.nodes.remove(node) {
                     self.index.remove(&gone);
                 }
@@ -41,6 +41,7 @@ impl Fleet {
             Event::RunQueued { .. } | Event::RunStarted { .. } | Event::RunStopping { .. } | Event::RunEnded { .. } => {
                 self.apply_run(&recorded.event, at);
             }
+            Event::TokenMade { .. } | Event::TokenRevoked { .. } => self.apply_token(&recorded.event, at),
             event => {
                 if let Some(id) = event.node() {
                     self.change(id, |node| apply_to_node(node, event, at));
@@ -136,6 +137,8 @@ fn empty_row(id: NodeId, name: Fqdn, at: Timestamp) -> Node {
         id,
         name,
         machine: MachineId::default(),
+        plan: None,
+        plan_match: None,
         phase: Phase::Waiting,
         since: at,
         first_seen: at,
@@ -194,6 +197,12 @@ fn apply_to_node(node: &mut Node, event: &Event, at: Timestamp) {
             withdraw_permissions(node);
             enter(node, Phase::Rejected { reason: reason.clone() }, at);
         }
+        Event::Withdrawn { .. } => {
+            withdraw_permissions(node);
+            if matches!(node.phase, Phase::Approved | Phase::Rejected { .. }) {
+                enter(node, Phase::Waiting, at);
+            }
+        }
         Event::ReinstallAllowed { stamp, .. } => {
             node.approved = Some(stamp.clone());
             node.reinstall_allowed = true;
@@ -240,17 +249,22 @@ fn apply_to_node(node: &mut Node, event: &Event, at: Timestamp) {
             node.unproven = None;
             node.flags.remove(&Flag::Unproven);
         }
-        // A retry answer moves nobody; the rest is not about one existing row and is handled by `Fleet::apply`.
+        // A retry answer or a refusal moves nobody, nor does a decision that was taken back; the rest is not about one existing row and is handled by `Fleet::apply`.
         Event::RetryServed { .. }
+        | Event::RefusalServed { .. }
+        | Event::TakenBack { .. }
         | Event::MachineSeen { .. }
         | Event::Imported { .. }
         | Event::Forgotten { .. }
+        | Event::GaveWay { .. }
         | Event::ReportUnmatched { .. }
         | Event::ReportSettled { .. }
         | Event::RunQueued { .. }
         | Event::RunStarted { .. }
         | Event::RunStopping { .. }
-        | Event::RunEnded { .. } => {}
+        | Event::RunEnded { .. }
+        | Event::TokenMade { .. }
+        | Event::TokenRevoked { .. } => {}
     }
 }
 
@@ -268,6 +282,7 @@ fn is_about_asking(flag: &Flag) -> bool {
             | Flag::DuplicateOf { .. }
             | Flag::Ambiguous { .. }
             | Flag::AsksAgain
+            | Flag::TwoAddresses { .. }
             | Flag::CannotAnswer { .. }
             | Flag::AddressTaken { .. }
     )
