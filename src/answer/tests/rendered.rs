@@ -36,7 +36,7 @@ fn joined(parts: impl IntoIterator<Item = Settings>) -> Settings {
 
 /// All of these.
 fn all<const N: usize>(parts: [Part; N]) -> Part {
-    parts.to_vec().prop_map(joined).boxed()
+    Vec::from(parts).prop_map(joined).boxed()
 }
 
 /// Some of these.
