@@ -139,7 +139,7 @@ fn judge(text: &str, hardware: Option<&Hardware>) {
 fn render(base: &BaseAnswer) {
     for generation in GENERATIONS {
         let inputs = inputs(generation);
-        let rendered = match answer::render(base, &inputs) {
+        let rendered = match answer::render(base.overlay(), &inputs) {
             Ok(rendered) => rendered,
             Err(error) => {
                 assert!(error != RenderError::SelfCheck, "written and read differ");
@@ -147,7 +147,7 @@ fn render(base: &BaseAnswer) {
             }
         };
         let text = rendered.text.expose_secret();
-        let again = answer::render(base, &inputs);
+        let again = answer::render(base.overlay(), &inputs);
         assert!(again.is_ok_and(|again| again.text.expose_secret() == text), "two renderings differ");
         assert!(!rendered.redacted.contains("fuzz-secret"), "a secret is shown");
         for installer in Installer::ends(generation) {
@@ -162,6 +162,7 @@ fn inputs(generation: Generation) -> Inputs {
     Inputs {
         fqdn: "pve-07aa.rack.example".parse().unwrap(),
         generation,
+        installer: None,
         address: Some(PEER),
         mask: "24".parse().unwrap(),
         dns: Some(PEER),
@@ -179,7 +180,7 @@ fn inputs(generation: Generation) -> Inputs {
 fn ask(fleet: &mut Fleet, info: &SystemInfo, body: &[u8]) -> Option<u64> {
     let macs = info.links.iter().map(|link| link.mac).collect();
     let stamp = Stamp { peer: PEER, macs, body: DocumentHash::of(body) };
-    submit(fleet, &Command::Ask(Ask { stamp, info: info.clone(), asking_mac: None, token: None }));
+    submit(fleet, &Command::Ask(Ask { stamp, info: info.clone(), asking_mac: None, token: None, wish: None }));
     fleet.nodes().next().map(|node| node.id.0)
 }
 
