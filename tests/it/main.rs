@@ -11,6 +11,7 @@ mod fuzz_corpus;
 mod http;
 mod init;
 mod inventory;
+mod layers;
 mod main_job;
 mod process;
 mod reload;

@@ -99,8 +99,10 @@ fn global() -> Part {
         text(S::RootPassword, any::<String>().prop_map(|text| text + "\u{0}\"'\\\n\t#}[")),
         text(S::RootPasswordHashed, "\\PC{1,20}"),
     ];
-    let keys = proptest::collection::vec(any::<String>(), 0..3);
-    let mail = "[a-zA-Z0-9.!#$%&'*+/=?^_`{|}~-]{1,8}@[a-z0-9]([a-z0-9-]{0,8}[a-z0-9])?(\\.[A-Z]{2,3})?";
+    // Without `{`, which begins a template.
+    let key = any::<String>().prop_map(|key| key.replace('{', "("));
+    let keys = proptest::collection::vec(key, 0..3);
+    let mail = "[a-zA-Z0-9.!#$%&'*+/=?^_`|}~-]{1,8}@[a-z0-9]([a-z0-9-]{0,8}[a-z0-9])?(\\.[A-Z]{2,3})?";
     let required = all([
         among(S::Country, &["at", "us", "gb", "hm"]),
         any_of(S::Keyboard),
@@ -181,14 +183,14 @@ proptest! {
             let too_new = settings.iter().find(|(setting, _)| {
                 setting.spec().since > oldest && setting.spec().too_new == TooNew::Refuse
             });
-            let rendered = match render(&base, &given) {
+            let rendered = match render(base.overlay(), &given) {
                 Ok(rendered) => rendered,
                 Err(RenderError::TooNew { .. }) if too_new.is_some() => continue,
                 Err(error) => return Err(TestCaseError::fail(format!("{error}\n{text}"))),
             };
             prop_assert!(too_new.is_none(), "{too_new:?} is refused", too_new = too_new.map(|(setting, _)| setting));
             let answer = rendered.text.expose_secret();
-            let again = render(&base, &given).unwrap();
+            let again = render(base.overlay(), &given).unwrap();
             prop_assert_eq!(again.text.expose_secret(), answer, "two renderings differ");
             for installer in Installer::all().filter(|installer| (oldest..=newest).contains(installer)) {
                 let question = Question { installer, hardware: None, first_boot_on_medium: true };
