@@ -3,16 +3,18 @@
 //! Two builds share this file: the fuzz targets, and `tests/it/fuzz_corpus.rs`, which gives it the kept corpus in every
 //! test run (docs/testing.md).
 
+use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr};
 
 use jiff::Timestamp;
 use prox_orchestrator::answer::{
-    self, BaseAnswer, Hardware, Inputs, Installer, NicChoice, Question, RenderError, Webhook,
+    self, BaseAnswer, Context, Hardware, Inputs, Installer, NicChoice, Overlay, Problem, Profile, Profiles, Question,
+    RenderError, Sight, TemplateError, Webhook,
 };
 use prox_orchestrator::config::Source;
 use prox_orchestrator::domain::command::ReportIn;
 use prox_orchestrator::domain::{
-    Ask, Command, DocumentHash, Fleet, Generation, MacAddr, Origin, Policy, Recorded, Stamp, SystemInfo,
+    Ask, Command, DocumentHash, Fleet, Fqdn, Generation, MacAddr, NodeId, Origin, Policy, Recorded, Stamp, SystemInfo,
 };
 use prox_orchestrator::wire::{self, RequestSigns, system_info};
 use secrecy::{ExposeSecret as _, SecretString};
@@ -37,6 +39,16 @@ const MACHINE: &str = r#"{
     },
     "dhcp": { "hostname": "leased" }
 }"#;
+
+/// What a machine says of itself.
+const REQUEST: &str = r#"{
+    "product": { "product": "pbs" }, "iso": { "release": "9.2" },
+    "dmi": { "system": { "uuid": "5c1f8f3a-9d10-4c5e-8a77-0e6b1a2f07aa", "serial": "S1", "name": "Model 100" } },
+    "network_interfaces": [{ "link": "eno1", "mac": "02:00:00:00:00:01" }, { "link": "eno2", "mac": "02:00:00:00:00:02" }]
+}"#;
+
+/// A base answer.
+const BASE: &str = include_str!("../tests/fixtures/answer/small.toml");
 
 /// Headers of the oldest installers, of none, and of the newest.
 const SIGNS: [RequestSigns<'static>; 3] = [
@@ -74,7 +86,7 @@ pub(super) fn report(body: &[u8]) {
         "the token is still there"
     );
     if let Ok(hardware) = Hardware::parse(&parsed.redacted) {
-        judge(include_str!("../tests/fixtures/answer/small.toml"), Some(&hardware));
+        judge(BASE, Some(&hardware));
     }
     let mut fleet = Fleet::new(Policy::default());
     let report = ReportIn { peer: PEER, document: DocumentHash::of(body), report: parsed.report, secret: None };
@@ -90,8 +102,32 @@ pub(super) fn answer(data: &[u8]) {
     let hardware = described.or_else(|| Hardware::parse(MACHINE.as_bytes()).ok());
     judge(text, hardware.as_ref());
     match BaseAnswer::parse(text) {
-        Ok(base) => render(&base),
+        Ok(base) => {
+            steady(base.cautions(), text);
+            serve(base.overlay());
+        }
         Err(problems) => assert!(!problems.0.is_empty(), "refused without a reason"),
+    }
+}
+
+/// A profile, or the override of a node: read, chosen, laid over the base answer, and rendered.
+pub(super) fn profile(data: &[u8]) {
+    let Ok(text) = std::str::from_utf8(data) else { return };
+    let Ok(base) = BaseAnswer::parse(BASE) else { return };
+    match Profile::parse("fuzz", "profiles/fuzz.toml", text) {
+        Err(problems) => steady(&problems.0, text),
+        Ok(profile) => {
+            if let Some(info) = info() {
+                let all = Profiles::new([profile.clone()]);
+                let chosen = all.choose(&Sight::of(&info));
+                assert!(chosen.is_ok() && all.ties().is_empty(), "one profile ties with itself");
+            }
+            over(profile.overlay(), &base, text);
+        }
+    }
+    match answer::parse_override("nodes/a/override.toml", text) {
+        Err(problems) => steady(&problems.0, text),
+        Ok(overlay) => over(&overlay, &base, text),
     }
 }
 
@@ -121,11 +157,7 @@ fn judge(text: &str, hardware: Option<&Hardware>) {
         for hardware in [None, hardware] {
             let question = Question { installer, hardware, first_boot_on_medium: hardware.is_some() };
             for checked in [answer::check_answer(text, &question), answer::check_base(text, &question)] {
-                for problem in &checked.problems {
-                    let shown = problem.to_string();
-                    assert!(!shown.contains(char::is_control), "a message steers the terminal: {shown:?}");
-                    assert!(problem.span.is_none() || problem.position(text).is_some(), "no place: {problem:?}");
-                }
+                steady(&checked.problems, text);
                 for line in checked.touch.iter().flat_map(answer::Touch::lines) {
                     assert!(!line.contains(char::is_control), "a device steers the terminal: {line:?}");
                 }
@@ -135,11 +167,56 @@ fn judge(text: &str, hardware: Option<&Hardware>) {
     }
 }
 
+/// Messages that do not steer a terminal, each with its place in the text.
+fn steady(problems: &[Problem], text: &str) {
+    for problem in problems {
+        let shown = problem.to_string();
+        assert!(!shown.contains(char::is_control), "a message steers the terminal: {shown:?}");
+        assert!(problem.span.is_none() || problem.position(text).is_some(), "no place: {problem:?}");
+    }
+}
+
+fn info() -> Option<SystemInfo> {
+    system_info::parse(REQUEST.as_bytes(), &SIGNS[2]).ok()
+}
+
+/// Lays a layer over the base, and serves what is well with it.
+fn over(upper: &Overlay, base: &BaseAnswer, text: &str) {
+    let problems = answer::check_over(upper, base.overlay());
+    steady(&problems, text);
+    if problems.is_empty() {
+        serve(&answer::compose([base.overlay().clone(), upper.clone()]));
+    }
+}
+
+/// Fills in the templates of `layers`, with the counters they ask for, and renders.
+fn serve(layers: &Overlay) {
+    let (info, name): (_, Fqdn) = (info(), "pve-07aa.rack.example".parse().unwrap());
+    let mut counters = BTreeMap::new();
+    for _ in 0..2 {
+        let context = Context::new(info.as_ref(), Some((NodeId(7), &name)), counters.clone());
+        let wished = answer::wished_name(layers, &context);
+        assert!(!matches!(wished, Err(TemplateError::Wants(_))), "a name waits for counters that only it gives");
+        match answer::fill(layers.clone(), &context) {
+            Ok(filled) => return render(&filled),
+            Err(TemplateError::Wants(wishes)) => {
+                assert!(!wishes.is_empty(), "it waits for nothing");
+                counters.extend(wishes.into_iter().map(|wish| (wish.name, wish.start)));
+            }
+            Err(error) => {
+                let shown = error.to_string();
+                assert!(!shown.contains(char::is_control), "a message steers the terminal: {shown:?}");
+                return;
+            }
+        }
+    }
+}
+
 /// What is rendered is the same each time, shows no secret, and both ends of its generation take it.
-fn render(base: &BaseAnswer) {
+fn render(layers: &Overlay) {
     for generation in GENERATIONS {
         let inputs = inputs(generation);
-        let rendered = match answer::render(base.overlay(), &inputs) {
+        let rendered = match answer::render(layers, &inputs) {
             Ok(rendered) => rendered,
             Err(error) => {
                 assert!(error != RenderError::SelfCheck, "written and read differ");
@@ -147,9 +224,12 @@ fn render(base: &BaseAnswer) {
             }
         };
         let text = rendered.text.expose_secret();
-        let again = answer::render(base.overlay(), &inputs);
+        let again = answer::render(layers, &inputs);
         assert!(again.is_ok_and(|again| again.text.expose_secret() == text), "two renderings differ");
-        assert!(!rendered.redacted.contains("fuzz-secret"), "a secret is shown");
+        let explained = rendered.overlay.explain();
+        let shown = explained.iter().filter_map(|explained| explained.value.as_ref());
+        let is_secret = |text: &str| text.contains("fuzz-secret");
+        assert!(!is_secret(&rendered.redacted) && !shown.into_iter().any(|s| is_secret(&s.text)), "a secret is shown");
         for installer in Installer::ends(generation) {
             let question = Question { installer, hardware: None, first_boot_on_medium: true };
             let checked = answer::check_answer(text, &question);
@@ -180,7 +260,7 @@ fn inputs(generation: Generation) -> Inputs {
 fn ask(fleet: &mut Fleet, info: &SystemInfo, body: &[u8]) -> Option<u64> {
     let macs = info.links.iter().map(|link| link.mac).collect();
     let stamp = Stamp { peer: PEER, macs, body: DocumentHash::of(body) };
-    submit(fleet, &Command::Ask(Ask { stamp, info: info.clone(), asking_mac: None, token: None, wish: None }));
+    submit(fleet, &Command::Ask(Ask { stamp, info: info.clone(), asking_mac: None, wish: None, token: None }));
     fleet.nodes().next().map(|node| node.id.0)
 }
 
