@@ -154,7 +154,10 @@ fn show_new(
     )?;
     writeln!(out, "and older ones, which know no such option, with\n\n{prepare} --url \"{with_token}/answer\"{pin}\n")?;
     if service.is_none() {
-        writeln!(out, "No engine runs here now: tab 4 and `prox-orchestrator status` say what CONSOLE and FINGERPRINT are.")?;
+        writeln!(
+            out,
+            "No engine runs here now: tab 4 and `prox-orchestrator status` say what CONSOLE and FINGERPRINT are."
+        )?;
     }
     match service {
         Some(service) if service.require_token => Ok(()),
