@@ -16,6 +16,7 @@ use super::machine::MachineId;
 use super::phase::Phase;
 use super::plan::{PlanEntry, PlanMatch};
 use super::text::Text;
+use super::ticket::Admission;
 use super::token::TokenName;
 
 /// One row of the node table. Shared by reference: snapshots hold the same `Arc`.
@@ -43,6 +44,9 @@ pub struct Node {
     pub request: Option<Asked>,
     /// The request the operator approved.
     pub approved: Option<Stamp>,
+    /// How it was approved without a person; `None` where a person did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub admission: Option<Admission>,
     /// Answers released under the present approval.
     pub answers: Option<Answers>,
     /// The system it reported; `None` if it was marked or has not reported.
@@ -166,6 +170,12 @@ pub enum Flag {
     /// Asked from another address, with other MACs or another body than what was approved.
     #[error("asked differently than what was approved: look again, then approve")]
     ChangedSinceApproval,
+    /// A machine with its identifiers was installed here, and its row was dropped.
+    #[error("was installed here before as {name}, whose row was dropped: look what is on its disks, then approve")]
+    InstalledBefore {
+        /// The name it had.
+        name: Fqdn,
+    },
     /// Requests of it are open from another address too.
     #[error("asks from {other} as well: two machines with one identity, or one with two cables; check which is which")]
     TwoAddresses {
@@ -198,7 +208,37 @@ pub enum Flag {
     UnprovenReport,
 }
 
+impl Flag {
+    /// Whether a person must look before the machine may be approved: no rule does.
+    #[must_use]
+    pub fn needs_a_person(&self) -> bool {
+        match self {
+            Self::NoIdentity
+            | Self::DuplicateOf { .. }
+            | Self::Ambiguous { .. }
+            | Self::AsksAgain
+            | Self::ChangedSinceApproval
+            | Self::InstalledBefore { .. }
+            | Self::TwoAddresses { .. } => true,
+            Self::UntrustedUuid
+            | Self::AddressTaken { .. }
+            | Self::VendorUnseen
+            | Self::CannotAnswer { .. }
+            | Self::WrongHostKey
+            | Self::Unproven
+            | Self::UnprovenReport => false,
+        }
+    }
+}
+
 impl Node {
+    /// Whether the plan or a token vouches for it well enough for `auto = "planned"`.
+    #[must_use]
+    pub fn is_vouched_for(&self) -> bool {
+        let planned = self.plan_match.as_ref().is_some_and(|found| found.by.len() >= 2 && found.against.is_empty());
+        planned || self.request.as_ref().is_some_and(|asked| asked.token.is_some())
+    }
+
     /// The product its medium installs or it reported.
     #[must_use]
     pub fn product(&self) -> Product {

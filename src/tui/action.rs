@@ -6,8 +6,8 @@ use crossterm::event::KeyEvent;
 use jiff::Timestamp;
 use tui_logger::TuiWidgetEvent;
 
-use crate::client::{OrderError, OutputChunk};
-use crate::domain::{Order, Reply, RunId, Snapshot};
+use crate::client::{Moment, OrderError, OutputChunk};
+use crate::domain::{Node, Order, Reply, RunId, Snapshot};
 
 /// The four screens.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -81,6 +81,12 @@ pub(super) enum Action {
     Reject,
     /// Take a decision back.
     Undo,
+    /// Send a machine away for good.
+    Ban,
+    /// Show tickets and bans.
+    Standing,
+    /// Go to the row of a claim code.
+    Jump,
     /// Change a host name.
     Rename,
     /// Tell where Ansible reaches a node.
@@ -130,6 +136,8 @@ pub(super) enum Msg {
     Tick(Timestamp),
     /// Part of a run's output.
     Output(RunId, OutputChunk),
+    /// What happened to a node.
+    History(Arc<Node>, Vec<Moment>),
     /// What became of an order.
     Replied {
         /// The order's ticket.

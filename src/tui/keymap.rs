@@ -175,6 +175,15 @@ pub(super) const BINDINGS: &[Binding] = &[
         "take a decision back: inside its undo window, or while nobody has used it",
     ),
     bind(Scope::Nodes, &[char('x')], Action::Reject, "reject", "send the machine away; on a report: drop it"),
+    bind(Scope::Nodes, &[char('b')], Action::Ban, "", "refuse the machine from now on, without a row"),
+    bind(
+        Scope::Nodes,
+        &[char('T')],
+        Action::Standing,
+        "tickets",
+        "tickets, reinstalls and bans: list them, take them back, issue a new ticket",
+    ),
+    bind(Scope::Nodes, &[char('\'')], Action::Jump, "", "go to the row with the code on a machine's screen"),
     bind(Scope::Nodes, &[char('e')], Action::Rename, "hostname", "change the host name, until the machine installs"),
     bind(
         Scope::Nodes,

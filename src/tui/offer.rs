@@ -12,6 +12,14 @@ use crate::domain::{Node, Phase};
 pub(super) fn offer(model: &Model, scope: Scope, action: Action) -> Result<(), String> {
     match action {
         Action::Approve => approve(node(model)?),
+        Action::Ban => {
+            let node = node(model)?;
+            let may = node.phase.may_rename() && !node.may_be_installed() && node.request.is_some();
+            may.then_some(()).ok_or_else(|| {
+                format!("`{}` is {}; only a machine without an answer can be banned", node.name, node.phase.word())
+            })
+        }
+        Action::Jump if model.overview.rows.is_empty() => Err("there is no machine yet".to_owned()),
         Action::Undo => undo(model, node(model)?),
         Action::Reject => match subject(model)? {
             Subject::Report(_) => Ok(()),

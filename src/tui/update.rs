@@ -5,7 +5,7 @@ use ratatui::layout::Size;
 
 use super::action::{Action, Msg, Request, Tab, Ticket};
 use super::keymap::{self, Scope};
-use super::modal::{Ask as _, Dialog, Modal, Question, Sending};
+use super::modal::{Ask as _, Dialog, Local, Modal, Question, Sending};
 use super::model::{Model, Row, Subject};
 use super::offer::{needs_decision, offer};
 use super::view;
@@ -48,6 +48,10 @@ pub(super) fn update(model: &mut Model, msg: Msg) -> Vec<Request> {
             model.pager.take(run, chunk);
             Vec::new()
         }
+        Msg::History(node, moments) => {
+            model.history = Some((node, moments));
+            Vec::new()
+        }
         Msg::Replied { ticket, done, result } => {
             on_reply(model, ticket, done, result);
             Vec::new()
@@ -68,7 +72,15 @@ fn on_reply(model: &mut Model, ticket: Ticket, done: String, result: Result<Repl
             let left = super::text::seconds_left(until, model.now);
             model.tell(format!("{done}; {left} s to take it back with `u`"));
         }
-        Ok(Reply::Done | Reply::Released | Reply::Asked { .. } | Reply::Withheld(_) | Reply::Rerender(_)) => {
+        Ok(Reply::Issued(ticket)) => model.tell(format!("{ticket}: {done}")),
+        Ok(
+            Reply::Done
+            | Reply::Barred(_)
+            | Reply::Released
+            | Reply::Asked { .. }
+            | Reply::Withheld(_)
+            | Reply::Rerender(_),
+        ) => {
             model.tell(done);
         }
         Err(error) => match dialog {
@@ -87,7 +99,27 @@ fn on_key(model: &mut Model, event: KeyEvent) -> Vec<Request> {
     if let Some(Modal::Ask(dialog)) = &mut model.modal {
         dialog.type_key(event);
     }
+    let done = match &model.modal {
+        Some(Modal::Ask(Dialog::Asking(question))) if question.is_done_when_typed() => question.local(model),
+        _ => None,
+    };
+    if let Some(local) = done {
+        lead(model, local);
+    }
     Vec::new()
+}
+
+/// Where a question leads that orders nothing.
+fn lead(model: &mut Model, local: Local) {
+    match local {
+        Local::Open(question) => model.modal = Some(Modal::Ask(Dialog::Asking(question))),
+        Local::GoTo(node) => {
+            model.modal = None;
+            if let Some(index) = model.overview.rows.iter().position(|row| *row == Row::Node(node)) {
+                select_index(model, index);
+            }
+        }
+    }
 }
 
 fn act(model: &mut Model, scope: Scope, action: Action) -> Vec<Request> {
@@ -112,6 +144,9 @@ fn act(model: &mut Model, scope: Scope, action: Action) -> Vec<Request> {
         Action::Approve => return approve(model),
         Action::Reject => reject(model),
         Action::Undo => return undo(model),
+        Action::Ban => ask(model, |model| model.node().map(|node| Question::ban(node))),
+        Action::Standing => ask(model, |model| Some(Question::standing(model))),
+        Action::Jump => ask(model, |_| Some(Question::jump())),
         Action::Rename => ask(model, |model| model.node().map(|node| Question::rename(node))),
         Action::Address => ask(model, |model| model.node().map(|node| Question::address(node))),
         Action::Run => ask(model, |model| Some(Question::run(model))),
@@ -320,6 +355,10 @@ fn confirm(model: &mut Model) -> Vec<Request> {
     match model.modal.take() {
         Some(Modal::Quit) => vec![Request::Exit],
         Some(Modal::Ask(Dialog::Asking(question))) => {
+            if let Some(local) = question.local(model) {
+                lead(model, local);
+                return Vec::new();
+            }
             // Where there is no order yet, the dialog shows the reason beside the field.
             let Ok(sending) = question.order(model) else {
                 model.modal = Some(Modal::Ask(Dialog::Asking(question)));

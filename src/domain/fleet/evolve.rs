@@ -20,6 +20,7 @@ impl Fleet {
     /// Folds a stored event in.
     pub fn apply(&mut self, recorded: &Recorded) {
         let at = recorded.at;
+        self.learn_time(recorded);
         match &recorded.event {
             Event::MachineSeen { .. } | Event::Imported { .. } => self.apply_new_row(&recorded.event, at),
             Event::ReportUnmatched { report, peer, document, facts } => {
@@ -34,15 +35,22 @@ impl Fleet {
                 self.state.unmatched.remove(report);
             }
             Event::Forgotten { node } | Event::GaveWay { node, .. } => {
-                if let Some(gone) = self.state.nodes.remove(node) {
-                    self.index.remove(&gone);
+                if let Some(gone) = self.drop_row(*node) {
+                    self.remember(&gone, at);
                 }
             }
+            Event::TicketIssued { .. }
+            | Event::TicketClosed { .. }
+            | Event::Banned { .. }
+            | Event::BanLifted { .. } => self.apply_rule(&recorded.event, at),
             Event::RunQueued { .. } | Event::RunStarted { .. } | Event::RunStopping { .. } | Event::RunEnded { .. } => {
                 self.apply_run(&recorded.event, at);
             }
             Event::TokenMade { .. } | Event::TokenRevoked { .. } => self.apply_token(&recorded.event, at),
             event => {
+                if let Event::Admitted { admission, .. } = event {
+                    self.spend(admission.by);
+                }
                 if let Some(id) = event.node() {
                     self.change(id, |node| apply_to_node(node, event, at));
                 }
@@ -144,6 +152,7 @@ fn empty_row(id: NodeId, name: Fqdn, at: Timestamp) -> Node {
         first_seen: at,
         request: None,
         approved: None,
+        admission: None,
         answers: None,
         report: None,
         host_keys: Vec::new(),
@@ -190,7 +199,13 @@ fn apply_to_node(node: &mut Node, event: &Event, at: Timestamp) {
         Event::Approved { stamp, .. } => {
             withdraw_permissions(node);
             node.approved = Some(stamp.clone());
-            node.flags.remove(&Flag::ChangedSinceApproval);
+            node.flags.retain(|flag| !matches!(flag, Flag::ChangedSinceApproval | Flag::InstalledBefore { .. }));
+            enter(node, Phase::Approved, at);
+        }
+        Event::Admitted { stamp, admission, .. } => {
+            withdraw_permissions(node);
+            node.approved = Some(stamp.clone());
+            node.admission = Some(admission.clone());
             enter(node, Phase::Approved, at);
         }
         Event::Rejected { reason, .. } => {
@@ -257,6 +272,10 @@ fn apply_to_node(node: &mut Node, event: &Event, at: Timestamp) {
         | Event::Imported { .. }
         | Event::Forgotten { .. }
         | Event::GaveWay { .. }
+        | Event::TicketIssued { .. }
+        | Event::TicketClosed { .. }
+        | Event::Banned { .. }
+        | Event::BanLifted { .. }
         | Event::ReportUnmatched { .. }
         | Event::ReportSettled { .. }
         | Event::RunQueued { .. }
@@ -270,6 +289,7 @@ fn apply_to_node(node: &mut Node, event: &Event, at: Timestamp) {
 
 fn withdraw_permissions(node: &mut Node) {
     node.approved = None;
+    node.admission = None;
     node.reinstall_allowed = false;
 }
 

@@ -14,9 +14,10 @@ use crate::domain::id::{NodeId, ReportId};
 use crate::domain::node::{Node, Stamp};
 use crate::domain::phase::Phase;
 use crate::domain::refusal::Refusal;
+use crate::domain::ticket::Closing;
 
 impl Fleet {
-    pub(super) fn decide_order(&self, order: &Order, _now: Timestamp) -> Result<Decision, Refusal> {
+    pub(super) fn decide_order(&self, order: &Order, now: Timestamp) -> Result<Decision, Refusal> {
         match order {
             Order::Approve { node, seen } => Self::decide_approve(self.existing(*node)?, seen),
             Order::Reject { node, reason } => {
@@ -27,6 +28,12 @@ impl Fleet {
                 Self::decide_reinstall(self.existing(*node)?, seen, confirm)
             }
             Order::Undo { node } => Self::decide_undo(self.existing(*node)?),
+            Order::IssueTicket { count, wants, profile, expires } => {
+                self.decide_ticket((*count, wants, profile.as_ref()), *expires, now)
+            }
+            Order::CancelTicket { ticket } => self.decide_close(*ticket, Closing::Cancelled),
+            Order::Ban { node, reason } => self.decide_ban(self.existing(*node)?, reason),
+            Order::LiftBan { ban } => self.decide_unban(*ban),
             Order::Rename { node, name } => self.decide_rename(self.existing(*node)?, name),
             Order::SetAddress { node, address } => self.decide_address(self.existing(*node)?, *address),
             Order::Adopt { report, node } => self.decide_adopt(*report, self.existing(*node)?),

@@ -5,14 +5,17 @@
 
 mod address;
 mod adopt;
+mod ban;
 mod field;
 mod forget;
 mod hostname;
+mod jump;
 mod mark;
 pub(super) mod quit;
 mod reinstall;
 mod reject;
 mod run;
+mod standing;
 mod trust;
 
 use std::net::IpAddr;
@@ -25,7 +28,7 @@ use super::keymap::Scope;
 use super::model::Model;
 use super::theme;
 use crate::domain::fleet::{Fleet, Unmatched};
-use crate::domain::{Node, Order, Run};
+use crate::domain::{Node, NodeId, Order, Run};
 pub(super) use field::{Field, Picker};
 
 /// The dialog that is open.
@@ -113,6 +116,16 @@ pub(super) trait Ask {
     /// What is wrong with the text so far.
     fn order(&self, model: &Model) -> Result<Sending, String>;
 
+    /// What it leads to where it orders nothing.
+    fn local(&self, _model: &Model) -> Option<Local> {
+        None
+    }
+
+    /// Whether it is done as soon as what is typed leads to something, without another key.
+    fn is_done_when_typed(&self) -> bool {
+        false
+    }
+
     /// Its text field, if it has one.
     fn field(&self) -> Option<&Field> {
         None
@@ -159,6 +172,23 @@ pub(super) enum Question {
     Adopt(adopt::Adopt),
     /// Drop a row.
     Forget(forget::Forget),
+    /// Send a machine away for good.
+    Ban(ban::Ban),
+    /// Go to a claim code.
+    Jump(jump::Jump),
+    /// Tickets and bans.
+    Standing(standing::Standing),
+    /// A new ticket.
+    NewTicket(standing::NewTicket),
+}
+
+/// What a question leads to where it orders nothing.
+#[derive(Debug)]
+pub(super) enum Local {
+    /// Select this row.
+    GoTo(NodeId),
+    /// Ask something else.
+    Open(Box<Question>),
 }
 
 impl Question {
@@ -217,6 +247,21 @@ impl Question {
         Self::Forget(forget::Forget::new(node))
     }
 
+    /// Asks why to send a machine away for good.
+    pub(super) fn ban(node: &Node) -> Self {
+        Self::Ban(ban::Ban::new(node))
+    }
+
+    /// Asks for a claim code.
+    pub(super) fn jump() -> Self {
+        Self::Jump(jump::Jump::new())
+    }
+
+    /// Lists tickets and bans.
+    pub(super) fn standing(model: &Model) -> Self {
+        Self::Standing(standing::Standing::new(model))
+    }
+
     fn ask(&self) -> &dyn Ask {
         match self {
             Self::Hostname(question) => question,
@@ -230,6 +275,10 @@ impl Question {
             Self::Trust(question) => question,
             Self::Adopt(question) => question,
             Self::Forget(question) => question,
+            Self::Ban(question) => question,
+            Self::Jump(question) => question,
+            Self::Standing(question) => question,
+            Self::NewTicket(question) => question,
         }
     }
 
@@ -246,6 +295,10 @@ impl Question {
             Self::Trust(question) => question,
             Self::Adopt(question) => question,
             Self::Forget(question) => question,
+            Self::Ban(question) => question,
+            Self::Jump(question) => question,
+            Self::Standing(question) => question,
+            Self::NewTicket(question) => question,
         }
     }
 }
@@ -261,6 +314,14 @@ impl Ask for Question {
 
     fn order(&self, model: &Model) -> Result<Sending, String> {
         self.ask().order(model)
+    }
+
+    fn local(&self, model: &Model) -> Option<Local> {
+        self.ask().local(model)
+    }
+
+    fn is_done_when_typed(&self) -> bool {
+        self.ask().is_done_when_typed()
     }
 
     fn field(&self) -> Option<&Field> {

@@ -103,6 +103,13 @@ fn about_node(page: &mut Page, node: &Node, model: &Model) {
     if let Some(reason) = node.phase.reason().filter(|reason| !reason.is_empty()) {
         page.words(reason.as_str(), theme::phase(&node.phase));
     }
+    if let Some(progress) = model.snapshot.fleet.progress(node, model.now) {
+        let words = match progress.seconds_left {
+            0 => "takes longer than this model usually does".to_owned(),
+            left => format!("{} %, about {} left", progress.percent, text::span(left)),
+        };
+        page.fact("Progress", &words, theme::busy());
+    }
     if offer::needs_decision(node) {
         let hold = model.snapshot.holds.get(&node.id).map(|hold| text::seconds_left(hold.until, model.now));
         let left = match hold {
@@ -131,6 +138,7 @@ fn about_node(page: &mut Page, node: &Node, model: &Model) {
         None => {}
     }
     ssh(page, node);
+    history(page, node, model);
     if let Some(run) = node.last_run {
         page.heading("Ansible");
         let state = model.snapshot.fleet.run(run).map(|run| theme::run(run).0);
@@ -183,6 +191,21 @@ fn answers(page: &mut Page, node: &Node, model: &Model) {
     }
     let address = answers.address.map_or_else(|| "from DHCP".to_owned(), |net| net.to_string());
     page.fact("Address", &address, Style::new());
+}
+
+/// What happened to it, the newest first.
+fn history(page: &mut Page, node: &Node, model: &Model) {
+    let Some((_, moments)) = model.history.as_ref().filter(|(read, moments)| read.id == node.id && !moments.is_empty())
+    else {
+        return;
+    };
+    page.heading("History");
+    for moment in moments.iter().rev() {
+        let is_today = model.now.duration_since(moment.at).as_hours() < 12;
+        let format = if is_today { "%H:%M:%S" } else { "%m-%d %H:%M" };
+        let clock = moment.at.to_zoned(model.zone.clone()).strftime(format).to_string();
+        page.fact(&clock, &text::clean(&moment.words), Style::new());
+    }
 }
 
 fn report(page: &mut Page, report: &Report) {

@@ -16,6 +16,7 @@ pub(super) fn word(flag: &Flag) -> String {
         Flag::AsksAgain => "asks again".to_owned(),
         Flag::ChangedSinceApproval => "changed".to_owned(),
         Flag::TwoAddresses { .. } => "two IPs".to_owned(),
+        Flag::InstalledBefore { .. } => "was here".to_owned(),
         Flag::AddressTaken { by } => format!("IP of {by}"),
         Flag::VendorUnseen => "NIC vendor".to_owned(),
         Flag::CannotAnswer { .. } => "no answer".to_owned(),
@@ -57,6 +58,10 @@ pub(super) fn sentence(flag: &Flag, node: &Node, model: &Model) -> String {
             "Asks from another address, with other MACs or another body than was approved. Look again, then approve."
                 .to_owned()
         }
+        Flag::InstalledBefore { name } => format!(
+            "Was installed here before as {name}, whose row was dropped. No ticket or rule approves it; look what is on \
+             its disks first."
+        ),
         Flag::TwoAddresses { other } => format!(
             "Asks from {other} as well: two machines with one identity, or one with two cables. An approval is only for \
              the request shown here."
@@ -113,8 +118,18 @@ pub(super) fn note(node: &Node, model: &Model) -> String {
         (Some(Flag::AsksAgain), Some(left)) => format!("again {left}s"),
         (Some(flag), _) => word(flag),
         (None, Some(left)) => format!("asks {left}s"),
+        (None, None) if model.snapshot.fleet.progress(node, model.now).is_some() => progress(node, model),
         (None, None) if node.is_unconfirmed() => "sent?".to_owned(),
         (None, None) => String::new(),
+    }
+}
+
+/// `62% 3m`: how far it is, and what is left of the time its model usually takes.
+fn progress(node: &Node, model: &Model) -> String {
+    let Some(progress) = model.snapshot.fleet.progress(node, model.now) else { return String::new() };
+    match progress.seconds_left {
+        0 => "overdue".to_owned(),
+        left => format!("{}% {}", progress.percent, crate::tui::text::span(left)),
     }
 }
 
@@ -126,7 +141,7 @@ pub(super) fn gravest(node: &Node) -> Option<&Flag> {
 fn gravity(flag: &Flag) -> u8 {
     match flag {
         Flag::AsksAgain => 0,
-        Flag::ChangedSinceApproval => 1,
+        Flag::ChangedSinceApproval | Flag::InstalledBefore { .. } => 1,
         Flag::CannotAnswer { .. } => 2,
         Flag::TwoAddresses { .. } | Flag::AddressTaken { .. } => 3,
         Flag::WrongHostKey => 4,
