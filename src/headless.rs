@@ -102,7 +102,9 @@ impl Narrator {
         match event {
             Event::MachineSeen { node, name, .. }
             | Event::Imported { node, name, .. }
-            | Event::Renamed { node, name } => {
+            | Event::Renamed { node, name }
+            | Event::Unmerged { row: node, name, .. }
+            | Event::SplitOff { row: node, name, .. } => {
                 self.names.insert(*node, name.clone());
             }
             Event::Forgotten { node } | Event::GaveWay { node, .. } | Event::Banned { node, .. } => {
@@ -130,6 +132,9 @@ fn words(event: &Event, runs: &BTreeMap<RunId, usize>) -> String {
             Some(profile) => format!("approved by {}, profile {profile}", admission.by),
             None => format!("approved by {}", admission.by),
         },
+        Event::Merged { gone, .. } => format!("is the same machine as {gone}, which is part of it now"),
+        Event::Unmerged { row, name, .. } => format!("is not the same machine as {row}: {name} is a row again"),
+        Event::SplitOff { row, name, .. } => format!("asked last as another machine: {row} is {name}"),
         Event::TicketIssued { ticket } => format!("ticket {} issued for {ticket}", ticket.id),
         Event::TicketClosed { ticket, why } => format!("ticket {ticket} closed: {why}"),
         Event::Banned { ban, reason, .. } if reason.is_empty() => format!("banned ({ban})"),

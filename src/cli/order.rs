@@ -10,6 +10,7 @@ use super::ticket::TicketCommand;
 use super::{select, ticket};
 use crate::api::OrderResponse;
 use crate::api::client::RemoteEngine;
+use crate::domain::fleet::who_stays;
 use crate::domain::text::Text;
 use crate::domain::{BanId, Fqdn, Node, Order, Phase, Snapshot, Stamp};
 use crate::error::{Exit, Failure, OrExit as _};
@@ -56,6 +57,21 @@ pub(super) enum OrderCommand {
         /// Without the time in which it can be taken back
         #[arg(long)]
         now: bool,
+    },
+    /// Say that two rows are the same machine; the one that may be installed stays, else the older
+    Merge {
+        /// Host name, id, or the beginning of either
+        node: String,
+        /// The other one
+        other: String,
+    },
+    /// Say that the machine which asked last is another one; undoes a merge
+    Split {
+        /// Host name, id, or the beginning of either
+        node: String,
+        /// Its whole host name, typed again, where it may be installed
+        #[arg(long, value_name = "FQDN")]
+        confirm: Option<Fqdn>,
     },
     /// Approve machines beforehand: so many of this model, for a while
     Ticket {
@@ -206,6 +222,15 @@ fn orders(command: OrderCommand, snapshot: &Snapshot) -> anyhow::Result<Vec<(Str
             let node = find(&node)?;
             let order = Order::AllowReinstall { node: node.id, seen: stamp(node)?, confirm };
             one(format!("{} may be installed once more", node.name), order)
+        }
+        OrderCommand::Merge { node, other } => {
+            let (stays, goes) = who_stays(find(&node)?, find(&other)?);
+            let words = format!("{} is part of {} now; `split {}` undoes it", goes.name, stays.name, stays.name);
+            one(words, Order::Merge { node: goes.id, into: stays.id })
+        }
+        OrderCommand::Split { node, confirm } => {
+            let node = find(&node)?;
+            one(format!("{} split", node.name), Order::Split { node: node.id, confirm })
         }
         OrderCommand::Ticket { command } => Ok(command.order(jiff::Timestamp::now()).into_iter().collect()),
         OrderCommand::Ban { node, reason } => {

@@ -268,7 +268,11 @@ impl Writer {
         let outcomes = self.park(replies);
         let now = Timestamp::now();
         let touched: BTreeSet<NodeId> = batch.events.iter().filter_map(|recorded| recorded.event.node()).collect();
-        for node in touched {
+        let gone = batch.events.iter().filter_map(|recorded| match recorded.event {
+            Event::Merged { gone, .. } => Some(gone),
+            _ => None,
+        });
+        for node in touched.into_iter().chain(gone) {
             self.held.reconsider(node, &self.fleet, now);
         }
         self.publish();

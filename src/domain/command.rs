@@ -255,6 +255,21 @@ pub enum Order {
         /// The row.
         node: NodeId,
     },
+    /// Two rows are the same machine.
+    Merge {
+        /// The row that goes: it was never answered.
+        node: NodeId,
+        /// The row that stays.
+        into: NodeId,
+    },
+    /// The machine that asked last is another one: undoes a merge, else parts its request from the row.
+    Split {
+        /// The row.
+        node: NodeId,
+        /// Its host name typed again, where it may be installed.
+        #[serde(default)]
+        confirm: Option<Fqdn>,
+    },
     /// Approve the next machines that match.
     IssueTicket {
         /// How many.

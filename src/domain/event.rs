@@ -84,6 +84,35 @@ pub enum Event {
         /// By what.
         admission: Admission,
     },
+    /// Two rows are one machine: one became part of the other and gave up every permission.
+    Merged {
+        /// The row that stays.
+        node: NodeId,
+        /// The row that went.
+        gone: NodeId,
+    },
+    /// A merge was undone.
+    Unmerged {
+        /// The row that had taken the other in.
+        node: NodeId,
+        /// The row that is back.
+        row: NodeId,
+        /// Its name now.
+        name: Fqdn,
+    },
+    /// The machine that asked last is another one and has a row of its own now.
+    SplitOff {
+        /// The row it was taken for.
+        node: NodeId,
+        /// Its own row.
+        row: NodeId,
+        /// Its host name.
+        name: Fqdn,
+        /// What identifies it.
+        machine: MachineId,
+        /// Its request.
+        asked: Asked,
+    },
     /// The operator issued a ticket.
     TicketIssued {
         /// All of it.
@@ -358,6 +387,9 @@ impl Event {
             | Self::ApprovalVoided { node }
             | Self::Approved { node, .. }
             | Self::Admitted { node, .. }
+            | Self::Merged { node, .. }
+            | Self::Unmerged { node, .. }
+            | Self::SplitOff { node, .. }
             | Self::Banned { node, .. }
             | Self::Rejected { node, .. }
             | Self::ReinstallAllowed { node, .. }

@@ -301,6 +301,20 @@ fn guarding() -> Vec<Sample> {
     ];
     let person = Person { name: "anna".to_owned(), from: "ssh 192.0.2.7".to_owned() };
     samples.push((Origin::Person(person), Event::Withdrawn { node }));
+    let (row, fresh) = (NodeId(2), NodeId(6));
+    let [known, shown] = [NODE, row].map(|node| MachineId::of_system(&info(node)).uuid.unwrap());
+    samples.extend([
+        system(Event::Flagged { node: NODE, flag: Flag::UuidChanged { known, shown } }),
+        operator(Event::Merged { node: NODE, gone: row }),
+        operator(Event::Unmerged { node: NODE, row, name: name(row) }),
+        operator(Event::SplitOff {
+            node: NODE,
+            row: fresh,
+            name: name(fresh),
+            machine: MachineId::of_system(&info(fresh)),
+            asked: asked(fresh, 1),
+        }),
+    ]);
     samples.extend(closings.map(|why| operator(Event::TicketClosed { ticket: id, why })));
     samples.extend(verbs.map(|verb| operator(Event::TakenBack { node, verb })));
     samples
@@ -349,11 +363,14 @@ fn number(event: &Event) -> usize {
         Event::Admitted { .. } => 37,
         Event::Banned { .. } => 38,
         Event::BanLifted { .. } => 39,
+        Event::Merged { .. } => 40,
+        Event::Unmerged { .. } => 41,
+        Event::SplitOff { .. } => 42,
     }
 }
 
 /// How many variants [`number`] numbers.
-const VARIANTS: usize = 40;
+const VARIANTS: usize = 43;
 
 /// Events as earlier releases have stored them. Lines are added, never changed: databases hold them.
 const FIXTURE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/events-v1.jsonl");

@@ -56,7 +56,7 @@ pub enum Withheld {
     #[error("asks differently than what was approved; look again, then approve code {0}")]
     Changed(ClaimCode),
     /// An answer was released before, and this is not an early repeat.
-    #[error("`{name}` got its answer {minutes} min ago and asks again; remove the medium, or allow a reinstall")]
+    #[error("{}", asking_again(name, *minutes, *installed))]
     AsksAgain {
         /// The node's name.
         name: Fqdn,
@@ -83,11 +83,14 @@ impl Withheld {
     pub fn screen(&self) -> String {
         match self {
             Self::Undecided(code) | Self::Changed(code) => format!("CODE {code} - approve in console"),
+            Self::AsksAgain { name, minutes, installed: true } if *minutes >= STILL_BOOTING => {
+                format!("INSTALLED {} AGO as {name} - allow a reinstall in the console", ago(*minutes))
+            }
             Self::AsksAgain { name, minutes, installed: true } => {
                 format!("INSTALLED {minutes}m AGO as {name} - remove the medium or set the disk first")
             }
             Self::AsksAgain { name, minutes, installed: false } => {
-                format!("ANSWERED {minutes}m AGO as {name} - allow a reinstall in the console")
+                format!("ANSWERED {} AGO as {name} - allow a reinstall in the console", ago(*minutes))
             }
             Self::AddressTaken(other) => format!("ADDRESS IN USE by {other} - see console"),
             Self::Banned(reason) if reason.is_empty() => "BANNED by the operator".to_owned(),
@@ -208,7 +211,34 @@ fn is_early_repeat(node: &Node, stamp: &Stamp, now: Timestamp, policy: &Policy) 
         && answers.stamp.macs == stamp.macs
 }
 
-fn asks_again(node: &Node, now: Timestamp) -> Withheld {
+/// Minutes within which an installed node that asks again has most likely only booted its medium once more.
+const STILL_BOOTING: i64 = 30;
+
+/// The diagnosis of a node that asks although it may be installed (DESIGN.md §3).
+fn asking_again(name: &Fqdn, minutes: i64, installed: bool) -> String {
+    let what = if installed { "installed" } else { "answered" };
+    if minutes < STILL_BOOTING {
+        format!(
+            "{what} {minutes} min ago as {name} and still boots the medium; remove the medium or set the disk first, or \
+             allow a reinstall"
+        )
+    } else {
+        format!("{what} {} ago as {name} and asks to be reinstalled; allow it, or remove the medium", ago(minutes))
+    }
+}
+
+/// `4m`, `3h`, `12d`.
+fn ago(minutes: i64) -> String {
+    match minutes {
+        ..120 => format!("{minutes}m"),
+        120..2_880 => format!("{}h", minutes / 60),
+        _ => format!("{}d", minutes / 1_440),
+    }
+}
+
+/// Why a node that may be installed gets no further answer.
+#[must_use]
+pub fn asks_again(node: &Node, now: Timestamp) -> Withheld {
     let reported = node.report.as_ref().map(|reported| reported.at);
     let answered =
         node.answers.as_ref().filter(|answers| answers.delivery != Delivery::Lost).map(|answers| answers.last);

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use ipnet::IpNet;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use uuid::Uuid;
 
 use super::facts::{HostKey, Product, Report, SystemInfo};
 use super::fqdn::Fqdn;
@@ -47,6 +48,9 @@ pub struct Node {
     /// How it was approved without a person; `None` where a person did.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub admission: Option<Admission>,
+    /// Rows that were merged into this one, oldest first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub absorbed: Vec<Absorbed>,
     /// Answers released under the present approval.
     pub answers: Option<Answers>,
     /// The system it reported; `None` if it was marked or has not reported.
@@ -65,6 +69,17 @@ pub struct Node {
     pub last_run: Option<RunId>,
     /// What the operator should know about this row.
     pub flags: BTreeSet<Flag>,
+}
+
+/// A row that was merged into another, and what the other was before: enough to undo it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Absorbed {
+    /// The row that went.
+    pub row: Arc<Node>,
+    /// What identified the row that stayed.
+    pub machine: MachineId,
+    /// Its request.
+    pub request: Option<Asked>,
 }
 
 /// Identifies the exact request an approval is for (DESIGN.md §3): address, MAC set and body.
@@ -170,6 +185,14 @@ pub enum Flag {
     /// Asked from another address, with other MACs or another body than what was approved.
     #[error("asked differently than what was approved: look again, then approve")]
     ChangedSinceApproval,
+    /// Shows another UUID than before.
+    #[error("shows the UUID {shown}, not {known} as before: was its board replaced? Approve it, or split the row")]
+    UuidChanged {
+        /// The one it was known by.
+        known: Uuid,
+        /// The one it shows.
+        shown: Uuid,
+    },
     /// A machine with its identifiers was installed here, and its row was dropped.
     #[error("was installed here before as {name}, whose row was dropped: look what is on its disks, then approve")]
     InstalledBefore {
@@ -219,6 +242,7 @@ impl Flag {
             | Self::AsksAgain
             | Self::ChangedSinceApproval
             | Self::InstalledBefore { .. }
+            | Self::UuidChanged { .. }
             | Self::TwoAddresses { .. } => true,
             Self::UntrustedUuid
             | Self::AddressTaken { .. }

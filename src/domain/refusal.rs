@@ -28,6 +28,9 @@ pub enum Refusal {
     /// Nothing to reinstall.
     #[error("`{0}` was never installed; approve it instead")]
     NothingToReinstall(Fqdn),
+    /// The row cannot be parted.
+    #[error("`{0}` cannot be split: {1}")]
+    CannotSplit(Fqdn, &'static str),
     /// A ticket that makes no sense.
     #[error("no ticket was issued: {0}")]
     BadTicket(String),

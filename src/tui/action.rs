@@ -81,6 +81,8 @@ pub(super) enum Action {
     Reject,
     /// Take a decision back.
     Undo,
+    /// Join rows that are one machine, or part a row.
+    Merge,
     /// Send a machine away for good.
     Ban,
     /// Show tickets and bans.

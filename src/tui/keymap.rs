@@ -178,6 +178,13 @@ pub(super) const BINDINGS: &[Binding] = &[
     bind(Scope::Nodes, &[char('b')], Action::Ban, "", "refuse the machine from now on, without a row"),
     bind(
         Scope::Nodes,
+        &[char('M')],
+        Action::Merge,
+        "",
+        "say that two rows are the same machine, or that the last request came from another one",
+    ),
+    bind(
+        Scope::Nodes,
         &[char('T')],
         Action::Standing,
         "tickets",

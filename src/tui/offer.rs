@@ -37,7 +37,7 @@ pub(super) fn offer(model: &Model, scope: Scope, action: Action) -> Result<(), S
                 format!("`{}` is {}; a node can be renamed until it installs", node.name, node.phase.word())
             })
         }
-        Action::Address | Action::Forget => node(model).map(|_| ()),
+        Action::Address | Action::Forget | Action::Merge => node(model).map(|_| ()),
         Action::Run => run(model),
         Action::Cancel => model.snapshot.fleet.active_run().map(|_| ()).ok_or_else(|| "no run is going on".to_owned()),
         Action::MarkInstalled => {
@@ -134,7 +134,8 @@ fn approve(node: &Node) -> Result<(), String> {
 fn undo(model: &Model, node: &Node) -> Result<(), String> {
     let unused = node.phase == Phase::Approved && !node.may_be_installed();
     let open = model.snapshot.undecided.contains_key(&node.id);
-    if open || unused || node.reinstall_allowed || matches!(node.phase, Phase::Rejected { .. }) {
+    let merged = !node.absorbed.is_empty() && !node.may_be_installed();
+    if open || unused || merged || node.reinstall_allowed || matches!(node.phase, Phase::Rejected { .. }) {
         return Ok(());
     }
     Err(format!("there is no decision about `{}` to take back", node.name))

@@ -144,6 +144,7 @@ fn act(model: &mut Model, scope: Scope, action: Action) -> Vec<Request> {
         Action::Approve => return approve(model),
         Action::Reject => reject(model),
         Action::Undo => return undo(model),
+        Action::Merge => ask(model, |model| Some(Question::same(model.node()?, &model.snapshot.fleet))),
         Action::Ban => ask(model, |model| model.node().map(|node| Question::ban(node))),
         Action::Standing => ask(model, |model| Some(Question::standing(model))),
         Action::Jump => ask(model, |_| Some(Question::jump())),

@@ -92,6 +92,12 @@ impl Fleet {
             return Ok(self.admit(decision, &ask.stamp, now));
         };
 
+        let mut flags = flags;
+        if let (Some(known), Some(shown)) = (node.machine.uuid, machine.uuid)
+            && known != shown
+        {
+            flags.push(Flag::UuidChanged { known, shown });
+        }
         let mut events = vec![Event::MachineAsked { node: node.id, machine, asked, flags }];
         if node.phase == Phase::Approved && node.approved.as_ref() != Some(&ask.stamp) {
             events.push(Event::ApprovalVoided { node: node.id });

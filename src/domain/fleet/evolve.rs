@@ -39,6 +39,9 @@ impl Fleet {
                     self.remember(&gone, at);
                 }
             }
+            Event::Merged { .. } | Event::Unmerged { .. } | Event::SplitOff { .. } => {
+                self.apply_identity(&recorded.event, at);
+            }
             Event::TicketIssued { .. }
             | Event::TicketClosed { .. }
             | Event::Banned { .. }
@@ -59,7 +62,7 @@ impl Fleet {
     }
 
     /// Changes one node and keeps the index in step.
-    fn change(&mut self, id: NodeId, change: impl FnOnce(&mut Node)) {
+    pub(super) fn change(&mut self, id: NodeId, change: impl FnOnce(&mut Node)) {
         let Some(shared) = self.state.nodes.get_mut(&id) else { return };
         let before = Arc::clone(shared);
         change(Arc::make_mut(shared));
@@ -140,7 +143,7 @@ impl Fleet {
     }
 }
 
-fn empty_row(id: NodeId, name: Fqdn, at: Timestamp) -> Node {
+pub(super) fn empty_row(id: NodeId, name: Fqdn, at: Timestamp) -> Node {
     Node {
         id,
         name,
@@ -153,6 +156,7 @@ fn empty_row(id: NodeId, name: Fqdn, at: Timestamp) -> Node {
         request: None,
         approved: None,
         admission: None,
+        absorbed: Vec::new(),
         answers: None,
         report: None,
         host_keys: Vec::new(),
@@ -165,7 +169,7 @@ fn empty_row(id: NodeId, name: Fqdn, at: Timestamp) -> Node {
     }
 }
 
-fn enter(node: &mut Node, phase: Phase, at: Timestamp) {
+pub(super) fn enter(node: &mut Node, phase: Phase, at: Timestamp) {
     if node.phase != phase {
         node.phase = phase;
         node.since = at;
@@ -199,7 +203,8 @@ fn apply_to_node(node: &mut Node, event: &Event, at: Timestamp) {
         Event::Approved { stamp, .. } => {
             withdraw_permissions(node);
             node.approved = Some(stamp.clone());
-            node.flags.retain(|flag| !matches!(flag, Flag::ChangedSinceApproval | Flag::InstalledBefore { .. }));
+            node.flags.remove(&Flag::ChangedSinceApproval);
+            take_identity(node);
             enter(node, Phase::Approved, at);
         }
         Event::Admitted { stamp, admission, .. } => {
@@ -221,6 +226,7 @@ fn apply_to_node(node: &mut Node, event: &Event, at: Timestamp) {
         Event::ReinstallAllowed { stamp, .. } => {
             node.approved = Some(stamp.clone());
             node.reinstall_allowed = true;
+            take_identity(node);
         }
         Event::AnswerReleased { by, stamp, document, secret, address, vendor_unseen, .. } => {
             let facts = (*document, *secret, *address);
@@ -276,6 +282,9 @@ fn apply_to_node(node: &mut Node, event: &Event, at: Timestamp) {
         | Event::TicketClosed { .. }
         | Event::Banned { .. }
         | Event::BanLifted { .. }
+        | Event::Merged { .. }
+        | Event::Unmerged { .. }
+        | Event::SplitOff { .. }
         | Event::ReportUnmatched { .. }
         | Event::ReportSettled { .. }
         | Event::RunQueued { .. }
@@ -287,7 +296,7 @@ fn apply_to_node(node: &mut Node, event: &Event, at: Timestamp) {
     }
 }
 
-fn withdraw_permissions(node: &mut Node) {
+pub(super) fn withdraw_permissions(node: &mut Node) {
     node.approved = None;
     node.admission = None;
     node.reinstall_allowed = false;
@@ -303,6 +312,7 @@ fn is_about_asking(flag: &Flag) -> bool {
             | Flag::Ambiguous { .. }
             | Flag::AsksAgain
             | Flag::TwoAddresses { .. }
+            | Flag::UuidChanged { .. }
             | Flag::CannotAnswer { .. }
             | Flag::AddressTaken { .. }
     )
@@ -365,6 +375,15 @@ fn accept_report(node: &mut Node, reported: Reported, proven: bool, at: Timestam
     }
     node.report = Some(reported);
     enter(node, Phase::Installed, at);
+}
+
+/// The operator took the machine for this node: what it shows now is what it is known by.
+fn take_identity(node: &mut Node) {
+    let shown = node.request.as_ref().map(|asked| MachineId::of_system(&asked.info));
+    if let Some(uuid) = shown.and_then(|machine| machine.uuid) {
+        node.machine.uuid = Some(uuid);
+        node.flags.retain(|flag| !matches!(flag, Flag::UuidChanged { .. }));
+    }
 }
 
 fn answered_address(node: &Node) -> Option<std::net::IpAddr> {

@@ -9,6 +9,7 @@ pub mod clock;
 mod decide;
 mod evolve;
 mod gate;
+mod identity;
 mod index;
 mod order;
 mod room;
@@ -39,6 +40,7 @@ use super::token::{Token, TokenName};
 use index::Index;
 
 pub use gate::Gate;
+pub use identity::{likely_twins, who_stays};
 
 /// Rows the table holds at most; a flood of strangers stops here.
 pub const MAX_NODES: usize = 50_000;

@@ -15,6 +15,7 @@ pub(super) mod quit;
 mod reinstall;
 mod reject;
 mod run;
+mod same;
 mod standing;
 mod trust;
 
@@ -174,6 +175,8 @@ pub(super) enum Question {
     Forget(forget::Forget),
     /// Send a machine away for good.
     Ban(ban::Ban),
+    /// Which row is the same machine.
+    Same(same::Same),
     /// Go to a claim code.
     Jump(jump::Jump),
     /// Tickets and bans.
@@ -252,6 +255,11 @@ impl Question {
         Self::Ban(ban::Ban::new(node))
     }
 
+    /// Asks which row is the same machine, or whether the row is two.
+    pub(super) fn same(node: &Node, fleet: &Fleet) -> Self {
+        Self::Same(same::Same::new(node, fleet))
+    }
+
     /// Asks for a claim code.
     pub(super) fn jump() -> Self {
         Self::Jump(jump::Jump::new())
@@ -276,6 +284,7 @@ impl Question {
             Self::Adopt(question) => question,
             Self::Forget(question) => question,
             Self::Ban(question) => question,
+            Self::Same(question) => question,
             Self::Jump(question) => question,
             Self::Standing(question) => question,
             Self::NewTicket(question) => question,
@@ -296,6 +305,7 @@ impl Question {
             Self::Adopt(question) => question,
             Self::Forget(question) => question,
             Self::Ban(question) => question,
+            Self::Same(question) => question,
             Self::Jump(question) => question,
             Self::Standing(question) => question,
             Self::NewTicket(question) => question,

@@ -66,7 +66,11 @@ fn next_step(node: &Node, model: &Model) -> Option<String> {
     let held = model.snapshot.holds.contains_key(&node.id);
     Some(match &node.phase {
         Phase::Waiting if held => format!("{name} waits: compare code {code} with its screen, then `a` approves."),
-        Phase::Waiting => format!("{name} reboots and asks again; `a` approves it beforehand (code {code})."),
+        Phase::Waiting => {
+            let last = node.request.as_ref().map(|asked| text::stopwatch(asked.at, model.now));
+            let last = last.map(|last| format!(", last {last} ago")).unwrap_or_default();
+            format!("{name} asks again{last}; `a` approves it beforehand (code {code}).")
+        }
         Phase::Approved => format!("{name} gets its answer as soon as it asks."),
         Phase::Planned => format!("{name} is a name from an older inventory; its machine has not asked."),
         Phase::Rejected { .. } => format!("{name} is refused while it asks; `a` approves it after all."),

@@ -17,6 +17,7 @@ pub(super) fn word(flag: &Flag) -> String {
         Flag::ChangedSinceApproval => "changed".to_owned(),
         Flag::TwoAddresses { .. } => "two IPs".to_owned(),
         Flag::InstalledBefore { .. } => "was here".to_owned(),
+        Flag::UuidChanged { .. } => "other UUID".to_owned(),
         Flag::AddressTaken { by } => format!("IP of {by}"),
         Flag::VendorUnseen => "NIC vendor".to_owned(),
         Flag::CannotAnswer { .. } => "no answer".to_owned(),
@@ -51,13 +52,18 @@ pub(super) fn sentence(flag: &Flag, node: &Node, model: &Model) -> String {
         Flag::AsksAgain if node.reinstall_allowed => {
             "Asked again; a reinstall is allowed once and happens when it asks next.".to_owned()
         }
-        Flag::AsksAgain => "Asks for an answer although it may be installed: remove the medium or set the disk first. \
-                            `a` allows a reinstall, which wipes it."
-            .to_owned(),
+        Flag::AsksAgain => {
+            let diagnosis = crate::domain::guard::asks_again(node, model.now);
+            format!("It was {diagnosis} (`a`), which wipes it.")
+        }
         Flag::ChangedSinceApproval => {
             "Asks from another address, with other MACs or another body than was approved. Look again, then approve."
                 .to_owned()
         }
+        Flag::UuidChanged { known, shown } => format!(
+            "Shows the UUID {shown}, not {known} as before, with the same serial or MACs. A replaced board? `a` takes it as \
+             the same node; `M` splits the row where it is another machine."
+        ),
         Flag::InstalledBefore { name } => format!(
             "Was installed here before as {name}, whose row was dropped. No ticket or rule approves it; look what is on \
              its disks first."
@@ -141,7 +147,7 @@ pub(super) fn gravest(node: &Node) -> Option<&Flag> {
 fn gravity(flag: &Flag) -> u8 {
     match flag {
         Flag::AsksAgain => 0,
-        Flag::ChangedSinceApproval | Flag::InstalledBefore { .. } => 1,
+        Flag::ChangedSinceApproval | Flag::InstalledBefore { .. } | Flag::UuidChanged { .. } => 1,
         Flag::CannotAnswer { .. } => 2,
         Flag::TwoAddresses { .. } | Flag::AddressTaken { .. } => 3,
         Flag::WrongHostKey => 4,

@@ -1,6 +1,7 @@
 //! Tables and properties of the fleet. [`Rack`] plays machines and operator against it.
 
 mod clock;
+mod identity;
 mod life;
 mod model;
 mod room;

@@ -29,6 +29,8 @@ enum Step {
     Cancel,
     Ban(usize),
     Unban,
+    Merge { machine: usize, into: usize },
+    Split(usize),
     Run,
     EndRun,
     Pass(u16),
@@ -49,7 +51,9 @@ fn step() -> impl Strategy<Value = Step> {
         1 => machine.clone().prop_map(Step::Undo),
         1 => (1..4_u32, 1..60_u16).prop_map(|(count, minutes)| Step::Ticket { count, minutes }),
         1 => Just(Step::Cancel),
-        1 => machine.prop_map(Step::Ban),
+        1 => machine.clone().prop_map(Step::Ban),
+        1 => (machine.clone(), machine.clone()).prop_map(|(machine, into)| Step::Merge { machine, into }),
+        1 => machine.prop_map(Step::Split),
         1 => Just(Step::Unban),
         1 => Just(Step::Run),
         1 => Just(Step::EndRun),
@@ -172,6 +176,17 @@ fn play(rack: &mut Rack, used: &mut Used, step: &Step) {
                 rack.order(Order::LiftBan { ban }).unwrap();
             }
         }
+        Step::Merge { machine: index, into } => {
+            if let (Some(node), Some(into)) = (row(rack, *index), row(rack, *into)) {
+                let _ = rack.order(Order::Merge { node, into });
+            }
+        }
+        Step::Split(index) => {
+            if let Some(node) = row(rack, *index) {
+                let confirm = Some(rack.node(node).name.clone());
+                let _ = rack.order(Order::Split { node, confirm });
+            }
+        }
         Step::Run => {
             rack.tick();
         }
@@ -248,6 +263,17 @@ fn judge_log(log: &[Recorded], policy: &Policy) {
                 if reinstalls.remove(node).is_none() {
                     permits.remove(node);
                 }
+            }
+            Event::Merged { node, gone: other } | Event::Unmerged { node, row: other, .. } => {
+                permits.remove(other);
+                reinstalls.remove(other);
+                reinstalls.remove(node);
+                // What was answered may be repeated; what was only approved is void.
+                permits.retain(|id, permit| id != node || (permit.count > 0 && !permit.lost));
+            }
+            Event::SplitOff { node, .. } => {
+                reinstalls.remove(node);
+                permits.retain(|id, permit| id != node || (permit.count > 0 && !permit.lost));
             }
             Event::ReinstallAllowed { node, stamp } => {
                 reinstalls.insert(*node, stamp.clone());
