@@ -7,6 +7,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 
 use crate::domain::facts::Product;
+use crate::domain::plan::ProfileName;
 use crate::domain::text::Text;
 use crate::domain::ticket::{Ban, Ticket, Wants};
 use crate::domain::{NodeId, Order, Snapshot, TicketId};
@@ -27,7 +28,7 @@ pub(super) enum TicketCommand {
         product: Option<Product>,
         /// Install them with this profile
         #[arg(long)]
-        profile: Option<String>,
+        profile: Option<ProfileName>,
         /// How long it is good, such as 30m or 2h
         #[arg(long = "for", value_name = "TIME", default_value = "2h")]
         lasts: SignedDuration,
@@ -59,8 +60,7 @@ impl TicketCommand {
                 let wants = Wants { model: model.as_deref().map(Text::new), product: *product };
                 let words = format!("good for {count} of {wants}, for {lasts:#}");
                 let expires = now.saturating_add(*lasts).unwrap_or(Timestamp::MAX);
-                let profile = profile.as_deref().map(Text::new);
-                Some((words, Order::IssueTicket { count: *count, wants, profile, expires }))
+                Some((words, Order::IssueTicket { count: *count, wants, profile: profile.clone(), expires }))
             }
             Self::Cancel { ticket } => {
                 Some((format!("ticket {ticket} cancelled"), Order::CancelTicket { ticket: *ticket }))

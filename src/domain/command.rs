@@ -13,7 +13,9 @@ use super::fqdn::Fqdn;
 use super::guard::{Verdict, Withheld};
 use super::id::{BanId, DocumentHash, NodeId, ReportId, RunId, SecretHash, TicketId, TokenHash};
 use super::mac::MacAddr;
-use super::node::Stamp;
+use super::naming::NameWish;
+use super::node::{ProfileChoice, Stamp};
+use super::plan::ProfileName;
 use super::run::{HostResult, RunOutcome};
 use super::text::Text;
 use super::ticket::Wants;
@@ -127,6 +129,13 @@ pub enum Command {
         /// Why, in words for the operator.
         why: Text,
     },
+    /// An answer needs values of counters.
+    TakeCounters {
+        /// The node.
+        node: NodeId,
+        /// The counters and their lowest values.
+        counters: Vec<(Text, u64)>,
+    },
     /// A report came in.
     Report(Box<ReportIn>),
     /// A probe looked at a node.
@@ -170,6 +179,8 @@ pub struct Ask {
     pub info: SystemInfo,
     /// The NIC it came through, where known.
     pub asking_mac: Option<MacAddr>,
+    /// The name a template has for it, should it be new.
+    pub wish: Option<NameWish>,
     /// The token it came with. The server has found it good.
     pub token: Option<TokenName>,
 }
@@ -191,6 +202,10 @@ pub struct Release {
     pub secret: SecretHash,
     /// What the operator should know about it: the vendor filter named a vendor no report has shown.
     pub vendor_unseen: bool,
+    /// The profile it was made with.
+    pub profile: Option<Text>,
+    /// Settings its installer is too old for, in words.
+    pub left_out: Option<Text>,
 }
 
 /// A report, parsed.
@@ -278,7 +293,7 @@ pub enum Order {
         wants: Wants,
         /// The profile they are installed with.
         #[serde(default)]
-        profile: Option<Text>,
+        profile: Option<ProfileName>,
         /// When it ends.
         expires: Timestamp,
     },
@@ -305,6 +320,13 @@ pub enum Order {
         node: NodeId,
         /// The new name.
         name: Fqdn,
+    },
+    /// Choose the profile of a node's answers.
+    ChooseProfile {
+        /// The row.
+        node: NodeId,
+        /// The choice; `None` takes an earlier one back.
+        profile: Option<ProfileChoice>,
     },
     /// Tell where Ansible reaches a node.
     SetAddress {

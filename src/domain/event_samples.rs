@@ -12,7 +12,7 @@ use super::fqdn::Fqdn;
 use super::guard::Permission;
 use super::id::{BanId, DocumentHash, NodeId, ReportId, RunId, SecretHash, TicketId};
 use super::machine::MachineId;
-use super::node::{Asked, Flag, Stamp};
+use super::node::{Asked, Flag, ProfileChoice, Stamp};
 use super::run::{HostResult, RunOutcome};
 use super::ticket::{Admission, Closing, Rule, Ticket, Wants};
 
@@ -20,7 +20,8 @@ const KEY: &str = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAAAAAAAAAAAAAAAAAAAAAAAA
 
 /// The samples, numbered from 1, ten seconds apart.
 pub(crate) fn events() -> Vec<Recorded> {
-    let all = [asking(), deciding(), answering(), reporting(), booting(), running(), leaving(), guarding()].concat();
+    let all = [asking(), deciding(), answering(), reporting(), booting(), running(), leaving(), guarding(), choosing()]
+        .concat();
     let number = |(seq, (origin, event)): (u64, _)| {
         let second = 1_767_225_600 + 10 * i64::try_from(seq).unwrap();
         Recorded { seq, at: Timestamp::new(second, 123_456_789).unwrap(), origin, event }
@@ -146,6 +147,8 @@ fn answering() -> Vec<Sample> {
         secret: SecretHash::of(b"secret"),
         address: address.map(|net| net.parse().unwrap()),
         vendor_unseen: address.is_none(),
+        profile: None,
+        left_out: None,
     };
     let document = DocumentHash::of(b"answer");
     vec![
@@ -277,13 +280,13 @@ fn guarding() -> Vec<Sample> {
         count: 12,
         left: 12,
         wants: Wants { model: Some("PowerEdge R650*".into()), product: Some(Product::Pve) },
-        profile: Some("compute".into()),
+        profile: Some("compute".parse().unwrap()),
         issued: Timestamp::from_second(1_767_225_600).unwrap(),
         expires: Timestamp::from_second(1_767_232_800).unwrap(),
     };
     let (id, closings) = (ticket.id, [Closing::Drained, Closing::Expired, Closing::Cancelled]);
     let admitted = |by| {
-        let admission = Admission { by, profile: Some("compute".into()) };
+        let admission = Admission { by, profile: Some("compute".parse().unwrap()) };
         peer(2, Event::Admitted { node: NodeId(2), stamp: stamp(NodeId(2)), admission })
     };
     let (machine, reason) = (MachineId::of_system(&info(NodeId(5))), "not ours".into());
@@ -318,6 +321,31 @@ fn guarding() -> Vec<Sample> {
     samples.extend(closings.map(|why| operator(Event::TicketClosed { ticket: id, why })));
     samples.extend(verbs.map(|verb| operator(Event::TakenBack { node, verb })));
     samples
+}
+
+fn choosing() -> Vec<Sample> {
+    let chosen = |profile| operator(Event::ProfileChosen { node: NODE, profile });
+    let flagged = |flag| system(Event::Flagged { node: NODE, flag });
+    let released = Event::AnswerReleased {
+        node: NODE,
+        by: Permission::Repeat,
+        stamp: stamp(NODE),
+        document: DocumentHash::of(b"answer"),
+        secret: SecretHash::of(b"secret"),
+        address: None,
+        vendor_unseen: false,
+        profile: Some("storage".into()),
+        left_out: Some("global.reboot_mode".into()),
+    };
+    vec![
+        chosen(Some(ProfileChoice::Named("storage".parse().unwrap()))),
+        chosen(Some(ProfileChoice::Without)),
+        chosen(None),
+        system(Event::CounterTaken { node: NODE, counter: "rack7".into(), value: 12 }),
+        system(released),
+        flagged(Flag::LeftOut { settings: "global.reboot_mode".into() }),
+        flagged(Flag::NotAsWished { reason: "`db.example.com` is taken".into() }),
+    ]
 }
 
 /// Numbers the variants. A new one does not compile until it has a number here, and then a sample.
@@ -358,19 +386,21 @@ fn number(event: &Event) -> usize {
         Event::RefusalServed { .. } => 32,
         Event::TakenBack { .. } => 33,
         Event::Withdrawn { .. } => 34,
-        Event::TicketIssued { .. } => 35,
-        Event::TicketClosed { .. } => 36,
-        Event::Admitted { .. } => 37,
-        Event::Banned { .. } => 38,
-        Event::BanLifted { .. } => 39,
-        Event::Merged { .. } => 40,
-        Event::Unmerged { .. } => 41,
-        Event::SplitOff { .. } => 42,
+        Event::ProfileChosen { .. } => 35,
+        Event::CounterTaken { .. } => 36,
+        Event::TicketIssued { .. } => 37,
+        Event::TicketClosed { .. } => 38,
+        Event::Admitted { .. } => 39,
+        Event::Banned { .. } => 40,
+        Event::BanLifted { .. } => 41,
+        Event::Merged { .. } => 42,
+        Event::Unmerged { .. } => 43,
+        Event::SplitOff { .. } => 44,
     }
 }
 
 /// How many variants [`number`] numbers.
-const VARIANTS: usize = 43;
+const VARIANTS: usize = 45;
 
 /// Events as earlier releases have stored them. Lines are added, never changed: databases hold them.
 const FIXTURE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/events-v1.jsonl");

@@ -13,6 +13,7 @@ use super::fqdn::Fqdn;
 use super::id::{BanId, TicketId};
 use super::machine::MachineId;
 use super::node::Node;
+use super::plan::ProfileName;
 use super::text::Text;
 
 /// Machines one ticket may admit at most: as many as may wait at once.
@@ -34,7 +35,7 @@ pub struct Ticket {
     pub wants: Wants,
     /// The profile they are installed with.
     #[serde(default)]
-    pub profile: Option<Text>,
+    pub profile: Option<ProfileName>,
     /// When it was issued.
     pub issued: Timestamp,
     /// When it ends.
@@ -103,7 +104,7 @@ pub struct Admission {
     pub by: Rule,
     /// The profile that goes with it.
     #[serde(default)]
-    pub profile: Option<Text>,
+    pub profile: Option<ProfileName>,
 }
 
 /// A machine that is refused without a row.

@@ -10,6 +10,7 @@ use crate::domain::event::Event;
 use crate::domain::guard::{self, Verdict, Withheld};
 use crate::domain::id::NodeId;
 use crate::domain::machine::MachineId;
+use crate::domain::naming::NameWish;
 use crate::domain::node::{Asked, Flag, Node};
 use crate::domain::phase::Phase;
 use crate::domain::refusal::Refusal;
@@ -88,7 +89,7 @@ impl Fleet {
             token: ask.token.clone(),
         };
         let Some(node) = known else {
-            let decision = self.decide_stranger(machine, asked, flags)?;
+            let decision = self.decide_stranger(machine, asked, flags, ask.wish.as_ref())?;
             return Ok(self.admit(decision, &ask.stamp, now));
         };
 
@@ -110,17 +111,30 @@ impl Fleet {
         Ok(self.admit(decision, &ask.stamp, now))
     }
 
-    fn decide_stranger(&self, machine: MachineId, asked: Asked, mut flags: Vec<Flag>) -> Result<Decision, Refusal> {
+    fn decide_stranger(
+        &self,
+        machine: MachineId,
+        asked: Asked,
+        mut flags: Vec<Flag>,
+        wish: Option<&NameWish>,
+    ) -> Result<Decision, Refusal> {
         if self.node_count() >= MAX_NODES {
             return Err(Refusal::Full(MAX_NODES));
         }
         let node = NodeId(self.state.last_node + 1);
-        let taken = |name: &_| self.named(name).is_some();
-        let name = self.policy.derive_name(&machine, node.0, taken).ok_or(Refusal::NoName)?;
+        let (name, counters) = match wish.map(|wish| self.grant_name(wish)) {
+            Some(Ok(granted)) => granted,
+            other => {
+                flags.extend(other.and_then(Result::err).map(|reason| Flag::NotAsWished { reason }));
+                let taken = |name: &_| self.named(name).is_some();
+                (self.policy.derive_name(&machine, node.0, taken).ok_or(Refusal::NoName)?, BTreeMap::new())
+            }
+        };
         flags.extend(self.former(&machine).map(|former| Flag::InstalledBefore { name: former.name.clone() }));
         let verdict = Verdict::Hold(Withheld::Undecided(guard::ClaimCode::of(node)));
         let seen = Event::MachineSeen { node, name, machine, asked, flags };
-        let events = self.make_room().into_iter().chain([seen]).collect();
+        let taken = counters.into_iter().map(|(counter, value)| Event::CounterTaken { node, counter, value });
+        let events = self.make_room().into_iter().chain([seen]).chain(taken).collect();
         Ok(Decision { events, effects: Vec::new(), reply: Reply::Asked { node, verdict } })
     }
 
@@ -161,6 +175,8 @@ impl Fleet {
             secret: release.secret,
             address: release.address,
             vendor_unseen: release.vendor_unseen,
+            profile: release.profile.clone(),
+            left_out: release.left_out.clone(),
         }];
         Ok(Decision { events, effects: Vec::new(), reply: Reply::Released })
     }

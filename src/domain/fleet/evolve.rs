@@ -1,5 +1,6 @@
 //! From facts to state. Never fails: an event about a row that is gone changes nothing.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -10,7 +11,7 @@ use crate::domain::fqdn::Fqdn;
 use crate::domain::guard::Permission;
 use crate::domain::id::{DocumentHash, NodeId, RunId, SecretHash};
 use crate::domain::machine::MachineId;
-use crate::domain::node::{Answers, Delivery, Flag, Node, Reported, Stamp};
+use crate::domain::node::{Answers, Delivery, Flag, Node, ProfileChoice, Reported, Stamp};
 use crate::domain::phase::Phase;
 use crate::domain::run::{HostResult, Run, RunOutcome, RunState};
 
@@ -165,6 +166,8 @@ pub(super) fn empty_row(id: NodeId, name: Fqdn, at: Timestamp) -> Node {
         reinstall_allowed: false,
         gated: false,
         last_run: None,
+        profile: None,
+        counters: BTreeMap::new(),
         flags: std::collections::BTreeSet::new(),
     }
 }
@@ -211,6 +214,9 @@ fn apply_to_node(node: &mut Node, event: &Event, at: Timestamp) {
             withdraw_permissions(node);
             node.approved = Some(stamp.clone());
             node.admission = Some(admission.clone());
+            // The ticket's word is the operator's, given beforehand; one about this very row counts more.
+            let named = admission.profile.clone().map(ProfileChoice::Named);
+            node.profile = node.profile.take().or(named);
             enter(node, Phase::Approved, at);
         }
         Event::Rejected { reason, .. } => {
@@ -228,9 +234,13 @@ fn apply_to_node(node: &mut Node, event: &Event, at: Timestamp) {
             node.reinstall_allowed = true;
             take_identity(node);
         }
-        Event::AnswerReleased { by, stamp, document, secret, address, vendor_unseen, .. } => {
+        Event::AnswerReleased { by, stamp, document, secret, address, vendor_unseen, profile, left_out, .. } => {
             let facts = (*document, *secret, *address);
             release(node, *by, stamp, facts, at);
+            if let Some(answers) = &mut node.answers {
+                answers.profile.clone_from(profile);
+            }
+            node.flags.extend(left_out.clone().map(|settings| Flag::LeftOut { settings }));
             if *vendor_unseen {
                 node.flags.insert(Flag::VendorUnseen);
             }
@@ -249,7 +259,12 @@ fn apply_to_node(node: &mut Node, event: &Event, at: Timestamp) {
             node.flags.insert(Flag::Unproven);
             enter(node, Phase::Installed, at);
         }
-        Event::Renamed { name, .. } => node.name = name.clone(),
+        Event::Renamed { name, .. } => {
+            node.name = name.clone();
+            node.flags.retain(|flag| !matches!(flag, Flag::NotAsWished { .. }));
+        }
+        Event::ProfileChosen { profile, .. } => node.profile.clone_from(profile),
+        Event::CounterTaken { counter, value, .. } => drop(node.counters.insert(counter.clone(), *value)),
         Event::AddressSet { address, .. } => {
             node.address = Some(*address);
             node.flags.retain(|flag| !matches!(flag, Flag::AddressTaken { .. }));
@@ -339,6 +354,7 @@ fn release(
         secrets,
         address,
         delivery: Delivery::Released,
+        profile: None,
     });
     // A new installation: what the old one reported is history.
     node.reinstall_allowed &= !is_reinstall;
@@ -347,7 +363,11 @@ fn release(
     node.unproven = None;
     node.address = address.map(|net| net.addr());
     node.gated = false;
-    node.flags.retain(|flag| is_about_asking(flag) && !matches!(flag, Flag::AsksAgain | Flag::CannotAnswer { .. }));
+    // Until it has reported it may still carry what was installed before.
+    node.flags.retain(|flag| {
+        let is_over = matches!(flag, Flag::AsksAgain | Flag::CannotAnswer { .. });
+        (is_about_asking(flag) && !is_over) || matches!(flag, Flag::InstalledBefore { .. })
+    });
     node.phase = Phase::Installing;
     node.since = at;
 }
@@ -374,6 +394,7 @@ fn accept_report(node: &mut Node, reported: Reported, proven: bool, at: Timestam
         node.flags.insert(Flag::UnprovenReport);
     }
     node.report = Some(reported);
+    node.flags.retain(|flag| !matches!(flag, Flag::InstalledBefore { .. }));
     enter(node, Phase::Installed, at);
 }
 

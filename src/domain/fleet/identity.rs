@@ -96,11 +96,10 @@ impl Fleet {
                     node.request = None;
                     give_up(node, at);
                 });
-                let flags = if old.may_be_installed() {
-                    BTreeSet::from([Flag::InstalledBefore { name: old.name.clone() }])
-                } else {
-                    BTreeSet::new()
-                };
+                let mut flags: BTreeSet<_> = old.flags.iter().filter(|flag| was_here(flag)).cloned().collect();
+                if old.may_be_installed() {
+                    flags.insert(Flag::InstalledBefore { name: old.name.clone() });
+                }
                 let (machine, request) = (machine.clone(), Some(asked.clone()));
                 self.put_row(Node { machine, request, flags, ..empty_row(*row, name.clone(), at) });
             }
@@ -142,7 +141,13 @@ fn merge(into: &mut Node, row: Arc<Node>, at: Timestamp) {
     }
     into.flags
         .retain(|flag| !matches!(flag, Flag::Ambiguous { other } | Flag::DuplicateOf { other } if *other == row.id));
+    into.flags.extend(row.flags.iter().filter(|flag| was_here(flag)).cloned());
     give_up(into, at);
+}
+
+/// Whether a flag says that the machine may carry data: such a word outlives the row it was said about.
+fn was_here(flag: &Flag) -> bool {
+    matches!(flag, Flag::InstalledBefore { .. })
 }
 
 fn unmerge(into: &mut Node, row: NodeId, at: Timestamp) -> Option<Node> {

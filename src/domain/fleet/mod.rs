@@ -6,6 +6,7 @@
 
 mod ask;
 pub mod clock;
+mod counters;
 mod decide;
 mod evolve;
 mod gate;

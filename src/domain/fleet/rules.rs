@@ -11,6 +11,7 @@ use crate::domain::guard;
 use crate::domain::id::{BanId, NodeId, TicketId};
 use crate::domain::machine::MachineId;
 use crate::domain::node::{Node, Stamp};
+use crate::domain::plan::ProfileName;
 use crate::domain::policy::Auto;
 use crate::domain::refusal::Refusal;
 use crate::domain::text::Text;
@@ -94,7 +95,7 @@ impl Fleet {
     /// Issues a ticket. Machines that wait at this moment are the first it admits, the oldest before the others.
     pub(super) fn decide_ticket(
         &self,
-        (count, wants, profile): (u32, &Wants, Option<&Text>),
+        (count, wants, profile): (u32, &Wants, Option<&ProfileName>),
         expires: Timestamp,
         now: Timestamp,
     ) -> Result<Decision, Refusal> {

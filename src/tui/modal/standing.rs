@@ -3,6 +3,7 @@
 use jiff::SignedDuration;
 
 use super::{Ask, Field, Local, Paragraph, Picker, Question, Sending};
+use crate::domain::plan::ProfileName;
 use crate::domain::text::Text;
 use crate::domain::{Order, Wants};
 use crate::tui::model::Model;
@@ -91,14 +92,16 @@ impl NewTicket {
 struct Typed {
     count: u32,
     wants: Wants,
-    profile: Option<Text>,
+    profile: Option<ProfileName>,
     lasts: SignedDuration,
 }
 
 /// Reads `12 PowerEdge R650* for 2h as compute`; only the number must be there.
 fn parse(line: &str) -> Result<Typed, String> {
     let (line, profile) = match line.rsplit_once(" as ") {
-        Some((line, profile)) => (line, Some(Text::new(profile))),
+        Some((line, profile)) => {
+            (line, Some(profile.trim().parse::<ProfileName>().map_err(|error| error.to_string())?))
+        }
         None => (line, None),
     };
     let (line, lasts) = match line.rsplit_once(" for ") {
@@ -166,7 +169,7 @@ mod tests {
     ) {
         let wants = Wants { model: model.map(Text::new), product: None };
         let lasts = SignedDuration::from_mins(minutes);
-        assert_eq!(parse(line), Ok(Typed { count, wants, profile: profile.map(Text::new), lasts }));
+        assert_eq!(parse(line), Ok(Typed { count, wants, profile: profile.map(|name| name.parse().unwrap()), lasts }));
     }
 
     #[rstest]

@@ -13,7 +13,7 @@ const HOUR: Duration = Duration::from_hours(1);
 
 fn ticket(rack: &mut Rack, count: u32, model: Option<&str>) -> Result<TicketId, Refusal> {
     let wants = Wants { model: model.map(Text::new), product: None };
-    let (expires, profile) = (rack.now + HOUR, Some("compute".into()));
+    let (expires, profile) = (rack.now + HOUR, Some("compute".parse().unwrap()));
     match rack.order(Order::IssueTicket { count, wants, profile, expires })?.reply {
         Reply::Issued(ticket) => Ok(ticket),
         other => panic!("{other:?}"),
@@ -37,7 +37,7 @@ fn a_ticket_admits_as_many_as_it_says_and_closes() {
     let id = ticket(&mut rack, 1, None).unwrap();
     let (node, verdict) = rack.ask(&box_a());
     assert!(is_served(&verdict), "{verdict:?}");
-    assert_eq!(rack.node(node).admission.as_ref().unwrap().profile, Some("compute".into()));
+    assert_eq!(rack.node(node).admission.as_ref().unwrap().profile, Some("compute".parse().unwrap()));
     assert_eq!(closed(&rack, id), Some(Closing::Drained));
     let (_, verdict) = rack.ask(&box_b());
     assert!(!is_served(&verdict), "the ticket is spent");
