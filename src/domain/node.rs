@@ -278,6 +278,7 @@ impl Flag {
             Self::UntrustedUuid
             | Self::AddressTaken { .. }
             | Self::NotAsWished { .. }
+            | Self::LeftOut { .. }
             | Self::VendorUnseen
             | Self::CannotAnswer { .. }
             | Self::WrongHostKey

@@ -198,42 +198,12 @@ fn apply_to_node(node: &mut Node, event: &Event, at: Timestamp) {
             node.flags.retain(|flag| !is_about_asking(flag));
             node.flags.extend(flags.iter().cloned());
         }
-        Event::ApprovalVoided { .. } => {
-            withdraw_permissions(node);
-            node.flags.insert(Flag::ChangedSinceApproval);
-            enter(node, Phase::Waiting, at);
-        }
-        Event::Approved { stamp, .. } => {
-            withdraw_permissions(node);
-            node.approved = Some(stamp.clone());
-            node.flags.remove(&Flag::ChangedSinceApproval);
-            take_identity(node);
-            enter(node, Phase::Approved, at);
-        }
-        Event::Admitted { stamp, admission, .. } => {
-            withdraw_permissions(node);
-            node.approved = Some(stamp.clone());
-            node.admission = Some(admission.clone());
-            // The ticket's word is the operator's, given beforehand; one about this very row counts more.
-            let named = admission.profile.clone().map(ProfileChoice::Named);
-            node.profile = node.profile.take().or(named);
-            enter(node, Phase::Approved, at);
-        }
-        Event::Rejected { reason, .. } => {
-            withdraw_permissions(node);
-            enter(node, Phase::Rejected { reason: reason.clone() }, at);
-        }
-        Event::Withdrawn { .. } => {
-            withdraw_permissions(node);
-            if matches!(node.phase, Phase::Approved | Phase::Rejected { .. }) {
-                enter(node, Phase::Waiting, at);
-            }
-        }
-        Event::ReinstallAllowed { stamp, .. } => {
-            node.approved = Some(stamp.clone());
-            node.reinstall_allowed = true;
-            take_identity(node);
-        }
+        Event::ApprovalVoided { .. }
+        | Event::Approved { .. }
+        | Event::Admitted { .. }
+        | Event::Rejected { .. }
+        | Event::Withdrawn { .. }
+        | Event::ReinstallAllowed { .. } => apply_decision(node, event, at),
         Event::AnswerReleased { by, stamp, document, secret, address, vendor_unseen, profile, left_out, .. } => {
             let facts = (*document, *secret, *address);
             release(node, *by, stamp, facts, at);
@@ -308,6 +278,49 @@ fn apply_to_node(node: &mut Node, event: &Event, at: Timestamp) {
         | Event::RunEnded { .. }
         | Event::TokenMade { .. }
         | Event::TokenRevoked { .. } => {}
+    }
+}
+
+/// What somebody, or a rule, has decided about a row.
+fn apply_decision(node: &mut Node, event: &Event, at: Timestamp) {
+    match event {
+        Event::ApprovalVoided { .. } => {
+            withdraw_permissions(node);
+            node.flags.insert(Flag::ChangedSinceApproval);
+            enter(node, Phase::Waiting, at);
+        }
+        Event::Approved { stamp, .. } => {
+            withdraw_permissions(node);
+            node.approved = Some(stamp.clone());
+            node.flags.remove(&Flag::ChangedSinceApproval);
+            take_identity(node);
+            enter(node, Phase::Approved, at);
+        }
+        Event::Admitted { stamp, admission, .. } => {
+            withdraw_permissions(node);
+            node.approved = Some(stamp.clone());
+            node.admission = Some(admission.clone());
+            // The ticket's word is the operator's, given beforehand; one about this very row counts more.
+            let named = admission.profile.clone().map(ProfileChoice::Named);
+            node.profile = node.profile.take().or(named);
+            enter(node, Phase::Approved, at);
+        }
+        Event::Rejected { reason, .. } => {
+            withdraw_permissions(node);
+            enter(node, Phase::Rejected { reason: reason.clone() }, at);
+        }
+        Event::Withdrawn { .. } => {
+            withdraw_permissions(node);
+            if matches!(node.phase, Phase::Approved | Phase::Rejected { .. }) {
+                enter(node, Phase::Waiting, at);
+            }
+        }
+        Event::ReinstallAllowed { stamp, .. } => {
+            node.approved = Some(stamp.clone());
+            node.reinstall_allowed = true;
+            take_identity(node);
+        }
+        _ => {}
     }
 }
 

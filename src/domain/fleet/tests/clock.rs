@@ -24,6 +24,8 @@ impl Rack {
             document: DocumentHash::of(&[n, 1]),
             secret: secret(node, 0),
             vendor_unseen: false,
+            profile: None,
+            left_out: None,
         };
         assert_eq!(self.submit(&Command::Release(release)).unwrap().reply, Reply::Released);
         node

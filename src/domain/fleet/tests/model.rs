@@ -79,14 +79,16 @@ fn machine(index: usize, variant: u8) -> Box1 {
     }
 }
 
+/// The row that machine `index` is taken for.
+fn row(rack: &Rack, index: usize) -> Option<NodeId> {
+    let ask = machine(index, 0).ask();
+    rack.fleet.resolve(&MachineId::of_system(&ask.info), Some(&ask)).node
+}
+
 /// Machines that were given an answer which may have arrived, whatever became of their rows.
 type Used = BTreeSet<usize>;
 
 fn play(rack: &mut Rack, used: &mut Used, step: &Step) {
-    let row = |rack: &Rack, index: usize| {
-        let ask = machine(index, 0).ask();
-        rack.fleet.resolve(&MachineId::of_system(&ask.info), Some(&ask)).node
-    };
     match step {
         Step::Ask { machine: index, variant } => {
             let shown = machine(*index, *variant);
@@ -149,6 +151,28 @@ fn play(rack: &mut Rack, used: &mut Used, step: &Step) {
                 let _ = rack.order(Order::Forget { node });
             }
         }
+        Step::Run => {
+            rack.tick();
+        }
+        Step::EndRun => {
+            if rack.fleet.active_run().is_some() {
+                rack.end_run(RunOutcome::Cancelled, &[]);
+            }
+        }
+        Step::Pass(seconds) => rack.pass(Duration::from_secs(u64::from(*seconds))),
+        Step::Undo(_)
+        | Step::Ticket { .. }
+        | Step::Cancel
+        | Step::Ban(_)
+        | Step::Unban
+        | Step::Merge { .. }
+        | Step::Split(_) => order(rack, step),
+    }
+}
+
+/// The steps that are orders about rules and rows.
+fn order(rack: &mut Rack, step: &Step) {
+    match step {
         Step::Undo(index) => {
             if let Some(node) = row(rack, *index) {
                 let _ = rack.order(Order::Undo { node });
@@ -187,15 +211,7 @@ fn play(rack: &mut Rack, used: &mut Used, step: &Step) {
                 let _ = rack.order(Order::Split { node, confirm });
             }
         }
-        Step::Run => {
-            rack.tick();
-        }
-        Step::EndRun => {
-            if rack.fleet.active_run().is_some() {
-                rack.end_run(RunOutcome::Cancelled, &[]);
-            }
-        }
-        Step::Pass(seconds) => rack.pass(Duration::from_secs(u64::from(*seconds))),
+        _ => {}
     }
 }
 
