@@ -212,7 +212,7 @@ fn is_early_repeat(node: &Node, stamp: &Stamp, now: Timestamp, policy: &Policy) 
 }
 
 /// Minutes within which an installed node that asks again has most likely only booted its medium once more.
-const STILL_BOOTING: i64 = 30;
+pub const STILL_BOOTING: i64 = 30;
 
 /// The diagnosis of a node that asks although it may be installed (DESIGN.md §3).
 fn asking_again(name: &Fqdn, minutes: i64, installed: bool) -> String {

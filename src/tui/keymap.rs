@@ -187,7 +187,7 @@ pub(super) const BINDINGS: &[Binding] = &[
         Scope::Nodes,
         &[char('T')],
         Action::Standing,
-        "tickets",
+        "",
         "tickets, reinstalls and bans: list them, take them back, issue a new ticket",
     ),
     bind(Scope::Nodes, &[char('\'')], Action::Jump, "", "go to the row with the code on a machine's screen"),

@@ -179,7 +179,7 @@ mod tests {
         assert_eq!(Pace::of(&[300, 400]), None, "too few");
         let pace = Pace::of(&[360, 300, 420, 5_000, 350]).unwrap();
         assert_eq!((pace.usual.as_secs(), pace.spread.as_secs()), (360, 60), "one outlier moves nothing");
-        assert_eq!(pace.deadline(), Duration::from_secs(360 + 240 + 60));
+        assert_eq!(pace.deadline(), Duration::from_mins(6 + 4 + 1));
         assert_eq!(pace.words(), "6");
         assert_eq!(Pace::of(&[0, 0, 0]).unwrap().deadline(), SLACK);
     }

@@ -20,7 +20,7 @@ use crate::domain::refusal::Refusal;
 
 impl Fleet {
     /// `node` is the same machine as `into`, and becomes part of it. Only a row that was never answered can go.
-    pub(super) fn decide_merge(&self, node: &Node, into: &Node) -> Result<Decision, Refusal> {
+    pub(super) fn decide_merge(node: &Node, into: &Node) -> Result<Decision, Refusal> {
         let wrong = |row: &Node, hint| Refusal::WrongPhase { name: row.name.clone(), phase: row.phase.word(), hint };
         if node.id == into.id {
             return Err(wrong(node, "a row cannot be merged with itself"));
@@ -80,7 +80,7 @@ impl Fleet {
         match event {
             Event::Merged { node, gone } => {
                 let Some(row) = self.drop_row(*gone) else { return };
-                self.change(*node, |into| merge(into, row, at));
+                self.change(*node, |into| merge(into, &row, at));
             }
             Event::Unmerged { node, row, name } => {
                 let mut parted = None;
@@ -131,12 +131,12 @@ fn give_up(node: &mut Node, at: Timestamp) {
     }
 }
 
-fn merge(into: &mut Node, row: Arc<Node>, at: Timestamp) {
-    let absorbed = Absorbed { row: Arc::clone(&row), machine: into.machine.clone(), request: into.request.clone() };
+fn merge(into: &mut Node, row: &Arc<Node>, at: Timestamp) {
+    let absorbed = Absorbed { row: Arc::clone(row), machine: into.machine.clone(), request: into.request.clone() };
     into.absorbed.push(absorbed);
     into.machine.learn(&row.machine);
     let asked_at = |node: &Node| node.request.as_ref().map(|asked| asked.at);
-    if asked_at(&row) > asked_at(into) {
+    if asked_at(row) >= asked_at(into) {
         into.request.clone_from(&row.request);
     }
     into.flags

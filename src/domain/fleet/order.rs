@@ -28,7 +28,7 @@ impl Fleet {
                 Self::decide_reinstall(self.existing(*node)?, seen, confirm)
             }
             Order::Undo { node } => self.decide_undo(self.existing(*node)?),
-            Order::Merge { node, into } => self.decide_merge(self.existing(*node)?, self.existing(*into)?),
+            Order::Merge { node, into } => Self::decide_merge(self.existing(*node)?, self.existing(*into)?),
             Order::Split { node, confirm } => self.decide_split(self.existing(*node)?, confirm.as_ref()),
             Order::IssueTicket { count, wants, profile, expires } => {
                 self.decide_ticket((*count, wants, profile.as_ref()), *expires, now)

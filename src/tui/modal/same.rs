@@ -43,16 +43,12 @@ fn split(node: &Node) -> (Result<(Order, String), String>, String) {
         let shell = format!("prox-orchestrator split {0} --confirm {0}", node.name);
         return (Err(shell.clone()), format!("the last request is another machine: {shell}"));
     }
-    match node.absorbed.last() {
-        Some(absorbed) => {
-            let done = format!("`{}` is a row of its own again", absorbed.row.name);
-            (Ok((order, done)), format!("not the same machine as {}: undo that", absorbed.row.name))
-        }
-        None => {
-            let done = format!("the last request of `{}` has a row of its own", node.name);
-            (Ok((order, done)), "the last request is another machine: split it off".to_owned())
-        }
+    if let Some(absorbed) = node.absorbed.last() {
+        let done = format!("`{}` is a row of its own again", absorbed.row.name);
+        return (Ok((order, done)), format!("not the same machine as {}: undo that", absorbed.row.name));
     }
+    let done = format!("the last request of `{}` has a row of its own", node.name);
+    (Ok((order, done)), "the last request is another machine: split it off".to_owned())
 }
 
 impl Ask for Same {

@@ -2,7 +2,7 @@
 
 use crate::domain::Node;
 use crate::domain::command::Verb;
-use crate::domain::guard::ClaimCode;
+use crate::domain::guard::{self, ClaimCode, Withheld};
 use crate::domain::node::Flag;
 use crate::tui::model::Model;
 
@@ -54,10 +54,7 @@ pub(super) fn sentence(flag: &Flag, node: &Node, model: &Model) -> String {
         Flag::AsksAgain if node.reinstall_allowed => {
             "Asked again; a reinstall is allowed once and happens when it asks next.".to_owned()
         }
-        Flag::AsksAgain => {
-            let diagnosis = crate::domain::guard::asks_again(node, model.now);
-            format!("It was {diagnosis} (`a`), which wipes it.")
-        }
+        Flag::AsksAgain => asks_again(node, model),
         Flag::ChangedSinceApproval => {
             "Asks from another address, with other MACs or another body than was approved. Look again, then approve."
                 .to_owned()
@@ -135,6 +132,23 @@ pub(super) fn note(node: &Node, model: &Model) -> String {
         (None, None) if model.snapshot.fleet.progress(node, model.now).is_some() => progress(node, model),
         (None, None) if node.is_unconfirmed() => "sent?".to_owned(),
         (None, None) => String::new(),
+    }
+}
+
+/// The guard's diagnosis, the cure first: the footer shows the beginning only.
+fn asks_again(node: &Node, model: &Model) -> String {
+    let Withheld::AsksAgain { minutes, installed, .. } = guard::asks_again(node, model.now) else {
+        return String::new();
+    };
+    let what = if installed { "installed" } else { "answered" };
+    let ago = crate::tui::text::span(u64::try_from(minutes).unwrap_or_default() * 60);
+    if minutes < guard::STILL_BOOTING {
+        format!(
+            "Still boots the medium, {what} {ago} ago: remove it or set the disk first. `a` allows a reinstall, which \
+             wipes it."
+        )
+    } else {
+        format!("Asks to be reinstalled, {what} {ago} ago: `a` allows it, which wipes it; else remove the medium.")
     }
 }
 

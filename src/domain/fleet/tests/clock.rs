@@ -70,7 +70,7 @@ fn an_overdue_boot_is_told_too_and_another_model_has_the_configured_time() {
     rack.report(node, 0);
     let silent = |what: &str| Sighting::Silent { what: what.into() };
     rack.submit(&Command::Probe { node, sighting: silent("refused") }).unwrap();
-    rack.pass(Duration::from_secs(6 * 60));
+    rack.pass(Duration::from_mins(6));
     rack.submit(&Command::Probe { node, sighting: silent("refused") }).unwrap();
     let reason = rack.node(node).phase.reason().unwrap().to_string();
     assert_eq!(reason, "not reached for 6 min; this model usually takes 3: refused");

@@ -85,6 +85,11 @@ fn row(rack: &Rack, index: usize) -> Option<NodeId> {
     rack.fleet.resolve(&MachineId::of_system(&ask.info), Some(&ask)).node
 }
 
+/// The same, where its last request is still its own: the operator can decide on nothing else.
+fn asking(rack: &Rack, index: usize) -> Option<NodeId> {
+    row(rack, index).filter(|node| rack.node(*node).request.is_some())
+}
+
 /// Machines that were given an answer which may have arrived, whatever became of their rows.
 type Used = BTreeSet<usize>;
 
@@ -106,7 +111,7 @@ fn play(rack: &mut Rack, used: &mut Used, step: &Step) {
             }
         }
         Step::Approve(index) => {
-            if let Some(node) = row(rack, *index) {
+            if let Some(node) = asking(rack, *index) {
                 let _ = rack.approve(node);
             }
         }
@@ -116,7 +121,7 @@ fn play(rack: &mut Rack, used: &mut Used, step: &Step) {
             }
         }
         Step::Reinstall(index) => {
-            if let Some(node) = row(rack, *index) {
+            if let Some(node) = asking(rack, *index) {
                 let (seen, confirm) = (rack.stamp(node), rack.node(node).name.clone());
                 let _ = rack.order(Order::AllowReinstall { node, seen, confirm });
             }
@@ -276,9 +281,8 @@ fn judge_log(log: &[Recorded], policy: &Policy) {
                 permits.insert(*node, Permit::of(stamp));
             }
             Event::Withdrawn { node } => {
-                if reinstalls.remove(node).is_none() {
-                    permits.remove(node);
-                }
+                let was_reinstall = reinstalls.remove(node).is_some();
+                permits.retain(|id, _| was_reinstall || id != node);
             }
             Event::Merged { node, gone: other } | Event::Unmerged { node, row: other, .. } => {
                 permits.remove(other);
