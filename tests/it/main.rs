@@ -8,6 +8,7 @@ mod cli;
 mod deciding;
 mod demo;
 mod end_to_end;
+mod fuzz_corpus;
 mod http;
 mod init;
 mod inventory;

@@ -2,12 +2,13 @@
 
 use crate::domain::Node;
 use crate::domain::command::Verb;
+use crate::domain::fleet::clock::Leg;
 use crate::domain::guard::{self, ClaimCode, Withheld};
 use crate::domain::node::Flag;
 use crate::tui::model::Model;
 
 /// One or two words for the table.
-pub(super) fn word(flag: &Flag) -> String {
+pub(in crate::tui) fn word(flag: &Flag) -> String {
     match flag {
         Flag::NoIdentity => "no identity".to_owned(),
         Flag::UntrustedUuid => "odd UUID".to_owned(),
@@ -129,8 +130,9 @@ pub(super) fn note(node: &Node, model: &Model) -> String {
         (Some(Flag::AsksAgain), Some(left)) => format!("again {left}s"),
         (Some(flag), _) => word(flag),
         (None, Some(left)) => format!("asks {left}s"),
-        (None, None) if model.snapshot.fleet.progress(node, model.now).is_some() => progress(node, model),
         (None, None) if node.is_unconfirmed() => "sent?".to_owned(),
+        (None, None) if node.phase == crate::domain::Phase::Installing => progress(node, model),
+        (None, None) if model.snapshot.fleet.progress(node, model.now).is_some() => boot_progress(node, model),
         (None, None) => String::new(),
     }
 }
@@ -153,11 +155,31 @@ fn asks_again(node: &Node, model: &Model) -> String {
 }
 
 /// `62% 3m`: how far it is, and what is left of the time its model usually takes.
-fn progress(node: &Node, model: &Model) -> String {
+fn boot_progress(node: &Node, model: &Model) -> String {
     let Some(progress) = model.snapshot.fleet.progress(node, model.now) else { return String::new() };
     match progress.seconds_left {
         0 => "overdue".to_owned(),
         left => format!("{}% {}", progress.percent, crate::tui::text::span(left)),
+    }
+}
+
+/// How far an installation is, by what others of its model took: a bar and the minutes left. Without others: how long it
+/// has taken so far.
+fn progress(node: &Node, model: &Model) -> String {
+    const CELLS: i64 = 5;
+    let learnt =
+        model.snapshot.fleet.pace(node, Leg::Install).and_then(|pace| i64::try_from(pace.usual.as_secs()).ok());
+    let usual = learnt.or_else(|| model.overview.usual_install(node).map(|usual| usual.as_secs()));
+    let Some(usual) = usual.map(|usual| usual.max(1)) else {
+        return crate::tui::text::stopwatch(node.since, model.now);
+    };
+    let gone = model.now.duration_since(node.since).as_secs().max(0);
+    let full = usize::try_from((gone * CELLS / usual).min(CELLS)).unwrap_or_default();
+    let bar: String = (0..5).map(|cell| if cell < full { '█' } else { '░' }).collect();
+    match usual - gone {
+        left @ 60.. => format!("{bar} {}m", (left + 59) / 60),
+        left @ 1.. => format!("{bar} {left}s"),
+        late => format!("{bar} +{}m", late.abs() / 60),
     }
 }
 
