@@ -99,6 +99,10 @@ impl Fleet {
         {
             flags.push(Flag::UuidChanged { known, shown });
         }
+        if !node.may_be_installed() {
+            // A row can outlive the one its machine was installed as.
+            flags.extend(self.former(&machine).map(|former| Flag::InstalledBefore { name: former.name.clone() }));
+        }
         let mut events = vec![Event::MachineAsked { node: node.id, machine, asked, flags }];
         if node.phase == Phase::Approved && node.approved.as_ref() != Some(&ask.stamp) {
             events.push(Event::ApprovalVoided { node: node.id });
