@@ -51,10 +51,9 @@ fn a_ticket_admits_what_waits_and_what_comes_and_closes() {
     let engine = project.serve();
     let _rack = project.simulate(&engine, 2, &[]);
     project.until_all(2, "waiting");
-    let model = project.node("m1")["model"].as_str().unwrap().to_owned();
     let wrong = project.ok(["ticket", "new", "-n", "2", "--model", "No Such Box*"]);
     assert!(wrong.starts_with("ticket t1: good for 2 of No Such Box*, for 2h"), "{wrong}");
-    project.ok(["ticket", "new", "-n", "3", "--model", &format!("{}*", &model[..3]), "--for", "10m"]);
+    project.ok(["ticket", "new", "-n", "3", "--model", "*", "--for", "10m"]);
     project.until_all(2, "ready");
     let listed: Value = serde_json::from_str(&project.ok(["ticket", "list", "--json"])).unwrap();
     let left: Vec<_> = listed["tickets"].as_array().unwrap().iter().map(|ticket| ticket["left"].clone()).collect();
