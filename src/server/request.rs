@@ -52,7 +52,7 @@ pub(super) async fn read(
     let stamp = Stamp { peer, macs, body: document.hash };
     let asking_mac = asking_mac(&info, peer, &app.neighbours).await;
     let wish = wish(app, &info, peer);
-    Ok((Ask { stamp, info, asking_mac, token, wish }, document))
+    Ok((Ask { stamp, info, asking_mac, wish, token }, document))
 }
 
 /// How much of a body is read, and for how long.

@@ -232,7 +232,7 @@ fn step(model: &mut Model, by: isize) {
     let found = palette(model).len();
     match &mut model.modal {
         Some(Modal::Help { top, .. } | Modal::Problems { top } | Modal::Ghosts { top }) => {
-            *top = moved(*top, by, overflow)
+            *top = moved(*top, by, overflow);
         }
         Some(Modal::Palette { marked, .. }) => *marked = moved(*marked, by, found.saturating_sub(1)),
         Some(Modal::Ask(dialog)) => dialog.choose(by),
