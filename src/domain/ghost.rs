@@ -104,6 +104,9 @@ causes! {
     /// All connections are taken, and nobody could give one up.
     NoRoom: "came when all connections were taken by machines that wait",
         "approve or reject machines; raise `connections` in [limits] or the limit of open files";
+    /// The engine could not take the request in: no place for another open request, a full table, a store that fails.
+    AskedInVain: "asked and was told to come again",
+        "it asks again by itself; where this goes on, look at the problems and at `max_held`";
     /// `X-Forwarded-For` of a trusted proxy cannot be read.
     BadForward: "is a trusted proxy whose X-Forwarded-For cannot be read",
         "let it write the address of its client there, and nothing else";

