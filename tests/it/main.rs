@@ -19,3 +19,4 @@ mod reload;
 mod rig;
 mod runs;
 mod terminal;
+mod tokens;
