@@ -90,8 +90,8 @@ fn asking(rack: &Rack, index: usize) -> Option<NodeId> {
     row(rack, index).filter(|node| rack.node(*node).request.is_some())
 }
 
-/// Machines that were given an answer which may have arrived, whatever became of their rows.
-type Used = BTreeSet<usize>;
+/// Machines that were given an answer which may have arrived, whatever became of their rows, and which it was.
+type Used = BTreeMap<usize, DocumentHash>;
 
 fn play(rack: &mut Rack, used: &mut Used, step: &Step) {
     match step {
@@ -105,8 +105,8 @@ fn play(rack: &mut Rack, used: &mut Used, step: &Step) {
                     let node = rack.node(grant.node);
                     let first = node.answers.as_ref().is_some_and(|answers| answers.count == 1);
                     let by_rule = node.admission.is_some() && first && grant.by == Permission::Approval;
-                    assert!(!(by_rule && used.contains(index)), "a rule wiped a machine that may be installed");
-                    used.insert(*index);
+                    assert!(!(by_rule && used.contains_key(index)), "a rule wiped a machine that may be installed");
+                    used.extend(node.answers.as_ref().map(|answers| (*index, answers.document)));
                 }
             }
         }
@@ -134,8 +134,10 @@ fn play(rack: &mut Rack, used: &mut Used, step: &Step) {
         Step::Lose(index) => {
             let lost = row(rack, *index).and_then(|node| Some((node, rack.node(node).answers.as_ref()?.document)));
             if let Some((node, document)) = lost {
-                if rack.node(node).answers.as_ref().is_some_and(|answers| answers.count == 1) {
-                    used.remove(index);
+                let row = rack.node(node);
+                if row.report.is_none() && row.answers.as_ref().is_some_and(|answers| answers.count == 1) {
+                    // After a merge the row may have been answered as another machine.
+                    used.retain(|_, given| *given != document);
                 }
                 rack.submit(&Command::AnswerWritten { node, document, delivered: false }).unwrap();
             }
