@@ -21,7 +21,7 @@ use super::stop::{CONTROL_BASE, CONTROL_PREFIX, close_masters};
 use super::supervisor::Settings;
 use super::{plugin, preflight, user_config};
 use crate::domain::snapshot::Problem;
-use crate::domain::{Fleet, Fqdn, Node, NodeId, Run};
+use crate::domain::{Fleet, Fqdn, Node, NodeId, Phase, Run};
 
 /// How long the supervisor may take to show up; on a loaded machine exec alone can take a second.
 const PATIENCE: Duration = Duration::from_secs(15);
@@ -70,6 +70,14 @@ pub(crate) fn nodes(fleet: &Fleet, run: &Run) -> Result<Vec<Arc<Node>>, PrepareE
     run.nodes.iter().map(node).collect()
 }
 
+/// The nodes that have proven themselves and are not in `run`: a node of the run may join the cluster of one of them.
+pub(crate) fn others(fleet: &Fleet, run: &Run) -> Vec<Arc<Node>> {
+    let is_proven = |node: &&Arc<Node>| {
+        matches!(node.phase, Phase::Ready | Phase::Configured | Phase::Failed { .. }) && node.address.is_some()
+    };
+    fleet.nodes().filter(is_proven).filter(|node| !run.nodes.contains_key(&node.id)).cloned().collect()
+}
+
 /// Takes a folder out of the way that another database's run has left in the place of `run`'s.
 pub(crate) fn make_room(folder: &RunDir, run: &Run) -> Result<(), PrepareError> {
     match folder.make_room(run, Timestamp::now()) {
@@ -91,6 +99,7 @@ pub(crate) async fn start(
     run: &Run,
     folder: &RunDir,
     nodes: &[Arc<Node>],
+    others: &[Arc<Node>],
 ) -> Result<Identity, PrepareError> {
     let found = preflight::find(settings.command.as_deref()).await.map_err(PrepareError::Problem)?;
     let playbook = preflight::playbook(&settings.dir, &settings.state_dir, &settings.playbook);
@@ -114,7 +123,7 @@ pub(crate) async fn start(
         user_config: &user_config,
     };
     let started = match plan(&recipe) {
-        Ok(invocation) => launch(settings, run, folder, nodes, &invocation).await,
+        Ok(invocation) => launch(settings, run, folder, (nodes, others), &invocation).await,
         Err(error) => Err(error.into()),
     };
     if started.is_err() {
@@ -127,7 +136,7 @@ async fn launch(
     settings: &Settings,
     run: &Run,
     folder: &RunDir,
-    nodes: &[Arc<Node>],
+    (nodes, others): (&[Arc<Node>], &[Arc<Node>]),
     invocation: &Invocation,
 ) -> Result<Identity, PrepareError> {
     let inventory = settings.dir.join(INVENTORY);
@@ -136,7 +145,7 @@ async fn launch(
         move |source| PrepareError::Io { path, source }
     };
     folder.create(run).map_err(failed(folder.path()))?;
-    folder.write_nodes(nodes, settings.ssh_port).map_err(failed(folder.path()))?;
+    folder.write_nodes(nodes, others, settings.ssh_port).map_err(failed(folder.path()))?;
     folder.keep_inventory(&inventory).map_err(failed(&inventory))?;
     check_inventory(&inventory, nodes.iter().map(|node| &node.name))?;
     plugin::write(&invocation.control_dir).map_err(failed(&invocation.control_dir))?;

@@ -118,11 +118,12 @@ impl RunDir {
         OpenOptions::new().create(true).append(true).mode(0o600).open(self.output())
     }
 
-    /// Writes who takes part: `limit.txt` and `known_hosts`.
-    pub(crate) fn write_nodes(&self, nodes: &[Arc<Node>], port: u16) -> io::Result<()> {
+    /// Writes who takes part: `limit.txt`, and `known_hosts` with the keys of these and of the `others` that the run's
+    /// nodes may have to do with.
+    pub(crate) fn write_nodes(&self, nodes: &[Arc<Node>], others: &[Arc<Node>], port: u16) -> io::Result<()> {
         let limit: String = nodes.iter().flat_map(|node| [node.name.as_str(), "\n"]).collect();
         self.write("limit.txt", limit.as_bytes())?;
-        self.write("known_hosts", known_hosts(nodes.iter().map(AsRef::as_ref), port).as_bytes())
+        self.write("known_hosts", known_hosts(nodes.iter().chain(others).map(AsRef::as_ref), port).as_bytes())
     }
 
     /// Keeps the inventory as it is at the start.

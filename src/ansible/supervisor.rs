@@ -180,6 +180,7 @@ impl Tools {
             return withdraw(dir);
         }
         let nodes = prepare::nodes(&snapshot.fleet, run).map_err(not_started)?;
+        let others = prepare::others(&snapshot.fleet, run);
         let is_shown = async { self.shown.wait_for(|shown| *shown >= snapshot.seq).await.is_ok() };
         if !tokio::time::timeout(PROJECTION_PATIENCE, is_shown).await.unwrap_or(false) {
             let reason =
@@ -189,7 +190,7 @@ impl Tools {
         if *presses.borrow() > 0 {
             return withdraw(dir);
         }
-        prepare::start(&self.settings, run, dir, &nodes).await.map_err(not_started)
+        prepare::start(&self.settings, run, dir, &nodes, &others).await.map_err(not_started)
     }
 
     /// Waits for the end, or brings it about, and judges it.

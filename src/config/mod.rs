@@ -8,6 +8,7 @@ mod file;
 mod key;
 mod layer;
 mod model;
+mod playbook;
 pub mod problem;
 mod url;
 mod validate;
@@ -20,6 +21,7 @@ use std::path::Path;
 pub use key::Key;
 pub use layer::{CliLayer, EnvLayer, Origin, Origins};
 pub use model::{Ansible, Approval, Config, Install, Log, LogLevel, Naming, Network, Server};
+pub use playbook::{PLAYBOOK, PLAYBOOK_FILE, ROLES_DIR, roles};
 pub use problem::{Place, Problem, Problems, Severity, Source};
 pub use url::{PublicUrl, PublicUrlError};
 
