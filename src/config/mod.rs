@@ -20,7 +20,7 @@ use std::path::Path;
 
 pub use key::Key;
 pub use layer::{CliLayer, EnvLayer, Origin, Origins};
-pub use model::{Ansible, Approval, Config, Install, Log, LogLevel, Naming, Network, Server};
+pub use model::{Ansible, Approval, Config, Install, Limits, Log, LogLevel, Naming, Network, Server};
 pub use playbook::{PLAYBOOK, PLAYBOOK_FILE, ROLES_DIR, roles};
 pub use problem::{Place, Problem, Problems, Severity, Source};
 pub use url::{PublicUrl, PublicUrlError};

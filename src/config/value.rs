@@ -9,6 +9,8 @@ use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use ipnet::IpNet;
+
 use super::file::Scalar;
 use super::key::nearest;
 use super::model::Choices;
@@ -51,6 +53,7 @@ impl Invalid {
             }
             Raw::Typed(Scalar::Integer(number)) => Self::new(format!("expected {expected}, found the number {number}")),
             Raw::Typed(Scalar::Boolean(flag)) => Self::new(format!("expected {expected}, found `{flag}`")),
+            Raw::Typed(Scalar::Strings(_)) => Self::new(format!("expected {expected}, found an array")),
             Raw::Typed(Scalar::Other(kind)) => Self::new(format!("expected {expected}, found {kind}")),
         }
     }
@@ -177,6 +180,61 @@ pub(crate) fn host_address(raw: Raw<'_>) -> Parsed<IpAddr> {
         return Err(Invalid::new(format!("`{address}` is not the address of a host")));
     }
     Ok(address)
+}
+
+/// Networks, or single addresses: an array in the file, in the environment also words between commas.
+pub(crate) fn networks(raw: Raw<'_>) -> Parsed<Vec<IpNet>> {
+    let words: Vec<&str> = match raw {
+        Raw::Typed(Scalar::Strings(words)) => words.iter().map(String::as_str).collect(),
+        Raw::Typed(Scalar::String(word)) => vec![word],
+        Raw::Text(text) => text
+            .trim_matches(['[', ']'])
+            .split(',')
+            .map(|word| word.trim().trim_matches('"'))
+            .filter(|word| !word.is_empty())
+            .collect(),
+        Raw::Typed(_) => return Err(Invalid::kind("an array of networks", raw)),
+    };
+    words.into_iter().map(|word| network(word.trim())).collect()
+}
+
+fn network(given: &str) -> Parsed<IpNet> {
+    let address = given.parse::<IpAddr>().map(|address| IpNet::from(address.to_canonical()));
+    let net = given.parse::<IpNet>().or(address).map_err(|_| {
+        let hint = "write networks or addresses, such as `[\"192.0.2.0/24\", \"2001:db8::/64\", \"198.51.100.7\"]`";
+        Invalid::new(format!("`{}` is not a network", quoted(given))).hint(hint)
+    })?;
+    if net.trunc() != net {
+        let invalid = Invalid::new(format!("`{net}` names an address within a network"));
+        return Err(invalid.hint(format!(
+            "write `{}` for the network, or `{}` for the address",
+            net.trunc(),
+            net.addr()
+        )));
+    }
+    Ok(net)
+}
+
+/// A size in bytes: a number with `KiB` or `MiB`, within `range`.
+pub(crate) fn size(range: RangeInclusive<usize>) -> impl Fn(Raw<'_>) -> Parsed<usize> {
+    move |raw| {
+        let given = text(raw)?;
+        let units = [("KiB", 1024), ("MiB", 1024 * 1024)];
+        let parsed = units.iter().find_map(|(unit, factor)| {
+            let number: usize = given.strip_suffix(unit)?.trim_end().parse().ok()?;
+            number.checked_mul(*factor)
+        });
+        let bytes = parsed.ok_or_else(|| {
+            let invalid = Invalid::new(format!("`{}` is not a size", quoted(given)));
+            invalid.hint("write a whole number and a unit, such as `\"512KiB\"` or `\"8MiB\"`")
+        })?;
+        if range.contains(&bytes) {
+            return Ok(bytes);
+        }
+        let (least, most) = (range.start() / 1024, range.end() / 1024);
+        let invalid = Invalid::new(format!("`{}` is out of range", quoted(given)));
+        Err(invalid.hint(format!("write a size from {least}KiB to {most}KiB")))
+    }
 }
 
 pub(crate) fn listen(raw: Raw<'_>) -> Parsed<SocketAddr> {

@@ -77,7 +77,7 @@ fn stamp(node: NodeId) -> Stamp {
 
 fn asked(node: NodeId, count: u32) -> Asked {
     let at = Timestamp::from_second(1_767_225_600).unwrap();
-    Asked { at, stamp: stamp(node), asking_mac: Some(mac(node)), info: info(node), count }
+    Asked { at, stamp: stamp(node), asking_mac: Some(mac(node)), info: info(node), count, token: None }
 }
 
 fn seen(node: NodeId, flags: Vec<Flag>) -> Event {
@@ -249,7 +249,23 @@ fn running() -> Vec<Sample> {
 }
 
 fn leaving() -> Vec<Sample> {
-    vec![operator(Event::Forgotten { node: NodeId(4) })]
+    let token: super::TokenName = "rack-a".parse().unwrap();
+    let made = |name: &super::TokenName, expires, profile| Event::TokenMade {
+        name: name.clone(),
+        hash: super::TokenHash::of(b"secret"),
+        expires,
+        profile,
+    };
+    let (node, machine) = (NODE, MachineId::of_system(&info(NODE)));
+    let shown = Asked { token: Some(token.clone()), ..asked(NODE, 3) };
+    vec![
+        operator(Event::Forgotten { node: NodeId(4) }),
+        peer(9, Event::GaveWay { node: NodeId(2), rows: 700 }),
+        operator(made(&token, Some(Timestamp::from_second(1_800_000_000).unwrap()), Some("compute".into()))),
+        operator(made(&"spare".parse().unwrap(), None, None)),
+        peer(1, Event::MachineAsked { node, machine, asked: shown, flags: Vec::new() }),
+        operator(Event::TokenRevoked { name: token }),
+    ]
 }
 
 /// Numbers the variants. A new one does not compile until it has a number here, and then a sample.
@@ -284,11 +300,14 @@ fn number(event: &Event) -> usize {
         Event::RunStarted { .. } => 26,
         Event::RunStopping { .. } => 27,
         Event::RunEnded { .. } => 28,
+        Event::TokenMade { .. } => 29,
+        Event::TokenRevoked { .. } => 30,
+        Event::GaveWay { .. } => 31,
     }
 }
 
 /// How many variants [`number`] numbers.
-const VARIANTS: usize = 29;
+const VARIANTS: usize = 32;
 
 /// Events as earlier releases have stored them. Lines are added, never changed: databases hold them.
 const FIXTURE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/events-v1.jsonl");

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use ipnet::IpNet;
 use jiff::Timestamp;
@@ -13,7 +14,9 @@ use super::id::{DocumentHash, NodeId, RunId, SecretHash};
 use super::mac::MacAddr;
 use super::machine::MachineId;
 use super::phase::Phase;
+use super::plan::{PlanEntry, PlanMatch};
 use super::text::Text;
+use super::token::TokenName;
 
 /// One row of the node table. Shared by reference: snapshots hold the same `Arc`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -24,6 +27,12 @@ pub struct Node {
     pub name: Fqdn,
     /// What identifies its machine.
     pub machine: MachineId,
+    /// What the plan says about it.
+    #[serde(default)]
+    pub plan: Option<Arc<PlanEntry>>,
+    /// How its machine was recognised as that row of the plan; `None` until one was.
+    #[serde(default)]
+    pub plan_match: Option<PlanMatch>,
     /// Where it stands.
     pub phase: Phase,
     /// Since when it stands there.
@@ -78,6 +87,9 @@ pub struct Asked {
     pub info: SystemInfo,
     /// How many requests there were.
     pub count: u32,
+    /// The token it came with, which was good then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub token: Option<TokenName>,
 }
 
 /// Answers released under one approval: the guard counts them.

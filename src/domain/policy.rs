@@ -48,6 +48,8 @@ pub struct Policy {
     pub expect: Option<usize>,
     /// What proves a report.
     pub webhook_auth: WebhookAuth,
+    /// Rows of machines nobody has decided on, at most.
+    pub waiting_rows: usize,
 }
 
 /// Repeats of one approval's answer inside the repeat window (DESIGN.md §3).
@@ -64,6 +66,7 @@ impl Default for Policy {
             start: StartRule::WhenReady,
             expect: None,
             webhook_auth: WebhookAuth::Secret,
+            waiting_rows: 20_000,
         }
     }
 }

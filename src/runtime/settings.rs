@@ -22,6 +22,7 @@ pub(super) fn policy(config: &Config) -> Policy {
         start: config.ansible.start,
         expect: config.ansible.expect.map(|count| usize::try_from(count.get()).unwrap_or(usize::MAX)),
         webhook_auth: config.server.webhook_auth,
+        waiting_rows: usize::try_from(config.limits.waiting_rows.get()).unwrap_or(usize::MAX),
     }
 }
 

@@ -75,8 +75,14 @@ impl Fleet {
         let flags = Self::identity_flags(&machine, &resolved);
         let known = resolved.node.and_then(|id| self.node(id));
         let count = known.and_then(|node| node.request.as_ref()).map_or(1, |asked| asked.count.saturating_add(1));
-        let asked =
-            Asked { at: now, stamp: ask.stamp.clone(), asking_mac: ask.asking_mac, info: ask.info.clone(), count };
+        let asked = Asked {
+            at: now,
+            stamp: ask.stamp.clone(),
+            asking_mac: ask.asking_mac,
+            info: ask.info.clone(),
+            count,
+            token: ask.token.clone(),
+        };
         let Some(node) = known else { return self.decide_stranger(machine, asked, flags) };
 
         let mut events = vec![Event::MachineAsked { node: node.id, machine, asked, flags }];
@@ -98,7 +104,8 @@ impl Fleet {
         let taken = |name: &_| self.named(name).is_some();
         let name = self.policy.derive_name(&machine, node.0, taken).ok_or(Refusal::NoName)?;
         let verdict = Verdict::Hold(Withheld::Undecided(guard::ClaimCode::of(node)));
-        let events = vec![Event::MachineSeen { node, name, machine, asked, flags }];
+        let seen = Event::MachineSeen { node, name, machine, asked, flags };
+        let events = self.make_room().into_iter().chain([seen]).collect();
         Ok(Decision { events, effects: Vec::new(), reply: Reply::Asked { node, verdict } })
     }
 

@@ -33,7 +33,7 @@ impl Fleet {
             Event::ReportSettled { report } => {
                 self.state.unmatched.remove(report);
             }
-            Event::Forgotten { node } => {
+            Event::Forgotten { node } | Event::GaveWay { node, .. } => {
                 if let Some(gone) = self.state.nodes.remove(node) {
                     self.index.remove(&gone);
                 }
@@ -41,6 +41,7 @@ impl Fleet {
             Event::RunQueued { .. } | Event::RunStarted { .. } | Event::RunStopping { .. } | Event::RunEnded { .. } => {
                 self.apply_run(&recorded.event, at);
             }
+            Event::TokenMade { .. } | Event::TokenRevoked { .. } => self.apply_token(&recorded.event, at),
             event => {
                 if let Some(id) = event.node() {
                     self.change(id, |node| apply_to_node(node, event, at));
@@ -136,6 +137,8 @@ fn empty_row(id: NodeId, name: Fqdn, at: Timestamp) -> Node {
         id,
         name,
         machine: MachineId::default(),
+        plan: None,
+        plan_match: None,
         phase: Phase::Waiting,
         since: at,
         first_seen: at,
@@ -245,12 +248,15 @@ fn apply_to_node(node: &mut Node, event: &Event, at: Timestamp) {
         | Event::MachineSeen { .. }
         | Event::Imported { .. }
         | Event::Forgotten { .. }
+        | Event::GaveWay { .. }
         | Event::ReportUnmatched { .. }
         | Event::ReportSettled { .. }
         | Event::RunQueued { .. }
         | Event::RunStarted { .. }
         | Event::RunStopping { .. }
-        | Event::RunEnded { .. } => {}
+        | Event::RunEnded { .. }
+        | Event::TokenMade { .. }
+        | Event::TokenRevoked { .. } => {}
     }
 }
 

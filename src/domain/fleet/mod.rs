@@ -10,8 +10,10 @@ mod evolve;
 mod gate;
 mod index;
 mod order;
+mod room;
 #[cfg(test)]
 mod tests;
+mod tokens;
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -29,6 +31,7 @@ use super::id::{DocumentHash, NodeId, ReportId, RunId};
 use super::node::Node;
 use super::policy::Policy;
 use super::run::{Run, RunState};
+use super::token::{Token, TokenName};
 use index::Index;
 
 pub use gate::Gate;
@@ -99,6 +102,8 @@ struct State {
     last_node: u64,
     last_report: u64,
     last_run: u64,
+    #[serde(default)]
+    tokens: OrdMap<TokenName, Arc<Token>>,
 }
 
 impl From<State> for Fleet {

@@ -2,6 +2,8 @@
 
 mod life;
 mod model;
+mod room;
+mod tokens;
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -49,7 +51,7 @@ impl Box1 {
             macs: self.macs.iter().map(|mac| mac.parse().unwrap()).collect(),
             body: DocumentHash::of(&[self.body]),
         };
-        Ask { stamp, info, asking_mac: None }
+        Ask { stamp, info, asking_mac: None, token: None }
     }
 }
 
