@@ -16,6 +16,7 @@ use serde_json::Value;
 
 use super::argv::{INVENTORY, Invocation, Recipe, plan};
 use super::process::Identity;
+use super::record::Record;
 use super::run_dir::RunDir;
 use super::stop::{CONTROL_BASE, CONTROL_PREFIX, close_masters};
 use super::supervisor::Settings;
@@ -119,11 +120,12 @@ pub(crate) async fn start(
         user: &settings.user,
         ssh_port: settings.ssh_port,
         private_key: settings.private_key.as_deref(),
+        options: &run.options,
         control_dir: &control_dir,
         user_config: &user_config,
     };
     let started = match plan(&recipe) {
-        Ok(invocation) => launch(settings, run, folder, (nodes, others), &invocation).await,
+        Ok(invocation) => launch(settings, run, folder, (nodes, others), (&invocation, recipe.playbook)).await,
         Err(error) => Err(error.into()),
     };
     if started.is_err() {
@@ -137,7 +139,7 @@ async fn launch(
     run: &Run,
     folder: &RunDir,
     (nodes, others): (&[Arc<Node>], &[Arc<Node>]),
-    invocation: &Invocation,
+    (invocation, playbook): (&Invocation, &Path),
 ) -> Result<Identity, PrepareError> {
     let inventory = settings.dir.join(INVENTORY);
     let failed = |path: &Path| {
@@ -150,6 +152,8 @@ async fn launch(
     check_inventory(&inventory, nodes.iter().map(|node| &node.name))?;
     plugin::write(&invocation.control_dir).map_err(failed(&invocation.control_dir))?;
     folder.write_invocation(invocation).map_err(failed(folder.path()))?;
+    folder.write_vars(&run.options.vars).map_err(failed(folder.path()))?;
+    folder.write_record(&Record::of(run, invocation, playbook)).map_err(failed(folder.path()))?;
     spawn(settings, folder).await
 }
 

@@ -176,7 +176,7 @@ fn orders(command: OrderCommand, snapshot: &Snapshot) -> anyhow::Result<Vec<(Str
         }
         OrderCommand::Run { nodes } => {
             let nodes = nodes.iter().map(|given| Ok(find(given)?.id)).collect::<anyhow::Result<_>>()?;
-            one("run queued".to_owned(), Order::Run { nodes })
+            one("run queued".to_owned(), Order::Run { nodes, options: Box::default() })
         }
         OrderCommand::Cancel => one("stopping the run".to_owned(), Order::Cancel),
     }

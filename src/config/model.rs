@@ -100,6 +100,8 @@ pub struct Install {
 pub struct Ansible {
     /// What starts a run.
     pub start: StartRule,
+    /// How long a run that starts by itself is announced before it does.
+    pub countdown: Duration,
     /// The gate also waits for this many nodes.
     pub expect: Option<NonZeroU32>,
     /// The playbook; a relative path starts at the folder of `config.toml`.
@@ -167,7 +169,8 @@ pub(crate) type Choices<T> = &'static [(&'static str, T)];
 pub(crate) const WEBHOOK_AUTH: Choices<WebhookAuth> = &[("secret", WebhookAuth::Secret), ("none", WebhookAuth::None)];
 
 /// The words of `ansible.start`.
-pub(crate) const START: Choices<StartRule> = &[("when-ready", StartRule::WhenReady), ("by-hand", StartRule::ByHand)];
+pub(crate) const START: Choices<StartRule> =
+    &[("when-ready", StartRule::WhenReady), ("each-node", StartRule::EachNode), ("by-hand", StartRule::ByHand)];
 
 /// The words of `log.level`.
 pub(crate) const LOG_LEVEL: Choices<LogLevel> = &[
@@ -232,6 +235,7 @@ impl Default for Ansible {
     fn default() -> Self {
         Self {
             start: StartRule::WhenReady,
+            countdown: Duration::from_secs(10),
             expect: None,
             playbook: PathBuf::from("setup-cluster.yml"),
             user: "root".to_owned(),

@@ -13,6 +13,7 @@ use super::guard::Permission;
 use super::id::{DocumentHash, NodeId, ReportId, RunId, SecretHash};
 use super::machine::MachineId;
 use super::node::{Asked, Flag, Stamp};
+use super::options::{RunOptions, RunReason};
 use super::run::{HostResult, RunOutcome};
 
 const KEY: &str = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
@@ -223,7 +224,18 @@ fn booting() -> Vec<Sample> {
 
 fn running() -> Vec<Sample> {
     let nodes = || [(NODE, name(NODE)), (NodeId(3), name(NodeId(3)))].into();
-    let queued = |run, by_gate| system(Event::RunQueued { run: RunId(run), nodes: nodes(), by_gate });
+    let run =
+        |run, by_gate, options, reason| Event::RunQueued { run: RunId(run), nodes: nodes(), by_gate, options, reason };
+    let queued = |id, by_gate| system(run(id, by_gate, Box::default(), RunReason::Plain));
+    let until = Timestamp::from_second(1_800_000_000).unwrap();
+    let options = RunOptions {
+        check: true,
+        tags: vec!["cluster".to_owned()],
+        vars: [("proxmox_cluster_name".to_owned(), "lab".into())].into(),
+        verbosity: 1,
+        start_at: Some("Join".to_owned()),
+        ..RunOptions::default()
+    };
     let ended = |run, outcome, hosts| system(Event::RunEnded { run: RunId(run), outcome, hosts });
     let failed = HostResult::Failed { reason: "join: no quorum".into() };
     let reason = || "1 of 2 nodes failed: pve-0703: join: no quorum".into();
@@ -245,6 +257,15 @@ fn running() -> Vec<Sample> {
         ended(4, RunOutcome::Interrupted, [].into()),
         queued(5, false),
         ended(5, RunOutcome::Succeeded, [].into()),
+        system(Event::GateCounting { until, nodes: [NODE].into() }),
+        system(Event::GateStopped),
+        operator(Event::GateHeld),
+        operator(Event::GateReleased),
+        operator(Event::GateWaived { nodes: [NodeId(3)].into() }),
+        operator(run(6, true, Box::default(), RunReason::WithoutMissing)),
+        ended(6, RunOutcome::Cancelled, [].into()),
+        operator(run(7, false, Box::new(options), RunReason::Failed)),
+        ended(7, RunOutcome::Cancelled, [].into()),
     ]
 }
 
@@ -303,11 +324,16 @@ fn number(event: &Event) -> usize {
         Event::TokenMade { .. } => 29,
         Event::TokenRevoked { .. } => 30,
         Event::GaveWay { .. } => 31,
+        Event::GateCounting { .. } => 32,
+        Event::GateStopped => 33,
+        Event::GateHeld => 34,
+        Event::GateReleased => 35,
+        Event::GateWaived { .. } => 36,
     }
 }
 
 /// How many variants [`number`] numbers.
-const VARIANTS: usize = 32;
+const VARIANTS: usize = 37;
 
 /// Events as earlier releases have stored them. Lines are added, never changed: databases hold them.
 const FIXTURE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/events-v1.jsonl");

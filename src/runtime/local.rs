@@ -5,8 +5,10 @@ use std::sync::Arc;
 use tokio::sync::watch;
 
 use crate::ansible::Feed;
-use crate::client::{Client, OrderError, OutputChunk};
+use crate::client::{Client, OrderError, OutputChunk, Progress};
 use crate::coordinator::Handle;
+use crate::domain::grid::Place;
+use crate::domain::play::HostTold;
 use crate::domain::{Command, Order, Origin, Reply, RunId, Snapshot};
 
 /// A client without a wire.
@@ -35,5 +37,13 @@ impl Client for LocalClient {
 
     fn output(&self, run: RunId, cursor: u64, max: usize) -> OutputChunk {
         self.feed.read(run, cursor, max)
+    }
+
+    fn progress(&self, run: RunId) -> Option<Arc<Progress>> {
+        self.feed.progress(run)
+    }
+
+    fn result(&self, run: RunId, place: Place) -> Option<Arc<HostTold>> {
+        self.feed.result(run, place)
     }
 }

@@ -139,7 +139,9 @@ impl Rack {
     }
 
     pub(super) fn run(&mut self, nodes: Vec<NodeId>) -> RunId {
-        let Reply::Queued(run) = self.order(Order::Run { nodes }) else { panic!("a run is queued") };
+        let Reply::Queued(run) = self.order(Order::Run { nodes, options: Box::default() }) else {
+            panic!("a run is queued")
+        };
         self.submit(&Command::RunStarted { run });
         run
     }

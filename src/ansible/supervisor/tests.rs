@@ -218,7 +218,7 @@ async fn a_good_run_configures_its_node_and_leaves_its_record() {
     let body = "start; echo \"args: $*\"; readlink /proc/self/fd/0; cut -d' ' -f5,6 /proc/$$/stat; echo $PPID; good; echo -n end";
     let engine = Engine::start(dir.path(), Some(fake(dir.path(), body)), quick());
     let name = engine.ready_node().await;
-    engine.order(Order::Run { nodes: vec![] }).await;
+    engine.order(Order::Run { nodes: vec![], options: Box::default() }).await;
     assert_eq!(engine.until_ended().await, RunOutcome::Succeeded);
     assert_eq!(engine.phase(), Phase::Configured);
 
@@ -259,7 +259,7 @@ async fn endings_become_words(#[case] body: &str, #[case] word: &str, #[case] re
     let dir = Project::new();
     let engine = Engine::start(dir.path(), Some(fake(dir.path(), body)), quick());
     engine.ready_node().await;
-    engine.order(Order::Run { nodes: vec![] }).await;
+    engine.order(Order::Run { nodes: vec![], options: Box::default() }).await;
     let outcome = engine.until_ended().await;
     assert_eq!(outcome.word(), word);
     assert!(outcome.reason().map_or("", |text| text.as_str()).starts_with(reason), "{outcome:?}");
@@ -280,7 +280,7 @@ async fn without_ansible_nothing_starts_and_the_cure_is_named(
     put(&script, b"#!/bin/sh\n", mode);
     let engine = Engine::start(dir.path(), Some(dir.path().join(name)), quick());
     engine.ready_node().await;
-    engine.order(Order::Run { nodes: vec![] }).await;
+    engine.order(Order::Run { nodes: vec![], options: Box::default() }).await;
     let outcome = engine.until_ended().await;
     assert!(matches!(&outcome, RunOutcome::NotStarted { reason } if reason.as_str().contains(words)), "{outcome:?}");
     assert_eq!(engine.phase(), Phase::Ready);
@@ -299,7 +299,7 @@ async fn a_script_whose_interpreter_vanishes_is_explained() {
     put(&script, text.as_bytes(), 0o755);
     let engine = Engine::start(dir.path(), Some(script), quick());
     engine.ready_node().await;
-    engine.order(Order::Run { nodes: vec![] }).await;
+    engine.order(Order::Run { nodes: vec![], options: Box::default() }).await;
     let outcome = engine.until_ended().await;
     assert!(
         matches!(&outcome, RunOutcome::NotStarted { reason } if reason.as_str().contains("interpreter")),
@@ -316,7 +316,7 @@ async fn files_that_are_not_up_to_date_stop_a_run() {
     // The projection has died behind the fleet.
     engine.shown.send_replace(0);
     engine.shown = watch::channel(0).0;
-    engine.order(Order::Run { nodes: vec![] }).await;
+    engine.order(Order::Run { nodes: vec![], options: Box::default() }).await;
     let outcome = engine.until_ended().await;
     assert!(
         matches!(&outcome, RunOutcome::NotStarted { reason } if reason.as_str().contains("up to date")),
@@ -336,7 +336,7 @@ async fn a_cancelled_run_leaves_no_process(#[case] body: &str) {
     let dir = Project::new();
     let engine = Engine::start(dir.path(), Some(fake(dir.path(), body)), quick());
     engine.ready_node().await;
-    engine.order(Order::Run { nodes: vec![] }).await;
+    engine.order(Order::Run { nodes: vec![], options: Box::default() }).await;
     engine.until_running().await;
     let events = engine.run_dir().events();
     wait_until(|| events.exists()).await;
@@ -357,7 +357,7 @@ async fn an_ignored_interrupt_is_not_inherited() {
     let script = fake(dir.path(), "start; grep SigIgn /proc/self/status; good");
     let engine = Engine::start_within(&wrapper, dir.path(), Some(script), quick());
     engine.ready_node().await;
-    engine.order(Order::Run { nodes: vec![] }).await;
+    engine.order(Order::Run { nodes: vec![], options: Box::default() }).await;
     assert_eq!(engine.until_ended().await, RunOutcome::Succeeded);
     let lines = engine.feed.read(RUN, 0, 10).lines;
     let mask = lines.first().and_then(|line| line.split_whitespace().last()).unwrap();
@@ -376,7 +376,7 @@ async fn a_second_press_does_not_wait() {
     let patience = Patience { interrupt: hour, terminate: hour, kill: Duration::from_secs(5) };
     let engine = Engine::start(dir.path(), Some(fake(dir.path(), body)), patience);
     engine.ready_node().await;
-    engine.order(Order::Run { nodes: vec![] }).await;
+    engine.order(Order::Run { nodes: vec![], options: Box::default() }).await;
     engine.until_running().await;
     let events = engine.run_dir().events();
     wait_until(|| events.exists()).await;
@@ -401,7 +401,7 @@ async fn a_run_outlives_the_engine_and_is_found_again(#[case] ends_meanwhile: bo
     let script = fake(dir.path(), body);
     let engine = Engine::start(dir.path(), Some(script.clone()), quick());
     engine.ready_node().await;
-    engine.order(Order::Run { nodes: vec![] }).await;
+    engine.order(Order::Run { nodes: vec![], options: Box::default() }).await;
     engine.until_running().await;
     let (run, leader) = (engine.run_dir(), engine.run_dir().process().unwrap());
     engine.crash().await;
@@ -423,7 +423,7 @@ async fn a_run_whose_supervisor_was_killed_is_interrupted() {
     let dir = Project::new();
     let engine = Engine::start(dir.path(), Some(fake(dir.path(), "start; setsid sleep 1000 & sleep 1000")), quick());
     engine.ready_node().await;
-    engine.order(Order::Run { nodes: vec![] }).await;
+    engine.order(Order::Run { nodes: vec![], options: Box::default() }).await;
     engine.until_running().await;
     wait_until(|| engine.survivors() >= 3).await;
     let leader = engine.run_dir().process().unwrap();
@@ -440,7 +440,7 @@ async fn wild_output_is_shown_tamed() {
                 seq 1 50000; good; printf last";
     let engine = Engine::start(dir.path(), Some(fake(dir.path(), body)), quick());
     engine.ready_node().await;
-    engine.order(Order::Run { nodes: vec![] }).await;
+    engine.order(Order::Run { nodes: vec![], options: Box::default() }).await;
     assert_eq!(engine.until_ended().await, RunOutcome::Succeeded);
     let chunk = engine.feed.read(RUN, 0, usize::MAX);
     assert_eq!(chunk.next, 50_004);

@@ -176,7 +176,7 @@ impl Fleet {
     fn decide_tick(&self, now: Timestamp) -> Decision {
         let events: Vec<_> = self.nodes().filter_map(|node| self.overdue(node, now)).collect();
         if events.is_empty() {
-            self.decide_gate()
+            self.decide_gate(now)
         } else {
             Decision { events, effects: Vec::new(), reply: Reply::Done }
         }

@@ -34,7 +34,7 @@ use super::run::{Run, RunState};
 use super::token::{Token, TokenName};
 use index::Index;
 
-pub use gate::Gate;
+pub use gate::{Countdown, Gate, Missing};
 
 /// Rows the table holds at most; a flood of strangers stops here.
 pub const MAX_NODES: usize = 50_000;
@@ -102,6 +102,8 @@ struct State {
     last_node: u64,
     last_report: u64,
     last_run: u64,
+    #[serde(default)]
+    gate: gate::GateState,
     #[serde(default)]
     tokens: OrdMap<TokenName, Arc<Token>>,
 }

@@ -53,7 +53,7 @@ impl Ask for RunNodes {
         if nodes.is_empty() {
             return Err("no node can be run any more".to_owned());
         }
-        Ok(Sending { order: Order::Run { nodes }, done: "the run is queued".to_owned() })
+        Ok(Sending { order: Order::Run { nodes, options: Box::default() }, done: "the run is queued".to_owned() })
     }
 
     fn picker(&self) -> Option<&Picker> {

@@ -260,7 +260,10 @@ fn a_marked_node_needs_its_key_accepted_before_any_run() {
     let seen: HostKey = KEY.parse().unwrap();
     let fingerprint = seen.fingerprint();
     rack.submit(&Command::Probe { node, sighting: Sighting::OtherKey { seen } }).unwrap();
-    assert!(matches!(rack.order(Order::Run { nodes: vec![node] }), Err(Refusal::NotReady { .. })));
+    assert!(matches!(
+        rack.order(Order::Run { nodes: vec![node], options: Box::default() }),
+        Err(Refusal::NotReady { .. })
+    ));
     let wrong = Order::TrustHostKey { node, fingerprint: "SHA256:x".to_owned() };
     assert!(matches!(rack.order(wrong), Err(Refusal::NoSuchHostKey(_))));
     rack.order(Order::TrustHostKey { node, fingerprint }).unwrap();
@@ -320,8 +323,8 @@ fn the_gate_counts_what_is_expected_and_can_be_shut() {
     let a = by_hand.install(&box_a());
     by_hand.make_ready(a);
     assert!(by_hand.tick().events.is_empty());
-    by_hand.order(Order::Run { nodes: vec![] }).unwrap();
-    assert!(matches!(by_hand.order(Order::Run { nodes: vec![] }), Err(Refusal::RunActive(_))));
+    by_hand.order(Order::Run { nodes: vec![], options: Box::default() }).unwrap();
+    assert!(matches!(by_hand.order(Order::Run { nodes: vec![], options: Box::default() }), Err(Refusal::RunActive(_))));
 }
 
 #[test]
