@@ -293,7 +293,7 @@ impl FeedTask {
 }
 
 /// Reads at most [`STEP`] bytes. An unreadable file is like an empty one: the run's own record says what happened.
-fn read_step(mut tail: Tail, path: &std::path::Path) -> (Tail, Vec<String>, bool) {
+fn read_step(mut tail: Tail, path: &Path) -> (Tail, Vec<String>, bool) {
     let mut lines = Vec::new();
     if tail.file.is_none() {
         tail.file = File::open(path).ok();

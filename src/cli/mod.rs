@@ -7,6 +7,7 @@ mod init;
 mod interview;
 mod order;
 mod rows;
+mod runs;
 mod select;
 mod status;
 
@@ -116,6 +117,8 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// List the runs of the playbook, or show one; needs no engine
+    Runs(runs::RunsArgs),
     #[command(flatten)]
     Order(order::OrderCommand),
     /// Lead the session of one Ansible run (used by the engine)
@@ -198,6 +201,7 @@ async fn run(Cli { global, command }: Cli) -> Result<ExitCode, Failure> {
             rows::write_node(&snapshot, node, json, &mut out)?;
             Ok(Exit::Success.into())
         }
+        Some(Command::Runs(args)) => runs::execute(&args, &global.dir, &mut out).map(Into::into),
         Some(Command::Order(command)) => order::execute(command, &global.state_dir(), &mut out).await.map(Into::into),
         // Handled before the runtime was made: they wait for a person, lead a session, or need no threads.
         Some(Command::Init(args)) => init::execute(&args, &engine_options(&global)).map(Into::into),

@@ -128,6 +128,29 @@ impl RunOptions {
     }
 }
 
+/// Variables from a text: one JSON object, or `name=value` words, whose values are JSON where they can be.
+///
+/// # Errors
+/// What is no variable.
+pub fn parse_assignments(text: &str) -> Result<BTreeMap<String, Value>, String> {
+    let text = text.trim();
+    if text.starts_with('{') {
+        return serde_json::from_str(text).map_err(|error| format!("these variables are no JSON object: {error}"));
+    }
+    text.split_whitespace().map(parse_assignment).collect()
+}
+
+/// One variable from `name=value`; the value is JSON where it can be, else a text.
+///
+/// # Errors
+/// There is no `=`.
+pub fn parse_assignment(text: &str) -> Result<(String, Value), String> {
+    let (name, value) =
+        text.split_once('=').ok_or_else(|| format!("`{text}` sets no variable; write name=value, or a JSON object"))?;
+    let value = serde_json::from_str(value).unwrap_or_else(|_| Value::String(value.to_owned()));
+    Ok((name.to_owned(), value))
+}
+
 /// A word as a shell reads it, quoted where it must be.
 #[must_use]
 pub fn shell_word(word: &str) -> String {
@@ -223,6 +246,21 @@ mod tests {
     fn what_ansible_would_misunderstand_is_refused(#[case] options: RunOptions, #[case] words: &str) {
         let refusal = options.judge().unwrap_err().to_string();
         assert!(refusal.contains(words), "{refusal}");
+    }
+
+    #[rstest]
+    #[case("", json!({}))]
+    #[case(r#"a=1 b=true c=x d=[1,"y"]"#, json!({"a": 1, "b": true, "c": "x", "d": [1, "y"]}))]
+    #[case(r#"{"a": "two words"}"#, json!({"a": "two words"}))]
+    #[case("url=http://x/?a=b", json!({"url": "http://x/?a=b"}))]
+    fn variables_are_data(#[case] text: &str, #[case] expected: Value) {
+        assert_eq!(serde_json::to_value(parse_assignments(text).unwrap()).unwrap(), expected);
+    }
+
+    #[test]
+    fn words_for_a_shell_are_quoted_where_they_must_be() {
+        assert_eq!(["--tags=a,b", "a b", "it's", ""].map(shell_word), ["--tags=a,b", "'a b'", r"'it'\''s'", "''"]);
+        assert!(parse_assignments("novalue").unwrap_err().contains("name=value"));
     }
 
     #[test]

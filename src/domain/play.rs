@@ -103,7 +103,7 @@ pub struct TaskTold {
 }
 
 /// What came of a task on a host.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(default)]
 pub struct HostTold {
     /// The host.

@@ -94,6 +94,7 @@ impl Engine {
         let service = Service {
             url: settings::shown_url(config, listener.address()),
             fingerprint: fingerprint.clone(),
+            playbook: config.ansible.playbook.display().to_string(),
             capacity,
             problems: files.borrow().clone(),
         };

@@ -43,6 +43,7 @@ impl Rack {
         let service = Service {
             url: "https://192.0.2.1:8443".to_owned(),
             fingerprint: Some(vec!["AB"; 32].join(":")),
+            playbook: "setup-cluster.yml".to_owned(),
             capacity: 4_000,
             problems: Vec::new(),
         };

@@ -20,6 +20,10 @@ pub(super) enum Scope {
     Detail,
     /// The Ansible tab.
     Ansible,
+    /// The grid of a run.
+    Grid,
+    /// One result of a run.
+    Result,
     /// The Log tab.
     Log,
     /// The Setup tab.
@@ -32,6 +36,8 @@ pub(super) enum Scope {
     Form,
     /// A dialog with a list to choose from.
     Choice,
+    /// A dialog with several lines to fill in.
+    Sheet,
     /// A dialog that has sent its order, or shows why it was refused.
     Answered,
 }
@@ -45,21 +51,26 @@ impl Scope {
             Self::Nodes => "Nodes",
             Self::Detail => "Nodes, detail in front",
             Self::Ansible => "Ansible",
+            Self::Grid => "Ansible, hosts and tasks",
+            Self::Result => "Ansible, one result",
             Self::Log => "Log",
             Self::Setup => "Setup",
             Self::Help => "this page",
             Self::Confirm => "questions",
             Self::Form => "text fields",
             Self::Choice => "lists to choose from",
+            Self::Sheet => "forms with several lines",
             Self::Answered => "after an answer",
         }
     }
 
     /// All scopes, as the help lists them.
-    pub(super) const ALL: [Self; 12] = [
+    pub(super) const ALL: [Self; 15] = [
         Self::Nodes,
         Self::Detail,
         Self::Ansible,
+        Self::Grid,
+        Self::Result,
         Self::Log,
         Self::Setup,
         Self::Tabs,
@@ -68,6 +79,7 @@ impl Scope {
         Self::Confirm,
         Self::Form,
         Self::Choice,
+        Self::Sheet,
         Self::Answered,
     ];
 }
@@ -185,6 +197,7 @@ pub(super) const BINDINGS: &[Binding] = &[
         "say that a node which sends no report is installed",
     ),
     bind(Scope::Nodes, &[char('r')], Action::Run, "run", "run the playbook on this node or on all that are ready"),
+    bind(Scope::Nodes, &[char('w')], Action::Gate, "", "wait for missing nodes, go on without them, or hold runs"),
     bind(Scope::Nodes, &[char('c')], Action::Cancel, "cancel run", "stop the run; a second time: at once"),
     bind(Scope::Nodes, &[char('d')], Action::Address, "address", "tell where Ansible reaches the node"),
     bind(Scope::Nodes, &[char('f')], Action::Forget, "forget", "drop the row; a machine that asks again is a stranger"),
@@ -213,13 +226,7 @@ pub(super) const BINDINGS: &[Binding] = &[
     bind(Scope::Detail, BOTTOM, Action::Bottom, "", "to the end"),
     bind(Scope::Ansible, &[char('r')], Action::Run, "run", "run the playbook"),
     bind(Scope::Ansible, &[char('c')], Action::Cancel, "cancel run", "stop the run; a second time: at once"),
-    bind(
-        Scope::Ansible,
-        &[char(' '), char('p')],
-        Action::Follow,
-        "follow/pause",
-        "hold the output still, or follow it again",
-    ),
+    bind(Scope::Ansible, &[char(' ')], Action::Follow, "follow/pause", "hold the output still, or follow it again"),
     bind(Scope::Ansible, &[key(KeyCode::Left), char('h')], Action::Previous, "older run", "show the run before"),
     bind(Scope::Ansible, &[key(KeyCode::Right), char('l')], Action::Next, "newer run", "show the run after"),
     bind(Scope::Ansible, UP, Action::Up, "", "scroll up; holds the output still"),
@@ -228,6 +235,31 @@ pub(super) const BINDINGS: &[Binding] = &[
     bind(Scope::Ansible, PAGE_DOWN, Action::PageDown, "", "scroll a page down"),
     bind(Scope::Ansible, TOP, Action::Top, "", "to the oldest line kept"),
     bind(Scope::Ansible, BOTTOM, Action::Bottom, "", "to the newest line, and follow"),
+    bind(Scope::Ansible, ENTER, Action::Open, "hosts and tasks", "show the run as a grid of hosts and tasks"),
+    bind(Scope::Ansible, &[char('n')], Action::NextFailure, "next failure", "go to the next failure"),
+    bind(Scope::Ansible, &[char('p')], Action::PreviousFailure, "", "go to the failure before"),
+    bind(Scope::Ansible, &[char('F')], Action::RunFailed, "rerun failed", "run the playbook on every node that failed"),
+    bind(Scope::Ansible, &[char('w')], Action::Gate, "", "wait for missing nodes, go on without them, or hold runs"),
+    bind(Scope::Ansible, &[char('y')], Action::Copy, "", "copy the run's command line to the clipboard (OSC 52)"),
+    bind(Scope::Grid, ENTER, Action::Open, "result", "the whole result of the task on the host"),
+    bind(Scope::Grid, &[char('o')], Action::RawOutput, "output", "Ansible's own output at this place"),
+    bind(Scope::Grid, &[key(KeyCode::Left), char('h')], Action::Previous, "task", "the task before"),
+    bind(Scope::Grid, &[key(KeyCode::Right), char('l')], Action::Next, "", "the task after; at the last one: follow"),
+    bind(Scope::Grid, UP, Action::Up, "", "the host above"),
+    bind(Scope::Grid, DOWN, Action::Down, "host", "the host below"),
+    bind(Scope::Grid, PAGE_UP, Action::PageUp, "", "a page of hosts up"),
+    bind(Scope::Grid, PAGE_DOWN, Action::PageDown, "", "a page of hosts down"),
+    bind(Scope::Grid, TOP, Action::Top, "", "the first task"),
+    bind(Scope::Grid, BOTTOM, Action::Bottom, "", "the latest task, and follow"),
+    bind(Scope::Grid, ESC, Action::Back, "back", "back to the output"),
+    bind(Scope::Result, &[char('o')], Action::RawOutput, "output", "Ansible's own output at this place"),
+    bind(Scope::Result, UP, Action::Up, "", "scroll up"),
+    bind(Scope::Result, DOWN, Action::Down, "scroll", "scroll down"),
+    bind(Scope::Result, PAGE_UP, Action::PageUp, "", "scroll a page up"),
+    bind(Scope::Result, PAGE_DOWN, Action::PageDown, "", "scroll a page down"),
+    bind(Scope::Result, TOP, Action::Top, "", "to the beginning"),
+    bind(Scope::Result, BOTTOM, Action::Bottom, "", "to the end"),
+    bind(Scope::Result, ESC, Action::Back, "back", "back to hosts and tasks"),
     bind(Scope::Log, &[key(KeyCode::Up), char('k')], Action::Log(Widget::UpKey), "", "select the target above"),
     bind(Scope::Log, &[key(KeyCode::Down), char('j')], Action::Log(Widget::DownKey), "", "select the target below"),
     bind(
@@ -280,6 +312,11 @@ pub(super) const BINDINGS: &[Binding] = &[
     bind(Scope::Choice, ESC, Action::Back, "leave as it is", "leave everything as it is"),
     bind(Scope::Choice, UP, Action::Up, "", "the line above"),
     bind(Scope::Choice, DOWN, Action::Down, "choose", "the line below"),
+    bind(Scope::Sheet, ENTER, Action::Confirm, "do it", "take what is filled in"),
+    bind(Scope::Sheet, ESC, Action::Back, "leave as it is", "leave everything as it is"),
+    bind(Scope::Sheet, &[key(KeyCode::Up), key(KeyCode::BackTab)], Action::Up, "", "the line above"),
+    bind(Scope::Sheet, &[key(KeyCode::Down), key(KeyCode::Tab)], Action::Down, "next line", "the line below"),
+    bind(Scope::Sheet, &[ctrl('y')], Action::Copy, "copy command", "copy the command line to the clipboard (OSC 52)"),
     bind(Scope::Answered, ENTER, Action::Open, "back to the question", "back to the question after a refusal"),
     bind(Scope::Answered, ESC, Action::Back, "close", "close the dialog"),
     bind(Scope::Tabs, &[char('1')], Action::Show(Tab::Nodes), "", "the node table"),
@@ -288,6 +325,7 @@ pub(super) const BINDINGS: &[Binding] = &[
     bind(Scope::Tabs, &[char('4')], Action::Show(Tab::Setup), "", "how machines find this console"),
     bind(Scope::Tabs, &[key(KeyCode::Tab)], Action::NextTab, "", "the next tab"),
     bind(Scope::Tabs, &[key(KeyCode::BackTab)], Action::PreviousTab, "", "the tab before"),
+    bind(Scope::Tabs, ESC, Action::Back, "", "hold a run that is about to start by itself"),
     bind(Scope::Tabs, &[char('?')], Action::Help, "help", "show all keys"),
     bind(Scope::Tabs, &[char('q')], Action::Quit, "quit", "leave; asks while work is going on"),
     bind(Scope::Always, &[ctrl('l')], Action::Redraw, "", "draw the screen anew"),

@@ -17,6 +17,7 @@ mod model;
 mod offer;
 mod pager;
 mod run;
+mod runs;
 mod terminal;
 mod text;
 mod theme;

@@ -14,6 +14,7 @@ use super::action::{Tab, Ticket};
 use super::keymap::Scope;
 use super::modal::Modal;
 use super::pager::Pager;
+use super::runs::{Level, RunsPane};
 use super::theme::Theme;
 use crate::domain::fleet::{Gate, Unmatched};
 use crate::domain::node::Flag;
@@ -155,8 +156,10 @@ pub(super) struct Model {
     pub(super) tab: Tab,
     /// The Nodes tab.
     pub(super) nodes: NodesPane,
-    /// The Ansible tab.
+    /// The output in the Ansible tab.
     pub(super) pager: Pager,
+    /// The rest of it.
+    pub(super) runs: RunsPane,
     /// The Log tab.
     pub(super) log: TuiWidgetState,
     /// How far the Setup tab is scrolled.
@@ -192,6 +195,7 @@ impl Model {
             tab: Tab::default(),
             nodes,
             pager,
+            runs: RunsPane::default(),
             log: TuiWidgetState::new(),
             setup_top: 0,
             modal: None,
@@ -218,8 +222,14 @@ impl Model {
         self.nodes.index = self.nodes.index.min(rows.len().saturating_sub(1));
         let latest = self.overview.runs.first().copied();
         if self.pager.run() == newest || self.shown_run().is_none() {
-            self.pager.show(latest);
+            self.show_run(latest);
         }
+    }
+
+    /// Shows a run in the Ansible tab.
+    pub(super) fn show_run(&mut self, run: Option<RunId>) {
+        self.pager.show(run);
+        self.runs.show(run);
     }
 
     /// What the selected row stands for.
@@ -261,7 +271,11 @@ impl Model {
         let mut scopes = match self.tab {
             Tab::Nodes if self.nodes.detail.is_some() => vec![Scope::Detail, Scope::Nodes],
             Tab::Nodes => vec![Scope::Nodes],
-            Tab::Ansible => vec![Scope::Ansible],
+            Tab::Ansible => match self.runs.level {
+                Level::Output => vec![Scope::Ansible],
+                Level::Grid => vec![Scope::Grid, Scope::Ansible],
+                Level::Result => vec![Scope::Result, Scope::Ansible],
+            },
             Tab::Log => vec![Scope::Log],
             Tab::Setup => vec![Scope::Setup],
         };

@@ -113,7 +113,9 @@ impl Lab {
         until("its sshd has ended", || {
             let of_node = |(_, line): &(i32, String)| line.contains("sshd") && line.contains(&folder);
             let found: Vec<_> = self.project.processes().into_iter().filter(of_node).collect();
-            found.iter().for_each(|(pid, _)| drop(kill(Pid::from_raw(*pid), Signal::SIGKILL)));
+            for (pid, _) in &found {
+                let _ = kill(Pid::from_raw(*pid), Signal::SIGKILL);
+            }
             found.is_empty().then_some(())
         });
     }

@@ -53,7 +53,14 @@ fn a_database_of_the_first_release_is_read() {
         "the state is understood"
     );
     let loaded = store.load(Policy::default()).unwrap();
-    assert_eq!(shown(&loaded.fleet), shown(&expected));
+    // What is kept of runs only since then is missing in a state of that time, and comes with the events alone.
+    let of_then = |mut fleet: serde_json::Value| {
+        for run in fleet["runs"].as_object_mut().unwrap().values_mut() {
+            ["by", "before", "hosts"].map(|field| run.as_object_mut().unwrap().remove(field));
+        }
+        fleet
+    };
+    assert_eq!(of_then(shown(&loaded.fleet)), of_then(shown(&expected)));
     store.db.execute_batch("DELETE FROM state").unwrap();
     assert_eq!(shown(&store.load(Policy::default()).unwrap().fleet), shown(&expected), "from the events alone");
 

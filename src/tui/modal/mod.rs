@@ -7,12 +7,14 @@ mod address;
 mod adopt;
 mod field;
 mod forget;
+mod gate;
 mod hostname;
 mod mark;
 pub(super) mod quit;
 mod reinstall;
 mod reject;
 mod run;
+mod sheet;
 mod trust;
 
 use std::net::IpAddr;
@@ -27,6 +29,7 @@ use super::theme;
 use crate::domain::fleet::{Fleet, Unmatched};
 use crate::domain::{Node, Order, Run};
 pub(super) use field::{Field, Picker};
+pub(super) use sheet::{Sheet, SheetLine};
 
 /// The dialog that is open.
 #[derive(Debug)]
@@ -123,6 +126,21 @@ pub(super) trait Ask {
         None
     }
 
+    /// The command line it leads to, if it leads to one.
+    fn command(&self, _model: &Model) -> Option<String> {
+        None
+    }
+
+    /// Its lines to fill in, if it has several.
+    fn sheet(&self) -> Option<&Sheet> {
+        None
+    }
+
+    /// The lines, to fill in.
+    fn sheet_mut(&mut self) -> Option<&mut Sheet> {
+        None
+    }
+
     /// Its list, if it has one.
     fn picker(&self) -> Option<&Picker> {
         None
@@ -149,6 +167,8 @@ pub(super) enum Question {
     Reinstall(reinstall::Reinstall),
     /// Start the playbook.
     Run(run::RunNodes),
+    /// What the gate shall do.
+    Gate(gate::GateChoice),
     /// Stop it.
     Cancel(run::CancelRun),
     /// Mark installed.
@@ -189,7 +209,17 @@ impl Question {
 
     /// Asks where to run the playbook.
     pub(super) fn run(model: &Model) -> Self {
-        Self::Run(run::RunNodes::new(model))
+        Self::Run(run::RunNodes::new(model, false))
+    }
+
+    /// The same, with those that failed first.
+    pub(super) fn run_failed(model: &Model) -> Self {
+        Self::Run(run::RunNodes::new(model, true))
+    }
+
+    /// Asks what is to become of a run that starts by itself.
+    pub(super) fn gate(model: &Model) -> Self {
+        Self::Gate(gate::GateChoice::new(model))
     }
 
     /// Asks whether to stop a run.
@@ -225,6 +255,7 @@ impl Question {
             Self::Dismiss(question) => question,
             Self::Reinstall(question) => question,
             Self::Run(question) => question,
+            Self::Gate(question) => question,
             Self::Cancel(question) => question,
             Self::Mark(question) => question,
             Self::Trust(question) => question,
@@ -241,6 +272,7 @@ impl Question {
             Self::Dismiss(question) => question,
             Self::Reinstall(question) => question,
             Self::Run(question) => question,
+            Self::Gate(question) => question,
             Self::Cancel(question) => question,
             Self::Mark(question) => question,
             Self::Trust(question) => question,
@@ -271,6 +303,18 @@ impl Ask for Question {
         self.ask_mut().field_mut()
     }
 
+    fn command(&self, model: &Model) -> Option<String> {
+        self.ask().command(model)
+    }
+
+    fn sheet(&self) -> Option<&Sheet> {
+        self.ask().sheet()
+    }
+
+    fn sheet_mut(&mut self) -> Option<&mut Sheet> {
+        self.ask_mut().sheet_mut()
+    }
+
     fn picker(&self) -> Option<&Picker> {
         self.ask().picker()
     }
@@ -286,6 +330,7 @@ impl Modal {
         match self {
             Self::Help { .. } => Scope::Help,
             Self::Ask(Dialog::Asking(question)) if question.field().is_some() => Scope::Form,
+            Self::Ask(Dialog::Asking(question)) if question.sheet().is_some() => Scope::Sheet,
             Self::Ask(Dialog::Asking(question)) if question.picker().is_some() => Scope::Choice,
             Self::Quit | Self::Ask(Dialog::Asking(_)) => Scope::Confirm,
             Self::Ask(Dialog::Waiting { .. } | Dialog::Refused { .. }) => Scope::Answered,
@@ -336,21 +381,27 @@ impl Dialog<Box<Question>> {
 
     /// A key that no binding took: it belongs to the text field.
     pub(super) fn type_key(&mut self, event: KeyEvent) {
-        if let Some(field) = self.asking().and_then(Question::field_mut) {
+        if let Some(sheet) = self.asking().and_then(Question::sheet_mut) {
+            sheet.type_key(event);
+        } else if let Some(field) = self.asking().and_then(Question::field_mut) {
             field.type_key(event);
         }
     }
 
     /// A pasted text.
     pub(super) fn paste(&mut self, text: &str) {
-        if let Some(field) = self.asking().and_then(Question::field_mut) {
+        if let Some(sheet) = self.asking().and_then(Question::sheet_mut) {
+            sheet.paste(text);
+        } else if let Some(field) = self.asking().and_then(Question::field_mut) {
             field.paste(text);
         }
     }
 
     /// Moves the mark in the list.
     pub(super) fn choose(&mut self, by: isize) {
-        if let Some(picker) = self.asking().and_then(Question::picker_mut) {
+        if let Some(sheet) = self.asking().and_then(Question::sheet_mut) {
+            sheet.step(by);
+        } else if let Some(picker) = self.asking().and_then(Question::picker_mut) {
             picker.step(by);
         }
     }

@@ -11,11 +11,13 @@ mod detail;
 mod dialog;
 mod flags;
 mod footer;
+mod grid;
 mod header;
 mod help;
 mod logs;
 mod nodes;
 mod output;
+mod result;
 mod setup;
 #[cfg(test)]
 mod tests;
@@ -29,6 +31,7 @@ use ratatui::widgets::Clear;
 use super::action::Tab;
 use super::modal::Modal;
 use super::model::Model;
+use super::runs::Level;
 use super::{text, theme};
 pub(super) use setup::prepare_command;
 
@@ -118,12 +121,18 @@ pub(super) fn output_size(model: &Model) -> (usize, usize) {
     (usize::from(pane.width), usize::from(pane.height))
 }
 
+/// How far a result can be scrolled.
+pub(super) fn result_overflow(model: &Model) -> usize {
+    result::overflow(output::pane(areas(model).body, model), model)
+}
+
 /// How far a page key moves in what is in front.
 pub(super) fn page(model: &Model) -> usize {
     let body = usize::from(areas(model).body.height);
     match model.tab {
         _ if model.modal.is_some() => body.saturating_sub(3),
         Tab::Nodes if model.nodes.detail.is_none() => table_rows(model).saturating_sub(1),
+        Tab::Ansible if model.runs.level == Level::Grid => grid::rows(output::pane(areas(model).body, model)),
         Tab::Ansible => output_size(model).1.saturating_sub(1),
         Tab::Nodes | Tab::Log | Tab::Setup => body.saturating_sub(3),
     }

@@ -1,5 +1,6 @@
 //! Tables and properties of the fleet. [`Rack`] plays machines and operator against it.
 
+mod gate;
 mod life;
 mod model;
 mod room;
@@ -81,7 +82,12 @@ impl Rack {
         Self::under(Policy::default())
     }
 
+    /// Under these rules, but without the countdown.
     fn under(policy: Policy) -> Self {
+        Self::counting(Policy { countdown: Duration::ZERO, ..policy })
+    }
+
+    fn counting(policy: Policy) -> Self {
         Self { fleet: Fleet::new(policy), now: "2026-01-01T08:00:00Z".parse().unwrap(), log: Vec::new() }
     }
 
