@@ -2,6 +2,7 @@
 //! `prox-orchestrator runs`, and to tell how long a later run of the same playbook will take.
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -177,7 +178,11 @@ fn digest(playbook: &Path) -> io::Result<String> {
         hasher.update((text.len() as u64).to_be_bytes());
         hasher.update(&text);
     }
-    Ok(hasher.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
+    Ok(hasher.finalize().iter().fold(String::new(), |mut hex, byte| {
+        // Writing to a string cannot fail.
+        let _ = write!(hex, "{byte:02x}");
+        hex
+    }))
 }
 
 #[cfg(test)]
@@ -244,9 +249,9 @@ mod tests {
         .unwrap();
         let numbers: Vec<_> = records(dir.path()).unwrap().iter().map(|record| record.run.0).collect();
         assert_eq!(numbers, [4, 3, 2, 1], "what was put aside is another database's");
-        assert_eq!(course_before(dir.path(), RunId(4)).unwrap().took, 1.0);
+        assert_eq!(course_before(dir.path(), RunId(4)).unwrap().took.to_string(), "1");
         record(dir.path(), 5, "third", None);
-        assert_eq!(course_before(dir.path(), RunId(5)).unwrap().took, 2.0);
+        assert_eq!(course_before(dir.path(), RunId(5)).unwrap().took.to_string(), "2");
         assert_eq!(course_before(dir.path(), RunId(1)), None);
     }
 }

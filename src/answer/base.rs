@@ -70,6 +70,12 @@ impl BaseAnswer {
         self.settings.has(Setting::Gateway)
     }
 
+    /// The SSH keys it holds for root, whole lines.
+    #[must_use]
+    pub fn ssh_keys(&self) -> Vec<String> {
+        self.settings.texts(Setting::RootSshKeys).unwrap_or_default().to_vec()
+    }
+
     /// Whether it holds an SSH key for root; else the program's own is put in.
     #[must_use]
     pub fn has_ssh_keys(&self) -> bool {

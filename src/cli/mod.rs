@@ -1,5 +1,6 @@
 //! The command line: what can be typed, and where it goes. Reads arguments and environment; decides nothing.
 
+mod ansible;
 mod check;
 #[cfg(test)]
 mod fixture;
@@ -117,6 +118,9 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Look at Ansible before it is needed
+    #[command(subcommand)]
+    Ansible(ansible::AnsibleCommand),
     /// List the runs of the playbook, or show one; needs no engine
     Runs(runs::RunsArgs),
     #[command(flatten)]
@@ -200,6 +204,9 @@ async fn run(Cli { global, command }: Cli) -> Result<ExitCode, Failure> {
             let node = select::node(&snapshot, &node).or_exit(Exit::Refused)?;
             rows::write_node(&snapshot, node, json, &mut out)?;
             Ok(Exit::Success.into())
+        }
+        Some(Command::Ansible(command)) => {
+            ansible::execute(&command, &engine_options(&global), &mut out).await.map(Into::into)
         }
         Some(Command::Runs(args)) => runs::execute(&args, &global.dir, &mut out).map(Into::into),
         Some(Command::Order(command)) => order::execute(command, &global.state_dir(), &mut out).await.map(Into::into),

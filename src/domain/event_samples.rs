@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use jiff::Timestamp;
 
-use super::command::Origin;
+use super::command::{Origin, Verb};
 use super::event::{Event, Recorded};
 use super::facts::{Cpu, Disk, Dmi, Generation, HostKey, Link, Nic, Product, Report, SystemInfo};
 use super::fqdn::Fqdn;
@@ -20,7 +20,8 @@ const KEY: &str = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAAAAAAAAAAAAAAAAAAAAAAAA
 
 /// The samples, numbered from 1, ten seconds apart.
 pub(crate) fn events() -> Vec<Recorded> {
-    let all = [asking(), deciding(), answering(), reporting(), booting(), running(), leaving()].concat();
+    let all = [asking(), deciding(), answering(), reporting(), booting(), running(), leaving(), guarding(), gating()]
+        .concat();
     let number = |(seq, (origin, event)): (u64, _)| {
         let second = 1_767_225_600 + 10 * i64::try_from(seq).unwrap();
         Recorded { seq, at: Timestamp::new(second, 123_456_789).unwrap(), origin, event }
@@ -224,17 +225,9 @@ fn booting() -> Vec<Sample> {
 
 fn running() -> Vec<Sample> {
     let nodes = || [(NODE, name(NODE)), (NodeId(3), name(NodeId(3)))].into();
-    let run =
-        |run, by_gate, options, reason| Event::RunQueued { run: RunId(run), nodes: nodes(), by_gate, options, reason };
-    let queued = |id, by_gate| system(run(id, by_gate, Box::default(), RunReason::Plain));
-    let until = Timestamp::from_second(1_800_000_000).unwrap();
-    let options = RunOptions {
-        check: true,
-        tags: vec!["cluster".to_owned()],
-        vars: [("proxmox_cluster_name".to_owned(), "lab".into())].into(),
-        verbosity: 1,
-        start_at: Some("Join".to_owned()),
-        ..RunOptions::default()
+    let queued = |run, by_gate| {
+        let (options, reason) = (Box::default(), RunReason::Plain);
+        system(Event::RunQueued { run: RunId(run), nodes: nodes(), by_gate, options, reason })
     };
     let ended = |run, outcome, hosts| system(Event::RunEnded { run: RunId(run), outcome, hosts });
     let failed = HostResult::Failed { reason: "join: no quorum".into() };
@@ -257,15 +250,6 @@ fn running() -> Vec<Sample> {
         ended(4, RunOutcome::Interrupted, [].into()),
         queued(5, false),
         ended(5, RunOutcome::Succeeded, [].into()),
-        system(Event::GateCounting { until, nodes: [NODE].into() }),
-        system(Event::GateStopped),
-        operator(Event::GateHeld),
-        operator(Event::GateReleased),
-        operator(Event::GateWaived { nodes: [NodeId(3)].into() }),
-        operator(run(6, true, Box::default(), RunReason::WithoutMissing)),
-        ended(6, RunOutcome::Cancelled, [].into()),
-        operator(run(7, false, Box::new(options), RunReason::Failed)),
-        ended(7, RunOutcome::Cancelled, [].into()),
     ]
 }
 
@@ -286,6 +270,45 @@ fn leaving() -> Vec<Sample> {
         operator(made(&"spare".parse().unwrap(), None, None)),
         peer(1, Event::MachineAsked { node, machine, asked: shown, flags: Vec::new() }),
         operator(Event::TokenRevoked { name: token }),
+    ]
+}
+
+fn guarding() -> Vec<Sample> {
+    let node = NodeId(3);
+    let verbs = [Verb::Approve, Verb::Reject, Verb::Reinstall];
+    let mut samples = vec![
+        system(Event::RefusalServed { node, why: "waits for approval, code 7QX4".into() }),
+        system(Event::Flagged { node, flag: Flag::TwoAddresses { other: [192, 0, 2, 9].into() } }),
+        operator(Event::Withdrawn { node }),
+    ];
+    samples.extend(verbs.map(|verb| operator(Event::TakenBack { node, verb })));
+    samples
+}
+
+fn gating() -> Vec<Sample> {
+    let nodes = || [(NODE, name(NODE)), (NodeId(3), name(NodeId(3)))].into();
+    let cancelled = |run| system(Event::RunEnded { run: RunId(run), outcome: RunOutcome::Cancelled, hosts: [].into() });
+    let run =
+        |run, by_gate, options, reason| Event::RunQueued { run: RunId(run), nodes: nodes(), by_gate, options, reason };
+    let until = Timestamp::from_second(1_800_000_000).unwrap();
+    let options = RunOptions {
+        check: true,
+        tags: vec!["cluster".to_owned()],
+        vars: [("proxmox_cluster_name".to_owned(), "lab".into())].into(),
+        verbosity: 1,
+        start_at: Some("Join".to_owned()),
+        ..RunOptions::default()
+    };
+    vec![
+        system(Event::GateCounting { until, nodes: [NODE].into() }),
+        system(Event::GateStopped),
+        operator(Event::GateHeld),
+        operator(Event::GateReleased),
+        operator(Event::GateWaived { nodes: [NodeId(3)].into() }),
+        operator(run(6, true, Box::default(), RunReason::WithoutMissing)),
+        cancelled(6),
+        operator(run(7, false, Box::new(options), RunReason::Failed)),
+        cancelled(7),
     ]
 }
 
@@ -324,16 +347,19 @@ fn number(event: &Event) -> usize {
         Event::TokenMade { .. } => 29,
         Event::TokenRevoked { .. } => 30,
         Event::GaveWay { .. } => 31,
-        Event::GateCounting { .. } => 32,
-        Event::GateStopped => 33,
-        Event::GateHeld => 34,
-        Event::GateReleased => 35,
-        Event::GateWaived { .. } => 36,
+        Event::RefusalServed { .. } => 32,
+        Event::TakenBack { .. } => 33,
+        Event::Withdrawn { .. } => 34,
+        Event::GateCounting { .. } => 35,
+        Event::GateStopped => 36,
+        Event::GateHeld => 37,
+        Event::GateReleased => 38,
+        Event::GateWaived { .. } => 39,
     }
 }
 
 /// How many variants [`number`] numbers.
-const VARIANTS: usize = 37;
+const VARIANTS: usize = 40;
 
 /// Events as earlier releases have stored them. Lines are added, never changed: databases hold them.
 const FIXTURE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/events-v1.jsonl");

@@ -81,6 +81,8 @@ pub(super) enum Action {
     Approve,
     /// Send a machine away, or drop a report.
     Reject,
+    /// Take a decision back.
+    Undo,
     /// Change a host name.
     Rename,
     /// Tell where Ansible reaches a node.

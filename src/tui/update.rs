@@ -76,6 +76,10 @@ fn on_reply(model: &mut Model, ticket: Ticket, done: String, result: Result<Repl
     let dialog = if waits { model.modal.take() } else { None };
     match result {
         Ok(Reply::Queued(run)) => model.tell(format!("run {run} is queued; its output is on tab 2")),
+        Ok(Reply::Undecided { until }) => {
+            let left = super::text::seconds_left(until, model.now);
+            model.tell(format!("{done}; {left} s to take it back with `u`"));
+        }
         Ok(Reply::Done | Reply::Released | Reply::Asked { .. } | Reply::Withheld(_) | Reply::Rerender(_)) => {
             model.tell(done);
         }
@@ -119,6 +123,7 @@ fn act(model: &mut Model, scope: Scope, action: Action) -> Vec<Request> {
         Action::NextWaiting => next_waiting(model),
         Action::Approve => return approve(model),
         Action::Reject => reject(model),
+        Action::Undo => return undo(model),
         Action::Rename => ask(model, |model| model.node().map(|node| Question::rename(node))),
         Action::Address => ask(model, |model| model.node().map(|node| Question::address(node))),
         Action::Run => ask(model, |model| Some(Question::run(model))),
@@ -328,6 +333,14 @@ fn approve(model: &mut Model) -> Vec<Request> {
     let what_next = if held { "its answer is on its way" } else { "it gets its answer when it asks again" };
     let order = Order::Approve { node: node.id, seen: asked.stamp.clone() };
     let done = format!("approved `{}`; {what_next}", node.name);
+    vec![send(model, Sending { order, done }).1]
+}
+
+/// Takes the decision about the selected row back, without asking.
+fn undo(model: &mut Model) -> Vec<Request> {
+    let Some(node) = model.node() else { return Vec::new() };
+    let done = format!("taken back; `{}` is as it was before", node.name);
+    let order = Order::Undo { node: node.id };
     vec![send(model, Sending { order, done }).1]
 }
 

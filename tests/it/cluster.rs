@@ -161,3 +161,92 @@ fn fresh_machines_become_a_cluster_and_a_late_one_joins_it(#[case] which: usize)
     let clusters: Vec<_> = fs::read_dir(lab.project.at("rack/clusters")).unwrap().collect();
     assert_eq!(clusters.len(), 1, "one cluster, whoever made it");
 }
+
+/// Makes a host key for a node's sshd in place of its own, and returns what brings that back.
+fn other_key(folder: &Path) -> String {
+    let config = folder.join("fs/sshd_config");
+    let own = fs::read_to_string(&config).unwrap();
+    let key = folder.join("wrong_key");
+    let made = Command::new("ssh-keygen").args(["-q", "-t", "ed25519", "-N", "", "-f"]).arg(&key).status();
+    assert!(made.unwrap().success());
+    let others = own.lines().filter(|line| !line.starts_with("HostKey")).map(|line| format!("{line}\n"));
+    fs::write(&config, others.collect::<String>() + &format!("HostKey \"{}\"\n", key.display())).unwrap();
+    own
+}
+
+#[test]
+fn what_goes_wrong_on_one_node_is_told_and_only_that_node_is_run_again() {
+    let (Some(sshd), Some(ansible)) = (node_sshd(), ansibles().pop()) else { return };
+    let mut lab = Lab::new(&ansible, sshd, "start = \"by-hand\"");
+    lab.plug_in(1, 3);
+    lab.project.until_all(3, "ready");
+    let names = lab.names();
+    let (victim, id) = (&names[1], "m2");
+
+    // A run that only looks.
+    lab.project.ok(["run", "--check", "--tags", "names"]);
+    assert!(lab.ended("r1").contains("succeeded"), "{}", lab.project.read("nodes/runs/r1/output.log"));
+    lab.project.until_all(3, "ready");
+    assert!(names.iter().all(|name| lab.log(name).is_empty()));
+
+    // One is switched off: the others become a cluster without it.
+    lab.switch_off(victim);
+    lab.project.ok(["run"]);
+    let line = lab.ended("r2");
+    assert!(line.contains("1 of 3 nodes failed"), "{line}\n{}", lab.project.read("nodes/runs/r2/output.log"));
+    lab.project.until_phase(id, "failed");
+    assert!(
+        lab.project.node(id)["reason"].as_str().unwrap().contains("Wait until the node"),
+        "{}",
+        lab.project.node(id)
+    );
+    assert_eq!(lab.project.phases().values().filter(|phase| *phase == "configured").count(), 2);
+
+    // Another system answers in its place.
+    let folder = lab.folder(victim);
+    let own = other_key(&folder);
+    let stranger = lab.switch_on(victim);
+    lab.project.ok(["run", "--failed"]);
+    let line = lab.ended("r3");
+    assert!(line.contains("another host key"), "{line}");
+    assert_eq!(lab.project.read("nodes/runs/r3/limit.txt").trim(), victim);
+    assert_eq!(lab.log(victim), "");
+
+    // It is itself again, and has guests.
+    lab.switch_off(victim);
+    drop(stranger);
+    fs::write(folder.join("fs/sshd_config"), own).unwrap();
+    fs::write(folder.join("fs/state/guests.json"), r#"[{"type":"qemu","vmid":100,"status":"stopped"}]"#).unwrap();
+    let _itself = lab.switch_on(victim);
+    lab.project.ok(["run", "--failed", "-e", "proxmox_updates_apply=false"]);
+    let line = lab.ended("r4");
+    assert!(line.contains("has guests"), "{line}");
+    fs::remove_file(folder.join("fs/state/guests.json")).unwrap();
+    lab.project.ok(["run", "--failed", "-e", "proxmox_updates_apply=false"]);
+    let line = lab.ended("r5");
+    assert!(line.contains("succeeded on 1 nodes"), "{line}\n{}", lab.project.read("nodes/runs/r5/output.log"));
+    assert!(lab.log(victim).contains("joined at"));
+    lab.assert_no_traces();
+
+    // The records tell all of that without the engine's help.
+    let said = lab.project.ok(["runs"]);
+    assert!(said.contains("r5") && said.contains("failed before"), "{said}");
+    let shown = lab.project.ok(["runs", "show", "r3"]);
+    assert!(shown.contains("another host key") && shown.contains("sha256") && shown.contains("--limit"), "{shown}");
+    let json: Value = serde_json::from_str(&lab.project.ok(["runs", "show", "r2", "--json"])).unwrap();
+    assert_eq!((&json["end"]["outcome"], json["end"]["hosts"].as_object().unwrap().len()), (&"failed".into(), 3));
+
+    // A stop in the middle leaves nothing of the run.
+    lab.project.ok(["run"]);
+    let events = lab.project.at("nodes/runs/r6/events.jsonl");
+    until("it works on the nodes", || {
+        fs::read_to_string(&events).ok().filter(|text| text.contains("host_ok")).map(drop)
+    });
+    lab.project.ok(["cancel"]);
+    let line = lab.ended("r6");
+    assert!(line.contains("cancelled"), "{line}");
+    until("nothing of it is left", || {
+        let is_of_run = |(_, line): &(i32, String)| line.contains("ansible") || line.contains("supervise-run");
+        (!lab.project.processes().iter().any(is_of_run)).then_some(())
+    });
+}

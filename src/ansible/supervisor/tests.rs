@@ -136,7 +136,12 @@ impl Engine {
         let seen = Stamp { peer: [192, 0, 2, 1].into(), macs: [mac].into(), body: document.hash };
         let ask = Ask { stamp: seen.clone(), info, asking_mac: Some(mac), token: None };
         let now = Timestamp::now();
-        drop(self.handle.ask(ask, document, now, now + LIMIT).await.unwrap());
+        drop(
+            self.handle
+                .ask(ask, document, coordinator::Patience::new(now, tokio::time::Instant::now(), LIMIT))
+                .await
+                .unwrap(),
+        );
         let node = NodeId(1);
         self.order(Order::Approve { node, seen }).await;
         self.order(Order::MarkInstalled { node }).await;
@@ -237,6 +242,13 @@ async fn a_good_run_configures_its_node_and_leaves_its_record() {
     assert!(!invocation.control_dir.exists());
     assert_eq!(run.exit().unwrap().how, Ending::Code(0));
     assert!(run.path().join("inventory.json").exists());
+    let record = run.record().unwrap();
+    assert!(record.command.ends_with("-- play.yml") && record.playbook_sha256.is_some(), "{record:?}");
+    let ended = record.end.unwrap();
+    assert_eq!((ended.outcome, ended.process), (RunOutcome::Succeeded, Some(Ending::Code(0))));
+    assert_eq!(ended.hosts[&name].numbers.map(|numbers| numbers.ok), Some(1));
+    let progress = engine.feed.progress(RUN).unwrap();
+    assert!(progress.grid.is_complete && progress.command.is_some(), "{progress:?}");
     engine.crash().await;
 }
 
@@ -430,6 +442,22 @@ async fn a_run_whose_supervisor_was_killed_is_interrupted() {
     nix::sys::signal::kill(leader.pid(), nix::sys::signal::Signal::SIGKILL).unwrap();
     assert_eq!(engine.until_ended().await, RunOutcome::Interrupted);
     wait_until(|| engine.survivors() == 0).await;
+    engine.crash().await;
+}
+
+#[tokio::test]
+async fn a_child_that_was_left_behind_does_not_hold_up_the_end() {
+    let dir = Project::new();
+    let body = "start; echo mine; good; setsid bash -c 'while [ ! -e go ]; do sleep 0.05; done; echo late; touch told' & exit 0";
+    let engine = Engine::start(dir.path(), Some(fake(dir.path(), body)), quick());
+    engine.ready_node().await;
+    engine.order(Order::Run { nodes: vec![], options: Box::default() }).await;
+    assert_eq!(engine.until_ended().await, RunOutcome::Succeeded);
+    assert_eq!(engine.feed.read(RUN, 0, 10).lines, ["mine"]);
+    // What it still writes goes into the file, and hurts nobody.
+    put(&dir.path().join("go"), b"", 0o644);
+    wait_until(|| dir.path().join("told").exists()).await;
+    assert_eq!(std::fs::read_to_string(engine.run_dir().output()).unwrap(), "mine\nlate\n");
     engine.crash().await;
 }
 

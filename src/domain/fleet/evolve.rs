@@ -230,6 +230,12 @@ fn apply_to_node(node: &mut Node, event: &Event, at: Timestamp) {
             withdraw_permissions(node);
             enter(node, Phase::Rejected { reason: reason.clone() }, at);
         }
+        Event::Withdrawn { .. } => {
+            withdraw_permissions(node);
+            if matches!(node.phase, Phase::Approved | Phase::Rejected { .. }) {
+                enter(node, Phase::Waiting, at);
+            }
+        }
         Event::ReinstallAllowed { stamp, .. } => {
             node.approved = Some(stamp.clone());
             node.reinstall_allowed = true;
@@ -276,8 +282,10 @@ fn apply_to_node(node: &mut Node, event: &Event, at: Timestamp) {
             node.unproven = None;
             node.flags.remove(&Flag::Unproven);
         }
-        // A retry answer moves nobody; the rest is not about one existing row and is handled by `Fleet::apply`.
+        // A retry answer or a refusal moves nobody, nor does a decision that was taken back; the rest is not about one existing row and is handled by `Fleet::apply`.
         Event::RetryServed { .. }
+        | Event::RefusalServed { .. }
+        | Event::TakenBack { .. }
         | Event::MachineSeen { .. }
         | Event::Imported { .. }
         | Event::Forgotten { .. }
@@ -312,6 +320,7 @@ fn is_about_asking(flag: &Flag) -> bool {
             | Flag::DuplicateOf { .. }
             | Flag::Ambiguous { .. }
             | Flag::AsksAgain
+            | Flag::TwoAddresses { .. }
             | Flag::CannotAnswer { .. }
             | Flag::AddressTaken { .. }
     )

@@ -27,6 +27,7 @@ impl Fleet {
             Order::AllowReinstall { node, seen, confirm } => {
                 Self::decide_reinstall(self.existing(*node)?, seen, confirm)
             }
+            Order::Undo { node } => Self::decide_undo(self.existing(*node)?),
             Order::Rename { node, name } => self.decide_rename(self.existing(*node)?, name),
             Order::SetAddress { node, address } => self.decide_address(self.existing(*node)?, *address),
             Order::Adopt { report, node } => self.decide_adopt(*report, self.existing(*node)?),
@@ -105,6 +106,15 @@ impl Fleet {
             return Err(Refusal::ChangedWhileYouLooked(node.name.clone()));
         }
         Ok(Decision::one(Event::ReinstallAllowed { node: node.id, stamp: seen.clone() }))
+    }
+
+    /// What nobody has used can be taken back; the coordinator takes back what is inside its undo window.
+    fn decide_undo(node: &Node) -> Result<Decision, Refusal> {
+        let unused = node.phase == Phase::Approved && !node.may_be_installed();
+        if unused || node.reinstall_allowed || matches!(node.phase, Phase::Rejected { .. }) {
+            return Ok(Decision::one(Event::Withdrawn { node: node.id }));
+        }
+        Err(Refusal::NothingToUndo(node.name.clone()))
     }
 
     fn decide_rename(&self, node: &Node, name: &Fqdn) -> Result<Decision, Refusal> {

@@ -120,7 +120,7 @@ fn ansible_80() {
 /// A run on two nodes in the middle of its third task, and one result.
 fn grid() -> Model {
     let mut rack = busy_rack();
-    let [a, b] = [3, 1].map(crate::domain::NodeId);
+    let [a, b] = [3, 1].map(NodeId);
     let run = rack.run(vec![a, b]);
     let names = [a, b].map(|id| rack.fleet.node(id).unwrap().name.to_string());
     rack.pass(95);
@@ -131,16 +131,30 @@ fn grid() -> Model {
         let place = crate::domain::grid::Place { offset: 0, length: 9 };
         grid.take(&serde_json::from_str(&told).unwrap(), Some(place));
     };
-    tell(0, format!(r#""ev":"play_start","play":"Prepare every node","hosts":["{}","{}"],"tasks":9"#, names[0], names[1]));
+    tell(
+        0,
+        format!(r#""ev":"play_start","play":"Prepare every node","hosts":["{}","{}"],"tasks":9"#, names[0], names[1]),
+    );
     for (at, task, name, results) in [
         (1, "t1", "Wait until the node takes connections", ["host_ok", "host_ok"]),
         (4, "t2", "proxmox_names : Let the nodes know each other by name", ["host_ok", "host_skipped"]),
         (6, "t3", "proxmox_updates : Bring all packages up to date", ["host_failed", "host_start"]),
     ] {
-        tell(at, format!(r#""ev":"task_start","task_id":"{task}","task":"{name}","kind":"task","action":"ansible.builtin.command","path":"roles/x/tasks/main.yml:12""#));
+        tell(
+            at,
+            format!(
+                r#""ev":"task_start","task_id":"{task}","task":"{name}","kind":"task","action":"ansible.builtin.command","path":"roles/x/tasks/main.yml:12""#
+            ),
+        );
         for (host, result) in names.iter().zip(results) {
             tell(at, format!(r#""ev":"host_start","host":"{host}","task_id":"{task}""#));
-            tell(at + 2, format!(r#""ev":"{result}","host":"{host}","task_id":"{task}","task":"{name}","dur":2.5,"changed":{},"msg":"non-zero return code","stderr":"E: Unable to fetch some archives""#, task == "t2"));
+            tell(
+                at + 2,
+                format!(
+                    r#""ev":"{result}","host":"{host}","task_id":"{task}","task":"{name}","dur":2.5,"changed":{},"msg":"non-zero return code","stderr":"E: Unable to fetch some archives""#,
+                    task == "t2"
+                ),
+            );
         }
     }
     let before = crate::domain::grid::Course {
@@ -169,10 +183,10 @@ fn hosts_and_tasks_80() {
     assert_snapshot!(screen(&model).backend());
     press(&mut model, KeyCode::Left);
     press(&mut model, KeyCode::Down);
-    let text = crate::tui::fixture::text_of(&model);
+    let text = text_of(&model);
     assert!(text.contains("2. proxmox_names") && text.contains("skipped"), "{text}");
     press(&mut model, KeyCode::Esc);
-    assert!(crate::tui::fixture::text_of(&model).contains("output of"));
+    assert!(text_of(&model).contains("output of"));
 }
 
 #[test]
