@@ -74,27 +74,24 @@ impl Sheet {
         self.marked = self.marked.saturating_add_signed(by).min(self.lines.len().saturating_sub(1));
     }
 
-    /// Types into the marked line, or chooses in it.
-    pub(super) fn type_key(&mut self, event: KeyEvent) {
-        match self.lines.get_mut(self.marked) {
-            Some(SheetLine::Text(field)) => field.type_key(event),
-            Some(SheetLine::Choice { choices, chosen, .. }) => {
-                let last = choices.len().saturating_sub(1);
-                match event.code {
-                    KeyCode::Left => *chosen = chosen.saturating_sub(1),
-                    KeyCode::Right => *chosen = (*chosen + 1).min(last),
-                    KeyCode::Char(' ') => *chosen = if *chosen == last { 0 } else { *chosen + 1 },
-                    _ => {}
-                }
-            }
-            None => {}
+    /// Chooses in the marked line. Says whether there is something to choose.
+    pub(super) fn choose_key(&mut self, event: KeyEvent) -> bool {
+        let Some(SheetLine::Choice { choices, chosen, .. }) = self.lines.get_mut(self.marked) else { return false };
+        let last = choices.len().saturating_sub(1);
+        match event.code {
+            KeyCode::Left => *chosen = chosen.saturating_sub(1),
+            KeyCode::Right => *chosen = (*chosen + 1).min(last),
+            KeyCode::Char(' ') => *chosen = if *chosen == last { 0 } else { *chosen + 1 },
+            _ => {}
         }
+        true
     }
 
-    /// Pastes into the marked line.
-    pub(super) fn paste(&mut self, text: &str) {
-        if let Some(SheetLine::Text(field)) = self.lines.get_mut(self.marked) {
-            field.paste(text);
+    /// The marked line, to type in.
+    pub(super) fn field_mut(&mut self) -> Option<&mut Field> {
+        match self.lines.get_mut(self.marked)? {
+            SheetLine::Text(field) => Some(field),
+            SheetLine::Choice { .. } => None,
         }
     }
 }

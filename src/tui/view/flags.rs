@@ -7,7 +7,7 @@ use crate::domain::node::Flag;
 use crate::tui::model::Model;
 
 /// One or two words for the table.
-pub(super) fn word(flag: &Flag) -> String {
+pub(in crate::tui) fn word(flag: &Flag) -> String {
     match flag {
         Flag::NoIdentity => "no identity".to_owned(),
         Flag::UntrustedUuid => "odd UUID".to_owned(),
@@ -18,6 +18,8 @@ pub(super) fn word(flag: &Flag) -> String {
         Flag::TwoAddresses { .. } => "two IPs".to_owned(),
         Flag::AddressTaken { by } => format!("IP of {by}"),
         Flag::VendorUnseen => "NIC vendor".to_owned(),
+        Flag::LeftOut { .. } => "left out".to_owned(),
+        Flag::NotAsWished { .. } => "other name".to_owned(),
         Flag::CannotAnswer { .. } => "no answer".to_owned(),
         Flag::WrongHostKey => "other key".to_owned(),
         Flag::Unproven => "unproven".to_owned(),
@@ -67,6 +69,12 @@ pub(super) fn sentence(flag: &Flag, node: &Node, model: &Model) -> String {
         Flag::VendorUnseen => "`machine_net_int` names a NIC vendor no report has shown yet; if the install fails for \
                                want of a network card, correct it."
             .to_owned(),
+        Flag::LeftOut { settings } => {
+            format!(
+                "Its installer is too old for {settings}: left out of its answer, which it is installed well without."
+            )
+        }
+        Flag::NotAsWished { reason } => format!("Not named as the template wishes: {reason}. Press `e` to name it."),
         Flag::CannotAnswer { reason } => format!("No answer could be made: {reason}. It was told to ask again."),
         Flag::WrongHostKey => {
             "SSH answers with a key it did not report: the old system booted, two machines share the \
@@ -114,7 +122,25 @@ pub(super) fn note(node: &Node, model: &Model) -> String {
         (Some(flag), _) => word(flag),
         (None, Some(left)) => format!("asks {left}s"),
         (None, None) if node.is_unconfirmed() => "sent?".to_owned(),
+        (None, None) if node.phase == crate::domain::Phase::Installing => progress(node, model),
         (None, None) => String::new(),
+    }
+}
+
+/// How far an installation is, by what others of its model took: a bar and the minutes left. Without others: how long it
+/// has taken so far.
+fn progress(node: &Node, model: &Model) -> String {
+    const CELLS: i64 = 5;
+    let Some(usual) = model.overview.usual_install(node).map(|usual| usual.as_secs().max(1)) else {
+        return crate::tui::text::stopwatch(node.since, model.now);
+    };
+    let gone = model.now.duration_since(node.since).as_secs().max(0);
+    let full = usize::try_from((gone * CELLS / usual).min(CELLS)).unwrap_or_default();
+    let bar: String = (0..5).map(|cell| if cell < full { '█' } else { '░' }).collect();
+    match usual - gone {
+        left @ 60.. => format!("{bar} {}m", (left + 59) / 60),
+        left @ 1.. => format!("{bar} {left}s"),
+        late => format!("{bar} +{}m", late.abs() / 60),
     }
 }
 
@@ -136,6 +162,8 @@ fn gravity(flag: &Flag) -> u8 {
         Flag::Unproven => 8,
         Flag::UnprovenReport => 9,
         Flag::VendorUnseen => 10,
-        Flag::UntrustedUuid => 11,
+        Flag::NotAsWished { .. } => 11,
+        Flag::LeftOut { .. } => 12,
+        Flag::UntrustedUuid => 13,
     }
 }
