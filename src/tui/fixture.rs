@@ -46,7 +46,7 @@ impl Rack {
             fingerprint: Some(vec!["AB"; 32].join(":")),
             playbook: "setup-cluster.yml".to_owned(),
             capacity: 4_000,
-            problems: Vec::new(),
+            ..Service::default()
         };
         let now = Timestamp::from_second(START).unwrap();
         let (holds, undecided) = (imbl::OrdMap::new(), imbl::OrdMap::new());

@@ -9,6 +9,7 @@ mod cluster;
 mod demo;
 mod end_to_end;
 mod fuzz_corpus;
+mod hostile;
 mod http;
 mod init;
 mod inventory;

@@ -57,6 +57,11 @@ pub(super) enum Modal {
         /// How far it is scrolled.
         top: usize,
     },
+    /// Who was turned away, or never came to ask.
+    Ghosts {
+        /// How far it is scrolled.
+        top: usize,
+    },
     /// Whether to leave while work is going on.
     Quit,
     /// Whether to stop the program for a while although work is going on.
@@ -384,7 +389,7 @@ impl Modal {
             Self::Help { .. } => Scope::Help,
             Self::Palette { .. } => Scope::Palette,
             Self::Filter(_) => Scope::Filter,
-            Self::Problems { .. } => Scope::Page,
+            Self::Problems { .. } | Self::Ghosts { .. } => Scope::Page,
             Self::Ask(Dialog::Asking(question)) if question.field().is_some() => Scope::Form,
             Self::Ask(Dialog::Asking(question)) if question.sheet().is_some() => Scope::Sheet,
             Self::Ask(Dialog::Asking(question)) if question.picker().is_some() => Scope::Choice,
@@ -406,7 +411,7 @@ impl Modal {
                 Some(_) => question.sheet_mut().and_then(Sheet::field_mut),
                 None => question.field_mut(),
             }),
-            Self::Quit | Self::Suspend | Self::Problems { .. } => None,
+            Self::Quit | Self::Suspend | Self::Problems { .. } | Self::Ghosts { .. } => None,
         }
     }
 }

@@ -11,6 +11,7 @@ mod detail;
 mod dialog;
 mod flags;
 mod footer;
+mod ghosts;
 mod grid;
 mod header;
 mod logs;
