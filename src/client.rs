@@ -4,11 +4,12 @@
 use std::future::Future;
 use std::sync::Arc;
 
+use jiff::Timestamp;
 use tokio::sync::watch;
 
 use crate::domain::grid::{Course, Grid, Place};
 use crate::domain::play::HostTold;
-use crate::domain::{Order, Reply, RunId, Snapshot};
+use crate::domain::{NodeId, Order, Reply, RunId, Snapshot};
 
 /// The engine, as its users see it.
 pub trait Client: Clone + Send + Sync + 'static {
@@ -20,6 +21,9 @@ pub trait Client: Clone + Send + Sync + 'static {
     /// # Errors
     /// The refusal, or why the engine could not be asked, in words for the operator.
     fn order(&self, order: Order) -> impl Future<Output = Result<Reply, OrderError>> + Send;
+
+    /// What happened to a node, oldest first; the newest part of it where that is much. Nothing where it cannot be read.
+    fn history(&self, node: NodeId) -> impl Future<Output = Vec<Moment>> + Send;
 
     /// Lines of a run's output from `cursor` on, at most `max`. `run` is the run the pane shows.
     fn output(&self, run: RunId, cursor: u64, max: usize) -> OutputChunk;
@@ -40,6 +44,15 @@ pub struct Progress {
     pub before: Option<Arc<Course>>,
     /// The exact command line, for a shell in the project folder.
     pub command: Option<String>,
+}
+
+/// Something that happened to a node.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Moment {
+    /// When.
+    pub at: Timestamp,
+    /// What, by whom and from where.
+    pub words: String,
 }
 
 /// Part of a run's output.

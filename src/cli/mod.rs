@@ -6,11 +6,13 @@ mod check;
 mod fixture;
 mod init;
 mod interview;
+mod log;
 mod order;
 mod rows;
 mod runs;
 mod select;
 mod status;
+mod ticket;
 mod token;
 
 use std::io::Write as _;
@@ -124,6 +126,14 @@ enum Command {
     Ansible(ansible::AnsibleCommand),
     /// List the runs of the playbook, or show one; needs no engine
     Runs(runs::RunsArgs),
+    /// Show who decided what, when and from where; needs no running engine
+    Log(log::LogArgs),
+    /// List the machines that are banned
+    Bans {
+        /// As JSON
+        #[arg(long)]
+        json: bool,
+    },
     #[command(flatten)]
     Order(order::OrderCommand),
     /// Make, list and revoke the tokens of prepared media
@@ -213,6 +223,12 @@ async fn run(Cli { global, command }: Cli) -> Result<ExitCode, Failure> {
             ansible::execute(&command, &engine_options(&global), &mut out).await.map(Into::into)
         }
         Some(Command::Runs(args)) => runs::execute(&args, &global.dir, &mut out).map(Into::into),
+        Some(Command::Log(args)) => log::execute(&args, &global.state_dir(), &mut out).map(Into::into),
+        Some(Command::Bans { json }) => {
+            let snapshot = order::engine(&global.state_dir())?.snapshot().await.or_exit(Exit::NoEngine)?;
+            ticket::write_bans(&snapshot, json, &mut out)?;
+            Ok(Exit::Success.into())
+        }
         Some(Command::Order(command)) => order::execute(command, &global.state_dir(), &mut out).await.map(Into::into),
         Some(Command::Token(command)) => token::execute(command, &global.state_dir(), &mut out).await.map(Into::into),
         // Handled before the runtime was made: they wait for a person, lead a session, or need no threads.

@@ -6,10 +6,10 @@ use crossterm::event::{KeyEvent, MouseEvent};
 use jiff::Timestamp;
 use tui_logger::TuiWidgetEvent;
 
-use crate::client::{OrderError, OutputChunk, Progress};
+use crate::client::{Moment, OrderError, OutputChunk, Progress};
 use crate::domain::grid::Place;
 use crate::domain::play::HostTold;
-use crate::domain::{Fqdn, Order, Reply, RunId, Snapshot};
+use crate::domain::{Fqdn, Node, Order, Reply, RunId, Snapshot};
 
 /// The four screens.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -83,6 +83,14 @@ pub(super) enum Action {
     Reject,
     /// Take a decision back.
     Undo,
+    /// Join rows that are one machine, or part a row.
+    Merge,
+    /// Send a machine away for good.
+    Ban,
+    /// Show tickets and bans.
+    Standing,
+    /// Go to the row of a claim code.
+    Jump,
     /// Change a host name.
     Rename,
     /// Tell where Ansible reaches a node.
@@ -168,6 +176,8 @@ pub(super) enum Msg {
     Progress(RunId, Arc<Progress>),
     /// A result that was asked for.
     Result(Place, Arc<HostTold>),
+    /// What happened to a node.
+    History(Arc<Node>, Vec<Moment>),
     /// What became of an order.
     Replied {
         /// The order's ticket.

@@ -6,6 +6,7 @@
 
 mod cli;
 mod cluster;
+mod deciding;
 mod demo;
 mod end_to_end;
 mod fuzz_corpus;
@@ -20,3 +21,4 @@ mod reload;
 mod rig;
 mod runs;
 mod terminal;
+mod tokens;
