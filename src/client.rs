@@ -7,6 +7,8 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use tokio::sync::watch;
 
+use crate::domain::grid::{Course, Grid, Place};
+use crate::domain::play::HostTold;
 use crate::domain::{NodeId, Order, Reply, RunId, Snapshot};
 
 /// The engine, as its users see it.
@@ -25,6 +27,23 @@ pub trait Client: Clone + Send + Sync + 'static {
 
     /// Lines of a run's output from `cursor` on, at most `max`. `run` is the run the pane shows.
     fn output(&self, run: RunId, cursor: u64, max: usize) -> OutputChunk;
+
+    /// How far a run is; `None` while it is being fetched. The same `Arc` as before means that nothing has changed.
+    fn progress(&self, run: RunId) -> Option<Arc<Progress>>;
+
+    /// The whole result of a task on a host; `None` while it is being fetched.
+    fn result(&self, run: RunId, place: Place) -> Option<Arc<HostTold>>;
+}
+
+/// How far a run is.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Progress {
+    /// Hosts and tasks.
+    pub grid: Arc<Grid>,
+    /// How the last run of the same playbook went.
+    pub before: Option<Arc<Course>>,
+    /// The exact command line, for a shell in the project folder.
+    pub command: Option<String>,
 }
 
 /// Something that happened to a node.

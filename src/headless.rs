@@ -181,10 +181,15 @@ fn words(event: &Event, runs: &BTreeMap<RunId, usize>) -> String {
         }
         Event::Forgotten { .. } => "forgotten".to_owned(),
         Event::Imported { status, .. } => format!("name taken over from the old inventory ({status})"),
-        Event::RunQueued { run, nodes, by_gate } => {
-            let why = if *by_gate { "every approved node is ready" } else { "ordered" };
-            format!("run {run} on {} nodes: {why}", nodes.len())
+        Event::RunQueued { run, nodes, by_gate, options, reason } => {
+            let only = if options.check { " (check only)" } else { "" };
+            format!("run {run} on {} nodes{only}: {}", nodes.len(), reason.words(*by_gate))
         }
+        Event::GateCounting { until, nodes } => format!("a run on {} nodes starts {until:.0}", nodes.len()),
+        Event::GateStopped => "the run does not start by itself yet".to_owned(),
+        Event::GateHeld => "runs that start by themselves are held".to_owned(),
+        Event::GateReleased => "runs may start by themselves again".to_owned(),
+        Event::GateWaived { nodes } => format!("the next run does not wait for {} missing nodes", nodes.len()),
         Event::TokenMade { name, expires: Some(end), .. } => format!("token `{name}` made; it ends {end:.0}"),
         Event::TokenMade { name, expires: None, .. } => format!("token `{name}` made; it ends when it is revoked"),
         Event::TokenRevoked { name } => format!("token `{name}` revoked"),

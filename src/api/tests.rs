@@ -133,7 +133,7 @@ async fn what_is_no_order_changes_nothing() {
         assert!(line.starts_with(&format!("HTTP/1.1 {status}")), "{head}: {line}");
     }
     assert_eq!(bench.handle.snapshot().seq, before);
-    let many = Order::Run { nodes: (0..20_000).map(NodeId).collect() };
+    let many = Order::Run { nodes: (0..20_000).map(NodeId).collect(), options: Box::default() };
     let error = bench.client().order("anna".to_owned(), many).await.unwrap_err();
     assert!(matches!(error, ApiError::TooLong | ApiError::Broken(_)), "{error}");
 }

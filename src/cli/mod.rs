@@ -1,5 +1,6 @@
 //! The command line: what can be typed, and where it goes. Reads arguments and environment; decides nothing.
 
+mod ansible;
 mod check;
 #[cfg(test)]
 mod fixture;
@@ -8,6 +9,7 @@ mod interview;
 mod log;
 mod order;
 mod rows;
+mod runs;
 mod select;
 mod status;
 mod ticket;
@@ -119,6 +121,11 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Look at Ansible before it is needed
+    #[command(subcommand)]
+    Ansible(ansible::AnsibleCommand),
+    /// List the runs of the playbook, or show one; needs no engine
+    Runs(runs::RunsArgs),
     /// Show who decided what, when and from where; needs no running engine
     Log(log::LogArgs),
     /// List the machines that are banned
@@ -212,6 +219,10 @@ async fn run(Cli { global, command }: Cli) -> Result<ExitCode, Failure> {
             rows::write_node(&snapshot, node, json, &mut out)?;
             Ok(Exit::Success.into())
         }
+        Some(Command::Ansible(command)) => {
+            ansible::execute(&command, &engine_options(&global), &mut out).await.map(Into::into)
+        }
+        Some(Command::Runs(args)) => runs::execute(&args, &global.dir, &mut out).map(Into::into),
         Some(Command::Log(args)) => log::execute(&args, &global.state_dir(), &mut out).map(Into::into),
         Some(Command::Bans { json }) => {
             let snapshot = order::engine(&global.state_dir())?.snapshot().await.or_exit(Exit::NoEngine)?;

@@ -1,18 +1,21 @@
 //! Commands that order something of a running engine.
 
+use std::collections::BTreeMap;
 use std::io::Write;
 use std::net::IpAddr;
 use std::path::Path;
 
-use clap::Subcommand;
+use anyhow::Context as _;
+use clap::{Args, Subcommand};
 
 use super::ticket::TicketCommand;
 use super::{select, ticket};
 use crate::api::OrderResponse;
 use crate::api::client::RemoteEngine;
 use crate::domain::fleet::who_stays;
+use crate::domain::options::{parse_assignment, parse_assignments};
 use crate::domain::text::Text;
-use crate::domain::{BanId, Fqdn, Node, Order, Phase, Snapshot, Stamp};
+use crate::domain::{BanId, Fqdn, Node, Order, Phase, RunOptions, Snapshot, Stamp};
 use crate::error::{Exit, Failure, OrExit as _};
 
 /// What can be ordered.
@@ -139,9 +142,82 @@ pub(super) enum OrderCommand {
     Run {
         /// Host names, ids, or the beginning of either
         nodes: Vec<String>,
+        #[command(flatten)]
+        options: Box<RunArgs>,
     },
     /// Stop the run; a second time: at once
     Cancel,
+    /// Say what becomes of a run that starts by itself
+    Gate {
+        /// Keep runs from starting by themselves, let them again, or go on without the missing nodes
+        what: GateWord,
+    },
+}
+
+/// How a run differs from a plain one.
+#[derive(Debug, Default, Args)]
+pub(super) struct RunArgs {
+    /// Run on every node that has failed
+    #[arg(long, conflicts_with = "nodes")]
+    failed: bool,
+    /// Change nothing: say what would change (--check --diff of Ansible)
+    #[arg(long)]
+    check: bool,
+    /// Show what changes in files
+    #[arg(long)]
+    diff: bool,
+    /// Only tasks with these tags
+    #[arg(long, value_name = "TAGS", value_delimiter = ',')]
+    tags: Vec<String>,
+    /// No task with these tags
+    #[arg(long, value_name = "TAGS", value_delimiter = ',')]
+    skip_tags: Vec<String>,
+    /// A variable: name=value (JSON where it can be), a JSON object, or @FILE with one; never a secret
+    #[arg(short = 'e', long = "extra-vars", value_name = "VARS")]
+    vars: Vec<String>,
+    /// Name of the task to start at
+    #[arg(long, value_name = "TASK")]
+    start_at: Option<String>,
+    /// Let Ansible say more; up to four times
+    #[arg(short, long, action = clap::ArgAction::Count)]
+    verbose: u8,
+}
+
+impl RunArgs {
+    fn options(self) -> anyhow::Result<Box<RunOptions>> {
+        let mut vars = BTreeMap::new();
+        for given in self.vars {
+            let text = match given.strip_prefix('@') {
+                Some(file) => std::fs::read_to_string(file).with_context(|| format!("cannot read `{file}`"))?,
+                None => given,
+            };
+            if text.trim_start().starts_with('{') {
+                vars.extend(parse_assignments(&text).map_err(anyhow::Error::msg)?);
+            } else {
+                vars.extend([parse_assignment(&text).map_err(anyhow::Error::msg)?]);
+            }
+        }
+        Ok(Box::new(RunOptions {
+            check: self.check,
+            diff: self.diff,
+            tags: self.tags,
+            skip_tags: self.skip_tags,
+            vars,
+            verbosity: self.verbose,
+            start_at: self.start_at,
+        }))
+    }
+}
+
+/// What becomes of a run that starts by itself.
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+pub(super) enum GateWord {
+    /// No run starts by itself.
+    Hold,
+    /// Runs start by themselves again.
+    Release,
+    /// A run starts now, on the nodes that are ready.
+    Go,
 }
 
 impl OrderCommand {
@@ -266,10 +342,17 @@ fn orders(command: OrderCommand, snapshot: &Snapshot) -> anyhow::Result<Vec<(Str
             let node = find(&node)?;
             one(format!("{} forgotten", node.name), Order::Forget { node: node.id })
         }
-        OrderCommand::Run { nodes } => {
+        OrderCommand::Run { nodes, options } => {
             let nodes = nodes.iter().map(|given| Ok(find(given)?.id)).collect::<anyhow::Result<_>>()?;
-            one("run queued".to_owned(), Order::Run { nodes })
+            let (failed, options) = (options.failed, options.options()?);
+            let order = if failed { Order::RunFailed { options } } else { Order::Run { nodes, options } };
+            one("run queued".to_owned(), order)
         }
+        OrderCommand::Gate { what } => match what {
+            GateWord::Hold => one("no run starts by itself".to_owned(), Order::HoldGate { hold: true }),
+            GateWord::Release => one("runs may start by themselves".to_owned(), Order::HoldGate { hold: false }),
+            GateWord::Go => one("run queued, without the missing nodes".to_owned(), Order::GoWithout),
+        },
         OrderCommand::Cancel => one("stopping the run".to_owned(), Order::Cancel),
     }
 }

@@ -15,6 +15,7 @@ use super::id::{BanId, DocumentHash, NodeId, ReportId, RunId, SecretHash, Ticket
 use super::mac::MacAddr;
 use super::naming::NameWish;
 use super::node::{ProfileChoice, Stamp};
+use super::options::RunOptions;
 use super::plan::ProfileName;
 use super::run::{HostResult, RunOutcome};
 use super::text::Text;
@@ -368,7 +369,23 @@ pub enum Order {
     Run {
         /// On these nodes; empty means on every node that can be.
         nodes: Vec<NodeId>,
+        /// What was chosen for it.
+        #[serde(default)]
+        options: Box<RunOptions>,
     },
+    /// Run the playbook on every node that has failed.
+    RunFailed {
+        /// What was chosen for it.
+        #[serde(default)]
+        options: Box<RunOptions>,
+    },
+    /// Keep runs from starting by themselves, or let them again.
+    HoldGate {
+        /// Whether they are kept from it.
+        hold: bool,
+    },
+    /// Run on the nodes that are ready, and wait for the others no longer: each gets a run when it comes.
+    GoWithout,
     /// Stop the run; a second time: at once.
     Cancel,
     /// Let prepared media show a token of this name.

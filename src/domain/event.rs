@@ -3,7 +3,7 @@
 //! Events hold no secret (DESIGN.md §4). A variant is never changed once released: a new meaning is a new variant, and
 //! [`Event::VERSION`] is stored beside each row.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 use ipnet::IpNet;
@@ -17,6 +17,7 @@ use super::guard::Permission;
 use super::id::{BanId, DocumentHash, NodeId, ReportId, RunId, SecretHash, TicketId, TokenHash};
 use super::machine::MachineId;
 use super::node::{Asked, Flag, ProfileChoice, Stamp};
+use super::options::{RunOptions, RunReason};
 use super::run::{HostResult, RunOutcome};
 use super::text::Text;
 use super::ticket::{Admission, Closing, Ticket};
@@ -358,6 +359,30 @@ pub enum Event {
         nodes: BTreeMap<NodeId, Fqdn>,
         /// Whether the gate asked.
         by_gate: bool,
+        /// What was chosen for it.
+        #[serde(default, skip_serializing_if = "has_no_options")]
+        options: Box<RunOptions>,
+        /// Why there is one.
+        #[serde(default, skip_serializing_if = "RunReason::is_plain")]
+        reason: RunReason,
+    },
+    /// A run is about to start by itself.
+    GateCounting {
+        /// When.
+        until: Timestamp,
+        /// On these nodes.
+        nodes: BTreeSet<NodeId>,
+    },
+    /// It is not, after all: a node was approved, or is no longer ready.
+    GateStopped,
+    /// The operator keeps runs from starting by themselves.
+    GateHeld,
+    /// The operator lets them again.
+    GateReleased,
+    /// The operator lets a run start without these nodes.
+    GateWaived {
+        /// Those that are missing.
+        nodes: BTreeSet<NodeId>,
     },
     /// Ansible runs.
     RunStarted {
@@ -394,6 +419,11 @@ pub enum Event {
         /// Its name.
         name: TokenName,
     },
+}
+
+/// Whether a run is a plain one, of which older events say nothing.
+fn has_no_options(options: &RunOptions) -> bool {
+    options.is_plain()
 }
 
 impl Event {
@@ -447,6 +477,11 @@ impl Event {
             | Self::RunStarted { .. }
             | Self::RunStopping { .. }
             | Self::RunEnded { .. }
+            | Self::GateCounting { .. }
+            | Self::GateStopped
+            | Self::GateHeld
+            | Self::GateReleased
+            | Self::GateWaived { .. }
             | Self::TokenMade { .. }
             | Self::TokenRevoked { .. } => None,
         }

@@ -13,6 +13,7 @@ use super::guard::Permission;
 use super::id::{BanId, DocumentHash, NodeId, ReportId, RunId, SecretHash, TicketId};
 use super::machine::MachineId;
 use super::node::{Asked, Flag, ProfileChoice, Stamp};
+use super::options::{RunOptions, RunReason};
 use super::run::{HostResult, RunOutcome};
 use super::ticket::{Admission, Closing, Rule, Ticket, Wants};
 
@@ -20,8 +21,19 @@ const KEY: &str = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAAAAAAAAAAAAAAAAAAAAAAAA
 
 /// The samples, numbered from 1, ten seconds apart.
 pub(crate) fn events() -> Vec<Recorded> {
-    let all = [asking(), deciding(), answering(), reporting(), booting(), running(), leaving(), guarding(), choosing()]
-        .concat();
+    let all = [
+        asking(),
+        deciding(),
+        answering(),
+        reporting(),
+        booting(),
+        running(),
+        leaving(),
+        guarding(),
+        choosing(),
+        gating(),
+    ]
+    .concat();
     let number = |(seq, (origin, event)): (u64, _)| {
         let second = 1_767_225_600 + 10 * i64::try_from(seq).unwrap();
         Recorded { seq, at: Timestamp::new(second, 123_456_789).unwrap(), origin, event }
@@ -227,7 +239,10 @@ fn booting() -> Vec<Sample> {
 
 fn running() -> Vec<Sample> {
     let nodes = || [(NODE, name(NODE)), (NodeId(3), name(NodeId(3)))].into();
-    let queued = |run, by_gate| system(Event::RunQueued { run: RunId(run), nodes: nodes(), by_gate });
+    let queued = |run, by_gate| {
+        let (options, reason) = (Box::default(), RunReason::Plain);
+        system(Event::RunQueued { run: RunId(run), nodes: nodes(), by_gate, options, reason })
+    };
     let ended = |run, outcome, hosts| system(Event::RunEnded { run: RunId(run), outcome, hosts });
     let failed = HostResult::Failed { reason: "join: no quorum".into() };
     let reason = || "1 of 2 nodes failed: pve-0703: join: no quorum".into();
@@ -323,6 +338,33 @@ fn guarding() -> Vec<Sample> {
     samples
 }
 
+fn gating() -> Vec<Sample> {
+    let nodes = || [(NODE, name(NODE)), (NodeId(3), name(NodeId(3)))].into();
+    let cancelled = |run| system(Event::RunEnded { run: RunId(run), outcome: RunOutcome::Cancelled, hosts: [].into() });
+    let run =
+        |run, by_gate, options, reason| Event::RunQueued { run: RunId(run), nodes: nodes(), by_gate, options, reason };
+    let until = Timestamp::from_second(1_800_000_000).unwrap();
+    let options = RunOptions {
+        check: true,
+        tags: vec!["cluster".to_owned()],
+        vars: [("proxmox_cluster_name".to_owned(), "lab".into())].into(),
+        verbosity: 1,
+        start_at: Some("Join".to_owned()),
+        ..RunOptions::default()
+    };
+    vec![
+        system(Event::GateCounting { until, nodes: [NODE].into() }),
+        system(Event::GateStopped),
+        operator(Event::GateHeld),
+        operator(Event::GateReleased),
+        operator(Event::GateWaived { nodes: [NodeId(3)].into() }),
+        operator(run(6, true, Box::default(), RunReason::WithoutMissing)),
+        cancelled(6),
+        operator(run(7, false, Box::new(options), RunReason::Failed)),
+        cancelled(7),
+    ]
+}
+
 fn choosing() -> Vec<Sample> {
     let chosen = |profile| operator(Event::ProfileChosen { node: NODE, profile });
     let flagged = |flag| system(Event::Flagged { node: NODE, flag });
@@ -396,11 +438,16 @@ fn number(event: &Event) -> usize {
         Event::Merged { .. } => 42,
         Event::Unmerged { .. } => 43,
         Event::SplitOff { .. } => 44,
+        Event::GateCounting { .. } => 45,
+        Event::GateStopped => 46,
+        Event::GateHeld => 47,
+        Event::GateReleased => 48,
+        Event::GateWaived { .. } => 49,
     }
 }
 
 /// How many variants [`number`] numbers.
-const VARIANTS: usize = 45;
+const VARIANTS: usize = 50;
 
 /// Events as earlier releases have stored them. Lines are added, never changed: databases hold them.
 const FIXTURE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/events-v1.jsonl");

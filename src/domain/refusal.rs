@@ -76,6 +76,15 @@ pub enum Refusal {
     /// A run is going on.
     #[error("run {0} is going on; wait for it or cancel it first")]
     RunActive(super::id::RunId),
+    /// What was chosen for a run makes no sense.
+    #[error("{0}")]
+    BadOption(String),
+    /// There is no gate to hold.
+    #[error("runs start by hand only; `start` in [ansible] of config.toml says so, or `webhook_auth` in [server]")]
+    GateByHand,
+    /// No node has failed.
+    #[error("no node has failed")]
+    NothingFailed,
     /// No run is going on.
     #[error("no run is going on")]
     NoRun,

@@ -6,8 +6,10 @@ use std::sync::Arc;
 use tokio::sync::watch;
 
 use crate::ansible::Feed;
-use crate::client::{Client, Moment, OrderError, OutputChunk};
+use crate::client::{Client, Moment, OrderError, OutputChunk, Progress};
 use crate::coordinator::Handle;
+use crate::domain::grid::Place;
+use crate::domain::play::HostTold;
 use crate::domain::{NodeId, Order, Person, Recorded, Reply, RunId, Snapshot};
 use crate::headless::Narrator;
 use crate::store::{Page, Reader, StoreError};
@@ -60,5 +62,13 @@ impl Client for LocalClient {
 
     fn output(&self, run: RunId, cursor: u64, max: usize) -> OutputChunk {
         self.feed.read(run, cursor, max)
+    }
+
+    fn progress(&self, run: RunId) -> Option<Arc<Progress>> {
+        self.feed.progress(run)
+    }
+
+    fn result(&self, run: RunId, place: Place) -> Option<Arc<HostTold>> {
+        self.feed.result(run, place)
     }
 }

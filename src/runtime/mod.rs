@@ -77,6 +77,14 @@ pub fn check(options: &EngineOptions) -> Result<Vec<Problem>, Failure> {
     engine::check(options)
 }
 
+/// What a run of this folder would need.
+///
+/// # Errors
+/// Everything that is wrong with its files.
+pub fn ansible_subject(options: &EngineOptions) -> Result<crate::ansible::check::Subject, Failure> {
+    engine::ansible_subject(options)
+}
+
 /// Runs the engine with the console in front of it.
 ///
 /// # Errors

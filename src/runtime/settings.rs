@@ -23,6 +23,7 @@ pub(super) fn policy(config: &Config) -> Policy {
         install_deadline: config.install.deadline,
         boot_deadline: config.install.boot_deadline,
         start: config.ansible.start,
+        countdown: config.ansible.countdown,
         expect: config.ansible.expect.map(|count| usize::try_from(count.get()).unwrap_or(usize::MAX)),
         webhook_auth: config.server.webhook_auth,
         waiting_rows: usize::try_from(config.limits.waiting_rows.get()).unwrap_or(usize::MAX),

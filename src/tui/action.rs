@@ -6,7 +6,9 @@ use crossterm::event::{KeyEvent, MouseEvent};
 use jiff::Timestamp;
 use tui_logger::TuiWidgetEvent;
 
-use crate::client::{Moment, OrderError, OutputChunk};
+use crate::client::{Moment, OrderError, OutputChunk, Progress};
+use crate::domain::grid::Place;
+use crate::domain::play::HostTold;
 use crate::domain::{Fqdn, Node, Order, Reply, RunId, Snapshot};
 
 /// The four screens.
@@ -95,6 +97,16 @@ pub(super) enum Action {
     Address,
     /// Start the playbook.
     Run,
+    /// Start it on the nodes that failed.
+    RunFailed,
+    /// Say what is to become of a run that starts by itself.
+    Gate,
+    /// To the next failure in the grid.
+    NextFailure,
+    /// To the failure before.
+    PreviousFailure,
+    /// Show Ansible's output at the place the keys act on.
+    RawOutput,
     /// Stop it.
     Cancel,
     /// Say that a node is installed.
@@ -160,6 +172,10 @@ pub(super) enum Msg {
     Tick(Timestamp),
     /// Part of a run's output.
     Output(RunId, OutputChunk),
+    /// How far a run is.
+    Progress(RunId, Arc<Progress>),
+    /// A result that was asked for.
+    Result(Place, Arc<HostTold>),
     /// What happened to a node.
     History(Arc<Node>, Vec<Moment>),
     /// What became of an order.

@@ -26,6 +26,10 @@ pub(super) enum Scope {
     Detail,
     /// The Ansible tab.
     Ansible,
+    /// The grid of a run.
+    Grid,
+    /// One result of a run.
+    Result,
     /// The Log tab.
     Log,
     /// The Setup tab.
@@ -44,6 +48,8 @@ pub(super) enum Scope {
     Form,
     /// A dialog with a list to choose from.
     Choice,
+    /// A dialog with several lines to fill in.
+    Sheet,
     /// A dialog that has sent its order, or shows why it was refused.
     Answered,
 }
@@ -57,6 +63,8 @@ impl Scope {
             Self::Nodes => "Nodes",
             Self::Detail => "Nodes, detail in front",
             Self::Ansible => "Ansible",
+            Self::Grid => "Ansible, hosts and tasks",
+            Self::Result => "Ansible, one result",
             Self::Log => "Log",
             Self::Setup => "Setup",
             Self::Help => "this page; typing searches it",
@@ -66,6 +74,7 @@ impl Scope {
             Self::Confirm => "questions",
             Self::Form => "text fields",
             Self::Choice => "lists to choose from",
+            Self::Sheet => "forms with several lines",
             Self::Answered => "after an answer",
         }
     }
@@ -74,7 +83,7 @@ impl Scope {
     pub(super) fn tab(self) -> Option<Tab> {
         match self {
             Self::Nodes | Self::Detail => Some(Tab::Nodes),
-            Self::Ansible => Some(Tab::Ansible),
+            Self::Ansible | Self::Grid | Self::Result => Some(Tab::Ansible),
             Self::Log => Some(Tab::Log),
             Self::Setup => Some(Tab::Setup),
             Self::Always
@@ -86,15 +95,18 @@ impl Scope {
             | Self::Confirm
             | Self::Form
             | Self::Choice
+            | Self::Sheet
             | Self::Answered => None,
         }
     }
 
     /// All scopes, as the help lists them.
-    pub(super) const ALL: [Self; 15] = [
+    pub(super) const ALL: [Self; 18] = [
         Self::Nodes,
         Self::Detail,
         Self::Ansible,
+        Self::Grid,
+        Self::Result,
         Self::Log,
         Self::Setup,
         Self::Tabs,
@@ -106,6 +118,7 @@ impl Scope {
         Self::Confirm,
         Self::Form,
         Self::Choice,
+        Self::Sheet,
         Self::Answered,
     ];
 }

@@ -19,6 +19,7 @@ mod model;
 mod offer;
 mod pager;
 mod run;
+mod runs;
 mod terminal;
 mod text;
 mod theme;

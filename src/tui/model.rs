@@ -17,6 +17,7 @@ use super::listing::Listing;
 use super::modal::Modal;
 use super::offer::needs_decision;
 use super::pager::Pager;
+use super::runs::{Level, RunsPane};
 use super::theme::Theme;
 use crate::client::Moment;
 use crate::domain::fleet::{Gate, Unmatched};
@@ -205,8 +206,10 @@ pub(super) struct Model {
     pub(super) nodes: NodesPane,
     /// What happened to a node, as it stood when this was read.
     pub(super) history: Option<(Arc<Node>, Vec<Moment>)>,
-    /// The Ansible tab.
+    /// The output in the Ansible tab.
     pub(super) pager: Pager,
+    /// The rest of it.
+    pub(super) runs: RunsPane,
     /// The Log tab.
     pub(super) log: TuiWidgetState,
     /// How far the Setup tab is scrolled.
@@ -247,6 +250,7 @@ impl Model {
             nodes,
             history: None,
             pager,
+            runs: RunsPane::default(),
             log: TuiWidgetState::new(),
             setup_top: 0,
             modal: None,
@@ -269,8 +273,14 @@ impl Model {
         }
         let latest = self.overview.runs.first().copied();
         if self.pager.run() == newest || self.shown_run().is_none() {
-            self.pager.show(latest);
+            self.show_run(latest);
         }
+    }
+
+    /// Shows a run in the Ansible tab.
+    pub(super) fn show_run(&mut self, run: Option<RunId>) {
+        self.pager.show(run);
+        self.runs.show(run);
     }
 
     /// Works the table's lines out anew. A selected row that is not among them any more is not selected any more.
@@ -337,7 +347,11 @@ impl Model {
         let mut scopes = match self.tab {
             Tab::Nodes if self.nodes.detail.is_some() => vec![Scope::Detail, Scope::Nodes],
             Tab::Nodes => vec![Scope::Nodes],
-            Tab::Ansible => vec![Scope::Ansible],
+            Tab::Ansible => match self.runs.level {
+                Level::Output => vec![Scope::Ansible],
+                Level::Grid => vec![Scope::Grid, Scope::Ansible],
+                Level::Result => vec![Scope::Result, Scope::Ansible],
+            },
             Tab::Log => vec![Scope::Log],
             Tab::Setup => vec![Scope::Setup],
         };

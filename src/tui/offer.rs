@@ -4,6 +4,7 @@ use super::action::Action;
 use super::keymap::Scope;
 use super::modal::{Dialog, Modal, Verb};
 use super::model::{Model, Subject};
+use crate::domain::fleet::Gate;
 use crate::domain::{Node, Phase};
 
 /// Whether `action`, pressed in `scope`, would do something.
@@ -43,6 +44,27 @@ pub(super) fn offer(model: &Model, scope: Scope, action: Action) -> Result<(), S
         }
         Action::Address | Action::Forget | Action::Merge => node(model).map(|_| ()),
         Action::Run => run(model),
+        Action::RunFailed => {
+            run(model)?;
+            let is_failed = |node: &std::sync::Arc<Node>| matches!(node.phase, Phase::Failed { .. }) && node.may_run();
+            let any = model.snapshot.fleet.nodes().any(is_failed);
+            any.then_some(()).ok_or_else(|| "no node has failed".to_owned())
+        }
+        Action::Gate => match model.overview.gate {
+            Gate::ByHand => Err("runs start by hand only, so there is nothing to hold".to_owned()),
+            _ => Ok(()),
+        },
+        Action::NextFailure | Action::PreviousFailure | Action::RawOutput => grid(model).map(|_| ()),
+        Action::Open if scope == Scope::Ansible => grid(model).map(|_| ()),
+        Action::Open if scope == Scope::Grid => {
+            let has_result = model.runs.cell().is_some_and(|cell| cell.place.is_some());
+            has_result.then_some(()).ok_or_else(|| "there is no result at this place".to_owned())
+        }
+        Action::Copy if scope == Scope::Ansible => {
+            let known = model.runs.progress().and_then(|progress| progress.command.as_ref());
+            known.map(|_| ()).ok_or_else(|| "the run's command line is not known".to_owned())
+        }
+        Action::Copy if scope == Scope::Sheet => Ok(()),
         Action::Cancel => model.snapshot.fleet.active_run().map(|_| ()).ok_or_else(|| "no run is going on".to_owned()),
         Action::MarkInstalled => {
             let node = node(model)?;
@@ -164,6 +186,10 @@ pub(super) fn approve(node: &Node) -> Result<(), String> {
         return Err(format!("`{}` is approved already; it gets its answer when it asks", node.name));
     }
     Ok(())
+}
+
+fn grid(model: &Model) -> Result<&crate::domain::grid::Grid, String> {
+    model.runs.grid().ok_or_else(|| "Ansible has told of no task yet; the output is all there is".to_owned())
 }
 
 /// Inside its undo window, or not used yet.

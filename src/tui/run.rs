@@ -273,6 +273,16 @@ impl<C: Client, S: Surface> Console<'_, C, S> {
             return Ok(());
         }
         let Some(run) = self.model.pager.run() else { return Ok(()) };
+        if let Some(progress) = self.client.progress(run)
+            && !self.model.runs.has(run, &progress)
+        {
+            self.tell(Msg::Progress(run, progress))?;
+        }
+        if let Some(place) = self.model.runs.wanted()
+            && let Some(result) = self.client.result(run, place)
+        {
+            self.tell(Msg::Result(place, result))?;
+        }
         let chunk = self.client.output(run, self.model.pager.cursor(), LINES);
         if chunk.next > self.model.pager.cursor() {
             self.tell(Msg::Output(run, chunk))?;

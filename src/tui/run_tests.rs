@@ -40,6 +40,14 @@ impl Client for FakeEngine {
         let from = usize::try_from(cursor).unwrap().min(all.len());
         OutputChunk { lines: all[from..].iter().map(ToString::to_string).collect(), first: cursor, next: 2 }
     }
+
+    fn progress(&self, _run: RunId) -> Option<Arc<crate::client::Progress>> {
+        None
+    }
+
+    fn result(&self, _run: RunId, _place: crate::domain::grid::Place) -> Option<Arc<crate::domain::play::HostTold>> {
+        None
+    }
 }
 
 /// A screen that tells what it shows and counts frames.

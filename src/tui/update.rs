@@ -10,8 +10,10 @@ use super::keymap::{self, Scope};
 use super::modal::{Ask as _, Dialog, Field, Local, Modal, Question, Sending, Verb, quit};
 use super::model::{Model, Row, Subject};
 use super::offer::offer;
+use super::runs::Level;
 use super::view;
 use crate::client::OrderError;
+use crate::domain::fleet::Gate;
 use crate::domain::{Fqdn, Order, Reply, Snapshot};
 pub(super) use finding::palette;
 
@@ -50,6 +52,16 @@ pub(super) fn update(model: &mut Model, msg: Msg) -> Vec<Request> {
         }
         Msg::Output(run, chunk) => {
             model.pager.take(run, chunk);
+            Vec::new()
+        }
+        Msg::Progress(run, progress) => {
+            if model.pager.run() == Some(run) {
+                model.runs.take(run, progress);
+            }
+            Vec::new()
+        }
+        Msg::Result(place, result) => {
+            model.runs.take_result(place, result);
             Vec::new()
         }
         Msg::History(node, moments) => {
@@ -160,6 +172,9 @@ fn on_key(model: &mut Model, event: KeyEvent) -> Vec<Request> {
     if let Some(binding) = binding {
         return act(model, binding.scope, binding.action);
     }
+    if model.modal.as_mut().is_some_and(|open| open.choose_key(event)) {
+        return Vec::new();
+    }
     if let Some(field) = model.modal.as_mut().and_then(Modal::typing) {
         field.type_key(event);
         finding::typed(model);
@@ -216,7 +231,7 @@ fn act(model: &mut Model, scope: Scope, action: Action) -> Vec<Request> {
         Action::Top => step(model, isize::MIN),
         Action::Bottom => step(model, isize::MAX),
         Action::Open => open(model),
-        Action::Back => back(model),
+        Action::Back => return back(model),
         Action::Previous | Action::Next => neighbour(model, scope, action == Action::Next),
         Action::NextWaiting => table::next_waiting(model),
         Action::Mark => table::mark(model),
@@ -235,6 +250,10 @@ fn act(model: &mut Model, scope: Scope, action: Action) -> Vec<Request> {
         Action::Rename => ask(model, |model| model.node().map(|node| Question::rename(node))),
         Action::Address => ask(model, |model| model.node().map(|node| Question::address(node))),
         Action::Run => ask(model, |model| Some(Question::run(model))),
+        Action::RunFailed => ask(model, |model| Some(Question::run_failed(model))),
+        Action::Gate => ask(model, |model| Some(Question::gate(model))),
+        Action::NextFailure | Action::PreviousFailure => next_failure(model, action == Action::NextFailure),
+        Action::RawOutput => raw_output(model),
         Action::Cancel => ask(model, |model| model.snapshot.fleet.active_run().map(|run| Question::cancel(run))),
         Action::MarkInstalled => ask(model, |model| model.node().map(|node| Question::mark(node))),
         Action::Trust => ask(model, |model| model.node().and_then(|node| Question::trust(node))),
@@ -291,7 +310,14 @@ fn step_in_tab(model: &mut Model, by: isize) {
             Some(top) => model.nodes.detail = Some(moved(top, by, view::detail_overflow(model))),
             None => table::select(model, by),
         },
-        Tab::Ansible => scroll_output(model, by),
+        Tab::Ansible => match model.runs.level {
+            Level::Output => scroll_output(model, by),
+            Level::Grid => match by {
+                isize::MIN | isize::MAX => model.runs.step_task(by),
+                by => model.runs.step_host(by),
+            },
+            Level::Result => model.runs.top = moved(model.runs.top, by, view::result_overflow(model)),
+        },
         Tab::Setup => model.setup_top = moved(model.setup_top, by, view::setup_overflow(model)),
         Tab::Log => {}
     }
@@ -315,18 +341,56 @@ fn open(model: &mut Model) {
     match model.modal.take() {
         Some(Modal::Ask(dialog)) => model.modal = Some(Modal::Ask(dialog.reconsider())),
         Some(other) => model.modal = Some(other),
+        None if model.tab == Tab::Ansible => {
+            model.runs.top = 0;
+            model.runs.level = match model.runs.level {
+                Level::Output => Level::Grid,
+                Level::Grid | Level::Result => Level::Result,
+            };
+        }
         None => model.nodes.detail = Some(0),
     }
 }
 
-/// One step back: the dialog, the detail, the marks, the filter.
-fn back(model: &mut Model) {
+/// One step back: the dialog, a result, the grid, the detail, the marks, the filter. Where nothing is left to leave, it holds
+/// a run that is about to start by itself.
+fn back(model: &mut Model) -> Vec<Request> {
     match model.modal.take() {
         Some(Modal::Filter(_)) => table::filter(model, ""),
         Some(_) => {}
-        None if model.nodes.detail.is_some() => model.nodes.detail = None,
-        None if !model.nodes.marks.is_empty() => model.nodes.marks.clear(),
-        None => table::filter(model, ""),
+        None => match (model.tab, model.runs.level) {
+            (Tab::Ansible, Level::Result) => model.runs.level = Level::Grid,
+            (Tab::Ansible, Level::Grid) => model.runs.level = Level::Output,
+            (Tab::Nodes, _) if model.nodes.detail.is_some() => model.nodes.detail = None,
+            (Tab::Nodes, _) if !model.nodes.marks.is_empty() => model.nodes.marks.clear(),
+            (Tab::Nodes, _) if !model.listing.filter.text().is_empty() => table::filter(model, ""),
+            _ if matches!(model.overview.gate, Gate::Counting { .. }) => {
+                let order = Order::HoldGate { hold: true };
+                let done = "held: no run starts by itself until you say so (key w)".to_owned();
+                return vec![send(model, Sending { order, done }).1];
+            }
+            _ => {}
+        },
+    }
+    Vec::new()
+}
+
+fn next_failure(model: &mut Model, forward: bool) {
+    if !model.runs.step_failure(forward) {
+        model.tell("no task has failed in this run");
+    } else if model.runs.level == Level::Output {
+        raw_output(model);
+    }
+}
+
+/// Shows Ansible's output where it tells of the task on the host.
+fn raw_output(model: &mut Model) {
+    let Some(task) = model.runs.task() else { return };
+    let host = model.runs.grid().and_then(|grid| grid.hosts.get(model.runs.host)).map(|host| host.name.clone());
+    let (name, earlier) = (task.name.clone(), task.earlier);
+    model.runs.level = Level::Output;
+    if !model.pager.go_to(name.as_str(), earlier, host.as_ref().map_or("", |host| host.as_str())) {
+        model.warn("the output of that task is not kept here; it is in the run's folder, output.log");
     }
 }
 
@@ -334,12 +398,15 @@ fn neighbour(model: &mut Model, scope: Scope, forward: bool) {
     if scope == Scope::Detail {
         return table::select(model, if forward { 1 } else { -1 });
     }
+    if scope == Scope::Grid {
+        return model.runs.step_task(if forward { 1 } else { -1 });
+    }
     // Runs are listed newest first.
     let runs = &model.overview.runs;
     let here = runs.iter().position(|run| Some(*run) == model.pager.run()).unwrap_or_default();
     let there = moved(here, if forward { -1 } else { 1 }, runs.len().saturating_sub(1));
     let run = runs.get(there).copied();
-    model.pager.show(run);
+    model.show_run(run);
 }
 
 /// Opens a question about what is selected.
@@ -396,7 +463,13 @@ fn send(model: &mut Model, sending: Sending) -> (Ticket, Request) {
 }
 
 fn copy(model: &mut Model) -> Vec<Request> {
-    let command = view::prepare_command(&model.snapshot.service);
+    let command = match &model.modal {
+        Some(Modal::Ask(dialog)) => dialog.about().command(model).unwrap_or_default(),
+        _ if model.tab == Tab::Ansible => {
+            model.runs.progress().and_then(|progress| progress.command.clone()).unwrap_or_default()
+        }
+        _ => view::prepare_command(&model.snapshot.service),
+    };
     model.tell("sent to the clipboard; where pasting brings nothing, this terminal has no OSC 52: select it by hand");
     vec![Request::Copy(command)]
 }

@@ -196,9 +196,9 @@ fn a_closed_dialog_gets_its_reply_as_news() {
 #[case(Row::Node(NodeId(5)), "iy", Order::MarkInstalled { node: NodeId(5) })]
 #[case(Row::Report(ReportId(1)), "xy", Order::DismissReport { report: ReportId(1) })]
 #[case(Row::Report(ReportId(1)), "mj\n", Order::Adopt { report: ReportId(1), node: AGAIN })]
-#[case(Row::Node(READY), "r\n", Order::Run { nodes: vec![READY] })]
-#[case(Row::Node(READY), "rj\n", Order::Run { nodes: vec![NodeId(1), NodeId(2), READY] })]
-#[case(Row::Node(WAITING), "r\n", Order::Run { nodes: vec![NodeId(1), NodeId(2), READY] })]
+#[case(Row::Node(READY), "r\n", Order::Run { nodes: vec![READY], options: Box::default() })]
+#[case(Row::Node(READY), "r \n", Order::Run { nodes: vec![NodeId(1), NodeId(2), READY], options: Box::default() })]
+#[case(Row::Node(WAITING), "r\n", Order::Run { nodes: vec![NodeId(1), NodeId(2), READY], options: Box::default() })]
 #[case(Row::Node(NodeId(11)), "d198.51.100.7\n", Order::SetAddress { node: NodeId(11), address: [198, 51, 100, 7].into() })]
 fn keys_lead_to_orders(#[case] row: Row, #[case] keys: &str, #[case] expected: Order) {
     let mut model = model_at(row);

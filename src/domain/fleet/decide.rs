@@ -202,7 +202,7 @@ impl Fleet {
         let overdue = self.nodes().filter_map(|node| self.overdue(node, now));
         let events: Vec<_> = overdue.chain(self.expired_tickets(now)).collect();
         if events.is_empty() {
-            self.decide_gate()
+            self.decide_gate(now)
         } else {
             Decision { events, effects: Vec::new(), reply: Reply::Done }
         }

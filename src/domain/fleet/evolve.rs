@@ -50,8 +50,13 @@ impl Fleet {
             | Event::Banned { .. }
             | Event::BanLifted { .. } => self.apply_rule(&recorded.event, at),
             Event::RunQueued { .. } | Event::RunStarted { .. } | Event::RunStopping { .. } | Event::RunEnded { .. } => {
-                self.apply_run(&recorded.event, at);
+                self.apply_run(recorded);
             }
+            Event::GateCounting { .. }
+            | Event::GateStopped
+            | Event::GateHeld
+            | Event::GateReleased
+            | Event::GateWaived { .. } => self.apply_gate(&recorded.event),
             Event::TokenMade { .. } | Event::TokenRevoked { .. } => self.apply_token(&recorded.event, at),
             event => {
                 if let Event::Admitted { admission, .. } = event {
@@ -89,12 +94,19 @@ impl Fleet {
         self.state.nodes.insert(row.id, Arc::new(row));
     }
 
-    fn apply_run(&mut self, event: &Event, at: Timestamp) {
-        match event {
-            Event::RunQueued { run, nodes, by_gate } => {
+    fn apply_run(&mut self, recorded: &Recorded) {
+        let at = recorded.at;
+        match &recorded.event {
+            Event::RunQueued { run, nodes, by_gate, options, reason } => {
                 self.state.last_run = self.state.last_run.max(run.0);
-                let state = RunState::Queued { stopping: false };
-                let queued = Run { id: *run, nodes: nodes.clone(), by_gate: *by_gate, queued: at, state };
+                self.apply_gate(&Event::GateStopped);
+                let queued = Run {
+                    by_gate: *by_gate,
+                    by: Some(recorded.origin.clone()),
+                    reason: *reason,
+                    options: options.clone(),
+                    ..Run::queued(*run, nodes.clone(), at)
+                };
                 self.state.runs.insert(*run, Arc::new(queued));
                 if self.state.runs.len() > MAX_RUNS {
                     self.state.runs = self.state.runs.without_min().1;
@@ -109,6 +121,11 @@ impl Fleet {
             Event::RunStarted { run } => {
                 let stopping = self.run(*run).is_some_and(|run| run.is_stopping());
                 self.set_run_state(*run, RunState::Running { since: at, stopping });
+                self.note_phases(*run);
+                if self.run(*run).is_some_and(|run| run.options.check) {
+                    // It changes nothing, so nobody is being configured.
+                    return;
+                }
                 for id in self.nodes_of(*run) {
                     self.change(id, |node| enter(node, Phase::Configuring, at));
                 }
@@ -122,10 +139,17 @@ impl Fleet {
             },
             Event::RunEnded { run, outcome, hosts } => {
                 self.set_run_state(*run, RunState::Ended { at, outcome: outcome.clone() });
-                for id in self.nodes_of(*run) {
-                    self.change(id, |node| {
+                if let Some(run) = self.state.runs.get_mut(run) {
+                    Arc::make_mut(run).hosts.clone_from(hosts);
+                }
+                let Some(known) = self.run(*run).cloned() else { return };
+                for (id, name) in &known.nodes {
+                    let phase = phase_after_run(outcome, hosts.get(name));
+                    // Some of the tasks succeeded: that is no reason to call a node configured.
+                    let before = known.before.get(id).filter(|_| known.options.is_partial());
+                    let phase = before.cloned().filter(|_| phase == Phase::Configured).unwrap_or(phase);
+                    self.change(*id, |node| {
                         if node.phase == Phase::Configuring {
-                            let phase = phase_after_run(outcome, hosts.get(&node.name));
                             enter(node, phase, at);
                         }
                     });
@@ -138,6 +162,15 @@ impl Fleet {
     fn set_run_state(&mut self, run: RunId, state: RunState) {
         if let Some(run) = self.state.runs.get_mut(&run) {
             Arc::make_mut(run).state = state;
+        }
+    }
+
+    /// Keeps where the nodes of a run stand.
+    fn note_phases(&mut self, run: RunId) {
+        let phases: Vec<_> =
+            self.nodes_of(run).into_iter().filter_map(|id| Some((id, self.node(id)?.phase.clone()))).collect();
+        if let Some(run) = self.state.runs.get_mut(&run) {
+            Arc::make_mut(run).before.extend(phases);
         }
     }
 
@@ -278,6 +311,11 @@ fn apply_to_node(node: &mut Node, event: &Event, at: Timestamp) {
         | Event::RunStarted { .. }
         | Event::RunStopping { .. }
         | Event::RunEnded { .. }
+        | Event::GateCounting { .. }
+        | Event::GateStopped
+        | Event::GateHeld
+        | Event::GateReleased
+        | Event::GateWaived { .. }
         | Event::TokenMade { .. }
         | Event::TokenRevoked { .. } => {}
     }

@@ -40,7 +40,7 @@ use super::ticket::{Ban, Former, Ticket};
 use super::token::{Token, TokenName};
 use index::Index;
 
-pub use gate::Gate;
+pub use gate::{Countdown, Gate, Missing};
 pub use identity::{likely_twins, who_stays};
 
 /// Rows the table holds at most; a flood of strangers stops here.
@@ -109,6 +109,8 @@ struct State {
     last_node: u64,
     last_report: u64,
     last_run: u64,
+    #[serde(default)]
+    gate: gate::GateState,
     #[serde(default)]
     tokens: OrdMap<TokenName, Arc<Token>>,
     #[serde(default)]

@@ -12,6 +12,7 @@ use crate::domain::event::Event;
 use crate::domain::fqdn::Fqdn;
 use crate::domain::id::{NodeId, ReportId};
 use crate::domain::node::{Node, Stamp};
+use crate::domain::options::{RunOptions, RunReason};
 use crate::domain::phase::Phase;
 use crate::domain::refusal::Refusal;
 use crate::domain::ticket::Closing;
@@ -54,7 +55,10 @@ impl Fleet {
                 self.state.unmatched.get(report).ok_or(Refusal::UnknownReport(*report))?;
                 Ok(Decision::one(Event::ReportSettled { report: *report }))
             }
-            Order::Run { nodes } => self.decide_run(nodes),
+            Order::Run { nodes, options } => self.decide_run(nodes, options),
+            Order::RunFailed { options } => self.decide_run_failed(options),
+            Order::HoldGate { hold } => self.decide_hold(*hold),
+            Order::GoWithout => self.decide_go(),
             Order::Cancel => self.decide_cancel(),
             Order::MakeToken { name, hash, expires, profile } => {
                 self.decide_make_token(name, *hash, *expires, profile.as_ref())
@@ -198,7 +202,8 @@ impl Fleet {
         }
     }
 
-    fn decide_run(&self, selected: &[NodeId]) -> Result<Decision, Refusal> {
+    fn decide_run(&self, selected: &[NodeId], options: &RunOptions) -> Result<Decision, Refusal> {
+        options.judge()?;
         if let Some(run) = self.active_run() {
             return Err(Refusal::RunActive(run.id));
         }
@@ -214,7 +219,23 @@ impl Fleet {
             let able = self.nodes().filter(|node| node.may_run());
             nodes.extend(able.map(|node| (node.id, node.name.clone())));
         }
-        if nodes.is_empty() { Err(Refusal::NothingReady) } else { Ok(self.queue_run(nodes, false)) }
+        if nodes.is_empty() {
+            return Err(Refusal::NothingReady);
+        }
+        Ok(self.queue_run(nodes, false, options.clone(), RunReason::Plain))
+    }
+
+    fn decide_run_failed(&self, options: &RunOptions) -> Result<Decision, Refusal> {
+        options.judge()?;
+        if let Some(run) = self.active_run() {
+            return Err(Refusal::RunActive(run.id));
+        }
+        let is_failed = |node: &&std::sync::Arc<Node>| matches!(node.phase, Phase::Failed { .. }) && node.may_run();
+        let nodes: BTreeMap<_, _> = self.nodes().filter(is_failed).map(|node| (node.id, node.name.clone())).collect();
+        if nodes.is_empty() {
+            return Err(Refusal::NothingFailed);
+        }
+        Ok(self.queue_run(nodes, false, options.clone(), RunReason::Failed))
     }
 
     fn decide_cancel(&self) -> Result<Decision, Refusal> {

@@ -126,7 +126,7 @@ impl Bulk {
                 Order::Reject { node: id, reason }
             }
             Verb::Forget => Order::Forget { node: id },
-            Verb::Run => Order::Run { nodes: vec![id] },
+            Verb::Run => Order::Run { nodes: vec![id], options: Box::default() },
         })
     }
 
@@ -192,7 +192,7 @@ impl Ask for Bulk {
         if self.verb == Verb::Run && self.changed(model).next().is_some() {
             return Err("some of these nodes changed while you looked; close this and look again".to_owned());
         }
-        Ok(Sending { order: Order::Run { nodes }, done: "the run is queued".to_owned() })
+        Ok(Sending { order: Order::Run { nodes, options: Box::default() }, done: "the run is queued".to_owned() })
     }
 
     fn batch(&self, model: &Model) -> Option<Batch> {

@@ -9,6 +9,7 @@ mod ban;
 mod bulk;
 mod field;
 mod forget;
+mod gate;
 mod hostname;
 mod jump;
 mod mark;
@@ -17,11 +18,13 @@ mod reinstall;
 mod reject;
 mod run;
 mod same;
+mod sheet;
 mod standing;
 mod trust;
 
 use std::net::IpAddr;
 
+use crossterm::event::KeyEvent;
 use ratatui::style::Style;
 
 use super::action::Ticket;
@@ -32,6 +35,7 @@ use crate::domain::fleet::{Fleet, Unmatched};
 use crate::domain::{Fqdn, Node, NodeId, Order, Run};
 pub(super) use bulk::Verb;
 pub(super) use field::{Field, Picker};
+pub(super) use sheet::{Sheet, SheetLine};
 
 /// The dialog that is open.
 #[derive(Debug)]
@@ -176,6 +180,21 @@ pub(super) trait Ask {
         None
     }
 
+    /// The command line it leads to, if it leads to one.
+    fn command(&self, _model: &Model) -> Option<String> {
+        None
+    }
+
+    /// Its lines to fill in, if it has several.
+    fn sheet(&self) -> Option<&Sheet> {
+        None
+    }
+
+    /// The lines, to fill in.
+    fn sheet_mut(&mut self) -> Option<&mut Sheet> {
+        None
+    }
+
     /// Its list, if it has one.
     fn picker(&self) -> Option<&Picker> {
         None
@@ -202,6 +221,8 @@ pub(super) enum Question {
     Reinstall(reinstall::Reinstall),
     /// Start the playbook.
     Run(run::RunNodes),
+    /// What the gate shall do.
+    Gate(gate::GateChoice),
     /// Stop it.
     Cancel(run::CancelRun),
     /// Mark installed.
@@ -263,7 +284,17 @@ impl Question {
 
     /// Asks where to run the playbook.
     pub(super) fn run(model: &Model) -> Self {
-        Self::Run(run::RunNodes::new(model))
+        Self::Run(run::RunNodes::new(model, false))
+    }
+
+    /// The same, with those that failed first.
+    pub(super) fn run_failed(model: &Model) -> Self {
+        Self::Run(run::RunNodes::new(model, true))
+    }
+
+    /// Asks what is to become of a run that starts by itself.
+    pub(super) fn gate(model: &Model) -> Self {
+        Self::Gate(gate::GateChoice::new(model))
     }
 
     /// Asks whether to stop a run.
@@ -329,6 +360,7 @@ impl Question {
             Self::Dismiss(question) => question,
             Self::Reinstall(question) => question,
             Self::Run(question) => question,
+            Self::Gate(question) => question,
             Self::Cancel(question) => question,
             Self::Mark(question) => question,
             Self::Trust(question) => question,
@@ -351,6 +383,7 @@ impl Question {
             Self::Dismiss(question) => question,
             Self::Reinstall(question) => question,
             Self::Run(question) => question,
+            Self::Gate(question) => question,
             Self::Cancel(question) => question,
             Self::Mark(question) => question,
             Self::Trust(question) => question,
@@ -399,6 +432,18 @@ impl Ask for Question {
         self.ask_mut().field_mut()
     }
 
+    fn command(&self, model: &Model) -> Option<String> {
+        self.ask().command(model)
+    }
+
+    fn sheet(&self) -> Option<&Sheet> {
+        self.ask().sheet()
+    }
+
+    fn sheet_mut(&mut self) -> Option<&mut Sheet> {
+        self.ask_mut().sheet_mut()
+    }
+
     fn picker(&self) -> Option<&Picker> {
         self.ask().picker()
     }
@@ -417,6 +462,7 @@ impl Modal {
             Self::Filter(_) => Scope::Filter,
             Self::Problems { .. } | Self::Ghosts { .. } => Scope::Page,
             Self::Ask(Dialog::Asking(question)) if question.field().is_some() => Scope::Form,
+            Self::Ask(Dialog::Asking(question)) if question.sheet().is_some() => Scope::Sheet,
             Self::Ask(Dialog::Asking(question)) if question.picker().is_some() => Scope::Choice,
             Self::Quit | Self::Suspend | Self::Ask(Dialog::Asking(_)) => Scope::Confirm,
             Self::Ask(Dialog::Waiting { .. } | Dialog::Refused { .. }) => Scope::Answered,
@@ -432,9 +478,20 @@ impl Modal {
     pub(super) fn typing(&mut self) -> Option<&mut Field> {
         match self {
             Self::Help { search, .. } | Self::Palette { search, .. } | Self::Filter(search) => Some(search),
-            Self::Ask(dialog) => dialog.asking().and_then(Question::field_mut),
+            Self::Ask(dialog) => dialog.asking().and_then(|question| match question.sheet() {
+                Some(_) => question.sheet_mut().and_then(Sheet::field_mut),
+                None => question.field_mut(),
+            }),
             Self::Quit | Self::Suspend | Self::Problems { .. } | Self::Ghosts { .. } => None,
         }
+    }
+}
+
+impl Modal {
+    /// A key for the marked line of a form with several lines, where that is a choice. Says whether there was one.
+    pub(super) fn choose_key(&mut self, event: KeyEvent) -> bool {
+        let Self::Ask(dialog) = self else { return false };
+        dialog.asking().and_then(Question::sheet_mut).is_some_and(|sheet| sheet.choose_key(event))
     }
 }
 
@@ -476,7 +533,9 @@ impl Dialog<Box<Question>> {
 
     /// Moves the mark in the list.
     pub(super) fn choose(&mut self, by: isize) {
-        if let Some(picker) = self.asking().and_then(Question::picker_mut) {
+        if let Some(sheet) = self.asking().and_then(Question::sheet_mut) {
+            sheet.step(by);
+        } else if let Some(picker) = self.asking().and_then(Question::picker_mut) {
             picker.step(by);
         }
     }

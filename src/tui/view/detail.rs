@@ -11,6 +11,7 @@ use super::{flags, nodes};
 use crate::domain::facts::{Disk, Nic, Report};
 use crate::domain::fleet::Unmatched;
 use crate::domain::guard::ClaimCode;
+use crate::domain::run::HostResult;
 use crate::domain::{HostKey, Node, Phase};
 use crate::tui::model::{Model, Subject};
 use crate::tui::{offer, text, theme};
@@ -148,6 +149,11 @@ fn about_node(page: &mut Page, node: &Node, model: &Model) {
         let state = model.snapshot.fleet.run(run).map(|run| theme::run(run).0);
         let how = state.map_or_else(|| run.to_string(), |word| format!("{run}, {word} (tab 2)"));
         page.fact("Last run", &how, Style::new());
+        match model.snapshot.fleet.run(run).and_then(|run| run.hosts.get(&node.name)) {
+            Some(HostResult::Configured) => page.fact("Its result", "configured", theme::good()),
+            Some(HostResult::Failed { reason }) => page.fact("Its result", reason.as_str(), theme::bad()),
+            None => {}
+        }
     }
 }
 

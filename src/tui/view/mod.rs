@@ -12,11 +12,13 @@ mod dialog;
 mod flags;
 mod footer;
 mod ghosts;
+mod grid;
 mod header;
 mod logs;
 mod nodes;
 mod output;
 mod overlay;
+mod result;
 mod setup;
 #[cfg(test)]
 mod tests;
@@ -32,6 +34,7 @@ use super::keymap::Binding;
 use super::listing::Sort;
 use super::modal::Modal;
 use super::model::Model;
+use super::runs::Level;
 use super::{text, theme};
 pub(super) use flags::word as flag_word;
 pub(super) use setup::prepare_command;
@@ -171,12 +174,18 @@ pub(super) fn output_size(model: &Model) -> (usize, usize) {
     (usize::from(pane.width), usize::from(pane.height))
 }
 
+/// How far a result can be scrolled.
+pub(super) fn result_overflow(model: &Model) -> usize {
+    result::overflow(output::pane(areas(model).body, model), model)
+}
+
 /// How far a page key moves in what is in front.
 pub(super) fn page(model: &Model) -> usize {
     let body = usize::from(areas(model).body.height);
     match model.tab {
         _ if model.modal.as_ref().is_some_and(|open| !matches!(open, Modal::Filter(_))) => body.saturating_sub(3),
         Tab::Nodes if model.nodes.detail.is_none() => table_rows(model).saturating_sub(1),
+        Tab::Ansible if model.runs.level == Level::Grid => grid::rows(output::pane(areas(model).body, model)),
         Tab::Ansible => output_size(model).1.saturating_sub(1),
         Tab::Nodes | Tab::Log | Tab::Setup => body.saturating_sub(3),
     }

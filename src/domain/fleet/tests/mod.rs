@@ -2,6 +2,7 @@
 
 mod clock;
 mod counters;
+mod gate;
 mod identity;
 mod life;
 mod model;
@@ -85,7 +86,12 @@ impl Rack {
         Self::under(Policy::default())
     }
 
+    /// Under these rules, but without the countdown.
     fn under(policy: Policy) -> Self {
+        Self::counting(Policy { countdown: Duration::ZERO, ..policy })
+    }
+
+    fn counting(policy: Policy) -> Self {
         Self { fleet: Fleet::new(policy), now: "2026-01-01T08:00:00Z".parse().unwrap(), log: Vec::new() }
     }
 
