@@ -21,6 +21,18 @@ pub trait Client: Clone + Send + Sync + 'static {
 
     /// Lines of a run's output from `cursor` on, at most `max`. `run` is the run the pane shows.
     fn output(&self, run: RunId, cursor: u64, max: usize) -> OutputChunk;
+
+    /// Asks the engine's own answer address over the network, as an installer would. Leaves no row behind.
+    fn self_test(&self) -> impl Future<Output = SelfTest> + Send;
+}
+
+/// What came of asking ourselves.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SelfTest {
+    /// What worked, step by step.
+    pub passed: Vec<String>,
+    /// What did not, and what to do about it.
+    pub failed: Option<String>,
 }
 
 /// Part of a run's output.

@@ -5,9 +5,10 @@ use std::sync::Arc;
 use tokio::sync::watch;
 
 use crate::ansible::Feed;
-use crate::client::{Client, OrderError, OutputChunk};
+use crate::client::{Client, OrderError, OutputChunk, SelfTest};
 use crate::coordinator::Handle;
 use crate::domain::{Order, Origin, Reply, RunId, Snapshot};
+use crate::server::SelfTests;
 
 /// A client without a wire.
 #[derive(Clone, Debug)]
@@ -15,11 +16,12 @@ pub struct LocalClient {
     handle: Handle,
     feed: Feed,
     operator: String,
+    self_tests: SelfTests,
 }
 
 impl LocalClient {
-    pub(super) fn new(handle: Handle, feed: Feed, operator: String) -> Self {
-        Self { handle, feed, operator }
+    pub(super) fn new(handle: Handle, feed: Feed, operator: String, self_tests: SelfTests) -> Self {
+        Self { handle, feed, operator, self_tests }
     }
 }
 
@@ -31,6 +33,11 @@ impl Client for LocalClient {
     async fn order(&self, order: Order) -> Result<Reply, OrderError> {
         let origin = Origin::Operator(self.operator.clone());
         Ok(self.handle.order(origin, order, false).await?)
+    }
+
+    async fn self_test(&self) -> SelfTest {
+        let service = self.handle.snapshot().service.clone();
+        super::self_test::run(&service, &self.self_tests).await
     }
 
     fn output(&self, run: RunId, cursor: u64, max: usize) -> OutputChunk {

@@ -18,6 +18,7 @@ mod reply;
 mod report_desk;
 mod request;
 mod router;
+mod self_test;
 mod state;
 mod tls;
 mod webhook;
@@ -25,6 +26,7 @@ mod webhook;
 pub use limits::{capacity, raise_open_files};
 pub use listener::{BindError, Listener, serve};
 pub use note::{Noted, ServerNote};
+pub use self_test::{SELF_TEST_OK, SelfTests};
 pub use state::{AnswerKit, App, NetworkSettings, ServerSettings};
 pub use tls::{Identity, TlsError};
 

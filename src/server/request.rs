@@ -12,6 +12,7 @@ use super::connection::ConnInfo;
 use super::neighbours::Neighbours;
 use super::note::Noted;
 use super::reply;
+use super::self_test::SELF_TEST_OK;
 use super::state::App;
 use crate::domain::{Ask, DocumentHash, MacAddr, Stamp, SystemInfo};
 use crate::store::Document;
@@ -40,6 +41,9 @@ pub(super) async fn read(
     }
     let info = system_info::parse(&received.bytes, &signs(headers))
         .map_err(|error| reply::plain(StatusCode::BAD_REQUEST, &error.to_string()))?;
+    if app.self_tests.take(&received.bytes) {
+        return Err(reply::retry(SELF_TEST_OK));
+    }
     let document = canonical(&received.bytes);
     let peer = conn.peer.ip();
     let macs = info.links.iter().map(|link| link.mac).collect();

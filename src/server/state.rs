@@ -11,6 +11,7 @@ use super::limits::BodyBudget;
 use super::neighbours::Neighbours;
 use super::note::{Notes, ServerNote};
 use super::report_desk::ReportDesk;
+use super::self_test::SelfTests;
 use crate::answer::BaseAnswer;
 use crate::coordinator::Handle;
 use crate::domain::mask::Netmask;
@@ -64,6 +65,7 @@ pub struct App {
     pub(super) budget: BodyBudget,
     pub(super) reports: ReportDesk,
     pub(super) notes: Notes,
+    pub(super) self_tests: SelfTests,
     pub(super) shutdown: CancellationToken,
 }
 
@@ -87,7 +89,14 @@ impl App {
             neighbours: Arc::default(),
             budget: BodyBudget::default(),
             notes,
+            self_tests: SelfTests::default(),
             shutdown,
         }
+    }
+
+    /// The words of self-tests that it lets pass.
+    #[must_use]
+    pub fn self_tests(&self) -> SelfTests {
+        self.self_tests.clone()
     }
 }

@@ -6,7 +6,7 @@ use crossterm::event::{KeyEvent, MouseEvent};
 use jiff::Timestamp;
 use tui_logger::TuiWidgetEvent;
 
-use crate::client::{OrderError, OutputChunk};
+use crate::client::{OrderError, OutputChunk, SelfTest};
 use crate::domain::{Fqdn, Order, Reply, RunId, Snapshot};
 
 /// The four screens.
@@ -111,8 +111,16 @@ pub(super) enum Action {
     Group,
     /// Follow the output, or hold it.
     Follow,
-    /// Copy the command line.
+    /// Copy what is shown.
     Copy,
+    /// Write what is shown to a file.
+    Write,
+    /// Ask our own address.
+    SelfTest,
+    /// Show the next hint.
+    NextHint,
+    /// Show no more hints, ever.
+    NoHints,
     /// Something in the log widget.
     Log(TuiWidgetEvent),
     /// Show all keys.
@@ -168,6 +176,10 @@ pub(super) enum Msg {
         /// What became of each.
         results: Vec<(Fqdn, Result<Reply, String>)>,
     },
+    /// What came of the self-test.
+    Tested(SelfTest),
+    /// News of something the loop did.
+    Told(Result<String, String>),
     /// The engine ended.
     EngineGone,
 }
@@ -199,6 +211,17 @@ pub(super) enum Request {
     },
     /// Put a text on the clipboard of whoever looks at the terminal.
     Copy(String),
+    /// Write a text to a new file in the folder the program was started in.
+    Write {
+        /// The file's name.
+        file: &'static str,
+        /// What goes in.
+        text: String,
+    },
+    /// Ask our own address and bring the outcome back.
+    SelfTest,
+    /// Remember that hints were seen.
+    NoHints,
     /// Ring the terminal's bell.
     Ring,
     /// Name the terminal's window.

@@ -3,7 +3,7 @@
 use super::action::Action;
 use super::keymap::Scope;
 use super::modal::{Dialog, Modal, Verb};
-use super::model::{Model, Subject};
+use super::model::{Check, Model, Subject};
 use crate::domain::{Node, Phase};
 
 /// Whether `action`, pressed in `scope`, would do something.
@@ -92,7 +92,13 @@ pub(super) fn offer(model: &Model, scope: Scope, action: Action) -> Result<(), S
         Action::Follow | Action::PageUp if scope == Scope::Ansible => {
             (!model.pager.is_empty()).then_some(()).ok_or_else(|| "there is no output".to_owned())
         }
-        Action::Copy if model.snapshot.service.url.is_empty() => Err("nothing is being served yet".to_owned()),
+        Action::Copy | Action::Write | Action::SelfTest if model.snapshot.service.url.is_empty() => {
+            Err("nothing is being served yet".to_owned())
+        }
+        Action::SelfTest if model.check == Check::Going => Err("the self-test goes on".to_owned()),
+        Action::NextHint | Action::NoHints => {
+            model.hint.map(|_| ()).ok_or_else(|| "there are no more hints; `?` lists all keys".to_owned())
+        }
         _ => Ok(()),
     }
 }

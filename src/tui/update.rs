@@ -6,9 +6,10 @@ use crossterm::event::{KeyEvent, KeyEventKind};
 use ratatui::layout::Size;
 
 use super::action::{Action, Msg, Request, Tab, Ticket};
+use super::hints::HINTS;
 use super::keymap::{self, Scope};
 use super::modal::{Ask as _, Dialog, Field, Modal, Question, Sending, Verb, quit};
-use super::model::{Model, Subject};
+use super::model::{Check, Model, Subject};
 use super::offer::offer;
 use super::view;
 use crate::client::OrderError;
@@ -58,6 +59,19 @@ pub(super) fn update(model: &mut Model, msg: Msg) -> Vec<Request> {
         }
         Msg::Settled { ticket, done, results } => {
             on_settled(model, ticket, done, results);
+            Vec::new()
+        }
+        Msg::Tested(outcome) => {
+            model.check = Check::Done(outcome);
+            table::keep_in_view(model);
+            Vec::new()
+        }
+        Msg::Told(Ok(news)) => {
+            model.tell(news);
+            Vec::new()
+        }
+        Msg::Told(Err(news)) => {
+            model.warn(news);
             Vec::new()
         }
         Msg::EngineGone => {
@@ -202,6 +216,15 @@ fn act(model: &mut Model, scope: Scope, action: Action) -> Vec<Request> {
             model.pager.toggle(size.0, size.1);
         }
         Action::Copy => return copy(model),
+        Action::Write => {
+            let topic = view::topic(model);
+            return vec![Request::Write { file: topic.file, text: format!("{}\n", topic.snippet) }];
+        }
+        Action::SelfTest => {
+            model.check = Check::Going;
+            return vec![Request::SelfTest];
+        }
+        Action::NextHint | Action::NoHints => return hints(model, action),
         Action::Log(event) => model.log.transition(event),
         Action::Help => model.modal = Some(Modal::Help { top: 0, search: Field::new("search", "") }),
         Action::Palette => model.modal = Some(Modal::Palette { marked: 0, search: Field::new("do", "") }),
@@ -288,6 +311,12 @@ fn neighbour(model: &mut Model, scope: Scope, forward: bool) {
     if scope == Scope::Detail {
         return table::select(model, if forward { 1 } else { -1 });
     }
+    if scope == Scope::Setup {
+        let last = super::setup::COUNT - 1;
+        model.topic = moved(model.topic, if forward { 1 } else { -1 }, last);
+        model.setup_top = 0;
+        return;
+    }
     // Runs are listed newest first.
     let runs = &model.overview.runs;
     let here = runs.iter().position(|run| Some(*run) == model.pager.run()).unwrap_or_default();
@@ -350,9 +379,16 @@ fn send(model: &mut Model, sending: Sending) -> (Ticket, Request) {
 }
 
 fn copy(model: &mut Model) -> Vec<Request> {
-    let command = view::prepare_command(&model.snapshot.service);
+    let command = view::topic(model).snippet;
     model.tell("sent to the clipboard; where pasting brings nothing, this terminal has no OSC 52: select it by hand");
     vec![Request::Copy(command)]
+}
+
+/// The next hint, or none for good.
+fn hints(model: &mut Model, action: Action) -> Vec<Request> {
+    model.hint = model.hint.map(|hint| hint + 1).filter(|hint| action == Action::NextHint && *hint < HINTS.len());
+    table::keep_in_view(model);
+    if model.hint.is_some() { Vec::new() } else { vec![Request::NoHints] }
 }
 
 fn quit(model: &mut Model) -> Vec<Request> {
