@@ -12,6 +12,7 @@ mod init;
 mod inventory;
 mod main_job;
 mod process;
+mod pty;
 mod reload;
 mod rig;
 mod runs;

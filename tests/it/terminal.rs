@@ -4,12 +4,13 @@ use std::fs::{File, OpenOptions};
 use std::io::{Read, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread;
 
 use nix::fcntl::OFlag;
 use nix::sys::signal::{Signal, kill};
-use nix::sys::termios::{LocalFlags, tcgetattr};
+use nix::sys::termios::{LocalFlags, SetArg, tcgetattr, tcsetattr};
 use nix::unistd::Pid;
 use portable_pty::{Child, CommandBuilder, MasterPty, PtySize, native_pty_system};
 
@@ -23,14 +24,34 @@ pub(crate) struct Console {
     child: Box<dyn Child + Send + Sync>,
     screen: Arc<Mutex<vt100::Parser>>,
     keys: Arc<Mutex<Box<dyn std::io::Write + Send>>>,
+    /// Bytes the program has written.
+    written: Arc<AtomicUsize>,
     /// Our own view of the terminal's line settings.
     line: File,
-    _master: Box<dyn MasterPty + Send>,
+    master: Box<dyn MasterPty + Send>,
+}
+
+/// What kind of terminal it is.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Terminal {
+    /// `TERM`.
+    pub(crate) term: &'static str,
+}
+
+impl Default for Terminal {
+    fn default() -> Self {
+        Self { term: "xterm-256color" }
+    }
 }
 
 impl Console {
     /// Starts the program in a new terminal.
     pub(crate) fn start(project: &Project, args: &[&str]) -> Self {
+        Self::start_in(project, args, Terminal::default())
+    }
+
+    /// Starts the program in a new terminal of a certain kind.
+    pub(crate) fn start_in(project: &Project, args: &[&str], terminal: Terminal) -> Self {
         let size = PtySize { rows: 24, cols: 80, pixel_width: 0, pixel_height: 0 };
         let pair = native_pty_system().openpty(size).unwrap();
         let mut command = CommandBuilder::new(env!("CARGO_BIN_EXE_prox-orchestrator"));
@@ -39,7 +60,7 @@ impl Console {
         for name in deciding_variables() {
             command.env_remove(name);
         }
-        command.env("TERM", "xterm-256color");
+        command.env("TERM", terminal.term);
         command.env("LC_ALL", "C.UTF-8");
         let name: PathBuf = pair.master.tty_name().unwrap();
         let line = OpenOptions::new().read(true).custom_flags(OFlag::O_NOCTTY.bits()).open(name).unwrap();
@@ -47,10 +68,11 @@ impl Console {
         drop(pair.slave);
         let keys = Arc::new(Mutex::new(pair.master.take_writer().unwrap()));
         let screen = Arc::new(Mutex::new(vt100::Parser::default()));
-        let (shown, answers) = (Arc::clone(&screen), Arc::clone(&keys));
+        let written = Arc::new(AtomicUsize::new(0));
+        let (shown, answers, counted) = (Arc::clone(&screen), Arc::clone(&keys), Arc::clone(&written));
         let from = pair.master.try_clone_reader().unwrap();
-        thread::spawn(move || be_a_terminal(from, &shown, &answers));
-        Self { child, screen, keys, line, _master: pair.master }
+        thread::spawn(move || be_a_terminal(from, &shown, &answers, &counted));
+        Self { child, screen, keys, written, line, master: pair.master }
     }
 
     /// What is on the screen, line by line.
@@ -75,6 +97,25 @@ impl Console {
     #[track_caller]
     pub(crate) fn until(&self, what: &str, fits: impl Fn(&str) -> bool) {
         until(&format!("the screen {what}"), || fits(&self.text()).then_some(()));
+    }
+
+    /// Gives the terminal another size.
+    pub(crate) fn resize(&self, cols: u16, rows: u16) {
+        self.screen.lock().unwrap().screen_mut().set_size(rows, cols);
+        self.master.resize(PtySize { rows, cols, pixel_width: 0, pixel_height: 0 }).unwrap();
+    }
+
+    /// Makes the terminal what a shell would have made of it meanwhile.
+    pub(crate) fn wipe(&self) {
+        self.screen.lock().unwrap().process(b"\x1bc$ ");
+        let mut settings = tcgetattr(&self.line).unwrap();
+        settings.local_flags.insert(LocalFlags::ICANON | LocalFlags::ECHO);
+        tcsetattr(&self.line, SetArg::TCSANOW, &settings).unwrap();
+    }
+
+    /// How many bytes the program has written.
+    pub(crate) fn bytes(&self) -> usize {
+        self.written.load(Ordering::Relaxed)
     }
 
     /// Whether the terminal is as a shell expects it: lines are edited and echoed, the alternate screen is left, the
@@ -128,10 +169,12 @@ fn be_a_terminal(
     mut from: Box<dyn Read + Send>,
     screen: &Mutex<vt100::Parser>,
     answers: &Mutex<Box<dyn std::io::Write + Send>>,
+    written: &AtomicUsize,
 ) {
     let mut buffer = [0; 8192];
     while let Ok(count @ 1..) = from.read(&mut buffer) {
         let bytes = &buffer[..count];
+        written.fetch_add(count, Ordering::Relaxed);
         let mut screen = screen.lock().unwrap();
         screen.process(bytes);
         if bytes.windows(WHERE.len()).any(|part| part == WHERE) {

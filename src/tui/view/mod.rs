@@ -16,6 +16,8 @@ mod logs;
 mod nodes;
 mod output;
 mod overlay;
+#[cfg(test)]
+mod screens;
 mod setup;
 #[cfg(test)]
 mod tests;
