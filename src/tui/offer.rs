@@ -136,7 +136,7 @@ fn marked(model: &Model, verb: Verb) -> Result<(), String> {
     if verb == Verb::Run {
         run(model)?;
     }
-    let any = model.marked().any(|node| verb.takes(node).is_ok());
+    let any = model.marked().any(|node| verb.takes(model, node).is_ok());
     any.then_some(())
         .ok_or_else(|| format!("none of the {} marked nodes can be {}", model.nodes.marks.len(), verb.done()))
 }
@@ -162,7 +162,10 @@ pub(super) fn approve(node: &Node) -> Result<(), String> {
 }
 
 /// Inside its undo window, or not used yet.
-fn undo(model: &Model, node: &Node) -> Result<(), String> {
+///
+/// # Errors
+/// Why there is nothing to take back.
+pub(super) fn undo(model: &Model, node: &Node) -> Result<(), String> {
     let unused = node.phase == Phase::Approved && !node.may_be_installed();
     let open = model.snapshot.undecided.contains_key(&node.id);
     if open || unused || node.reinstall_allowed || matches!(node.phase, Phase::Rejected { .. }) {

@@ -75,7 +75,7 @@ pub(in crate::tui) const BINDINGS: &[Binding] = &[
         &[char(' ')],
         Action::Mark,
         "mark",
-        "mark the node, or take its mark away; `a`, `x`, `r` and `f` then act on all marked ones",
+        "mark the node, or take its mark away; `a`, `x`, `u`, `r` and `f` then act on all marked ones",
     ),
     bind(Scope::Nodes, &[char('*')], Action::MarkAll, "mark all", "mark every node shown, or take all marks away"),
     bind(
