@@ -14,6 +14,8 @@ mod filter;
 mod fixture;
 mod keymap;
 mod listing;
+#[cfg(test)]
+mod measure;
 mod modal;
 mod model;
 mod hints;
