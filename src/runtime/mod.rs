@@ -22,8 +22,8 @@ use tokio_util::sync::CancellationToken;
 use crate::config::{CliLayer, EnvLayer};
 use crate::domain::snapshot::Problem;
 use crate::error::{Exit, Failure};
-use crate::telemetry::Sink;
 use crate::headless;
+use crate::telemetry::Sink;
 
 pub use console::{Look, console};
 use console::{attend, require_terminal};

@@ -48,7 +48,10 @@ async fn ask(service: &Service, expected: &SelfTests, passed: &mut Vec<String>) 
         None => format!("connected to {url}, without TLS"),
     });
     judge(&reply)?;
-    passed.push(format!("asked as an installer does and got the retry answer in {} ms; no row was made", reply.elapsed.as_millis()));
+    passed.push(format!(
+        "asked as an installer does and got the retry answer in {} ms; no row was made",
+        reply.elapsed.as_millis()
+    ));
     passed.push(
         "That was from this host: a firewall or another network may still be between. Open the URL in a browser there."
             .to_owned(),

@@ -110,7 +110,8 @@ fn keys_and_snapshots_with_ten_thousand_nodes() {
         measure(&mut model, 49, sort).tell(&format!("{size}: sort by the next column"));
         type_text(&mut model, "/");
         let letters = ['p', 'h', 'a', 's', 'e', ':', 'w', 'a', 'i', 't', ' ', '7', '7'];
-        let letter = |model: &mut Model, round: usize| drop(press(model, KeyCode::Char(letters[round % letters.len()])));
+        let letter =
+            |model: &mut Model, round: usize| drop(press(model, KeyCode::Char(letters[round % letters.len()])));
         measure(&mut model, letters.len(), letter).tell(&format!("{size}: a letter in the filter"));
         press(&mut model, KeyCode::Enter);
         measure(&mut model, 50, snapshot).tell(&format!("{size}: a new snapshot, filtered"));

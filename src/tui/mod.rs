@@ -12,13 +12,13 @@ mod action;
 mod filter;
 #[cfg(test)]
 mod fixture;
+mod hints;
 mod keymap;
 mod listing;
 #[cfg(test)]
 mod measure;
 mod modal;
 mod model;
-mod hints;
 mod offer;
 mod outlet;
 mod pager;

@@ -187,14 +187,23 @@ fn leave(snapshot: &Snapshot, wants_to_leave: bool) -> Command {
 
 fn summary(snapshot: &Snapshot) -> String {
     let waiting = snapshot.fleet.nodes().filter(|node| node.phase == Phase::Waiting).count();
-    format!("serving {}; {}, {waiting} waiting", clean(&snapshot.service.url), count(snapshot.fleet.node_count(), "node"))
+    format!(
+        "serving {}; {}, {waiting} waiting",
+        clean(&snapshot.service.url),
+        count(snapshot.fleet.node_count(), "node")
+    )
 }
 
 fn list(snapshot: &Snapshot) -> String {
     let line = |node: &std::sync::Arc<Node>| {
         let address = node.shown_address().map(|address| address.to_string()).unwrap_or_default();
         let model = node.model().map(ToString::to_string).unwrap_or_default();
-        format!("{:<4} {:<12} {:<30} {address:<15} {model}", ClaimCode::of(node.id).to_string(), node.phase.word(), node.name)
+        format!(
+            "{:<4} {:<12} {:<30} {address:<15} {model}",
+            ClaimCode::of(node.id).to_string(),
+            node.phase.word(),
+            node.name
+        )
     };
     let lines: Vec<_> = snapshot.fleet.nodes().map(line).collect();
     if lines.is_empty() { "no machine has asked yet".to_owned() } else { lines.join("\n") }

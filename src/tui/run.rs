@@ -11,8 +11,8 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use nix::sys::signal::Signal;
 use ratatui::layout::Size;
-use tokio::signal::unix::{SignalKind, signal};
 use tokio::io::AsyncWriteExt as _;
+use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 use tokio_util::sync::CancellationToken;
@@ -193,7 +193,8 @@ async fn gone(flow: &mut watch::Receiver<Flow>) {
 
 /// Time between a frame of so many bytes and the next one, on a line of so many bytes a second.
 fn pause(bytes: usize, pace: Option<u32>) -> Duration {
-    let sending = pace.map(|pace| Duration::from_secs(1).saturating_mul(u32::try_from(bytes).unwrap_or(u32::MAX)) / pace.max(1));
+    let sending =
+        pace.map(|pace| Duration::from_secs(1).saturating_mul(u32::try_from(bytes).unwrap_or(u32::MAX)) / pace.max(1));
     sending.unwrap_or_default().max(FRAME)
 }
 

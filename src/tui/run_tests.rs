@@ -126,7 +126,13 @@ impl Bench {
         let shutdown = CancellationToken::new();
         let client = FakeEngine { snapshots, orders: orders.clone(), answer: answer.clone() };
         let terminal = Terminal::new(TestBackend::new(80, 24)).unwrap();
-        let mut paper = Paper { terminal, shown: shown_sender, copied: copied.clone(), fails, flow: watch::Sender::new(Flow::default()) };
+        let mut paper = Paper {
+            terminal,
+            shown: shown_sender,
+            copied: copied.clone(),
+            fails,
+            flow: watch::Sender::new(Flow::default()),
+        };
         let token = shutdown.clone();
         let input = futures_util::stream::unfold(events, async |mut events| {
             events.recv().await.map(|event| (Ok(event), events))

@@ -142,8 +142,7 @@ fn dnsmasq(parts: &Parts) -> Topic {
     Topic {
         name: "DHCP: dnsmasq",
         about: format!("{} Keep the quotes: without them dnsmasq takes the fingerprint for bytes.", by_network(None)),
-        snippet: parts
-            .lines(|url| format!("dhcp-option=250,\"{url}\""), |pin| format!("dhcp-option=251,\"{pin}\"")),
+        snippet: parts.lines(|url| format!("dhcp-option=250,\"{url}\""), |pin| format!("dhcp-option=251,\"{pin}\"")),
         file: "dnsmasq-dhcp.conf",
     }
 }
@@ -179,7 +178,8 @@ fn kea(parts: &Parts) -> Topic {
 
 fn isc(parts: &Parts) -> Topic {
     let url = option_250();
-    let define = parts.lines(|_| format!("option {url} code 250 = text;"), |_| format!("option {PIN} code 251 = text;"));
+    let define =
+        parts.lines(|_| format!("option {url} code 250 = text;"), |_| format!("option {PIN} code 251 = text;"));
     let set = parts.lines(|to| format!("option {url} \"{to}\";"), |pin| format!("option {PIN} \"{pin}\";"));
     Topic {
         name: "DHCP: ISC, OPNsense",
@@ -228,7 +228,12 @@ mod tests {
                 let port = if tls { "https://192.0.2.1:8443/answer" } else { "http://192.0.2.1:8080/answer" };
                 assert!(topic.snippet.contains(port), "{}: {}", topic.name, topic.snippet);
                 assert_eq!(topic.snippet.contains("AB:AB:AB"), tls, "{}: {}", topic.name, topic.snippet);
-                assert_eq!(topic.snippet.contains("251") || topic.snippet.contains("fingerprint"), tls, "{}", topic.name);
+                assert_eq!(
+                    topic.snippet.contains("251") || topic.snippet.contains("fingerprint"),
+                    tls,
+                    "{}",
+                    topic.name
+                );
             }
         }
     }
@@ -246,7 +251,9 @@ mod tests {
         let topics = topics(&service(true), "lab.example");
         let of = |name: &str| topics.iter().find(|topic| topic.name == name).unwrap().snippet.clone();
         assert!(of("DNS: dnsmasq").starts_with("txt-record=proxmox-auto-installer.lab.example,\"https://"));
-        assert!(of("DNS: Unbound, OPNsense").contains("'proxmox-auto-installer-cert-fingerprint.lab.example. 300 IN TXT"));
+        assert!(
+            of("DNS: Unbound, OPNsense").contains("'proxmox-auto-installer-cert-fingerprint.lab.example. 300 IN TXT")
+        );
         assert!(of("DHCP: dnsmasq").contains("dhcp-option=251,\"AB:"), "quoted, or it would be taken for bytes");
         assert!(of("DHCP: ISC, OPNsense").contains("option proxmox-auto-installer-manifest-url code 250 = text;"));
     }

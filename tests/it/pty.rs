@@ -28,9 +28,7 @@ fn fifty_machines_are_found_marked_and_approved_at_once() {
     console.until_shows("Approve 50 nodes");
     console.press("y");
     console.until_shows("50 nodes approved");
-    until("every one of them was let in", || {
-        project.nodes().iter().all(|row| row["phase"] != "waiting").then_some(())
-    });
+    until("every one of them was let in", || project.nodes().iter().all(|row| row["phase"] != "waiting").then_some(()));
     console.press("\u{1b}");
     console.press("q");
     console.until("asks or ends", |text| text.contains("Leave?"));

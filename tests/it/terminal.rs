@@ -2,6 +2,7 @@
 
 use std::fs::{File, OpenOptions};
 use std::io::{Read, Write as _};
+use std::num::NonZeroU16;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -101,7 +102,8 @@ impl Console {
 
     /// Gives the terminal another size.
     pub(crate) fn resize(&self, cols: u16, rows: u16) {
-        self.screen.lock().unwrap().screen_mut().set_size(rows, cols);
+        let size = [rows, cols].map(|side| NonZeroU16::new(side).unwrap());
+        self.screen.lock().unwrap().screen_mut().set_size(size[0], size[1]);
         self.master.resize(PtySize { rows, cols, pixel_width: 0, pixel_height: 0 }).unwrap();
     }
 

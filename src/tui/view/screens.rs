@@ -65,11 +65,17 @@ fn svg(buffer: &Buffer, title: &str) -> String {
         for run in row.chunk_by(|one, other| look(one) == look(other)) {
             let (ink, paper, is_bold, is_dim) = look(&run[0]);
             let text: String = run.iter().map(Cell::symbol).collect();
-            let (left, wide) = (EDGE + f32::from(u16::try_from(x).unwrap()) * WIDE, f32::from(u16::try_from(run.len()).unwrap()) * WIDE);
+            let (left, wide) = (
+                EDGE + f32::from(u16::try_from(x).unwrap()) * WIDE,
+                f32::from(u16::try_from(run.len()).unwrap()) * WIDE,
+            );
             let top = EDGE + f32::from(u16::try_from(y).unwrap()) * HIGH;
             x += run.len();
             if paper != PAPER {
-                let _ = writeln!(out, "<rect x=\"{left:.1}\" y=\"{top:.1}\" width=\"{wide:.1}\" height=\"{HIGH}\" fill=\"{paper}\"/>");
+                let _ = writeln!(
+                    out,
+                    "<rect x=\"{left:.1}\" y=\"{top:.1}\" width=\"{wide:.1}\" height=\"{HIGH}\" fill=\"{paper}\"/>"
+                );
             }
             if text.trim().is_empty() {
                 continue;
