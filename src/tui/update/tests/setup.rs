@@ -124,8 +124,8 @@ fn no_click_reaches_below_a_dialog_but_its_buttons_work() {
         click(&mut model, 30, y);
     }
     assert_eq!(model.nodes.selected, before);
-    let (x, y) = place(&model, "no  ");
-    click(&mut model, x, y);
+    let (x, y) = place(&model, "n no");
+    click(&mut model, x + 2, y);
     assert!(model.modal.is_none());
 }
 
