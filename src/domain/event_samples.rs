@@ -12,14 +12,15 @@ use super::fqdn::Fqdn;
 use super::guard::Permission;
 use super::id::{DocumentHash, NodeId, ReportId, RunId, SecretHash};
 use super::machine::MachineId;
-use super::node::{Asked, Flag, Stamp};
+use super::node::{Asked, Flag, ProfileChoice, Stamp};
 use super::run::{HostResult, RunOutcome};
 
 const KEY: &str = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
 
 /// The samples, numbered from 1, ten seconds apart.
 pub(crate) fn events() -> Vec<Recorded> {
-    let all = [asking(), deciding(), answering(), reporting(), booting(), running(), leaving(), guarding()].concat();
+    let all = [asking(), deciding(), answering(), reporting(), booting(), running(), leaving(), guarding(), choosing()]
+        .concat();
     let number = |(seq, (origin, event)): (u64, _)| {
         let second = 1_767_225_600 + 10 * i64::try_from(seq).unwrap();
         Recorded { seq, at: Timestamp::new(second, 123_456_789).unwrap(), origin, event }
@@ -145,6 +146,8 @@ fn answering() -> Vec<Sample> {
         secret: SecretHash::of(b"secret"),
         address: address.map(|net| net.parse().unwrap()),
         vendor_unseen: address.is_none(),
+        profile: None,
+        left_out: None,
     };
     let document = DocumentHash::of(b"answer");
     vec![
@@ -280,6 +283,31 @@ fn guarding() -> Vec<Sample> {
     samples
 }
 
+fn choosing() -> Vec<Sample> {
+    let chosen = |profile| operator(Event::ProfileChosen { node: NODE, profile });
+    let flagged = |flag| system(Event::Flagged { node: NODE, flag });
+    let released = Event::AnswerReleased {
+        node: NODE,
+        by: Permission::Repeat,
+        stamp: stamp(NODE),
+        document: DocumentHash::of(b"answer"),
+        secret: SecretHash::of(b"secret"),
+        address: None,
+        vendor_unseen: false,
+        profile: Some("storage".into()),
+        left_out: Some("global.reboot_mode".into()),
+    };
+    vec![
+        chosen(Some(ProfileChoice::Named("storage".parse().unwrap()))),
+        chosen(Some(ProfileChoice::Without)),
+        chosen(None),
+        system(Event::CounterTaken { node: NODE, counter: "rack7".into(), value: 12 }),
+        system(released),
+        flagged(Flag::LeftOut { settings: "global.reboot_mode".into() }),
+        flagged(Flag::NotAsWished { reason: "`db.example.com` is taken".into() }),
+    ]
+}
+
 /// Numbers the variants. A new one does not compile until it has a number here, and then a sample.
 fn number(event: &Event) -> usize {
     match event {
@@ -318,11 +346,13 @@ fn number(event: &Event) -> usize {
         Event::RefusalServed { .. } => 32,
         Event::TakenBack { .. } => 33,
         Event::Withdrawn { .. } => 34,
+        Event::ProfileChosen { .. } => 35,
+        Event::CounterTaken { .. } => 36,
     }
 }
 
 /// How many variants [`number`] numbers.
-const VARIANTS: usize = 35;
+const VARIANTS: usize = 37;
 
 /// Events as earlier releases have stored them. Lines are added, never changed: databases hold them.
 const FIXTURE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/events-v1.jsonl");

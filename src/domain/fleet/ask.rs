@@ -10,6 +10,7 @@ use crate::domain::event::Event;
 use crate::domain::guard::{self, Verdict, Withheld};
 use crate::domain::id::NodeId;
 use crate::domain::machine::MachineId;
+use crate::domain::naming::NameWish;
 use crate::domain::node::{Asked, Flag, Node};
 use crate::domain::phase::Phase;
 use crate::domain::refusal::Refusal;
@@ -83,7 +84,7 @@ impl Fleet {
             count,
             token: ask.token.clone(),
         };
-        let Some(node) = known else { return self.decide_stranger(machine, asked, flags) };
+        let Some(node) = known else { return self.decide_stranger(machine, asked, flags, ask.wish.as_ref()) };
 
         let mut events = vec![Event::MachineAsked { node: node.id, machine, asked, flags }];
         if node.phase == Phase::Approved && node.approved.as_ref() != Some(&ask.stamp) {
@@ -96,16 +97,29 @@ impl Fleet {
         Ok(Decision { events, effects: Vec::new(), reply: Reply::Asked { node: node.id, verdict } })
     }
 
-    fn decide_stranger(&self, machine: MachineId, asked: Asked, flags: Vec<Flag>) -> Result<Decision, Refusal> {
+    fn decide_stranger(
+        &self,
+        machine: MachineId,
+        asked: Asked,
+        mut flags: Vec<Flag>,
+        wish: Option<&NameWish>,
+    ) -> Result<Decision, Refusal> {
         if self.node_count() >= MAX_NODES {
             return Err(Refusal::Full(MAX_NODES));
         }
         let node = NodeId(self.state.last_node + 1);
-        let taken = |name: &_| self.named(name).is_some();
-        let name = self.policy.derive_name(&machine, node.0, taken).ok_or(Refusal::NoName)?;
+        let (name, counters) = match wish.map(|wish| self.grant_name(wish)) {
+            Some(Ok(granted)) => granted,
+            other => {
+                flags.extend(other.and_then(Result::err).map(|reason| Flag::NotAsWished { reason }));
+                let taken = |name: &_| self.named(name).is_some();
+                (self.policy.derive_name(&machine, node.0, taken).ok_or(Refusal::NoName)?, BTreeMap::new())
+            }
+        };
         let verdict = Verdict::Hold(Withheld::Undecided(guard::ClaimCode::of(node)));
         let seen = Event::MachineSeen { node, name, machine, asked, flags };
-        let events = self.make_room().into_iter().chain([seen]).collect();
+        let taken = counters.into_iter().map(|(counter, value)| Event::CounterTaken { node, counter, value });
+        let events = self.make_room().into_iter().chain([seen]).chain(taken).collect();
         Ok(Decision { events, effects: Vec::new(), reply: Reply::Asked { node, verdict } })
     }
 
@@ -146,6 +160,8 @@ impl Fleet {
             secret: release.secret,
             address: release.address,
             vendor_unseen: release.vendor_unseen,
+            profile: release.profile.clone(),
+            left_out: release.left_out.clone(),
         }];
         Ok(Decision { events, effects: Vec::new(), reply: Reply::Released })
     }

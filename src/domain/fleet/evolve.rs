@@ -1,5 +1,6 @@
 //! From facts to state. Never fails: an event about a row that is gone changes nothing.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -152,6 +153,8 @@ fn empty_row(id: NodeId, name: Fqdn, at: Timestamp) -> Node {
         reinstall_allowed: false,
         gated: false,
         last_run: None,
+        profile: None,
+        counters: BTreeMap::new(),
         flags: std::collections::BTreeSet::new(),
     }
 }
@@ -207,9 +210,13 @@ fn apply_to_node(node: &mut Node, event: &Event, at: Timestamp) {
             node.approved = Some(stamp.clone());
             node.reinstall_allowed = true;
         }
-        Event::AnswerReleased { by, stamp, document, secret, address, vendor_unseen, .. } => {
+        Event::AnswerReleased { by, stamp, document, secret, address, vendor_unseen, profile, left_out, .. } => {
             let facts = (*document, *secret, *address);
             release(node, *by, stamp, facts, at);
+            if let Some(answers) = &mut node.answers {
+                answers.profile.clone_from(profile);
+            }
+            node.flags.extend(left_out.clone().map(|settings| Flag::LeftOut { settings }));
             if *vendor_unseen {
                 node.flags.insert(Flag::VendorUnseen);
             }
@@ -228,7 +235,12 @@ fn apply_to_node(node: &mut Node, event: &Event, at: Timestamp) {
             node.flags.insert(Flag::Unproven);
             enter(node, Phase::Installed, at);
         }
-        Event::Renamed { name, .. } => node.name = name.clone(),
+        Event::Renamed { name, .. } => {
+            node.name = name.clone();
+            node.flags.retain(|flag| !matches!(flag, Flag::NotAsWished { .. }));
+        }
+        Event::ProfileChosen { profile, .. } => node.profile.clone_from(profile),
+        Event::CounterTaken { counter, value, .. } => drop(node.counters.insert(counter.clone(), *value)),
         Event::AddressSet { address, .. } => {
             node.address = Some(*address);
             node.flags.retain(|flag| !matches!(flag, Flag::AddressTaken { .. }));
@@ -309,6 +321,7 @@ fn release(
         secrets,
         address,
         delivery: Delivery::Released,
+        profile: None,
     });
     // A new installation: what the old one reported is history.
     node.reinstall_allowed &= !is_reinstall;

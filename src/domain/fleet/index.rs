@@ -22,6 +22,7 @@ pub(super) struct Index {
     macs: HashMap<MacAddr, OrdSet<NodeId>>,
     addresses: HashMap<IpAddr, OrdSet<NodeId>>,
     secrets: HashMap<SecretHash, NodeId>,
+    counters: HashMap<Text, OrdSet<u64>>,
     /// Rows nobody has decided on, by the address their machine last asked from.
     waiting: OrdMap<IpAddr, OrdSet<NodeId>>,
     waiting_count: usize,
@@ -36,6 +37,7 @@ impl Index {
         for secret in secrets(node) {
             self.secrets.insert(*secret, node.id);
         }
+        self.insert_counters(node);
         self.insert_waiting(node);
     }
 
@@ -47,6 +49,7 @@ impl Index {
         for secret in secrets(node) {
             self.secrets.remove(secret);
         }
+        self.remove_counters(node);
         self.remove_waiting(node);
     }
 
@@ -63,6 +66,10 @@ impl Index {
         if !owned_addresses(before).eq(owned_addresses(after)) {
             self.remove_addresses(before);
             self.insert_addresses(after);
+        }
+        if before.counters != after.counters {
+            self.remove_counters(before);
+            self.insert_counters(after);
         }
         if waits_at(before) != waits_at(after) {
             self.remove_waiting(before);
@@ -98,6 +105,23 @@ impl Index {
         }
         for mac in &node.machine.macs {
             take(&mut self.macs, mac, node.id);
+        }
+    }
+
+    fn insert_counters(&mut self, node: &Node) {
+        for (counter, value) in &node.counters {
+            self.counters.entry(counter.clone()).or_default().insert(*value);
+        }
+    }
+
+    fn remove_counters(&mut self, node: &Node) {
+        for (counter, value) in &node.counters {
+            if let Some(values) = self.counters.get_mut(counter) {
+                values.remove(value);
+                if values.is_empty() {
+                    self.counters.remove(counter);
+                }
+            }
         }
     }
 
@@ -159,6 +183,16 @@ impl Index {
 
     pub(super) fn by_mac(&self, mac: MacAddr) -> impl Iterator<Item = NodeId> {
         self.macs.get(&mac).into_iter().flatten().copied()
+    }
+
+    /// The lowest value of a counter, from `start` on, that no row has.
+    pub(super) fn lowest_free(&self, counter: &Text, start: u64) -> u64 {
+        let taken = self.counters.get(counter).into_iter().flat_map(|values| values.range(start..));
+        taken
+            .zip(start..)
+            .take_while(|(value, expected)| *value == expected)
+            .last()
+            .map_or(start, |(value, _)| value + 1)
     }
 
     pub(super) fn owners(&self, address: IpAddr) -> impl Iterator<Item = NodeId> {

@@ -5,6 +5,7 @@
 //! readers' snapshot.
 
 mod ask;
+mod counters;
 mod decide;
 mod evolve;
 mod gate;

@@ -1,5 +1,6 @@
 //! Tables and properties of the fleet. [`Rack`] plays machines and operator against it.
 
+mod counters;
 mod life;
 mod model;
 mod room;
@@ -51,7 +52,7 @@ impl Box1 {
             macs: self.macs.iter().map(|mac| mac.parse().unwrap()).collect(),
             body: DocumentHash::of(&[self.body]),
         };
-        Ask { stamp, info, asking_mac: None, token: None }
+        Ask { stamp, info, asking_mac: None, token: None, wish: None }
     }
 }
 
@@ -130,6 +131,8 @@ impl Rack {
             document: DocumentHash::of(text.as_bytes()),
             secret: secret(grant.node, self.node(grant.node).answers.as_ref().map_or(0, |answers| answers.count)),
             vendor_unseen: false,
+            profile: None,
+            left_out: None,
         };
         self.submit(&Command::Release(release)).unwrap().reply
     }
