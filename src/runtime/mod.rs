@@ -9,6 +9,7 @@ pub mod demo;
 mod engine;
 mod journal;
 mod local;
+mod offline;
 mod reload;
 mod self_test;
 mod settings;
@@ -29,6 +30,7 @@ pub use console::{Look, console};
 use console::{attend, require_terminal};
 use engine::Engine;
 pub use local::LocalClient;
+pub use offline::Offline;
 pub(crate) use settings::{base_answer, override_problems, placed, profiles};
 
 /// The engine's own folder in the project folder.

@@ -11,7 +11,7 @@ pub struct SelfTests(Arc<Mutex<Option<String>>>);
 pub const SELF_TEST_OK: &str = "SELF-TEST OK";
 
 impl SelfTests {
-    /// A new word to put into the request's body; the one before is good no more.
+    /// A new word to send as the request's token; the one before is good no more.
     #[must_use]
     pub fn expect(&self) -> String {
         let word = uuid::Uuid::new_v4().simple().to_string();
@@ -19,10 +19,10 @@ impl SelfTests {
         word
     }
 
-    /// Whether a body holds the word, which is used up by that.
-    pub(super) fn take(&self, body: &[u8]) -> bool {
+    /// Whether a token holds the word, which is used up by that.
+    pub(super) fn take(&self, token: &[u8]) -> bool {
         let mut expected = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let found = expected.as_ref().is_some_and(|word| body.windows(word.len()).any(|part| part == word.as_bytes()));
+        let found = expected.as_ref().is_some_and(|word| token.windows(word.len()).any(|part| part == word.as_bytes()));
         if found {
             *expected = None;
         }
@@ -39,9 +39,9 @@ mod tests {
         let tests = SelfTests::default();
         assert!(!tests.take(b"{}"));
         let word = tests.expect();
-        let body = format!("{{\"self_test\":\"{word}\"}}");
-        assert!(!tests.take(b"{\"self_test\":\"guess\"}"));
-        assert!(tests.take(body.as_bytes()));
-        assert!(!tests.take(body.as_bytes()));
+        let token = format!("Bearer {word}");
+        assert!(!tests.take(b"Bearer guess"));
+        assert!(tests.take(token.as_bytes()));
+        assert!(!tests.take(token.as_bytes()));
     }
 }

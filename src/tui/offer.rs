@@ -99,6 +99,9 @@ pub(super) fn offer(model: &Model, scope: Scope, action: Action) -> Result<(), S
         Action::NextHint | Action::NoHints => {
             model.hint.map(|_| ()).ok_or_else(|| "there are no more hints; `?` lists all keys".to_owned())
         }
+        Action::Ghosts if model.snapshot.service.ghosts.is_empty() => {
+            Err("nobody was turned away: whoever called could ask".to_owned())
+        }
         _ => Ok(()),
     }
 }

@@ -58,7 +58,19 @@ fn prepare(service: &Service, more: &str) -> String {
     let url = answer_url(service);
     let pin = service.fingerprint.as_ref().map(|fp| format!(" --cert-fingerprint \"{}\"", text::clean(fp)));
     let pin = pin.unwrap_or_default();
-    format!("proxmox-auto-install-assistant prepare-iso proxmox-ve.iso --fetch-from http --url \"{url}\"{pin}{more}")
+    let token = if service.require_token { " --answer-auth-token \"NAME:SECRET\"" } else { "" };
+    format!(
+        "proxmox-auto-install-assistant prepare-iso proxmox-ve.iso --fetch-from http --url \"{url}\"{pin}{token}{more}"
+    )
+}
+
+/// How a medium gets its token, where one is required.
+pub(super) fn about_tokens(service: &Service) -> String {
+    let url = answer_url(service).replacen("://", "://NAME:SECRET@", 1);
+    format!(
+        "Only media with a token may ask: `prox-orchestrator token new NAME` makes one and shows both commands with it. \
+         Installers before 9.2 take it in the URL, {url}"
+    )
 }
 
 /// All ways, the one that changes least in the network first.

@@ -5,7 +5,6 @@ use std::io::{Read, Write as _};
 use std::num::NonZeroU16;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread;
 
@@ -25,8 +24,8 @@ pub(crate) struct Console {
     child: Box<dyn Child + Send + Sync>,
     screen: Arc<Mutex<vt100::Parser>>,
     keys: Arc<Mutex<Box<dyn std::io::Write + Send>>>,
-    /// Bytes the program has written.
-    written: Arc<AtomicUsize>,
+    /// Every byte that was written to the terminal.
+    raw: Arc<Mutex<Vec<u8>>>,
     /// Our own view of the terminal's line settings.
     line: File,
     master: Box<dyn MasterPty + Send>,
@@ -69,16 +68,22 @@ impl Console {
         drop(pair.slave);
         let keys = Arc::new(Mutex::new(pair.master.take_writer().unwrap()));
         let screen = Arc::new(Mutex::new(vt100::Parser::default()));
-        let written = Arc::new(AtomicUsize::new(0));
-        let (shown, answers, counted) = (Arc::clone(&screen), Arc::clone(&keys), Arc::clone(&written));
+        let (shown, answers) = (Arc::clone(&screen), Arc::clone(&keys));
         let from = pair.master.try_clone_reader().unwrap();
-        thread::spawn(move || be_a_terminal(from, &shown, &answers, &counted));
-        Self { child, screen, keys, written, line, master: pair.master }
+        let raw = Arc::new(Mutex::new(Vec::new()));
+        let written = Arc::clone(&raw);
+        thread::spawn(move || be_a_terminal(from, &shown, &answers, &written));
+        Self { child, screen, keys, raw, line, master: pair.master }
     }
 
     /// What is on the screen, line by line.
     pub(crate) fn text(&self) -> String {
         self.screen.lock().unwrap().screen().contents()
+    }
+
+    /// Everything that was written to the terminal so far.
+    pub(crate) fn raw(&self) -> String {
+        String::from_utf8_lossy(&self.raw.lock().unwrap()).into_owned()
     }
 
     /// Presses keys.
@@ -117,7 +122,7 @@ impl Console {
 
     /// How many bytes the program has written.
     pub(crate) fn bytes(&self) -> usize {
-        self.written.load(Ordering::Relaxed)
+        self.raw.lock().unwrap().len()
     }
 
     /// Whether the terminal is as a shell expects it: lines are edited and echoed, the alternate screen is left, the
@@ -171,12 +176,12 @@ fn be_a_terminal(
     mut from: Box<dyn Read + Send>,
     screen: &Mutex<vt100::Parser>,
     answers: &Mutex<Box<dyn std::io::Write + Send>>,
-    written: &AtomicUsize,
+    raw: &Mutex<Vec<u8>>,
 ) {
     let mut buffer = [0; 8192];
     while let Ok(count @ 1..) = from.read(&mut buffer) {
         let bytes = &buffer[..count];
-        written.fetch_add(count, Ordering::Relaxed);
+        raw.lock().unwrap().extend_from_slice(bytes);
         let mut screen = screen.lock().unwrap();
         screen.process(bytes);
         if bytes.windows(WHERE.len()).any(|part| part == WHERE) {

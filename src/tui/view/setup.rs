@@ -59,6 +59,10 @@ fn lines(model: &Model, width: u16) -> Vec<Line<'static>> {
         page.command(line);
     }
     page.gap();
+    if service.require_token && model.topic == 0 {
+        page.words(&setup::about_tokens(service), theme::waiting());
+        page.gap();
+    }
     if model.topic == 0 {
         for step in STEPS {
             page.words(step, Style::new());
