@@ -5,10 +5,12 @@ mod check;
 mod fixture;
 mod init;
 mod interview;
+mod log;
 mod order;
 mod rows;
 mod select;
 mod status;
+mod ticket;
 mod token;
 
 use std::io::Write as _;
@@ -128,6 +130,14 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Show who decided what, when and from where; needs no running engine
+    Log(log::LogArgs),
+    /// List the machines that are banned
+    Bans {
+        /// As JSON
+        #[arg(long)]
+        json: bool,
+    },
     #[command(flatten)]
     Order(order::OrderCommand),
     /// Make, list and revoke the tokens of prepared media
@@ -219,6 +229,12 @@ async fn run(Cli { global, plain, command }: Cli) -> Result<ExitCode, Failure> {
             let snapshot = order::engine(&global.state_dir())?.snapshot().await.or_exit(Exit::NoEngine)?;
             let node = select::node(&snapshot, &node).or_exit(Exit::Refused)?;
             rows::write_node(&snapshot, node, json, &mut out)?;
+            Ok(Exit::Success.into())
+        }
+        Some(Command::Log(args)) => log::execute(&args, &global.state_dir(), &mut out).map(Into::into),
+        Some(Command::Bans { json }) => {
+            let snapshot = order::engine(&global.state_dir())?.snapshot().await.or_exit(Exit::NoEngine)?;
+            ticket::write_bans(&snapshot, json, &mut out)?;
             Ok(Exit::Success.into())
         }
         Some(Command::Order(command)) => order::execute(command, &global.state_dir(), &mut out).await.map(Into::into),

@@ -127,7 +127,7 @@ impl Engine {
         parts.work(api::server::serve(socket, handle.clone(), parts.working.clone()));
 
         let app = App::new(handle.clone(), settings::server(config, fingerprint), kit, ghosts, parts.serving.clone());
-        let client = LocalClient::new(handle.clone(), feed, operator(), app.self_tests());
+        let client = LocalClient::new(handle.clone(), feed, operator(), state_dir.clone(), app.self_tests());
         let tls = identity.as_ref().map(Identity::server_config);
         // Room for those that only report or look, beside those that are held.
         let connections = server::capacity(open_files);

@@ -5,6 +5,7 @@
 #![cfg(test)]
 
 mod cli;
+mod deciding;
 mod demo;
 mod end_to_end;
 mod fuzz_corpus;
@@ -20,3 +21,4 @@ mod reload;
 mod rig;
 mod runs;
 mod terminal;
+mod tokens;

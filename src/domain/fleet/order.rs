@@ -14,9 +14,10 @@ use crate::domain::id::{NodeId, ReportId};
 use crate::domain::node::{Node, Stamp};
 use crate::domain::phase::Phase;
 use crate::domain::refusal::Refusal;
+use crate::domain::ticket::Closing;
 
 impl Fleet {
-    pub(super) fn decide_order(&self, order: &Order, _now: Timestamp) -> Result<Decision, Refusal> {
+    pub(super) fn decide_order(&self, order: &Order, now: Timestamp) -> Result<Decision, Refusal> {
         match order {
             Order::Approve { node, seen } => Self::decide_approve(self.existing(*node)?, seen),
             Order::Reject { node, reason } => {
@@ -26,7 +27,15 @@ impl Fleet {
             Order::AllowReinstall { node, seen, confirm } => {
                 Self::decide_reinstall(self.existing(*node)?, seen, confirm)
             }
-            Order::Undo { node } => Self::decide_undo(self.existing(*node)?),
+            Order::Undo { node } => self.decide_undo(self.existing(*node)?),
+            Order::Merge { node, into } => Self::decide_merge(self.existing(*node)?, self.existing(*into)?),
+            Order::Split { node, confirm } => self.decide_split(self.existing(*node)?, confirm.as_ref()),
+            Order::IssueTicket { count, wants, profile, expires } => {
+                self.decide_ticket((*count, wants, profile.as_ref()), *expires, now)
+            }
+            Order::CancelTicket { ticket } => self.decide_close(*ticket, Closing::Cancelled),
+            Order::Ban { node, reason } => self.decide_ban(self.existing(*node)?, reason),
+            Order::LiftBan { ban } => self.decide_unban(*ban),
             Order::Rename { node, name } => self.decide_rename(self.existing(*node)?, name),
             Order::ChooseProfile { node, profile } => {
                 let node = self.existing(*node)?;
@@ -112,11 +121,14 @@ impl Fleet {
         Ok(Decision::one(Event::ReinstallAllowed { node: node.id, stamp: seen.clone() }))
     }
 
-    /// What nobody has used can be taken back; the coordinator takes back what is inside its undo window.
-    fn decide_undo(node: &Node) -> Result<Decision, Refusal> {
+    /// What nobody has used can be taken back, and a merge; the coordinator takes back what is inside its undo window.
+    fn decide_undo(&self, node: &Node) -> Result<Decision, Refusal> {
         let unused = node.phase == Phase::Approved && !node.may_be_installed();
         if unused || node.reinstall_allowed || matches!(node.phase, Phase::Rejected { .. }) {
             return Ok(Decision::one(Event::Withdrawn { node: node.id }));
+        }
+        if !node.absorbed.is_empty() {
+            return self.decide_split(node, None);
         }
         Err(Refusal::NothingToUndo(node.name.clone()))
     }

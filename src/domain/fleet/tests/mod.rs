@@ -1,9 +1,12 @@
 //! Tables and properties of the fleet. [`Rack`] plays machines and operator against it.
 
+mod clock;
 mod counters;
+mod identity;
 mod life;
 mod model;
 mod room;
+mod rules;
 mod tokens;
 
 use std::collections::BTreeMap;
@@ -94,7 +97,11 @@ impl Rack {
         let decision = self.fleet.decide(command, self.now)?;
         for event in decision.events.clone() {
             let seq = self.log.len() as u64 + 1;
-            let recorded = Recorded { seq, at: self.now, origin: Origin::System, event };
+            let origin = match command {
+                Command::Report(report) => Origin::Peer(report.peer),
+                _ => Origin::System,
+            };
+            let recorded = Recorded { seq, at: self.now, origin, event };
             self.fleet.apply(&recorded);
             self.log.push(recorded);
         }
