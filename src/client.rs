@@ -33,6 +33,9 @@ pub trait Client: Clone + Send + Sync + 'static {
 
     /// The whole result of a task on a host; `None` while it is being fetched.
     fn result(&self, run: RunId, place: Place) -> Option<Arc<HostTold>>;
+
+    /// Asks the engine's own answer address over the network, as an installer would. Leaves no row behind.
+    fn self_test(&self) -> impl Future<Output = SelfTest> + Send;
 }
 
 /// How far a run is.
@@ -44,6 +47,15 @@ pub struct Progress {
     pub before: Option<Arc<Course>>,
     /// The exact command line, for a shell in the project folder.
     pub command: Option<String>,
+}
+
+/// What came of asking ourselves.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SelfTest {
+    /// What worked, step by step.
+    pub passed: Vec<String>,
+    /// What did not, and what to do about it.
+    pub failed: Option<String>,
 }
 
 /// Something that happened to a node.

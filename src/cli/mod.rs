@@ -42,6 +42,9 @@ Exit codes: 0 done · 1 failed · 2 wrong command line · 3 wrong configuration 
 struct Cli {
     #[command(flatten)]
     global: GlobalArgs,
+    /// Print lines and draw nothing: for terminals that can do no more (by itself where TERM is dumb)
+    #[arg(long)]
+    plain: bool,
     #[command(subcommand)]
     command: Option<Command>,
 }
@@ -71,11 +74,19 @@ struct GlobalArgs {
     /// Draw with ASCII characters only
     #[arg(long, global = true)]
     ascii: bool,
+    /// Draw little at a time: for serial lines of 9600 baud
+    #[arg(long, global = true)]
+    slow: bool,
 }
 
 impl GlobalArgs {
     fn layer(&self) -> CliLayer {
         CliLayer { listen: self.listen, no_tls: self.no_tls, log_level: self.log_level }
+    }
+
+    /// What is said about the terminal.
+    fn look(&self) -> runtime::Look {
+        runtime::Look { ascii: self.ascii, slow: self.slow, plain: false }
     }
 
     /// Where the engine of this folder keeps its state.
@@ -177,6 +188,10 @@ fn dispatch(cli: Cli) -> Result<ExitCode, Failure> {
     if let Some(Command::Init(args)) = &cli.command {
         return init::execute(args, &engine_options(&cli.global)).map(Into::into);
     }
+    if cli.command.is_none() {
+        // Before there are threads: it waits for a person.
+        init::offer(&engine_options(&cli.global))?;
+    }
     let threads = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let result = threads.block_on(run(cli));
     // A blocked read of standard input or a name look-up must not keep the program alive.
@@ -195,12 +210,16 @@ fn scripted(args: &[String]) -> Result<ExitCode, Failure> {
     Ok(Exit::Success.into())
 }
 
-async fn run(Cli { global, command }: Cli) -> Result<ExitCode, Failure> {
+async fn run(Cli { global, plain, command }: Cli) -> Result<ExitCode, Failure> {
     let mut out = std::io::stdout();
     match command {
-        None => runtime::console(&engine_options(&global)).await.map(Into::into),
+        None => {
+            let mut options = engine_options(&global);
+            options.look.plain = plain;
+            runtime::console(&options).await.map(Into::into)
+        }
         Some(Command::Serve { json }) => runtime::serve(&engine_options(&global), json).await.map(Into::into),
-        Some(Command::Demo(args)) => runtime::demo::run(args, global.ascii).await.map(Into::into),
+        Some(Command::Demo(args)) => runtime::demo::run(args, global.look()).await.map(Into::into),
         Some(Command::Simulate(args)) => Ok(simulate::cli::execute(*args, &mut out).await?),
         Some(Command::Check(args)) => check::execute(&args, &global.dir, &global.layer(), &mut out).map(Into::into),
         Some(Command::Status { json }) => {
@@ -243,7 +262,7 @@ fn engine_options(global: &GlobalArgs) -> runtime::EngineOptions {
         dir: global.dir.clone(),
         cli: global.layer(),
         env: EnvLayer::from_vars(std::env::vars_os()),
-        ascii: global.ascii,
+        look: global.look(),
     }
 }
 

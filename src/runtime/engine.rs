@@ -49,7 +49,8 @@ pub(super) struct Engine {
     journal: JoinHandle<()>,
     failure: Option<anyhow::Error>,
     console: config::Console,
-    _logging: Logging,
+    state_dir: PathBuf,
+    logging: Logging,
     _lock: StateLock,
 }
 
@@ -128,12 +129,12 @@ impl Engine {
         parts.work(api::server::serve(socket, handle.clone(), parts.working.clone()));
 
         let app = App::new(handle.clone(), settings::server(config, fingerprint), kit, ghosts, parts.serving.clone());
+        let client = LocalClient::new(handle.clone(), feed, operator(), state_dir.clone(), app.self_tests());
         let tls = identity.as_ref().map(Identity::server_config);
         // Room for those that only report or look, beside those that are held.
         let connections = server::capacity(open_files);
         let listener = tokio::spawn(server::serve(listener, app, tls, connections));
 
-        let client = LocalClient::new(handle.clone(), feed, operator(), state_dir.clone());
         Ok(Self {
             handle,
             client,
@@ -148,7 +149,8 @@ impl Engine {
             journal,
             failure: None,
             console: config.console.clone(),
-            _logging: logging,
+            state_dir: state_dir.clone(),
+            logging,
             _lock: lock,
         })
     }
@@ -161,6 +163,16 @@ impl Engine {
     /// How the console treats its terminal.
     pub(super) fn console(&self) -> &config::Console {
         &self.console
+    }
+
+    /// The engine's own folder.
+    pub(super) fn state_dir(&self) -> &Path {
+        &self.state_dir
+    }
+
+    /// Where the log files are.
+    pub(super) fn log_folder(&self) -> &Path {
+        &self.logging.folder
     }
 
     /// Events from now on.

@@ -6,12 +6,13 @@ use std::sync::Arc;
 use tokio::sync::watch;
 
 use crate::ansible::Feed;
-use crate::client::{Client, Moment, OrderError, OutputChunk, Progress};
+use crate::client::{Client, Moment, OrderError, OutputChunk, Progress, SelfTest};
 use crate::coordinator::Handle;
 use crate::domain::grid::Place;
 use crate::domain::play::HostTold;
 use crate::domain::{NodeId, Order, Person, Recorded, Reply, RunId, Snapshot};
 use crate::headless::Narrator;
+use crate::server::SelfTests;
 use crate::store::{Page, Reader, StoreError};
 
 /// A client without a wire.
@@ -21,14 +22,15 @@ pub struct LocalClient {
     feed: Feed,
     operator: Person,
     state_dir: PathBuf,
+    self_tests: SelfTests,
 }
 
 /// Events of a node that are shown at most.
 const HISTORY: usize = 60;
 
 impl LocalClient {
-    pub(super) fn new(handle: Handle, feed: Feed, operator: Person, state_dir: PathBuf) -> Self {
-        Self { handle, feed, operator, state_dir }
+    pub(super) fn new(handle: Handle, feed: Feed, operator: Person, state_dir: PathBuf, self_tests: SelfTests) -> Self {
+        Self { handle, feed, operator, state_dir, self_tests }
     }
 }
 
@@ -58,6 +60,11 @@ impl Client for LocalClient {
             }
             Err(_) => Vec::new(),
         }
+    }
+
+    async fn self_test(&self) -> SelfTest {
+        let service = self.handle.snapshot().service.clone();
+        super::self_test::run(&service, &self.self_tests).await
     }
 
     fn output(&self, run: RunId, cursor: u64, max: usize) -> OutputChunk {

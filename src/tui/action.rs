@@ -6,7 +6,7 @@ use crossterm::event::{KeyEvent, MouseEvent};
 use jiff::Timestamp;
 use tui_logger::TuiWidgetEvent;
 
-use crate::client::{Moment, OrderError, OutputChunk, Progress};
+use crate::client::{Moment, OrderError, OutputChunk, Progress, SelfTest};
 use crate::domain::grid::Place;
 use crate::domain::play::HostTold;
 use crate::domain::{Fqdn, Node, Order, Reply, RunId, Snapshot};
@@ -131,8 +131,16 @@ pub(super) enum Action {
     Group,
     /// Follow the output, or hold it.
     Follow,
-    /// Copy the command line.
+    /// Copy what is shown.
     Copy,
+    /// Write what is shown to a file.
+    Write,
+    /// Ask our own address.
+    SelfTest,
+    /// Show the next hint.
+    NextHint,
+    /// Show no more hints, ever.
+    NoHints,
     /// Something in the log widget.
     Log(TuiWidgetEvent),
     /// Show who could not even ask.
@@ -196,6 +204,10 @@ pub(super) enum Msg {
         /// What became of each.
         results: Vec<(Fqdn, Result<Reply, String>)>,
     },
+    /// What came of the self-test.
+    Tested(SelfTest),
+    /// News of something the loop did.
+    Told(Result<String, String>),
     /// The engine ended.
     EngineGone,
 }
@@ -227,6 +239,17 @@ pub(super) enum Request {
     },
     /// Put a text on the clipboard of whoever looks at the terminal.
     Copy(String),
+    /// Write a text to a new file in the folder the program was started in.
+    Write {
+        /// The file's name.
+        file: &'static str,
+        /// What goes in.
+        text: String,
+    },
+    /// Ask our own address and bring the outcome back.
+    SelfTest,
+    /// Remember that hints were seen.
+    NoHints,
     /// Ring the terminal's bell.
     Ring,
     /// Name the terminal's window.

@@ -189,7 +189,7 @@ impl Rack {
     }
 
     pub(super) fn model_with(&self, width: u16, height: u16, options: TuiOptions) -> Model {
-        Model::new(self.snapshot(), self.now, TimeZone::UTC, Size { width, height }, options)
+        Model::new(self.snapshot(), self.now, TimeZone::UTC, Size { width, height }, &options)
     }
 }
 

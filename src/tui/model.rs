@@ -19,7 +19,7 @@ use super::offer::needs_decision;
 use super::pager::Pager;
 use super::runs::{Level, RunsPane};
 use super::theme::Theme;
-use crate::client::Moment;
+use crate::client::{Moment, SelfTest};
 use crate::domain::fleet::{Gate, Unmatched};
 use crate::domain::node::Flag;
 use crate::domain::text::Text;
@@ -169,6 +169,18 @@ pub(super) struct NodesPane {
     pub(super) marks: BTreeSet<NodeId>,
 }
 
+/// How far the self-test is.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) enum Check {
+    /// Nobody asked for it.
+    #[default]
+    None,
+    /// It goes on.
+    Going,
+    /// Its last word, with each step.
+    Done(SelfTest),
+}
+
 /// A line of news in the footer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Notice {
@@ -214,6 +226,12 @@ pub(super) struct Model {
     pub(super) log: TuiWidgetState,
     /// How far the Setup tab is scrolled.
     pub(super) setup_top: usize,
+    /// The hint that is shown, if any still is.
+    pub(super) hint: Option<usize>,
+    /// The self-test of the Setup tab.
+    pub(super) check: Check,
+    /// Which way of the Setup tab is shown.
+    pub(super) topic: usize,
     /// The dialog that is open.
     pub(super) modal: Option<Modal>,
     /// News.
@@ -229,7 +247,7 @@ impl Model {
         now: Timestamp,
         zone: TimeZone,
         size: Size,
-        options: TuiOptions,
+        options: &TuiOptions,
     ) -> Self {
         let overview = Overview::of(&snapshot);
         let listing = Listing::of(&snapshot);
@@ -253,6 +271,9 @@ impl Model {
             runs: RunsPane::default(),
             log: TuiWidgetState::new(),
             setup_top: 0,
+            hint: options.hints.as_ref().map(|_| 0),
+            check: Check::default(),
+            topic: 0,
             modal: None,
             notice: None,
             last_ticket: Ticket::default(),

@@ -3,7 +3,7 @@
 use super::action::Action;
 use super::keymap::Scope;
 use super::modal::{Dialog, Modal, Verb};
-use super::model::{Model, Subject};
+use super::model::{Check, Model, Subject};
 use crate::domain::fleet::Gate;
 use crate::domain::{Node, Phase};
 
@@ -122,10 +122,16 @@ pub(super) fn offer(model: &Model, scope: Scope, action: Action) -> Result<(), S
         Action::Follow | Action::PageUp if scope == Scope::Ansible => {
             (!model.pager.is_empty()).then_some(()).ok_or_else(|| "there is no output".to_owned())
         }
+        Action::Copy | Action::Write | Action::SelfTest if model.snapshot.service.url.is_empty() => {
+            Err("nothing is being served yet".to_owned())
+        }
+        Action::SelfTest if model.check == Check::Going => Err("the self-test goes on".to_owned()),
+        Action::NextHint | Action::NoHints => {
+            model.hint.map(|_| ()).ok_or_else(|| "there are no more hints; `?` lists all keys".to_owned())
+        }
         Action::Ghosts if model.snapshot.service.ghosts.is_empty() => {
             Err("nobody was turned away: whoever called could ask".to_owned())
         }
-        Action::Copy if model.snapshot.service.url.is_empty() => Err("nothing is being served yet".to_owned()),
         _ => Ok(()),
     }
 }
@@ -163,7 +169,7 @@ fn marked(model: &Model, verb: Verb) -> Result<(), String> {
     if verb == Verb::Run {
         run(model)?;
     }
-    let any = model.marked().any(|node| verb.takes(node).is_ok());
+    let any = model.marked().any(|node| verb.takes(model, node).is_ok());
     any.then_some(())
         .ok_or_else(|| format!("none of the {} marked nodes can be {}", model.nodes.marks.len(), verb.done()))
 }
@@ -193,7 +199,10 @@ fn grid(model: &Model) -> Result<&crate::domain::grid::Grid, String> {
 }
 
 /// Inside its undo window, or not used yet.
-fn undo(model: &Model, node: &Node) -> Result<(), String> {
+///
+/// # Errors
+/// Why there is nothing to take back.
+pub(super) fn undo(model: &Model, node: &Node) -> Result<(), String> {
     let unused = node.phase == Phase::Approved && !node.may_be_installed();
     let open = model.snapshot.undecided.contains_key(&node.id);
     let merged = !node.absorbed.is_empty() && !node.may_be_installed();

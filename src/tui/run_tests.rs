@@ -8,7 +8,7 @@ use ratatui::backend::TestBackend;
 use tokio::sync::{Notify, watch};
 
 use super::*;
-use crate::client::{Moment, OutputChunk};
+use crate::client::{Moment, OutputChunk, SelfTest};
 use crate::domain::{NodeId, Order, Reply, RunId, Snapshot};
 use crate::tui::fixture::{Rack, busy_rack, key};
 use crate::tui::view;
@@ -29,6 +29,10 @@ impl Client for FakeEngine {
         self.orders.lock().unwrap().push(order);
         self.answer.notified().await;
         Ok(Reply::Done)
+    }
+
+    async fn self_test(&self) -> SelfTest {
+        SelfTest { passed: vec!["asked in vain".to_owned()], failed: None }
     }
 
     async fn history(&self, node: NodeId) -> Vec<Moment> {
@@ -56,6 +60,7 @@ struct Paper {
     shown: watch::Sender<(u32, String)>,
     copied: Arc<Mutex<Vec<String>>>,
     fails: bool,
+    flow: watch::Sender<Flow>,
 }
 
 impl Surface for Paper {
@@ -63,7 +68,11 @@ impl Surface for Paper {
         Ok(Size { width: 80, height: 24 })
     }
 
-    fn draw(&mut self, model: &Model) -> io::Result<()> {
+    fn flow(&self) -> watch::Receiver<Flow> {
+        self.flow.subscribe()
+    }
+
+    fn draw(&mut self, model: &Model) -> io::Result<usize> {
         if self.fails {
             return Err(io::Error::other("the terminal is gone"));
         }
@@ -73,7 +82,7 @@ impl Surface for Paper {
             *frames += 1;
             *shown = text;
         });
-        Ok(())
+        Ok(0)
     }
 
     fn redraw(&mut self) -> io::Result<()> {
@@ -129,7 +138,13 @@ impl Bench {
         let shutdown = CancellationToken::new();
         let client = FakeEngine { snapshots, orders: orders.clone(), answer: answer.clone() };
         let terminal = Terminal::new(TestBackend::new(80, 24)).unwrap();
-        let mut paper = Paper { terminal, shown: shown_sender, copied: copied.clone(), fails };
+        let mut paper = Paper {
+            terminal,
+            shown: shown_sender,
+            copied: copied.clone(),
+            fails,
+            flow: watch::Sender::new(Flow::default()),
+        };
         let token = shutdown.clone();
         let input = futures_util::stream::unfold(events, async |mut events| {
             events.recv().await.map(|event| (Ok(event), events))

@@ -6,9 +6,10 @@ use crossterm::event::{KeyEvent, KeyEventKind};
 use ratatui::layout::Size;
 
 use super::action::{Action, Msg, Request, Tab, Ticket};
+use super::hints::HINTS;
 use super::keymap::{self, Scope};
 use super::modal::{Ask as _, Dialog, Field, Local, Modal, Question, Sending, Verb, quit};
-use super::model::{Model, Row, Subject};
+use super::model::{Check, Model, Row, Subject};
 use super::offer::offer;
 use super::runs::Level;
 use super::view;
@@ -74,6 +75,19 @@ pub(super) fn update(model: &mut Model, msg: Msg) -> Vec<Request> {
         }
         Msg::Settled { ticket, done, results } => {
             on_settled(model, ticket, done, results);
+            Vec::new()
+        }
+        Msg::Tested(outcome) => {
+            model.check = Check::Done(outcome);
+            table::keep_in_view(model);
+            Vec::new()
+        }
+        Msg::Told(Ok(news)) => {
+            model.tell(news);
+            Vec::new()
+        }
+        Msg::Told(Err(news)) => {
+            model.warn(news);
             Vec::new()
         }
         Msg::EngineGone => {
@@ -264,6 +278,15 @@ fn act(model: &mut Model, scope: Scope, action: Action) -> Vec<Request> {
             model.pager.toggle(size.0, size.1);
         }
         Action::Copy => return copy(model),
+        Action::Write => {
+            let topic = view::topic(model);
+            return vec![Request::Write { file: topic.file, text: format!("{}\n", topic.snippet) }];
+        }
+        Action::SelfTest => {
+            model.check = Check::Going;
+            return vec![Request::SelfTest];
+        }
+        Action::NextHint | Action::NoHints => return hints(model, action),
         Action::Log(event) => model.log.transition(event),
         Action::Help => model.modal = Some(Modal::Help { top: 0, search: Field::new("search", "") }),
         Action::Palette => model.modal = Some(Modal::Palette { marked: 0, search: Field::new("do", "") }),
@@ -401,6 +424,12 @@ fn neighbour(model: &mut Model, scope: Scope, forward: bool) {
     if scope == Scope::Grid {
         return model.runs.step_task(if forward { 1 } else { -1 });
     }
+    if scope == Scope::Setup {
+        let last = super::setup::COUNT - 1;
+        model.topic = moved(model.topic, if forward { 1 } else { -1 }, last);
+        model.setup_top = 0;
+        return;
+    }
     // Runs are listed newest first.
     let runs = &model.overview.runs;
     let here = runs.iter().position(|run| Some(*run) == model.pager.run()).unwrap_or_default();
@@ -468,10 +497,17 @@ fn copy(model: &mut Model) -> Vec<Request> {
         _ if model.tab == Tab::Ansible => {
             model.runs.progress().and_then(|progress| progress.command.clone()).unwrap_or_default()
         }
-        _ => view::prepare_command(&model.snapshot.service),
+        _ => view::topic(model).snippet,
     };
     model.tell("sent to the clipboard; where pasting brings nothing, this terminal has no OSC 52: select it by hand");
     vec![Request::Copy(command)]
+}
+
+/// The next hint, or none for good.
+fn hints(model: &mut Model, action: Action) -> Vec<Request> {
+    model.hint = model.hint.map(|hint| hint + 1).filter(|hint| action == Action::NextHint && *hint < HINTS.len());
+    table::keep_in_view(model);
+    if model.hint.is_some() { Vec::new() } else { vec![Request::NoHints] }
 }
 
 fn quit(model: &mut Model) -> Vec<Request> {

@@ -479,3 +479,5 @@ fn every_binding_can_be_pressed_on_every_row() {
 
 #[path = "update/tests/many.rs"]
 mod many;
+#[path = "update/tests/setup.rs"]
+mod setup;

@@ -17,6 +17,7 @@ mod inventory;
 mod layers;
 mod main_job;
 mod process;
+mod pty;
 mod reload;
 mod rig;
 mod runs;

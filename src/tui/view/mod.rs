@@ -19,6 +19,8 @@ mod nodes;
 mod output;
 mod overlay;
 mod result;
+#[cfg(test)]
+mod screens;
 mod setup;
 #[cfg(test)]
 mod tests;
@@ -37,7 +39,7 @@ use super::model::Model;
 use super::runs::Level;
 use super::{text, theme};
 pub(super) use flags::word as flag_word;
-pub(super) use setup::prepare_command;
+pub(super) use setup::topic;
 
 /// The smallest screen that shows a row without hiding what matters.
 pub(super) const SMALLEST: Size = Size { width: 60, height: 16 };
@@ -47,15 +49,18 @@ pub(super) const SMALLEST: Size = Size { width: 60, height: 16 };
 struct Areas {
     header: Rect,
     body: Rect,
+    hint: Rect,
     footer: Rect,
 }
 
 fn areas(model: &Model) -> Areas {
     let Size { width, height } = model.size;
     let header = header::height(model);
-    let rows = [Constraint::Length(header), Constraint::Fill(1), Constraint::Length(footer::HEIGHT)];
-    let [header, body, footer] = Layout::vertical(rows).areas(Rect { x: 0, y: 0, width, height });
-    Areas { header, body, footer }
+    let hint = footer::hint_height(model);
+    let rows =
+        [Constraint::Length(header), Constraint::Fill(1), Constraint::Length(hint), Constraint::Length(footer::HEIGHT)];
+    let [header, body, hint, footer] = Layout::vertical(rows).areas(Rect { x: 0, y: 0, width, height });
+    Areas { header, body, hint, footer }
 }
 
 /// Table and detail of the Nodes tab; either may be absent.
@@ -93,6 +98,7 @@ pub(super) fn draw(frame: &mut Frame<'_>, model: &Model) {
             Tab::Log => logs::draw(frame, areas.body, model),
             Tab::Setup => setup::draw(frame, areas.body, model),
         }
+        footer::draw_hint(frame, areas.hint, model);
         footer::draw(frame, areas.footer, model);
         if let Some(open) = &model.modal {
             overlay::draw(frame, areas.body, model, open);

@@ -371,7 +371,7 @@ fn the_command_can_be_marked_with_the_mouse() {
         let mut model = Rack::new().model(width, 40);
         press(&mut model, KeyCode::Char('4'));
         let shown = text_of(&model).replace("\\\n", "");
-        assert!(shown.contains(&super::prepare_command(&model.snapshot.service)), "{width}: {shown}");
+        assert!(shown.contains(&crate::tui::setup::prepare_command(&model.snapshot.service)), "{width}: {shown}");
     }
 }
 
