@@ -15,6 +15,9 @@ pub(super) fn offer(model: &Model, scope: Scope, action: Action) -> Result<(), S
     if let Some(verb) = Verb::of(action).filter(|_| scope == Scope::Nodes && !model.nodes.marks.is_empty()) {
         return marked(model, verb);
     }
+    if let Some(offered) = about_runs(model, scope, action) {
+        return offered;
+    }
     match action {
         Action::Approve => approve(node(model)?),
         Action::Ban => {
@@ -43,29 +46,6 @@ pub(super) fn offer(model: &Model, scope: Scope, action: Action) -> Result<(), S
             })
         }
         Action::Address | Action::Forget | Action::Merge => node(model).map(|_| ()),
-        Action::Run => run(model),
-        Action::RunFailed => {
-            run(model)?;
-            let is_failed = |node: &std::sync::Arc<Node>| matches!(node.phase, Phase::Failed { .. }) && node.may_run();
-            let any = model.snapshot.fleet.nodes().any(is_failed);
-            any.then_some(()).ok_or_else(|| "no node has failed".to_owned())
-        }
-        Action::Gate => match model.overview.gate {
-            Gate::ByHand => Err("runs start by hand only, so there is nothing to hold".to_owned()),
-            _ => Ok(()),
-        },
-        Action::NextFailure | Action::PreviousFailure | Action::RawOutput => grid(model).map(|_| ()),
-        Action::Open if scope == Scope::Ansible => grid(model).map(|_| ()),
-        Action::Open if scope == Scope::Grid => {
-            let has_result = model.runs.cell().is_some_and(|cell| cell.place.is_some());
-            has_result.then_some(()).ok_or_else(|| "there is no result at this place".to_owned())
-        }
-        Action::Copy if scope == Scope::Ansible => {
-            let known = model.runs.progress().and_then(|progress| progress.command.as_ref());
-            known.map(|_| ()).ok_or_else(|| "the run's command line is not known".to_owned())
-        }
-        Action::Copy if scope == Scope::Sheet => Ok(()),
-        Action::Cancel => model.snapshot.fleet.active_run().map(|_| ()).ok_or_else(|| "no run is going on".to_owned()),
         Action::MarkInstalled => {
             let node = node(model)?;
             let may = matches!(node.phase, Phase::Approved | Phase::Installing | Phase::Stalled { .. });
@@ -115,13 +95,6 @@ pub(super) fn offer(model: &Model, scope: Scope, action: Action) -> Result<(), S
             let refused = model.modal.as_ref().is_some_and(Modal::is_refused);
             refused.then_some(()).ok_or_else(|| "the engine has not answered yet".to_owned())
         }
-        Action::Previous | Action::Next if scope == Scope::Ansible => {
-            let several = model.overview.runs.len() > 1;
-            several.then_some(()).ok_or_else(|| "there is no other run".to_owned())
-        }
-        Action::Follow | Action::PageUp if scope == Scope::Ansible => {
-            (!model.pager.is_empty()).then_some(()).ok_or_else(|| "there is no output".to_owned())
-        }
         Action::Copy | Action::Write | Action::SelfTest if model.snapshot.service.url.is_empty() => {
             Err("nothing is being served yet".to_owned())
         }
@@ -134,6 +107,42 @@ pub(super) fn offer(model: &Model, scope: Scope, action: Action) -> Result<(), S
         }
         _ => Ok(()),
     }
+}
+
+/// The same for what concerns runs; `None` for everything else.
+fn about_runs(model: &Model, scope: Scope, action: Action) -> Option<Result<(), String>> {
+    Some(match action {
+        Action::Run => run(model),
+        Action::RunFailed => {
+            let is_failed = |node: &std::sync::Arc<Node>| matches!(node.phase, Phase::Failed { .. }) && node.may_run();
+            let any = model.snapshot.fleet.nodes().any(is_failed);
+            run(model).and_then(|()| any.then_some(()).ok_or_else(|| "no node has failed".to_owned()))
+        }
+        Action::Gate => match model.overview.gate {
+            Gate::ByHand => Err("runs start by hand only, so there is nothing to hold".to_owned()),
+            _ => Ok(()),
+        },
+        Action::NextFailure | Action::PreviousFailure | Action::RawOutput => grid(model).map(|_| ()),
+        Action::Open if scope == Scope::Ansible => grid(model).map(|_| ()),
+        Action::Open if scope == Scope::Grid => {
+            let has_result = model.runs.cell().is_some_and(|cell| cell.place.is_some());
+            has_result.then_some(()).ok_or_else(|| "there is no result at this place".to_owned())
+        }
+        Action::Copy if scope == Scope::Ansible => {
+            let known = model.runs.progress().and_then(|progress| progress.command.as_ref());
+            known.map(|_| ()).ok_or_else(|| "the run's command line is not known".to_owned())
+        }
+        Action::Copy if scope == Scope::Sheet => Ok(()),
+        Action::Cancel => model.snapshot.fleet.active_run().map(|_| ()).ok_or_else(|| "no run is going on".to_owned()),
+        Action::Previous | Action::Next if scope == Scope::Ansible => {
+            let several = model.overview.runs.len() > 1;
+            several.then_some(()).ok_or_else(|| "there is no other run".to_owned())
+        }
+        Action::Follow | Action::PageUp if scope == Scope::Ansible => {
+            (!model.pager.is_empty()).then_some(()).ok_or_else(|| "there is no output".to_owned())
+        }
+        _ => return None,
+    })
 }
 
 /// Whether the footer should bring `action` up: a reinstall nobody asks for is possible, and better not at hand.
