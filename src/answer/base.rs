@@ -1,5 +1,7 @@
 //! The operator's `default.toml`: the answer every machine starts from.
 
+use std::net::IpAddr;
+
 use super::danger;
 use super::problem::{self, Problem, Problems, Severity};
 use super::read::{self, Reading};
@@ -56,6 +58,28 @@ impl BaseAnswer {
     #[must_use]
     pub fn has_nic_filter(&self) -> bool {
         self.settings.has(Setting::NicFilter)
+    }
+
+    /// The gateway it names.
+    #[must_use]
+    pub fn gateway(&self) -> Option<IpAddr> {
+        self.settings.text(Setting::Gateway).and_then(|text| text.parse().ok())
+    }
+
+    /// The name server it names.
+    #[must_use]
+    pub fn dns(&self) -> Option<IpAddr> {
+        self.settings.text(Setting::Dns).and_then(|text| text.parse().ok())
+    }
+
+    /// The same for machines that keep the address they got by DHCP.
+    #[must_use]
+    pub fn with_dhcp(mut self) -> Self {
+        self.settings.set_text(Setting::Source, "from-dhcp");
+        for setting in [Setting::Cidr, Setting::Dns, Setting::Gateway, Setting::NicFilter] {
+            self.settings.remove(setting);
+        }
+        self
     }
 
     /// Whether it names a name server.

@@ -6,6 +6,7 @@ mod fixture;
 mod init;
 mod interview;
 mod order;
+mod plan;
 mod rows;
 mod select;
 mod status;
@@ -116,6 +117,9 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// The nodes that are expected: import tables into plan.toml, export it, show it
+    #[command(subcommand)]
+    Plan(plan::PlanCommand),
     #[command(flatten)]
     Order(order::OrderCommand),
     /// Lead the session of one Ansible run (used by the engine)
@@ -197,6 +201,10 @@ async fn run(Cli { global, command }: Cli) -> Result<ExitCode, Failure> {
             let node = select::node(&snapshot, &node).or_exit(Exit::Refused)?;
             rows::write_node(&snapshot, node, json, &mut out)?;
             Ok(Exit::Success.into())
+        }
+        Some(Command::Plan(command)) => {
+            let options = engine_options(&global);
+            plan::execute(command, &options, &global.state_dir(), &mut out).await.map(Into::into)
         }
         Some(Command::Order(command)) => order::execute(command, &global.state_dir(), &mut out).await.map(Into::into),
         // Handled before the runtime was made: they wait for a person, lead a session, or need no threads.

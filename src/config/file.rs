@@ -17,6 +17,8 @@ pub(crate) enum Scalar {
     String(String),
     Integer(i64),
     Boolean(bool),
+    /// An array of strings, and of nothing else.
+    Strings(Vec<String>),
     /// A type no setting has, in words.
     Other(&'static str),
 }
@@ -105,6 +107,9 @@ impl FileLayer {
             Item::Value(Value::String(text)) => Scalar::String(text.value().clone()),
             Item::Value(Value::Integer(number)) => Scalar::Integer(*number.value()),
             Item::Value(Value::Boolean(flag)) => Scalar::Boolean(*flag.value()),
+            Item::Value(Value::Array(array)) if array.iter().all(Value::is_str) => {
+                Scalar::Strings(array.iter().filter_map(Value::as_str).map(str::to_owned).collect())
+            }
             other => Scalar::Other(kind(other)),
         };
         let span = item.as_value().and_then(Value::span).unwrap_or(key_span);

@@ -14,6 +14,7 @@ use super::key::nearest;
 use super::model::Choices;
 use super::problem::quoted;
 use super::url::PublicUrl;
+use crate::domain::address::AddressRange;
 use crate::domain::mask::Netmask;
 
 /// A value of some layer, not judged yet.
@@ -51,6 +52,7 @@ impl Invalid {
             }
             Raw::Typed(Scalar::Integer(number)) => Self::new(format!("expected {expected}, found the number {number}")),
             Raw::Typed(Scalar::Boolean(flag)) => Self::new(format!("expected {expected}, found `{flag}`")),
+            Raw::Typed(Scalar::Strings(_)) => Self::new(format!("expected {expected}, found an array")),
             Raw::Typed(Scalar::Other(kind)) => Self::new(format!("expected {expected}, found {kind}")),
         }
     }
@@ -177,6 +179,27 @@ pub(crate) fn host_address(raw: Raw<'_>) -> Parsed<IpAddr> {
         return Err(Invalid::new(format!("`{address}` is not the address of a host")));
     }
     Ok(address)
+}
+
+/// Ranges of addresses: an array in the file, in the environment also words between commas.
+pub(crate) fn ranges(raw: Raw<'_>) -> Parsed<Vec<AddressRange>> {
+    let words: Vec<&str> = match raw {
+        Raw::Typed(Scalar::Strings(words)) => words.iter().map(String::as_str).collect(),
+        Raw::Typed(Scalar::String(word)) => vec![word],
+        Raw::Text(text) => text
+            .trim_matches(['[', ']'])
+            .split(',')
+            .map(|word| word.trim().trim_matches('"'))
+            .filter(|word| !word.is_empty())
+            .collect(),
+        Raw::Typed(_) => return Err(Invalid::kind("an array of address ranges", raw)),
+    };
+    let range = |word: &str| {
+        word.trim().parse::<AddressRange>().map_err(|error| {
+            Invalid::new(error).hint("write ranges such as `[\"192.0.2.100-192.0.2.199\", \"192.0.2.64/27\"]`")
+        })
+    };
+    words.into_iter().map(range).collect()
 }
 
 pub(crate) fn listen(raw: Raw<'_>) -> Parsed<SocketAddr> {

@@ -2,6 +2,7 @@
 //! guard stored databases and the words of events share them.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use jiff::Timestamp;
 
@@ -13,13 +14,14 @@ use super::guard::Permission;
 use super::id::{DocumentHash, NodeId, ReportId, RunId, SecretHash};
 use super::machine::MachineId;
 use super::node::{Asked, Flag, Stamp};
+use super::plan::{PlanEntry, PlanKey, PlanMatch};
 use super::run::{HostResult, RunOutcome};
 
 const KEY: &str = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
 
 /// The samples, numbered from 1, ten seconds apart.
 pub(crate) fn events() -> Vec<Recorded> {
-    let all = [asking(), deciding(), answering(), reporting(), booting(), running(), leaving()].concat();
+    let all = [asking(), deciding(), answering(), reporting(), booting(), running(), leaving(), planning()].concat();
     let number = |(seq, (origin, event)): (u64, _)| {
         let second = 1_767_225_600 + 10 * i64::try_from(seq).unwrap();
         Recorded { seq, at: Timestamp::new(second, 123_456_789).unwrap(), origin, event }
@@ -252,6 +254,51 @@ fn leaving() -> Vec<Sample> {
     vec![operator(Event::Forgotten { node: NodeId(4) })]
 }
 
+fn entry() -> PlanEntry {
+    PlanEntry {
+        serial: Some("S2HRNX0J403405".into()),
+        uuid: Some(uuid::Uuid::from_u128(5)),
+        macs: [mac(NodeId(5))].into(),
+        asset_tag: Some("INV-5".into()),
+        address: Some([192, 0, 2, 5].into()),
+        profile: Some("storage".parse().unwrap()),
+        role: Some("ceph".into()),
+        rack: Some("R7".into()),
+        slot: Some("12".into()),
+        columns: [("owner".to_owned(), "anna".into())].into(),
+        ..PlanEntry::new(name(NodeId(5)))
+    }
+}
+
+fn planning() -> Vec<Sample> {
+    let node = NodeId(5);
+    let found =
+        PlanMatch { by: [PlanKey::Uuid, PlanKey::Serial].into(), against: [PlanKey::Mac, PlanKey::AssetTag].into() };
+    let bare = Arc::new(PlanEntry::new(name(NodeId(6))));
+    let other = NodeId(2);
+    let flags = [
+        Flag::LeaseReused { of: other },
+        Flag::ChooseNic,
+        Flag::PlanConflict { other },
+        Flag::PlanContradicted { what: "MAC".into() },
+        Flag::PlanWeak,
+        Flag::PlanName { name: name(other) },
+    ];
+    let mut samples = vec![
+        system(Event::Planned { node, entry: Arc::new(entry()) }),
+        system(Event::Planned { node: NodeId(6), entry: Arc::clone(&bare) }),
+        system(Event::PlanChanged { node, entry: Arc::new(entry()), found: Some(PlanMatch::default()) }),
+        peer(5, Event::PlanMatched { node, found: found.clone() }),
+        operator(Event::PlanJoined { node: other, row: NodeId(6), entry: bare, found: PlanMatch::default() }),
+        peer(2, Event::PlanJoined { node: other, row: NodeId(6), entry: Arc::new(entry()), found }),
+        operator(Event::AddressAssigned { node, address: [192, 0, 2, 30].into() }),
+        operator(Event::NicChosen { node, mac: mac(node) }),
+        system(Event::Unplanned { node }),
+    ];
+    samples.extend(flags.map(|flag| system(Event::Flagged { node, flag })));
+    samples
+}
+
 /// Numbers the variants. A new one does not compile until it has a number here, and then a sample.
 fn number(event: &Event) -> usize {
     match event {
@@ -284,11 +331,18 @@ fn number(event: &Event) -> usize {
         Event::RunStarted { .. } => 26,
         Event::RunStopping { .. } => 27,
         Event::RunEnded { .. } => 28,
+        Event::Planned { .. } => 29,
+        Event::PlanChanged { .. } => 30,
+        Event::PlanMatched { .. } => 31,
+        Event::PlanJoined { .. } => 32,
+        Event::Unplanned { .. } => 33,
+        Event::AddressAssigned { .. } => 34,
+        Event::NicChosen { .. } => 35,
     }
 }
 
 /// How many variants [`number`] numbers.
-const VARIANTS: usize = 29;
+const VARIANTS: usize = 36;
 
 /// Events as earlier releases have stored them. Lines are added, never changed: databases hold them.
 const FIXTURE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/events-v1.jsonl");

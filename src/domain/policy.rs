@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::address::AddressRules;
 use super::fqdn::Fqdn;
 use super::machine::MachineId;
 
@@ -48,6 +49,8 @@ pub struct Policy {
     pub expect: Option<usize>,
     /// What proves a report.
     pub webhook_auth: WebhookAuth,
+    /// Where addresses come from, and how the NIC is chosen.
+    pub addresses: AddressRules,
 }
 
 /// Repeats of one approval's answer inside the repeat window (DESIGN.md §3).
@@ -64,6 +67,7 @@ impl Default for Policy {
             start: StartRule::WhenReady,
             expect: None,
             webhook_auth: WebhookAuth::Secret,
+            addresses: AddressRules::default(),
         }
     }
 }

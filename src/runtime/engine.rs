@@ -14,11 +14,12 @@ use super::reload::{Folder, Found, Reloader};
 use super::{EngineOptions, LocalClient, STATE_DIR, board, journal, operator, settings};
 use crate::ansible::{self, Feed, Runner, SshKeyPair, preflight};
 use crate::answer::BaseAnswer;
-use crate::config::Config;
+use crate::config::{Config, ConfigErrors};
 use crate::coordinator::{self, Handle, Started};
 use crate::domain::snapshot::{Problem, Service};
 use crate::domain::{Command, Effect, Fleet, Origin, Recorded};
 use crate::error::{Exit, Failure, OrExit as _};
+use crate::plan;
 use crate::server::{self, App, Identity, Listener};
 use crate::store::{self, Reader, StateLock, Store};
 use crate::telemetry::{self, Logging, Sink};
@@ -75,7 +76,7 @@ impl Engine {
         let socket = api::server::bind(state_dir).or_exit(Exit::State)?;
 
         let mut store = Store::open(state_dir).or_exit(Exit::State)?;
-        let loaded = store.load(settings::policy(config)).or_exit(Exit::State)?;
+        let loaded = store.load(settings::policy(config, &prepared.base)).or_exit(Exit::State)?;
         let reader = Reader::open(state_dir).or_exit(Exit::State)?;
         let legacy = store::find_legacy(dir).or_exit(Exit::State)?;
         let (effects_in, effects) = mpsc::channel(64);
@@ -90,7 +91,9 @@ impl Engine {
             server::capacity(open_files).min(usize::try_from(config.server.max_held.get()).unwrap_or(usize::MAX));
         let fingerprint = identity.as_ref().map(|identity| identity.fingerprint().to_owned());
         let in_force = (config.clone(), prepared.base.clone(), prepared.found.clone());
-        let (reloader, files, kit) = Reloader::new(prepared.folder.clone(), handle.clone(), key.public(), in_force);
+        let (mut reloader, files, kit) = Reloader::new(prepared.folder.clone(), handle.clone(), key.public(), in_force);
+        // Planned rows are there before the first machine asks.
+        reloader.plan().await;
         let service = Service {
             url: settings::shown_url(config, listener.address()),
             fingerprint: fingerprint.clone(),
@@ -314,17 +317,24 @@ fn prepare(options: &EngineOptions) -> Result<Prepared, Failure> {
     }
     let folder = Folder { dir: dir.clone(), cli: options.cli.clone(), env: options.env.clone() };
     let found = folder.read();
-    match (found.config.clone(), found.base.clone()) {
-        (Ok(config), Ok(base)) => {
+    match (found.config.clone(), found.base.clone(), found.plan.as_ref()) {
+        (Ok(config), Ok(base), Ok(_)) => {
             let state_dir = dir.join(STATE_DIR);
             Ok(Prepared { dir, state_dir, config, base, folder, found })
         }
-        (config, base) => {
-            let problems = [config.err(), base.err()].into_iter().flatten();
+        (config, base, plan) => {
+            let problems = [config.err(), base.err(), plan.err().cloned()].into_iter().flatten();
             let text: Vec<_> = problems.map(|errors| errors.to_string()).collect();
             Err(anyhow::anyhow!("the configuration cannot be used\n\n{}", text.join("\n"))).or_exit(Exit::Config)
         }
     }
+}
+
+/// What the plan of a folder is checked against. Problems of `config.toml` and `default.toml` are errors here.
+pub(super) fn plan_context(options: &EngineOptions) -> Result<plan::Context, ConfigErrors> {
+    let folder = Folder { dir: options.dir.clone(), cli: options.cli.clone(), env: options.env.clone() };
+    let found = folder.read();
+    Ok(settings::plan_context(&folder.dir, Some(&found.config?), Some(&found.base?)))
 }
 
 /// Makes time pass for the fleet.

@@ -41,7 +41,8 @@ pub(super) fn prepare(
     let peer = ask.stamp.peer;
     let (secret, webhook) = webhook(app, conn, host, ask)?;
     let is_static = !kit.base.uses_dhcp();
-    let nic = nic(&kit, ask);
+    let own = grant.address.unwrap_or(peer);
+    let nic = nic(&kit, ask, grant);
     let vendor_unseen = match &nic {
         Some(NicChoice::Vendor(pattern)) if is_static && !kit.base.has_nic_filter() => !has_seen(app, pattern),
         Some(NicChoice::Mac(_) | NicChoice::Vendor(_)) | None => false,
@@ -49,7 +50,7 @@ pub(super) fn prepare(
     let inputs = Inputs {
         fqdn: grant.name.clone(),
         generation: ask.info.generation,
-        address: Some(peer),
+        address: Some(own),
         mask: kit.network.mask,
         dns: kit.network.dns,
         gateway: kit.network.gateway,
@@ -62,13 +63,14 @@ pub(super) fn prepare(
         tracing::info!("{}: left out for its old installer: {}", grant.node, rendered.left_out.join(", "));
     }
     // The renderer has checked that the mask fits.
-    let address = inputs.mask.network_of(peer).ok().filter(|_| is_static);
+    let address = inputs.mask.network_of(own).ok().filter(|_| is_static);
     Ok(Prepared {
         release: Release {
             node: grant.node,
             stamp: ask.stamp.clone(),
             name: grant.name.clone(),
             address,
+            granted: (grant.address, grant.nic),
             document: rendered.hash,
             secret,
             vendor_unseen,
@@ -95,10 +97,11 @@ fn webhook(
     Ok((hash, Some(Webhook { url, fingerprint })))
 }
 
-/// The asking NIC, where it is known, else any of the configured vendor.
-fn nic(kit: &AnswerKit, ask: &Ask) -> Option<NicChoice> {
+/// The NIC the operator chose, else the asking one, where it is known, else any of the configured vendor.
+fn nic(kit: &AnswerKit, ask: &Ask, grant: &Grant) -> Option<NicChoice> {
     let by_vendor = || kit.network.nic_vendor.clone().map(NicChoice::Vendor);
-    ask.asking_mac.map(NicChoice::Mac).or_else(by_vendor)
+    let asking = ask.asking_mac.filter(|_| !kit.network.by_vendor);
+    grant.nic.or(asking).map(NicChoice::Mac).or_else(by_vendor)
 }
 
 /// Whether any report has shown a NIC that the vendor filter would take. Matched as the installer does: the whole

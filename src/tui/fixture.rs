@@ -113,8 +113,8 @@ impl Rack {
         let stamp = self.stamp(node);
         let address = format!("{}/24", stamp.peer).parse().ok();
         let secret = secret(node);
-        let name = row.name.clone();
-        let release = Release { node, stamp, name, address, document, secret, vendor_unseen: false };
+        let (name, granted) = (row.name.clone(), (row.fixed_address(), row.nic));
+        let release = Release { node, stamp, name, address, granted, document, secret, vendor_unseen: false };
         assert_eq!(self.submit(&Command::Release(release)), Reply::Released);
         document
     }

@@ -64,7 +64,14 @@ fn on_reply(model: &mut Model, ticket: Ticket, done: String, result: Result<Repl
     let dialog = if waits { model.modal.take() } else { None };
     match result {
         Ok(Reply::Queued(run)) => model.tell(format!("run {run} is queued; its output is on tab 2")),
-        Ok(Reply::Done | Reply::Released | Reply::Asked { .. } | Reply::Withheld(_) | Reply::Rerender(_)) => {
+        Ok(
+            Reply::Done
+            | Reply::Planned(_)
+            | Reply::Released
+            | Reply::Asked { .. }
+            | Reply::Withheld(_)
+            | Reply::Rerender(_),
+        ) => {
             model.tell(done);
         }
         Err(error) => match dialog {

@@ -10,10 +10,11 @@ use crate::domain::fqdn::Fqdn;
 use crate::domain::guard::Permission;
 use crate::domain::id::{DocumentHash, NodeId, RunId, SecretHash};
 use crate::domain::machine::MachineId;
-use crate::domain::node::{Answers, Delivery, Flag, Node, Reported, Stamp};
+use crate::domain::node::{Answers, Assigned, AssignedBy, Delivery, Flag, Node, Reported, Stamp};
 use crate::domain::phase::Phase;
 use crate::domain::run::{HostResult, Run, RunOutcome, RunState};
 
+use super::planned::{is_about_address, is_about_plan};
 use super::{Fleet, MAX_RUNS, MAX_UNMATCHED, Unmatched};
 
 impl Fleet {
@@ -22,6 +23,12 @@ impl Fleet {
         let at = recorded.at;
         match &recorded.event {
             Event::MachineSeen { .. } | Event::Imported { .. } => self.apply_new_row(&recorded.event, at),
+            Event::Planned { .. }
+            | Event::PlanChanged { .. }
+            | Event::PlanMatched { .. }
+            | Event::PlanJoined { .. }
+            | Event::Unplanned { .. }
+            | Event::AddressAssigned { .. } => self.apply_plan(&recorded.event, at),
             Event::ReportUnmatched { report, peer, document, facts } => {
                 let (id, peer, document) = (*report, *peer, *document);
                 self.state.last_report = self.state.last_report.max(id.0);
@@ -33,11 +40,7 @@ impl Fleet {
             Event::ReportSettled { report } => {
                 self.state.unmatched.remove(report);
             }
-            Event::Forgotten { node } => {
-                if let Some(gone) = self.state.nodes.remove(node) {
-                    self.index.remove(&gone);
-                }
-            }
+            Event::Forgotten { node } => self.remove_row(*node),
             Event::RunQueued { .. } | Event::RunStarted { .. } | Event::RunStopping { .. } | Event::RunEnded { .. } => {
                 self.apply_run(&recorded.event, at);
             }
@@ -50,11 +53,26 @@ impl Fleet {
     }
 
     /// Changes one node and keeps the index in step.
-    fn change(&mut self, id: NodeId, change: impl FnOnce(&mut Node)) {
+    pub(super) fn change(&mut self, id: NodeId, change: impl FnOnce(&mut Node)) {
         let Some(shared) = self.state.nodes.get_mut(&id) else { return };
         let before = Arc::clone(shared);
         change(Arc::make_mut(shared));
-        self.index.update(&before, shared);
+        let after = Arc::clone(shared);
+        self.index.update(&before, &after);
+        self.lower_floor(&before, Some(&after));
+    }
+
+    pub(super) fn add_row(&mut self, row: Node) {
+        self.state.last_node = self.state.last_node.max(row.id.0);
+        self.index.insert(&row);
+        self.state.nodes.insert(row.id, Arc::new(row));
+    }
+
+    pub(super) fn remove_row(&mut self, id: NodeId) {
+        if let Some(gone) = self.state.nodes.remove(&id) {
+            self.index.remove(&gone);
+            self.lower_floor(&gone, None);
+        }
     }
 
     fn apply_new_row(&mut self, event: &Event, at: Timestamp) {
@@ -69,9 +87,7 @@ impl Fleet {
             _ => return,
         };
         row.since = at;
-        self.state.last_node = self.state.last_node.max(row.id.0);
-        self.index.insert(&row);
-        self.state.nodes.insert(row.id, Arc::new(row));
+        self.add_row(row);
     }
 
     fn apply_run(&mut self, event: &Event, at: Timestamp) {
@@ -131,7 +147,7 @@ impl Fleet {
     }
 }
 
-fn empty_row(id: NodeId, name: Fqdn, at: Timestamp) -> Node {
+pub(super) fn empty_row(id: NodeId, name: Fqdn, at: Timestamp) -> Node {
     Node {
         id,
         name,
@@ -148,6 +164,8 @@ fn empty_row(id: NodeId, name: Fqdn, at: Timestamp) -> Node {
         host_keys: Vec::new(),
         unproven: None,
         address: None,
+        assigned: None,
+        nic: None,
         reinstall_allowed: false,
         gated: false,
         last_run: None,
@@ -155,7 +173,7 @@ fn empty_row(id: NodeId, name: Fqdn, at: Timestamp) -> Node {
     }
 }
 
-fn enter(node: &mut Node, phase: Phase, at: Timestamp) {
+pub(super) fn enter(node: &mut Node, phase: Phase, at: Timestamp) {
     if node.phase != phase {
         node.phase = phase;
         node.since = at;
@@ -224,7 +242,14 @@ fn apply_to_node(node: &mut Node, event: &Event, at: Timestamp) {
         Event::Renamed { name, .. } => node.name = name.clone(),
         Event::AddressSet { address, .. } => {
             node.address = Some(*address);
-            node.flags.retain(|flag| !matches!(flag, Flag::AddressTaken { .. }));
+            node.flags.retain(|flag| !is_about_address(flag));
+            if node.phase.may_rename() && !node.may_be_installed() {
+                node.assigned = Some(Assigned { address: *address, by: AssignedBy::Operator });
+            }
+        }
+        Event::NicChosen { mac, .. } => {
+            node.nic = Some(*mac);
+            node.flags.remove(&Flag::ChooseNic);
         }
         Event::Stalled { reason, .. } => enter(node, Phase::Stalled { reason: reason.clone() }, at),
         Event::Booting { .. } => enter(node, Phase::Booting, at),
@@ -246,6 +271,12 @@ fn apply_to_node(node: &mut Node, event: &Event, at: Timestamp) {
         Event::RetryServed { .. }
         | Event::MachineSeen { .. }
         | Event::Imported { .. }
+        | Event::Planned { .. }
+        | Event::PlanChanged { .. }
+        | Event::PlanMatched { .. }
+        | Event::PlanJoined { .. }
+        | Event::Unplanned { .. }
+        | Event::AddressAssigned { .. }
         | Event::Forgotten { .. }
         | Event::ReportUnmatched { .. }
         | Event::ReportSettled { .. }
@@ -272,6 +303,9 @@ fn is_about_asking(flag: &Flag) -> bool {
             | Flag::AsksAgain
             | Flag::CannotAnswer { .. }
             | Flag::AddressTaken { .. }
+            | Flag::LeaseReused { .. }
+            | Flag::ChooseNic
+            | Flag::PlanConflict { .. }
     )
 }
 
@@ -304,7 +338,8 @@ fn release(
     node.unproven = None;
     node.address = address.map(|net| net.addr());
     node.gated = false;
-    node.flags.retain(|flag| is_about_asking(flag) && !matches!(flag, Flag::AsksAgain | Flag::CannotAnswer { .. }));
+    let is_settled = |flag: &Flag| matches!(flag, Flag::AsksAgain | Flag::CannotAnswer { .. } | Flag::ChooseNic);
+    node.flags.retain(|flag| is_about_plan(flag) || is_about_asking(flag) && !is_settled(flag));
     node.phase = Phase::Installing;
     node.since = at;
 }

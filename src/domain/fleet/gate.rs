@@ -21,7 +21,7 @@ pub enum Gate {
     Waits {
         /// Nodes that are ready or were configured.
         ready: usize,
-        /// Nodes it waits for in all.
+        /// Nodes it waits for in all: approved, or expected by the plan.
         of: usize,
     },
     /// Every node is ready and some were not run yet.
@@ -48,13 +48,13 @@ impl Fleet {
         if self.policy.start == StartRule::ByHand || self.policy.webhook_auth == WebhookAuth::None {
             return Gate::ByHand;
         }
-        let (mut approved, mut settled, mut fresh) = (0, 0, 0);
-        for node in self.nodes().filter(|node| node.phase.is_approved()) {
-            approved += 1;
+        let (mut wanted, mut settled, mut fresh) = (0, 0, 0);
+        for node in self.nodes().filter(|node| is_wanted(node)) {
+            wanted += 1;
             settled += usize::from(is_settled(node));
             fresh += usize::from(is_fresh(node));
         }
-        let of = approved.max(self.policy.expect.unwrap_or(0));
+        let of = wanted.max(self.policy.expect.unwrap_or(0));
         if settled < of || of == 0 {
             Gate::Waits { ready: settled, of }
         } else if fresh > 0 {
@@ -82,6 +82,11 @@ impl Fleet {
             reply: Reply::Queued(run),
         }
     }
+}
+
+/// Approved, or in the plan and not sent away: the nodes the gate waits for.
+fn is_wanted(node: &Node) -> bool {
+    node.phase.is_approved() || node.plan.is_some() && matches!(node.phase, Phase::Planned | Phase::Waiting)
 }
 
 /// Ready, or done with.

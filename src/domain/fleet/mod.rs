@@ -4,12 +4,15 @@
 //! the maps share structure, so a clone per batch is the coordinator's transaction and a clone per publication the
 //! readers' snapshot.
 
+mod address;
 mod ask;
 mod decide;
 mod evolve;
 mod gate;
 mod index;
 mod order;
+mod plan;
+mod planned;
 #[cfg(test)]
 mod tests;
 
@@ -31,6 +34,7 @@ use super::policy::Policy;
 use super::run::{Run, RunState};
 use index::Index;
 
+pub use address::PoolOutlook;
 pub use gate::Gate;
 
 /// Rows the table holds at most; a flood of strangers stops here.
@@ -88,6 +92,9 @@ pub struct Fleet {
     index: Index,
     #[serde(skip)]
     policy: Arc<Policy>,
+    /// No address of the pool below this one is free.
+    #[serde(skip)]
+    pool_floor: Option<IpAddr>,
 }
 
 /// What is stored of a fleet; the index and the policy are made anew.
@@ -107,7 +114,7 @@ impl From<State> for Fleet {
             index.insert(node);
             index
         });
-        Self { state, index, policy: Arc::default() }
+        Self { state, index, policy: Arc::default(), pool_floor: None }
     }
 }
 
@@ -121,6 +128,7 @@ impl Fleet {
     /// Puts other rules into force.
     pub fn set_policy(&mut self, policy: Policy) {
         self.policy = Arc::new(policy);
+        self.pool_floor = None;
     }
 
     /// The rules in force.

@@ -15,6 +15,12 @@ pub(super) fn word(flag: &Flag) -> String {
         Flag::AsksAgain => "asks again".to_owned(),
         Flag::ChangedSinceApproval => "changed".to_owned(),
         Flag::AddressTaken { by } => format!("IP of {by}"),
+        Flag::LeaseReused { of } => format!("lease of {of}"),
+        Flag::ChooseNic => "which NIC?".to_owned(),
+        Flag::PlanConflict { other } => format!("plan: {other}?"),
+        Flag::PlanContradicted { .. } => "not as plan".to_owned(),
+        Flag::PlanWeak => "plan by tag".to_owned(),
+        Flag::PlanName { .. } => "plan name".to_owned(),
         Flag::VendorUnseen => "NIC vendor".to_owned(),
         Flag::CannotAnswer { .. } => "no answer".to_owned(),
         Flag::WrongHostKey => "other key".to_owned(),
@@ -58,6 +64,21 @@ pub(super) fn sentence(flag: &Flag, node: &Node, model: &Model) -> String {
         Flag::AddressTaken { by } => {
             format!("Its address belongs to {}; give one of them another address (`d`).", name(by))
         }
+        Flag::LeaseReused { of } => format!(
+            "Asks from the address of {}: DHCP gave its lease out again. Take nodes' addresses out of the DHCP range.",
+            name(of),
+        ),
+        Flag::ChooseNic => "It has several NICs, and which one asked is not known: it is not on this network segment. \
+                            `N` chooses the one to configure; until then it gets no answer."
+            .to_owned(),
+        Flag::PlanConflict { other } => {
+            format!("It also fits {} of the plan: check which machine it is, then correct plan.toml.", name(other),)
+        }
+        Flag::PlanContradicted { what } => format!(
+            "It fits its row of the plan, but with another {what}: check which machine it is, or correct plan.toml.",
+        ),
+        Flag::PlanWeak => "It fits its row of the plan by asset tag only: check which machine it is.".to_owned(),
+        Flag::PlanName { name } => format!("The plan calls it {name}; it keeps the name it was installed with."),
         Flag::VendorUnseen => "`machine_net_int` names a NIC vendor no report has shown yet; if the install fails for \
                                want of a network card, correct it."
             .to_owned(),
@@ -112,14 +133,14 @@ fn gravity(flag: &Flag) -> u8 {
         Flag::AsksAgain => 0,
         Flag::ChangedSinceApproval => 1,
         Flag::CannotAnswer { .. } => 2,
-        Flag::AddressTaken { .. } => 3,
+        Flag::AddressTaken { .. } | Flag::LeaseReused { .. } | Flag::ChooseNic => 3,
         Flag::WrongHostKey => 4,
-        Flag::Ambiguous { .. } => 5,
-        Flag::DuplicateOf { .. } => 6,
+        Flag::Ambiguous { .. } | Flag::PlanConflict { .. } => 5,
+        Flag::DuplicateOf { .. } | Flag::PlanContradicted { .. } => 6,
         Flag::NoIdentity => 7,
         Flag::Unproven => 8,
         Flag::UnprovenReport => 9,
-        Flag::VendorUnseen => 10,
+        Flag::VendorUnseen | Flag::PlanWeak | Flag::PlanName { .. } => 10,
         Flag::UntrustedUuid => 11,
     }
 }

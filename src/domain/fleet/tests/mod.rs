@@ -1,7 +1,9 @@
 //! Tables and properties of the fleet. [`Rack`] plays machines and operator against it.
 
+mod addresses;
 mod life;
 mod model;
+mod planned;
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -49,7 +51,8 @@ impl Box1 {
             macs: self.macs.iter().map(|mac| mac.parse().unwrap()).collect(),
             body: DocumentHash::of(&[self.body]),
         };
-        Ask { stamp, info, asking_mac: None }
+        let asking_mac = stamp.macs.first().copied();
+        Ask { stamp, info, asking_mac }
     }
 }
 
@@ -128,6 +131,7 @@ impl Rack {
             document: DocumentHash::of(text.as_bytes()),
             secret: secret(grant.node, self.node(grant.node).answers.as_ref().map_or(0, |answers| answers.count)),
             vendor_unseen: false,
+            granted: (grant.address, grant.nic),
         };
         self.submit(&Command::Release(release)).unwrap().reply
     }
