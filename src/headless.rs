@@ -96,7 +96,7 @@ impl Narrator {
             | Event::Renamed { node, name } => {
                 self.names.insert(*node, name.clone());
             }
-            Event::Forgotten { node } => {
+            Event::Forgotten { node } | Event::GaveWay { node, .. } => {
                 self.names.remove(node);
             }
             Event::RunQueued { run, nodes, .. } => {
@@ -144,6 +144,9 @@ fn words(event: &Event, runs: &BTreeMap<RunId, usize>) -> String {
         Event::BecameUnreachable { reason, .. } => format!("unreachable: {reason}"),
         Event::HostKeySeen { key, .. } => format!("shows the host key {}: compare and trust it", key.fingerprint()),
         Event::HostKeyTrusted { key, .. } => format!("host key {} trusted", key.fingerprint()),
+        Event::GaveWay { rows, .. } => {
+            format!("forgotten to make room: {rows} machines from its address wait undecided")
+        }
         Event::Forgotten { .. } => "forgotten".to_owned(),
         Event::Imported { status, .. } => format!("name taken over from the old inventory ({status})"),
         Event::Planned { entry, .. } => match entry.place() {
@@ -165,6 +168,9 @@ fn words(event: &Event, runs: &BTreeMap<RunId, usize>) -> String {
             let why = if *by_gate { "every approved node is ready" } else { "ordered" };
             format!("run {run} on {} nodes: {why}", nodes.len())
         }
+        Event::TokenMade { name, expires: Some(end), .. } => format!("token `{name}` made; it ends {end:.0}"),
+        Event::TokenMade { name, expires: None, .. } => format!("token `{name}` made; it ends when it is revoked"),
+        Event::TokenRevoked { name } => format!("token `{name}` revoked"),
         Event::RunStarted { run } => format!("run {run}: Ansible started"),
         Event::RunStopping { run } => format!("run {run}: stopping"),
         Event::RunEnded { run, outcome, .. } => {

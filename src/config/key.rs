@@ -45,7 +45,10 @@ keys! {
     WEBHOOK_AUTH = "server" "webhook_auth" r#""secret""#;
     MAX_HELD = "server" "max_held" "10000";
     HOLD = "server" "hold" r#""45s""#;
+    ALLOW = "server" "allow" r#"["192.0.2.0/24"]"#;
+    TRUSTED_PROXIES = "server" "trusted_proxies" r#"["192.0.2.10"]"#;
     REPEAT_WINDOW = "approval" "repeat_window" r#""15m""#;
+    REQUIRE_TOKEN = "approval" "require_token" "false";
     INSTALL_DEADLINE = "install" "deadline" r#""45m""#;
     BOOT_DEADLINE = "install" "boot_deadline" r#""20m""#;
     START = "ansible" "start" r#""when-ready""#;
@@ -57,12 +60,19 @@ keys! {
     COMMAND = "ansible" "command" r#""/usr/bin/ansible-playbook""#;
     PRIVATE_KEY = "ansible" "private_key" r#""/root/.ssh/id_ed25519""#;
     KEEP_RUNS = "ansible" "keep_runs" "20";
+    ANSWER_BODY = "limits" "answer_body" r#""1MiB""#;
+    REPORT_BODY = "limits" "report_body" r#""8MiB""#;
+    HEAD_TIME = "limits" "head_time" r#""10s""#;
+    BODY_TIME = "limits" "body_time" r#""30s""#;
+    CONNECTIONS = "limits" "connections" "4000";
+    CONNECTIONS_PER_ADDRESS = "limits" "connections_per_address" "512";
+    WAITING_ROWS = "limits" "waiting_rows" "20000";
     LOG_LEVEL = "log" "level" r#""info""#;
 }
 
 impl Key {
     /// The tables of the file, in its order.
-    pub const TABLES: [&'static str; 6] = ["network", "server", "approval", "install", "ansible", "log"];
+    pub const TABLES: [&'static str; 7] = ["network", "server", "approval", "install", "ansible", "limits", "log"];
 
     /// The table it stands in; empty for a key above the first table.
     #[must_use]

@@ -12,8 +12,8 @@ use std::time::Duration;
 use super::file::FileLayer;
 use super::key::{ENV_PREFIX, Key, nearest};
 use super::model::{
-    ADDRESS, Ansible, Approval, Config, Install, LOG_LEVEL, Log, LogLevel, NIC, Naming, Network, START, Server,
-    WEBHOOK_AUTH,
+    ADDRESS, Ansible, Approval, Config, Install, LOG_LEVEL, Limits, Log, LogLevel, MIB, NIC, Naming, Network, START,
+    Server, WEBHOOK_AUTH,
 };
 use super::problem::{Problem, Problems, quoted};
 use super::value::{self, Invalid, Raw};
@@ -134,7 +134,7 @@ impl<'a> Layers<'a> {
     /// Every setting from the highest layer that has a good value for it; what is wrong is in `problems`.
     pub(crate) fn resolve(&mut self) -> Config {
         self.env.unknown(&mut self.warnings);
-        let Config { naming, network, server, approval, install, ansible, log } = Config::default();
+        let Config { naming, network, server, approval, install, ansible, limits, log } = Config::default();
         let cli = self.cli;
         Config {
             naming: Naming {
@@ -147,9 +147,11 @@ impl<'a> Layers<'a> {
                 repeat_window: self
                     .get(Key::REPEAT_WINDOW, None, value::duration(Duration::ZERO..=DAY))
                     .unwrap_or(approval.repeat_window),
+                require_token: self.get(Key::REQUIRE_TOKEN, None, value::boolean).unwrap_or(approval.require_token),
             },
             install: self.install(&install),
             ansible: self.ansible(ansible),
+            limits: self.limits(&limits),
             log: Log { level: self.get(Key::LOG_LEVEL, cli.log_level, value::choice(LOG_LEVEL)).unwrap_or(log.level) },
         }
     }
@@ -179,6 +181,25 @@ impl<'a> Layers<'a> {
             webhook_auth: self.get(Key::WEBHOOK_AUTH, None, auth).unwrap_or(default.webhook_auth),
             max_held: self.get(Key::MAX_HELD, None, value::count(1_000_000)).unwrap_or(default.max_held),
             hold: self.get(Key::HOLD, None, hold).unwrap_or(default.hold),
+            allow: self.get(Key::ALLOW, None, value::networks).unwrap_or_default(),
+            trusted_proxies: self.get(Key::TRUSTED_PROXIES, None, value::networks).unwrap_or_default(),
+        }
+    }
+
+    fn limits(&mut self, default: &Limits) -> Limits {
+        let time = |most| value::duration(SECOND..=Duration::from_secs(most));
+        let per_address = self.get(Key::CONNECTIONS_PER_ADDRESS, None, value::count(1_000_000));
+        Limits {
+            // A real request has less than 10 KiB, a report some hundred (PROTOCOL.md §a.2, §c).
+            answer_body: self
+                .get(Key::ANSWER_BODY, None, value::size(16 * 1024..=16 * MIB))
+                .unwrap_or(default.answer_body),
+            report_body: self.get(Key::REPORT_BODY, None, value::size(MIB..=64 * MIB)).unwrap_or(default.report_body),
+            head_time: self.get(Key::HEAD_TIME, None, time(45)).unwrap_or(default.head_time),
+            body_time: self.get(Key::BODY_TIME, None, time(50)).unwrap_or(default.body_time),
+            connections: self.get(Key::CONNECTIONS, None, value::count(1_000_000)),
+            connections_per_address: per_address.unwrap_or(default.connections_per_address),
+            waiting_rows: self.get(Key::WAITING_ROWS, None, value::count(40_000)).unwrap_or(default.waiting_rows),
         }
     }
 

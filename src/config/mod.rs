@@ -20,7 +20,7 @@ use std::path::Path;
 pub use key::Key;
 pub(crate) use key::nearest;
 pub use layer::{CliLayer, EnvLayer, Origin, Origins};
-pub use model::{Ansible, Approval, Config, Install, Log, LogLevel, Naming, Network, NicSource, Server};
+pub use model::{Ansible, Approval, Config, Install, Limits, Log, LogLevel, Naming, Network, NicSource, Server};
 pub use problem::{Place, Problem, Problems, Severity, Source};
 pub use url::{PublicUrl, PublicUrlError};
 

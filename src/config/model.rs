@@ -5,6 +5,8 @@ use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use ipnet::IpNet;
+
 use super::url::PublicUrl;
 use crate::domain::address::{AddressRange, AddressSource};
 use crate::domain::mask::Netmask;
@@ -25,6 +27,8 @@ pub struct Config {
     pub install: Install,
     /// `[ansible]`
     pub ansible: Ansible,
+    /// `[limits]`
+    pub limits: Limits,
     /// `[log]`
     pub log: Log,
 }
@@ -86,6 +90,10 @@ pub struct Server {
     pub max_held: NonZeroU32,
     /// How long a request is held for the operator: 1 to 50 s (the installer gives up at 60 s, PROTOCOL.md §a.4).
     pub hold: Duration,
+    /// Networks whose machines may ask and report; none means all.
+    pub allow: Vec<IpNet>,
+    /// Proxies whose `X-Forwarded-For` is believed.
+    pub trusted_proxies: Vec<IpNet>,
 }
 
 /// `[approval]`
@@ -93,6 +101,8 @@ pub struct Server {
 pub struct Approval {
     /// How long after its first answer a machine that asks again is served by itself (DESIGN.md §3).
     pub repeat_window: Duration,
+    /// Whether a machine must show a token to get a row at all.
+    pub require_token: bool,
 }
 
 /// `[install]`
@@ -126,6 +136,25 @@ pub struct Ansible {
     pub private_key: Option<PathBuf>,
     /// How many finished runs keep their folder under `nodes/runs/`.
     pub keep_runs: NonZeroU32,
+}
+
+/// `[limits]`: what one client, or all of them, may take of the listener.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Longest body of an answer request that is read as one, in bytes.
+    pub answer_body: usize,
+    /// Longest body of a report that is kept whole, in bytes.
+    pub report_body: usize,
+    /// For a request's head.
+    pub head_time: Duration,
+    /// For the whole request, from the accept of its connection.
+    pub body_time: Duration,
+    /// Connections open at once; `None` means as many as the allowed open files permit.
+    pub connections: Option<NonZeroU32>,
+    /// Connections of one address open at once.
+    pub connections_per_address: NonZeroU32,
+    /// Rows of machines that wait for a first decision.
+    pub waiting_rows: NonZeroU32,
 }
 
 /// `[log]`
@@ -179,6 +208,9 @@ pub(crate) const LOG_LEVEL: Choices<LogLevel> = &[
     ("trace", LogLevel::Trace),
 ];
 
+/// Bytes of a mebibyte.
+pub(crate) const MIB: usize = 1024 * 1024;
+
 /// A count that is known not to be zero.
 const fn count(number: u32) -> NonZeroU32 {
     match NonZeroU32::new(number) {
@@ -217,13 +249,15 @@ impl Default for Server {
             webhook_auth: WebhookAuth::Secret,
             max_held: count(10_000),
             hold: Duration::from_secs(45),
+            allow: Vec::new(),
+            trusted_proxies: Vec::new(),
         }
     }
 }
 
 impl Default for Approval {
     fn default() -> Self {
-        Self { repeat_window: Duration::from_mins(15) }
+        Self { repeat_window: Duration::from_mins(15), require_token: false }
     }
 }
 
@@ -245,6 +279,20 @@ impl Default for Ansible {
             command: None,
             private_key: None,
             keep_runs: count(20),
+        }
+    }
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            answer_body: MIB,
+            report_body: 8 * MIB,
+            head_time: Duration::from_secs(10),
+            body_time: Duration::from_secs(30),
+            connections: None,
+            connections_per_address: count(512),
+            waiting_rows: count(20_000),
         }
     }
 }

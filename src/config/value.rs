@@ -9,6 +9,8 @@ use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use ipnet::IpNet;
+
 use super::file::Scalar;
 use super::key::nearest;
 use super::model::Choices;
@@ -181,25 +183,73 @@ pub(crate) fn host_address(raw: Raw<'_>) -> Parsed<IpAddr> {
     Ok(address)
 }
 
-/// Ranges of addresses: an array in the file, in the environment also words between commas.
-pub(crate) fn ranges(raw: Raw<'_>) -> Parsed<Vec<AddressRange>> {
-    let words: Vec<&str> = match raw {
-        Raw::Typed(Scalar::Strings(words)) => words.iter().map(String::as_str).collect(),
-        Raw::Typed(Scalar::String(word)) => vec![word],
+/// The words of a list: an array in the file, in the environment also words between commas.
+fn words<'a>(raw: Raw<'a>, expected: &str) -> Parsed<Vec<&'a str>> {
+    Ok(match raw {
+        Raw::Typed(Scalar::Strings(words)) => words.iter().map(|word| word.trim()).collect(),
+        Raw::Typed(Scalar::String(word)) => vec![word.trim()],
         Raw::Text(text) => text
             .trim_matches(['[', ']'])
             .split(',')
             .map(|word| word.trim().trim_matches('"'))
             .filter(|word| !word.is_empty())
             .collect(),
-        Raw::Typed(_) => return Err(Invalid::kind("an array of address ranges", raw)),
-    };
+        Raw::Typed(_) => return Err(Invalid::kind(expected, raw)),
+    })
+}
+
+/// Ranges of addresses.
+pub(crate) fn ranges(raw: Raw<'_>) -> Parsed<Vec<AddressRange>> {
     let range = |word: &str| {
-        word.trim().parse::<AddressRange>().map_err(|error| {
+        word.parse::<AddressRange>().map_err(|error| {
             Invalid::new(error).hint("write ranges such as `[\"192.0.2.100-192.0.2.199\", \"192.0.2.64/27\"]`")
         })
     };
-    words.into_iter().map(range).collect()
+    words(raw, "an array of address ranges")?.into_iter().map(range).collect()
+}
+
+/// Networks, or single addresses.
+pub(crate) fn networks(raw: Raw<'_>) -> Parsed<Vec<IpNet>> {
+    words(raw, "an array of networks")?.into_iter().map(network).collect()
+}
+
+fn network(given: &str) -> Parsed<IpNet> {
+    let address = given.parse::<IpAddr>().map(|address| IpNet::from(address.to_canonical()));
+    let net = given.parse::<IpNet>().or(address).map_err(|_| {
+        let hint = "write networks or addresses, such as `[\"192.0.2.0/24\", \"2001:db8::/64\", \"198.51.100.7\"]`";
+        Invalid::new(format!("`{}` is not a network", quoted(given))).hint(hint)
+    })?;
+    if net.trunc() != net {
+        let invalid = Invalid::new(format!("`{net}` names an address within a network"));
+        return Err(invalid.hint(format!(
+            "write `{}` for the network, or `{}` for the address",
+            net.trunc(),
+            net.addr()
+        )));
+    }
+    Ok(net)
+}
+
+/// A size in bytes: a number with `KiB` or `MiB`, within `range`.
+pub(crate) fn size(range: RangeInclusive<usize>) -> impl Fn(Raw<'_>) -> Parsed<usize> {
+    move |raw| {
+        let given = text(raw)?;
+        let units = [("KiB", 1024), ("MiB", 1024 * 1024)];
+        let parsed = units.iter().find_map(|(unit, factor)| {
+            let number: usize = given.strip_suffix(unit)?.trim_end().parse().ok()?;
+            number.checked_mul(*factor)
+        });
+        let bytes = parsed.ok_or_else(|| {
+            let invalid = Invalid::new(format!("`{}` is not a size", quoted(given)));
+            invalid.hint("write a whole number and a unit, such as `\"512KiB\"` or `\"8MiB\"`")
+        })?;
+        if range.contains(&bytes) {
+            return Ok(bytes);
+        }
+        let (least, most) = (range.start() / 1024, range.end() / 1024);
+        let invalid = Invalid::new(format!("`{}` is out of range", quoted(given)));
+        Err(invalid.hint(format!("write a size from {least}KiB to {most}KiB")))
+    }
 }
 
 pub(crate) fn listen(raw: Raw<'_>) -> Parsed<SocketAddr> {

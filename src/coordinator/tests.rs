@@ -76,7 +76,7 @@ fn request(machine: u8) -> (Ask, Document) {
         links: vec![Link { name: "eno1".into(), mac }],
     };
     let stamp = Stamp { peer: [192, 0, 2, machine].into(), macs: [mac].into(), body: document.hash };
-    (Ask { stamp, info, asking_mac: Some(mac) }, document)
+    (Ask { stamp, info, asking_mac: Some(mac), token: None }, document)
 }
 
 #[tokio::test]

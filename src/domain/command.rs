@@ -12,12 +12,13 @@ use serde::{Deserialize, Serialize};
 use super::facts::{HostKey, Report, SystemInfo};
 use super::fqdn::Fqdn;
 use super::guard::{Verdict, Withheld};
-use super::id::{DocumentHash, NodeId, ReportId, RunId, SecretHash};
+use super::id::{DocumentHash, NodeId, ReportId, RunId, SecretHash, TokenHash};
 use super::mac::MacAddr;
 use super::node::Stamp;
 use super::plan::PlanEntry;
 use super::run::{HostResult, RunOutcome};
 use super::text::Text;
+use super::token::TokenName;
 
 /// Who wishes something; stored with every event.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -119,6 +120,8 @@ pub struct Ask {
     pub info: SystemInfo,
     /// The NIC it came through, where known.
     pub asking_mac: Option<MacAddr>,
+    /// The token it came with. The server has found it good.
+    pub token: Option<TokenName>,
 }
 
 /// A rendered answer that asks to be released.
@@ -256,6 +259,22 @@ pub enum Order {
     },
     /// Stop the run; a second time: at once.
     Cancel,
+    /// Let prepared media show a token of this name.
+    MakeToken {
+        /// The name.
+        name: TokenName,
+        /// Digest of the secret, which whoever orders this keeps to himself.
+        hash: TokenHash,
+        /// When it ends.
+        expires: Option<Timestamp>,
+        /// The profile it is for.
+        profile: Option<Text>,
+    },
+    /// A token is worth nothing from now on.
+    RevokeToken {
+        /// The name.
+        name: TokenName,
+    },
 }
 
 /// What comes back for a decided command.

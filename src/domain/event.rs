@@ -15,13 +15,14 @@ use super::command::Origin;
 use super::facts::{HostKey, Report};
 use super::fqdn::Fqdn;
 use super::guard::Permission;
-use super::id::{DocumentHash, NodeId, ReportId, RunId, SecretHash};
+use super::id::{DocumentHash, NodeId, ReportId, RunId, SecretHash, TokenHash};
 use super::mac::MacAddr;
 use super::machine::MachineId;
 use super::node::{Asked, Flag, Stamp};
 use super::plan::{PlanEntry, PlanMatch};
 use super::run::{HostResult, RunOutcome};
 use super::text::Text;
+use super::token::TokenName;
 
 /// An event as stored: its place in the order, time and origin.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -226,6 +227,13 @@ pub enum Event {
         /// The row.
         node: NodeId,
     },
+    /// A row nobody had decided on was dropped to make room for others (`limits.waiting_rows`).
+    GaveWay {
+        /// The row.
+        node: NodeId,
+        /// How many such rows its address had.
+        rows: usize,
+    },
     /// A name was taken over from an older inventory.
     Imported {
         /// Its new row.
@@ -316,6 +324,22 @@ pub enum Event {
         /// Results by host.
         hosts: BTreeMap<Fqdn, HostResult>,
     },
+    /// A token was made.
+    TokenMade {
+        /// Its name.
+        name: TokenName,
+        /// Digest of its secret.
+        hash: TokenHash,
+        /// When it ends.
+        expires: Option<Timestamp>,
+        /// The profile it is for.
+        profile: Option<Text>,
+    },
+    /// A token was revoked.
+    TokenRevoked {
+        /// Its name.
+        name: TokenName,
+    },
 }
 
 impl Event {
@@ -355,13 +379,16 @@ impl Event {
             | Self::Unplanned { node }
             | Self::AddressAssigned { node, .. }
             | Self::NicChosen { node, .. }
+            | Self::GaveWay { node, .. }
             | Self::Imported { node, .. } => Some(*node),
             Self::ReportUnmatched { .. }
             | Self::ReportSettled { .. }
             | Self::RunQueued { .. }
             | Self::RunStarted { .. }
             | Self::RunStopping { .. }
-            | Self::RunEnded { .. } => None,
+            | Self::RunEnded { .. }
+            | Self::TokenMade { .. }
+            | Self::TokenRevoked { .. } => None,
         }
     }
 }

@@ -79,7 +79,7 @@ fn stamp(node: NodeId) -> Stamp {
 
 fn asked(node: NodeId, count: u32) -> Asked {
     let at = Timestamp::from_second(1_767_225_600).unwrap();
-    Asked { at, stamp: stamp(node), asking_mac: Some(mac(node)), info: info(node), count }
+    Asked { at, stamp: stamp(node), asking_mac: Some(mac(node)), info: info(node), count, token: None }
 }
 
 fn seen(node: NodeId, flags: Vec<Flag>) -> Event {
@@ -251,7 +251,23 @@ fn running() -> Vec<Sample> {
 }
 
 fn leaving() -> Vec<Sample> {
-    vec![operator(Event::Forgotten { node: NodeId(4) })]
+    let token: super::TokenName = "rack-a".parse().unwrap();
+    let made = |name: &super::TokenName, expires, profile| Event::TokenMade {
+        name: name.clone(),
+        hash: super::TokenHash::of(b"secret"),
+        expires,
+        profile,
+    };
+    let (node, machine) = (NODE, MachineId::of_system(&info(NODE)));
+    let shown = Asked { token: Some(token.clone()), ..asked(NODE, 3) };
+    vec![
+        operator(Event::Forgotten { node: NodeId(4) }),
+        peer(9, Event::GaveWay { node: NodeId(2), rows: 700 }),
+        operator(made(&token, Some(Timestamp::from_second(1_800_000_000).unwrap()), Some("compute".into()))),
+        operator(made(&"spare".parse().unwrap(), None, None)),
+        peer(1, Event::MachineAsked { node, machine, asked: shown, flags: Vec::new() }),
+        operator(Event::TokenRevoked { name: token }),
+    ]
 }
 
 fn entry() -> PlanEntry {
@@ -331,18 +347,21 @@ fn number(event: &Event) -> usize {
         Event::RunStarted { .. } => 26,
         Event::RunStopping { .. } => 27,
         Event::RunEnded { .. } => 28,
-        Event::Planned { .. } => 29,
-        Event::PlanChanged { .. } => 30,
-        Event::PlanMatched { .. } => 31,
-        Event::PlanJoined { .. } => 32,
-        Event::Unplanned { .. } => 33,
-        Event::AddressAssigned { .. } => 34,
-        Event::NicChosen { .. } => 35,
+        Event::TokenMade { .. } => 29,
+        Event::TokenRevoked { .. } => 30,
+        Event::GaveWay { .. } => 31,
+        Event::Planned { .. } => 32,
+        Event::PlanChanged { .. } => 33,
+        Event::PlanMatched { .. } => 34,
+        Event::PlanJoined { .. } => 35,
+        Event::Unplanned { .. } => 36,
+        Event::AddressAssigned { .. } => 37,
+        Event::NicChosen { .. } => 38,
     }
 }
 
 /// How many variants [`number`] numbers.
-const VARIANTS: usize = 36;
+const VARIANTS: usize = 39;
 
 /// Events as earlier releases have stored them. Lines are added, never changed: databases hold them.
 const FIXTURE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/events-v1.jsonl");

@@ -150,6 +150,11 @@ digest_id!(
     SecretHash
 );
 
+digest_id!(
+    /// Digest of a token's secret; the secret itself is on the prepared medium only.
+    TokenHash
+);
+
 /// A text that is not 64 hex digits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("not a SHA-256 digest of 64 hex digits")]

@@ -16,6 +16,7 @@ use super::machine::MachineId;
 use super::phase::Phase;
 use super::plan::{PlanEntry, PlanMatch};
 use super::text::Text;
+use super::token::TokenName;
 
 /// One row of the node table. Shared by reference: snapshots hold the same `Arc`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -111,6 +112,9 @@ pub struct Asked {
     pub info: SystemInfo,
     /// How many requests there were.
     pub count: u32,
+    /// The token it came with, which was good then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub token: Option<TokenName>,
 }
 
 /// Answers released under one approval: the guard counts them.
@@ -264,7 +268,8 @@ impl Node {
     pub fn serial(&self) -> Option<&Text> {
         let asked = self.request.as_ref().map(|asked| &asked.info.dmi);
         let reported = self.report.as_ref().map(|reported| &reported.report.dmi);
-        asked.into_iter().chain(reported).find_map(|dmi| dmi.serial.as_ref())
+        let planned = self.plan.as_ref().filter(|_| asked.is_none()).and_then(|entry| entry.serial.as_ref());
+        asked.into_iter().chain(reported).find_map(|dmi| dmi.serial.as_ref()).or(planned)
     }
 
     /// The address its answer must carry, whatever the configuration says: the operator's, the plan's, or the one the
@@ -282,10 +287,11 @@ impl Node {
         self.phase == Phase::Planned && self.plan.is_some() && self.request.is_none()
     }
 
-    /// Where the machine was last heard, for the table: its address as a node, else that of its last request.
+    /// Its address for the table: as a node, else the one it will have, else that of its last request.
     #[must_use]
     pub fn shown_address(&self) -> Option<IpAddr> {
-        self.address.or_else(|| self.request.as_ref().map(|asked| asked.stamp.peer))
+        let asked = || self.request.as_ref().map(|asked| asked.stamp.peer);
+        self.address.or_else(|| self.fixed_address().filter(|_| self.phase.may_rename())).or_else(asked)
     }
 
     /// Whether an answer was released that may have been used.

@@ -51,6 +51,8 @@ pub struct Policy {
     pub webhook_auth: WebhookAuth,
     /// Where addresses come from, and how the NIC is chosen.
     pub addresses: AddressRules,
+    /// Rows of machines nobody has decided on, at most.
+    pub waiting_rows: usize,
 }
 
 /// Repeats of one approval's answer inside the repeat window (DESIGN.md §3).
@@ -68,6 +70,7 @@ impl Default for Policy {
             expect: None,
             webhook_auth: WebhookAuth::Secret,
             addresses: AddressRules::default(),
+            waiting_rows: 20_000,
         }
     }
 }

@@ -6,6 +6,7 @@ use super::address::Unfit;
 use super::fqdn::Fqdn;
 use super::id::{NodeId, ReportId};
 use super::mac::MacAddr;
+use super::token::TokenName;
 
 /// A wish the fleet does not grant. Nothing changed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -108,6 +109,15 @@ pub enum Refusal {
     /// The table is full.
     #[error("the table holds {0} rows, which is its limit; forget some of them")]
     Full(usize),
+    /// There is such a token.
+    #[error("there is a token `{0}` already; choose another name, or revoke it first")]
+    TokenExists(TokenName),
+    /// There is no such token.
+    #[error("there is no token `{0}`; `prox-orchestrator token list` lists them")]
+    UnknownToken(TokenName),
+    /// Enough is enough.
+    #[error("there are {0} tokens, which is the limit; revoke some of them")]
+    TooManyTokens(usize),
     /// The configuration makes no host name.
     #[error("`machine_template_name` and `machine_net_dn` make no valid host name; correct config.toml")]
     NoName,

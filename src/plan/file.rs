@@ -101,7 +101,7 @@ fn free(columns: &dyn TableLike, source: &Source, problems: &mut Problems) -> Ve
         match text_of(item) {
             Some(text) => cells.push(Cell { field: Field::Column(name.to_owned()), text, span: Some(span) }),
             None => {
-                problems.add(|| source.problem(span, format!("`columns.{}` must be a text or a number", quoted(name))))
+                problems.add(|| source.problem(span, format!("`columns.{}` must be a text or a number", quoted(name))));
             }
         }
     }

@@ -43,7 +43,7 @@ pub(super) fn rows(source: &Source, map: &[Mapping], context: &Context, problems
                 read.push((cells, span));
             }
             Ok(_) => {
-                problems.add(|| source.problem(span, "a row is not an object").hint("write `[{\"hostname\": …}, …]`"))
+                problems.add(|| source.problem(span, "a row is not an object").hint("write `[{\"hostname\": …}, …]`"));
             }
             Err(error) => problems.add(|| broken(source, start, &error)),
         }

@@ -87,53 +87,61 @@ pub fn import(import: &Import<'_>, plan: Option<&Source>, context: &Context) -> 
     }
     warnings.sort();
 
-    let mut done = Imported { warnings, ..Imported::default() };
     let mut written = document.into_mut();
-    let places: HashMap<&Fqdn, usize> = old.iter().enumerate().map(|(at, row)| (&row.entry.hostname, at)).collect();
-    let mut additions = Vec::new();
     // What is no array of tables was a problem before.
     let Some(tables) = tables(&mut written) else { return Err(ConfigErrors(problems)) };
-    for row in &merged {
-        let name = &row.entry.hostname;
-        match by_name.get(name) {
-            Some(before) => {
-                let changes = changes(&before.entry, &row.entry);
-                if changes.is_empty() {
-                    done.unchanged += 1;
-                    continue;
-                }
-                if let Some(table) = places.get(name).and_then(|at| tables.get_mut(*at)) {
-                    changes.iter().for_each(|(field, text)| set(table, field, text));
-                }
-                done.changed.push((name.clone(), changes.into_iter().map(|(field, _)| shown(&field)).collect()));
-            }
-            None => {
-                additions.push(table_of(&row.entry));
-                done.added.push(name.clone());
-            }
-        }
-    }
-    if import.replace {
-        let gone = |row: &&Row| !names.contains(&row.entry.hostname);
-        done.removed = old.iter().filter(gone).map(|row| row.entry.hostname.clone()).collect();
-        let places: HashSet<usize> = old.iter().enumerate().filter(|(_, row)| gone(row)).map(|(at, _)| at).collect();
-        let mut at = 0;
-        tables.retain(|_| {
-            at += 1;
-            !places.contains(&(at - 1))
-        });
-    }
-    additions.into_iter().for_each(|table| tables.push(table));
+    let mut done = write(tables, &old, &merged, import.replace);
     let heading = if plan.text.trim().is_empty() { HEADING } else { "" };
     done.text = format!("{heading}{written}");
+    done.warnings = warnings;
     Ok(done)
+}
+
+/// Brings the merged rows into the tables of the old ones.
+fn write(tables: &mut ArrayOfTables, old: &[Row], merged: &[Row], replace: bool) -> Imported {
+    let mut done = Imported::default();
+    let places: HashMap<&Fqdn, usize> = old.iter().enumerate().map(|(at, row)| (&row.entry.hostname, at)).collect();
+    let mut additions = Vec::new();
+    for Row { entry, .. } in merged {
+        let Some(at) = places.get(&entry.hostname) else {
+            additions.push(table_of(entry));
+            done.added.push(entry.hostname.clone());
+            continue;
+        };
+        let changes = changes(&old[*at].entry, entry);
+        if changes.is_empty() {
+            done.unchanged += 1;
+            continue;
+        }
+        if let Some(table) = tables.get_mut(*at) {
+            for (field, text) in &changes {
+                set(table, field, text);
+            }
+        }
+        let fields = changes.iter().map(|(field, _)| shown(field)).collect();
+        done.changed.push((entry.hostname.clone(), fields));
+    }
+    if replace {
+        let names: HashSet<&Fqdn> = merged.iter().map(|row| &row.entry.hostname).collect();
+        let is_gone: Vec<bool> = old.iter().map(|row| !names.contains(&row.entry.hostname)).collect();
+        let gone = old.iter().zip(&is_gone).filter(|(_, gone)| **gone);
+        done.removed = gone.map(|(row, _)| row.entry.hostname.clone()).collect();
+        let mut gone = is_gone.into_iter();
+        tables.retain(|_| !gone.next().unwrap_or_default());
+    }
+    for table in additions {
+        tables.push(table);
+    }
+    done
 }
 
 /// The text of a plan with exactly these entries.
 pub(super) fn whole(entries: &[std::sync::Arc<PlanEntry>]) -> String {
     let mut document = DocumentMut::new();
     if let Some(tables) = tables(&mut document) {
-        entries.iter().for_each(|entry| tables.push(table_of(entry)));
+        for entry in entries {
+            tables.push(table_of(entry));
+        }
     }
     format!("{HEADING}{document}")
 }

@@ -43,8 +43,8 @@ impl Row {
 
     /// Its line, from 1.
     pub(super) fn line(&self, source: &Source) -> usize {
-        let before = source.text.as_bytes().get(..self.span.start).unwrap_or_default();
-        1 + before.iter().filter(|byte| **byte == b'\n').count()
+        let before = source.text.get(..self.span.start).unwrap_or_default();
+        1 + before.matches('\n').count()
     }
 }
 
@@ -83,14 +83,14 @@ impl Columns {
         if let Some(lost) = map.iter().find(|mapping| !names.iter().any(|name| same(mapping, name))) {
             return Err(lost.clone());
         }
-        let meaning = |name: &String| match map.iter().find(|mapping| same(mapping, name)) {
-            Some(mapping) => (mapping.field.clone(), 0),
-            None => {
-                let (field, rank) = column::guess(name);
-                // What a field is was told: other columns do not count for it.
-                let is_told = map.iter().any(|mapping| mapping.field == field);
-                if is_told { (Field::Column(column::key(name)), 0) } else { (field, rank + 1) }
+        let meaning = |name: &String| {
+            if let Some(mapping) = map.iter().find(|mapping| same(mapping, name)) {
+                return (mapping.field.clone(), 0);
             }
+            let (field, rank) = column::guess(name);
+            // What a field is was told: other columns do not count for it.
+            let is_told = map.iter().any(|mapping| mapping.field == field);
+            if is_told { (Field::Column(column::key(name)), 0) } else { (field, rank + 1) }
         };
         Ok(Self { meanings: names.iter().map(meaning).collect() })
     }
@@ -157,8 +157,8 @@ struct Invalid {
 }
 
 impl Invalid {
-    fn new(reason: impl ToString) -> Self {
-        Self { reason: reason.to_string(), hint: None }
+    fn new(reason: impl std::fmt::Display) -> Self {
+        Self { reason: format!("{reason}"), hint: None }
     }
 
     fn hint(self, hint: &'static str) -> Self {

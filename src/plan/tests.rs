@@ -248,3 +248,21 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn the_manuals_examples_are_right() {
+    let manual = include_str!("../../docs/plan.md");
+    let block = |kind: &str| {
+        let start = manual.find(&format!("```{kind}\n")).unwrap() + kind.len() + 4;
+        &manual[start..start + manual[start..].find("```").unwrap()]
+    };
+    let plan = block("toml");
+    let [one, two] = &*good(plan).entries else { panic!() };
+    assert_eq!((one.macs.len(), two.asset_tag.as_ref().map(crate::domain::text::Text::as_str)), (2, Some("INV-0022")));
+    let done = bring("t.csv", block("csv"), plan, &[]).unwrap();
+    assert_eq!((done.added.len(), done.changed.len()), (2, 0));
+    assert!(done.text.starts_with(plan), "what was there stays as it is");
+    for (name, _) in Field::NAMES {
+        assert!(manual.contains(&format!("`{name}`")), "`{name}` is not told of");
+    }
+}

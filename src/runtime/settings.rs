@@ -26,6 +26,7 @@ pub(super) fn policy(config: &Config, base: &BaseAnswer) -> Policy {
         expect: config.ansible.expect.map(|count| usize::try_from(count.get()).unwrap_or(usize::MAX)),
         webhook_auth: config.server.webhook_auth,
         addresses: address_rules(config, base),
+        waiting_rows: usize::try_from(config.limits.waiting_rows.get()).unwrap_or(usize::MAX),
     }
 }
 

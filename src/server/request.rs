@@ -45,7 +45,7 @@ pub(super) async fn read(
     let macs = info.links.iter().map(|link| link.mac).collect();
     let stamp = Stamp { peer, macs, body: document.hash };
     let asking_mac = asking_mac(&info, peer, &app.neighbours).await;
-    Ok((Ask { stamp, info, asking_mac }, document))
+    Ok((Ask { stamp, info, asking_mac, token: None }, document))
 }
 
 /// The reply to plain HTTP on the TLS port: a machine that got the scheme wrong reboots and says so on its screen; a

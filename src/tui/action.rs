@@ -81,8 +81,10 @@ pub(super) enum Action {
     Reject,
     /// Change a host name.
     Rename,
-    /// Tell where Ansible reaches a node.
+    /// Give a node an address.
     Address,
+    /// Choose the NIC of a machine.
+    Nic,
     /// Start the playbook.
     Run,
     /// Stop it.

@@ -3,6 +3,7 @@
 use super::action::Action;
 use super::keymap::Scope;
 use super::model::{Model, Subject};
+use crate::domain::node::Flag;
 use crate::domain::{Node, Phase};
 
 /// Whether `action`, pressed in `scope`, would do something.
@@ -28,7 +29,24 @@ pub(super) fn offer(model: &Model, scope: Scope, action: Action) -> Result<(), S
                 format!("`{}` is {}; a node can be renamed until it installs", node.name, node.phase.word())
             })
         }
-        Action::Address | Action::Forget => node(model).map(|_| ()),
+        Action::Address => node(model).map(|_| ()),
+        Action::Forget => {
+            let node = node(model)?;
+            (!node.is_unclaimed())
+                .then_some(())
+                .ok_or_else(|| format!("`{}` is in the plan; take it out of plan.toml instead", node.name))
+        }
+        Action::Nic => {
+            let node = node(model)?;
+            let may = node.phase.may_rename() && !node.may_be_installed();
+            match node.request.as_ref().map(|asked| asked.info.links.len()) {
+                None | Some(0) => Err(format!("`{}` has shown no NICs to choose from", node.name)),
+                Some(_) if may => Ok(()),
+                Some(_) => {
+                    Err(format!("`{}` is {}; its NIC was chosen before it installed", node.name, node.phase.word()))
+                }
+            }
+        }
         Action::Run => run(model),
         Action::Cancel => model.snapshot.fleet.active_run().map(|_| ()).ok_or_else(|| "no run is going on".to_owned()),
         Action::MarkInstalled => {
@@ -80,7 +98,11 @@ pub(super) fn offer(model: &Model, scope: Scope, action: Action) -> Result<(), S
 /// Whether the footer should bring `action` up: a reinstall nobody asks for is possible, and better not at hand.
 pub(super) fn is_advised(model: &Model, action: Action) -> bool {
     let unasked = |node: &std::sync::Arc<Node>| node.may_be_installed() && !asks_again(node);
-    !(action == Action::Approve && model.node().is_some_and(unasked))
+    match action {
+        Action::Approve => !model.node().is_some_and(unasked),
+        Action::Nic => model.node().is_some_and(|node| node.flags.contains(&Flag::ChooseNic)),
+        _ => true,
+    }
 }
 
 fn subject(model: &Model) -> Result<Subject<'_>, String> {
@@ -102,7 +124,7 @@ pub(super) fn needs_decision(node: &Node) -> bool {
 
 /// Whether the machine asks although it may be installed, and nobody allowed it yet.
 pub(super) fn asks_again(node: &Node) -> bool {
-    node.flags.contains(&crate::domain::node::Flag::AsksAgain) && !node.reinstall_allowed
+    node.flags.contains(&Flag::AsksAgain) && !node.reinstall_allowed
 }
 
 fn approve(node: &Node) -> Result<(), String> {

@@ -115,6 +115,7 @@ fn act(model: &mut Model, scope: Scope, action: Action) -> Vec<Request> {
         Action::Approve => return approve(model),
         Action::Reject => reject(model),
         Action::Rename => ask(model, |model| model.node().map(|node| Question::rename(node))),
+        Action::Nic => ask(model, |model| model.node().and_then(|node| Question::nic(node))),
         Action::Address => ask(model, |model| model.node().map(|node| Question::address(node))),
         Action::Run => ask(model, |model| Some(Question::run(model))),
         Action::Cancel => ask(model, |model| model.snapshot.fleet.active_run().map(|run| Question::cancel(run))),

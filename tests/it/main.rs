@@ -11,6 +11,7 @@ mod http;
 mod init;
 mod inventory;
 mod main_job;
+mod plan;
 mod process;
 mod reload;
 mod rig;

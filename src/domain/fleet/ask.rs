@@ -77,8 +77,14 @@ impl Fleet {
         let mut flags = Self::identity_flags(&machine, &resolved);
         let known = resolved.node.and_then(|id| self.node(id));
         let count = known.and_then(|node| node.request.as_ref()).map_or(1, |asked| asked.count.saturating_add(1));
-        let asked =
-            Asked { at: now, stamp: ask.stamp.clone(), asking_mac: ask.asking_mac, info: ask.info.clone(), count };
+        let asked = Asked {
+            at: now,
+            stamp: ask.stamp.clone(),
+            asking_mac: ask.asking_mac,
+            info: ask.info.clone(),
+            count,
+            token: ask.token.clone(),
+        };
         let Placed { row, flags: about_plan } = self.place(&machine, &ask.info.dmi, known.map(AsRef::as_ref));
         flags.extend(about_plan);
         let Some(node) = known else { return self.decide_stranger(machine, asked, flags, row) };
@@ -136,7 +142,8 @@ impl Fleet {
         let name = self.policy.derive_name(&machine, node.0, taken).ok_or(Refusal::NoName)?;
         flags.extend(self.network_flags(node, None, None, &asked));
         let verdict = Verdict::Hold(Withheld::Undecided(guard::ClaimCode::of(node)));
-        let events = vec![Event::MachineSeen { node, name, machine, asked, flags }];
+        let seen = Event::MachineSeen { node, name, machine, asked, flags };
+        let events = self.make_room().into_iter().chain([seen]).collect();
         Ok(Decision { events, effects: Vec::new(), reply: Reply::Asked { node, verdict } })
     }
 

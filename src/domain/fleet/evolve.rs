@@ -40,10 +40,11 @@ impl Fleet {
             Event::ReportSettled { report } => {
                 self.state.unmatched.remove(report);
             }
-            Event::Forgotten { node } => self.remove_row(*node),
+            Event::Forgotten { node } | Event::GaveWay { node, .. } => self.remove_row(*node),
             Event::RunQueued { .. } | Event::RunStarted { .. } | Event::RunStopping { .. } | Event::RunEnded { .. } => {
                 self.apply_run(&recorded.event, at);
             }
+            Event::TokenMade { .. } | Event::TokenRevoked { .. } => self.apply_token(&recorded.event, at),
             event => {
                 if let Some(id) = event.node() {
                     self.change(id, |node| apply_to_node(node, event, at));
@@ -278,12 +279,15 @@ fn apply_to_node(node: &mut Node, event: &Event, at: Timestamp) {
         | Event::Unplanned { .. }
         | Event::AddressAssigned { .. }
         | Event::Forgotten { .. }
+        | Event::GaveWay { .. }
         | Event::ReportUnmatched { .. }
         | Event::ReportSettled { .. }
         | Event::RunQueued { .. }
         | Event::RunStarted { .. }
         | Event::RunStopping { .. }
-        | Event::RunEnded { .. } => {}
+        | Event::RunEnded { .. }
+        | Event::TokenMade { .. }
+        | Event::TokenRevoked { .. } => {}
     }
 }
 

@@ -1,15 +1,17 @@
 //! Where to find a node by anything that identifies it. Derived from the nodes; never stored.
 
+use std::cmp::Reverse;
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 
-use imbl::{HashMap, OrdSet};
+use imbl::{HashMap, OrdMap, OrdSet};
 use uuid::Uuid;
 
 use crate::domain::fqdn::Fqdn;
 use crate::domain::id::{NodeId, SecretHash};
 use crate::domain::mac::MacAddr;
 use crate::domain::node::Node;
+use crate::domain::phase::Phase;
 use crate::domain::plan::{PlanEntry, Shown};
 use crate::domain::text::Text;
 
@@ -24,6 +26,9 @@ pub(super) struct Index {
     secrets: HashMap<SecretHash, NodeId>,
     planned: HashMap<Token, OrdSet<NodeId>>,
     peers: HashMap<IpAddr, OrdSet<NodeId>>,
+    /// Rows nobody has decided on, by the address their machine last asked from.
+    waiting: OrdMap<IpAddr, OrdSet<NodeId>>,
+    waiting_count: usize,
 }
 
 /// Anything a row of the plan can be recognised by; texts in lower case.
@@ -64,6 +69,7 @@ impl Index {
         for secret in secrets(node) {
             self.secrets.insert(*secret, node.id);
         }
+        self.insert_waiting(node);
     }
 
     /// Takes everything `node` could be found by away again.
@@ -75,6 +81,7 @@ impl Index {
         for secret in secrets(node) {
             self.secrets.remove(secret);
         }
+        self.remove_waiting(node);
     }
 
     /// Follows a node from one state to the next. Most events change nothing, or one thing, that it is found by.
@@ -94,6 +101,10 @@ impl Index {
         if before.plan != after.plan {
             self.remove_plan(before);
             self.insert_plan(after);
+        }
+        if waits_at(before) != waits_at(after) {
+            self.remove_waiting(before);
+            self.insert_waiting(after);
         }
         // A handful at most.
         for gone in secrets(before).filter(|secret| !secrets(after).any(|other| other == *secret)) {
@@ -156,6 +167,34 @@ impl Index {
         for token in node.plan.iter().flat_map(|entry| tokens(entry)) {
             take(&mut self.planned, &token, node.id);
         }
+    }
+
+    fn insert_waiting(&mut self, node: &Node) {
+        if let Some(peer) = waits_at(node) {
+            self.waiting.entry(peer).or_default().insert(node.id);
+            self.waiting_count += 1;
+        }
+    }
+
+    fn remove_waiting(&mut self, node: &Node) {
+        let Some(peer) = waits_at(node) else { return };
+        let Some(rows) = self.waiting.get_mut(&peer) else { return };
+        self.waiting_count -= usize::from(rows.remove(&node.id).is_some());
+        if rows.is_empty() {
+            self.waiting.remove(&peer);
+        }
+    }
+
+    /// How many rows nobody has decided on.
+    pub(super) fn waiting_count(&self) -> usize {
+        self.waiting_count
+    }
+
+    /// The oldest row of the address that has most rows nobody has decided on, and how many it has.
+    pub(super) fn most_waiting(&self) -> Option<(NodeId, usize)> {
+        let oldest = |rows: &OrdSet<NodeId>| rows.get_min().copied();
+        let of_address = self.waiting.values().filter_map(|rows| Some((rows.len(), Reverse(oldest(rows)?))));
+        of_address.max().map(|(count, Reverse(node))| (node, count))
     }
 
     pub(super) fn named(&self, name: &Fqdn) -> Option<NodeId> {
@@ -222,6 +261,14 @@ pub(super) fn owned_addresses(node: &Node) -> BTreeSet<IpAddr> {
 /// Where its machine asked from last.
 fn peer(node: &Node) -> Option<IpAddr> {
     node.request.as_ref().map(|asked| asked.stamp.peer)
+}
+
+/// Where a machine asks from that nobody has decided on.
+fn waits_at(node: &Node) -> Option<IpAddr> {
+    // One that is expected is no stranger.
+    (node.phase == Phase::Waiting && node.plan.is_none())
+        .then(|| node.request.as_ref().map(|asked| asked.stamp.peer))
+        .flatten()
 }
 
 fn secrets(node: &Node) -> impl Iterator<Item = &SecretHash> {

@@ -13,8 +13,10 @@ mod index;
 mod order;
 mod plan;
 mod planned;
+mod room;
 #[cfg(test)]
 mod tests;
+mod tokens;
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -32,6 +34,7 @@ use super::id::{DocumentHash, NodeId, ReportId, RunId};
 use super::node::Node;
 use super::policy::Policy;
 use super::run::{Run, RunState};
+use super::token::{Token, TokenName};
 use index::Index;
 
 pub use address::PoolOutlook;
@@ -106,6 +109,8 @@ struct State {
     last_node: u64,
     last_report: u64,
     last_run: u64,
+    #[serde(default)]
+    tokens: OrdMap<TokenName, Arc<Token>>,
 }
 
 impl From<State> for Fleet {

@@ -43,6 +43,10 @@ impl Fleet {
             }
             Order::Run { nodes } => self.decide_run(nodes),
             Order::Cancel => self.decide_cancel(),
+            Order::MakeToken { name, hash, expires, profile } => {
+                self.decide_make_token(name, *hash, *expires, profile.as_ref())
+            }
+            Order::RevokeToken { name } => self.decide_revoke_token(name),
         }
     }
 

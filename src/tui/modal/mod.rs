@@ -9,6 +9,7 @@ mod field;
 mod forget;
 mod hostname;
 mod mark;
+mod nic;
 pub(super) mod quit;
 mod reinstall;
 mod reject;
@@ -141,6 +142,8 @@ pub(super) enum Question {
     Hostname(hostname::Hostname),
     /// Another address.
     Address(address::Address),
+    /// Another NIC.
+    ChooseNic(nic::ChooseNic),
     /// Send a machine away.
     Reject(reject::Reject),
     /// Drop a report.
@@ -170,6 +173,11 @@ impl Question {
     /// Asks where Ansible reaches a node.
     pub(super) fn address(node: &Node) -> Self {
         Self::Address(address::Address::new(node))
+    }
+
+    /// Asks which NIC is to be configured. `None` where the machine lists none.
+    pub(super) fn nic(node: &Node) -> Option<Self> {
+        nic::ChooseNic::new(node).map(Self::ChooseNic)
     }
 
     /// Asks whether, and why, to send a machine away.
@@ -221,6 +229,7 @@ impl Question {
         match self {
             Self::Hostname(question) => question,
             Self::Address(question) => question,
+            Self::ChooseNic(question) => question,
             Self::Reject(question) => question,
             Self::Dismiss(question) => question,
             Self::Reinstall(question) => question,
@@ -237,6 +246,7 @@ impl Question {
         match self {
             Self::Hostname(question) => question,
             Self::Address(question) => question,
+            Self::ChooseNic(question) => question,
             Self::Reject(question) => question,
             Self::Dismiss(question) => question,
             Self::Reinstall(question) => question,

@@ -114,6 +114,9 @@ pub(super) fn note(node: &Node, model: &Model) -> String {
     if node.reinstall_allowed {
         return "reinstall".to_owned();
     }
+    if let Some(place) = node.plan.as_ref().filter(|_| node.is_unclaimed()).and_then(|entry| entry.place()) {
+        return place;
+    }
     match (gravest, hold) {
         (Some(Flag::AsksAgain), Some(left)) => format!("again {left}s"),
         (Some(flag), _) => word(flag),

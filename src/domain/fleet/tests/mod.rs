@@ -4,6 +4,8 @@ mod addresses;
 mod life;
 mod model;
 mod planned;
+mod room;
+mod tokens;
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -52,7 +54,7 @@ impl Box1 {
             body: DocumentHash::of(&[self.body]),
         };
         let asking_mac = stamp.macs.first().copied();
-        Ask { stamp, info, asking_mac }
+        Ask { stamp, info, asking_mac, token: None }
     }
 }
 
