@@ -66,6 +66,8 @@ machine_net_gateway = "127.0.0.1"
 tls = false
 hold = "1s"
 max_held = 50000
+[approval]
+undo_window = "0s"
 "#;
 
 #[tokio::main]
@@ -294,7 +296,7 @@ async fn approve_all(remote: &RemoteEngine, count: usize) -> anyhow::Result<Dura
     let orders: Vec<_> = waiting.filter_map(approval).collect();
     ensure!(orders.len() == count, "{} of {count} machines wait", orders.len());
     let started = Instant::now();
-    let responses = remote.orders("bench".to_owned(), orders).await?;
+    let responses = remote.orders("bench".to_owned(), orders, true).await?;
     let took = started.elapsed();
     let mut outcomes = BTreeMap::new();
     for response in responses {

@@ -128,6 +128,9 @@ fn words(event: &Event, runs: &BTreeMap<RunId, usize>) -> String {
         Event::AnswerDelivered { .. } => "answer delivered, installing".to_owned(),
         Event::AnswerLost { .. } => "answer lost: the connection broke first".to_owned(),
         Event::RetryServed { why, .. } => format!("sent to reboot and ask again: {why}"),
+        Event::RefusalServed { why, .. } => format!("refused, its installer stops: {why}"),
+        Event::TakenBack { verb, .. } => format!("{} taken back", verb.noun()),
+        Event::Withdrawn { .. } => "decision taken back: it waits again".to_owned(),
         Event::Flagged { flag, .. } => flag.to_string(),
         Event::ReportAccepted { report, .. } => {
             let filesystem = report.filesystem.as_ref().map(|filesystem| format!(" on {filesystem}"));

@@ -78,17 +78,23 @@ impl RemoteEngine {
     /// # Errors
     /// See [`ApiError`]; a refusal is no error but a response.
     pub async fn order(&self, operator: String, order: Order) -> Result<OrderResponse, ApiError> {
-        let request = serde_json::to_vec(&OrderRequest { operator, order })?;
+        let request = serde_json::to_vec(&OrderRequest { operator, order, at_once: false })?;
         let body = self.exchange(Method::POST, "/order", request.into()).await?;
         Ok(serde_json::from_slice(&body)?)
     }
 
-    /// Gives many orders in `operator`'s name, in one exchange; what came of each is returned in their order.
+    /// Gives many orders in `operator`'s name, in one exchange; what came of each is returned in their order. Decisions
+    /// have their undo window, unless `at_once`.
     ///
     /// # Errors
     /// See [`ApiError`]; a refusal is no error but a response.
-    pub async fn orders(&self, operator: String, orders: Vec<Order>) -> Result<Vec<OrderResponse>, ApiError> {
-        let request = serde_json::to_vec(&OrdersRequest { operator, orders })?;
+    pub async fn orders(
+        &self,
+        operator: String,
+        orders: Vec<Order>,
+        at_once: bool,
+    ) -> Result<Vec<OrderResponse>, ApiError> {
+        let request = serde_json::to_vec(&OrdersRequest { operator, orders, at_once })?;
         let body = self.exchange(Method::POST, "/orders", request.into()).await?;
         Ok(serde_json::from_slice(&body)?)
     }

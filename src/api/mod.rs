@@ -9,6 +9,7 @@ mod socket;
 #[cfg(test)]
 mod tests;
 
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::domain::{Order, Reply, RunId};
@@ -25,6 +26,9 @@ pub struct OrderRequest {
     pub operator: String,
     /// The order.
     pub order: Order,
+    /// Whether a decision takes effect without its undo window.
+    #[serde(default)]
+    pub at_once: bool,
 }
 
 /// Many orders of one person. They are decided in this order, each for itself: one that is refused keeps none of the
@@ -35,6 +39,9 @@ pub struct OrdersRequest {
     pub operator: String,
     /// The orders; the response holds what came of each, in their order.
     pub orders: Vec<Order>,
+    /// Whether decisions take effect without their undo window.
+    #[serde(default)]
+    pub at_once: bool,
 }
 
 /// What came of an order.
@@ -45,6 +52,11 @@ pub enum OrderResponse {
     Done {
         /// The run it queued.
         run: Option<RunId>,
+    },
+    /// Takes effect after the undo window, unless it is taken back.
+    Undecided {
+        /// When.
+        until: Timestamp,
     },
     /// Refused; nothing changed.
     Refused {
@@ -62,6 +74,7 @@ impl From<Result<Reply, crate::client::OrderError>> for OrderResponse {
     fn from(result: Result<Reply, crate::client::OrderError>) -> Self {
         match result {
             Ok(Reply::Queued(run)) => Self::Done { run: Some(run) },
+            Ok(Reply::Undecided { until }) => Self::Undecided { until },
             Ok(_) => Self::Done { run: None },
             Err(crate::client::OrderError::Refused(refusal)) => Self::Refused { reason: refusal.to_string() },
             Err(error) => Self::Failed { reason: error.to_string() },

@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{OrderRequest, OrderResponse, OrdersRequest, PREFIX, SocketError, socket};
 use crate::coordinator::Handle;
-use crate::domain::{Command, Order, Origin, Snapshot};
+use crate::domain::{Order, Origin, Snapshot};
 
 /// Longest operator name kept, in characters.
 const MAX_OPERATOR: usize = 64;
@@ -95,17 +95,17 @@ async fn snapshot(State(handle): State<Handle>) -> Json<Arc<Snapshot>> {
 }
 
 async fn order(State(handle): State<Handle>, Json(request): Json<OrderRequest>) -> Json<OrderResponse> {
-    Json(give(&handle, clean(&request.operator), request.order).await)
+    Json(give(&handle, clean(&request.operator), request.order, request.at_once).await)
 }
 
 async fn orders(State(handle): State<Handle>, Json(request): Json<OrdersRequest>) -> Json<Vec<OrderResponse>> {
     let operator = clean(&request.operator);
-    let given = request.orders.into_iter().map(|order| give(&handle, operator.clone(), order));
+    let given = request.orders.into_iter().map(|order| give(&handle, operator.clone(), order, request.at_once));
     Json(stream::iter(given).buffered(AT_ONCE).collect().await)
 }
 
-async fn give(handle: &Handle, operator: String, order: Order) -> OrderResponse {
-    let result = handle.submit(Origin::Operator(operator), Command::Order(order)).await;
+async fn give(handle: &Handle, operator: String, order: Order, at_once: bool) -> OrderResponse {
+    let result = handle.order(Origin::Operator(operator), order, at_once).await;
     result.map_err(crate::client::OrderError::from).into()
 }
 

@@ -94,7 +94,7 @@ async fn orders_are_carried_out_or_refused_each_for_itself_and_signed() {
     let bench = Bench::new().await;
     let forget = |node| Order::Forget { node: NodeId(node) };
     let responses =
-        bench.client().orders("an\u{1b}na".to_owned(), vec![forget(1), forget(7), forget(2)]).await.unwrap();
+        bench.client().orders("an\u{1b}na".to_owned(), vec![forget(1), forget(7), forget(2)], false).await.unwrap();
     let [OrderResponse::Done { run: None }, OrderResponse::Refused { reason }, OrderResponse::Done { run: None }] =
         responses.as_slice()
     else {

@@ -12,7 +12,14 @@ fn snapshot(events: impl IntoIterator<Item = Recorded>) -> Snapshot {
     let mut fleet = Fleet::default();
     events.into_iter().for_each(|recorded| fleet.apply(&recorded));
     let at = Timestamp::UNIX_EPOCH;
-    Snapshot { seq: 1, at, fleet, holds: imbl::OrdMap::new(), service: Arc::new(Service::default()) }
+    Snapshot {
+        seq: 1,
+        at,
+        fleet,
+        holds: imbl::OrdMap::new(),
+        undecided: imbl::OrdMap::new(),
+        service: Arc::new(Service::default()),
+    }
 }
 
 /// Nodes of these names and nothing else.

@@ -24,6 +24,9 @@ pub(super) enum OrderCommand {
         /// Every machine that waits at this moment; none that comes later
         #[arg(long, conflicts_with = "nodes")]
         all: bool,
+        /// Without the time in which it can be taken back
+        #[arg(long)]
+        now: bool,
     },
     /// Send a machine away
     Reject {
@@ -32,6 +35,15 @@ pub(super) enum OrderCommand {
         /// Words for the record and the machine's screen
         #[arg(long, default_value = "")]
         reason: String,
+        /// Without the time in which it can be taken back
+        #[arg(long)]
+        now: bool,
+    },
+    /// Take a decision back: a new one, an approval or reinstall nobody has used, or a rejection
+    Undo {
+        /// Host names, ids, or the beginning of either
+        #[arg(required = true)]
+        nodes: Vec<String>,
     },
     /// Let an installed node be installed once more; this wipes it
     Reinstall {
@@ -40,6 +52,9 @@ pub(super) enum OrderCommand {
         /// Its whole host name, typed again
         #[arg(long, value_name = "FQDN")]
         confirm: Fqdn,
+        /// Without the time in which it can be taken back
+        #[arg(long)]
+        now: bool,
     },
     /// Give a node another host name
     Rename {
@@ -101,6 +116,16 @@ pub(super) enum OrderCommand {
     Cancel,
 }
 
+impl OrderCommand {
+    /// Whether it takes effect without an undo window.
+    fn at_once(&self) -> bool {
+        matches!(
+            self,
+            Self::Approve { now: true, .. } | Self::Reject { now: true, .. } | Self::Reinstall { now: true, .. }
+        )
+    }
+}
+
 /// The engine that serves `state_dir`.
 pub(super) fn engine(state_dir: &Path) -> Result<RemoteEngine, Failure> {
     RemoteEngine::find(state_dir).or_exit(Exit::NoEngine)
@@ -110,17 +135,22 @@ pub(super) fn engine(state_dir: &Path) -> Result<RemoteEngine, Failure> {
 pub(super) async fn execute(command: OrderCommand, state_dir: &Path, out: &mut impl Write) -> Result<Exit, Failure> {
     let engine = engine(state_dir)?;
     let snapshot = engine.snapshot().await.or_exit(Exit::NoEngine)?;
+    let at_once = command.at_once();
     let (words, orders): (Vec<_>, Vec<_>) = orders(command, &snapshot).or_exit(Exit::Refused)?.into_iter().unzip();
     if orders.is_empty() {
         writeln!(out, "no machine waits")?;
         return Ok(Exit::Success);
     }
-    let responses = engine.orders(crate::runtime::operator(), orders).await.or_exit(Exit::NoEngine)?;
+    let responses = engine.orders(crate::runtime::operator(), orders, at_once).await.or_exit(Exit::NoEngine)?;
     let mut exit = Exit::Success;
     for (words, response) in words.into_iter().zip(responses) {
         match response {
             OrderResponse::Done { run: Some(run) } => writeln!(out, "{words}: {run}")?,
             OrderResponse::Done { run: None } => writeln!(out, "{words}")?,
+            OrderResponse::Undecided { until } => {
+                let left = until.duration_since(jiff::Timestamp::now()).as_millis().max(0);
+                writeln!(out, "{words} in {} s, unless `undo` takes it back", (left + 500) / 1000)?;
+            }
             OrderResponse::Refused { reason } => {
                 writeln!(out, "refused: {reason}")?;
                 exit = if exit == Exit::Failure { exit } else { Exit::Refused };
@@ -143,12 +173,19 @@ fn orders(command: OrderCommand, snapshot: &Snapshot) -> anyhow::Result<Vec<(Str
         OrderCommand::Approve { all: true, .. } => {
             snapshot.fleet.nodes().filter(|node| node.phase == Phase::Waiting).map(|node| approval(node)).collect()
         }
-        OrderCommand::Approve { nodes, all: false } => nodes.iter().map(|given| approval(find(given)?)).collect(),
-        OrderCommand::Reject { node, reason } => {
+        OrderCommand::Approve { nodes, all: false, .. } => nodes.iter().map(|given| approval(find(given)?)).collect(),
+        OrderCommand::Reject { node, reason, .. } => {
             let node = find(&node)?;
             one(format!("{} rejected", node.name), Order::Reject { node: node.id, reason: Text::new(&reason) })
         }
-        OrderCommand::Reinstall { node, confirm } => {
+        OrderCommand::Undo { nodes } => {
+            let undo = |given: &String| {
+                let node = find(given)?;
+                Ok((format!("{}: decision taken back", node.name), Order::Undo { node: node.id }))
+            };
+            nodes.iter().map(undo).collect()
+        }
+        OrderCommand::Reinstall { node, confirm, .. } => {
             let node = find(&node)?;
             let order = Order::AllowReinstall { node: node.id, seen: stamp(node)?, confirm };
             one(format!("{} may be installed once more", node.name), order)

@@ -99,7 +99,14 @@ mod tests {
         }
         let problems = vec![Problem { what: "config.toml:3: bad".to_owned(), hint: "mend it".to_owned() }];
         let service = Service { url: "https://192.0.2.1:8443".to_owned(), problems, ..Service::default() };
-        Snapshot { seq: 1, at: Timestamp::UNIX_EPOCH, fleet, holds: imbl::OrdMap::new(), service: Arc::new(service) }
+        Snapshot {
+            seq: 1,
+            at: Timestamp::UNIX_EPOCH,
+            fleet,
+            holds: imbl::OrdMap::new(),
+            undecided: imbl::OrdMap::new(),
+            service: Arc::new(service),
+        }
     }
 
     fn written(json: bool) -> String {

@@ -47,6 +47,9 @@ keys! {
     HOLD = "server" "hold" r#""45s""#;
     ALLOW = "server" "allow" r#"["192.0.2.0/24"]"#;
     TRUSTED_PROXIES = "server" "trusted_proxies" r#"["192.0.2.10"]"#;
+    AUTO = "approval" "auto" r#""never""#;
+    UNDO_WINDOW = "approval" "undo_window" r#""5s""#;
+    WHEN_UNAPPROVED = "approval" "when_unapproved" r#""retry""#;
     REPEAT_WINDOW = "approval" "repeat_window" r#""15m""#;
     REQUIRE_TOKEN = "approval" "require_token" "false";
     INSTALL_DEADLINE = "install" "deadline" r#""45m""#;

@@ -12,8 +12,8 @@ use std::time::Duration;
 use super::file::FileLayer;
 use super::key::{ENV_PREFIX, Key, nearest};
 use super::model::{
-    ADDRESS, Ansible, Approval, Config, Install, LOG_LEVEL, Limits, Log, LogLevel, MIB, NIC, Naming, Network, START,
-    Server, WEBHOOK_AUTH,
+    ADDRESS, AUTO, Ansible, Approval, Config, Install, LOG_LEVEL, Limits, Log, LogLevel, MIB, NIC, Naming, Network,
+    START, Server, WEBHOOK_AUTH, WHEN_UNAPPROVED,
 };
 use super::problem::{Problem, Problems, quoted};
 use super::value::{self, Invalid, Raw};
@@ -143,12 +143,7 @@ impl<'a> Layers<'a> {
             },
             network: self.network(&network),
             server: self.server(&server),
-            approval: Approval {
-                repeat_window: self
-                    .get(Key::REPEAT_WINDOW, None, value::duration(Duration::ZERO..=DAY))
-                    .unwrap_or(approval.repeat_window),
-                require_token: self.get(Key::REQUIRE_TOKEN, None, value::boolean).unwrap_or(approval.require_token),
-            },
+            approval: self.approval(&approval),
             install: self.install(&install),
             ansible: self.ansible(ansible),
             limits: self.limits(&limits),
@@ -200,6 +195,19 @@ impl<'a> Layers<'a> {
             connections: self.get(Key::CONNECTIONS, None, value::count(1_000_000)),
             connections_per_address: per_address.unwrap_or(default.connections_per_address),
             waiting_rows: self.get(Key::WAITING_ROWS, None, value::count(40_000)).unwrap_or(default.waiting_rows),
+        }
+    }
+
+    fn approval(&mut self, default: &Approval) -> Approval {
+        let repeat = value::duration(Duration::ZERO..=DAY);
+        let undo = value::duration(Duration::ZERO..=HALF_MINUTE);
+        let unapproved = value::choice(WHEN_UNAPPROVED);
+        Approval {
+            auto: self.get(Key::AUTO, None, value::choice(AUTO)).unwrap_or(default.auto),
+            undo_window: self.get(Key::UNDO_WINDOW, None, undo).unwrap_or(default.undo_window),
+            when_unapproved: self.get(Key::WHEN_UNAPPROVED, None, unapproved).unwrap_or(default.when_unapproved),
+            repeat_window: self.get(Key::REPEAT_WINDOW, None, repeat).unwrap_or(default.repeat_window),
+            require_token: self.get(Key::REQUIRE_TOKEN, None, value::boolean).unwrap_or(default.require_token),
         }
     }
 
@@ -277,4 +285,5 @@ impl<'a> Layers<'a> {
 }
 
 const SECOND: Duration = Duration::from_secs(1);
+const HALF_MINUTE: Duration = Duration::from_secs(30);
 const DAY: Duration = Duration::from_hours(24);

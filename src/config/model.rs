@@ -10,7 +10,7 @@ use ipnet::IpNet;
 use super::url::PublicUrl;
 use crate::domain::address::{AddressRange, AddressSource};
 use crate::domain::mask::Netmask;
-use crate::domain::{StartRule, WebhookAuth};
+use crate::domain::{Auto, StartRule, WebhookAuth, WhenUnapproved};
 
 /// Everything `config.toml`, the environment and the command line say about how the console runs.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -99,6 +99,12 @@ pub struct Server {
 /// `[approval]`
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Approval {
+    /// Which machines are approved without a person.
+    pub auto: Auto,
+    /// How long a decision can be taken back before it takes effect: 0 to 30 s.
+    pub undo_window: Duration,
+    /// What a machine nobody decided about gets when its hold ends.
+    pub when_unapproved: WhenUnapproved,
     /// How long after its first answer a machine that asks again is served by itself (DESIGN.md §3).
     pub repeat_window: Duration,
     /// Whether a machine must show a token to get a row at all.
@@ -195,6 +201,12 @@ pub(crate) const ADDRESS: Choices<AddressSource> = &[
 
 /// The words of `network.nic`.
 pub(crate) const NIC: Choices<NicSource> = &[("asking", NicSource::Asking), ("vendor", NicSource::Vendor)];
+/// The words of `approval.auto`.
+pub(crate) const AUTO: Choices<Auto> = &[("never", Auto::Never), ("planned", Auto::Planned), ("all", Auto::All)];
+
+/// The words of `approval.when_unapproved`.
+pub(crate) const WHEN_UNAPPROVED: Choices<WhenUnapproved> =
+    &[("retry", WhenUnapproved::Retry), ("refuse", WhenUnapproved::Refuse)];
 
 /// The words of `ansible.start`.
 pub(crate) const START: Choices<StartRule> = &[("when-ready", StartRule::WhenReady), ("by-hand", StartRule::ByHand)];
@@ -257,7 +269,13 @@ impl Default for Server {
 
 impl Default for Approval {
     fn default() -> Self {
-        Self { repeat_window: Duration::from_mins(15), require_token: false }
+        Self {
+            auto: Auto::Never,
+            undo_window: Duration::from_secs(5),
+            when_unapproved: WhenUnapproved::Retry,
+            repeat_window: Duration::from_mins(15),
+            require_token: false,
+        }
     }
 }
 

@@ -9,7 +9,7 @@ use proptest::prelude::*;
 use rstest::rstest;
 
 use super::*;
-use crate::domain::{AddressSource, StartRule, WebhookAuth};
+use crate::domain::{AddressSource, Auto, StartRule, WebhookAuth, WhenUnapproved};
 
 fn env(variables: &[(&str, &str)]) -> EnvLayer {
     EnvLayer::from_vars(variables.iter().map(|(name, value)| (OsString::from(name), OsString::from(value))))
@@ -131,7 +131,13 @@ fn every_key_reaches_its_field() {
             allow: vec!["10.0.0.0/16".parse().unwrap(), "2001:db8::/64".parse().unwrap()],
             trusted_proxies: vec!["10.0.0.3/32".parse().unwrap()],
         },
-        approval: Approval { repeat_window: Duration::from_mins(90), require_token: true },
+        approval: Approval {
+            auto: Auto::Planned,
+            undo_window: Duration::from_secs(10),
+            when_unapproved: WhenUnapproved::Refuse,
+            repeat_window: Duration::from_mins(90),
+            require_token: true,
+        },
         limits: Limits {
             answer_body: 64 * 1024,
             report_body: 2 * 1024 * 1024,

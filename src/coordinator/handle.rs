@@ -1,13 +1,15 @@
 //! How everybody else reaches the coordinator: a cheap clone that sends commands and sees snapshots.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use jiff::Timestamp;
 use tokio::sync::{mpsc, oneshot, watch};
+use tokio::time::Instant;
 
 use crate::client::OrderError;
 use crate::domain::guard::{Grant, Verdict, Withheld};
-use crate::domain::{Ask, Command, NodeId, Origin, Policy, Refusal, Release, Reply, RequestId, Snapshot};
+use crate::domain::{Ask, Command, NodeId, Order, Origin, Policy, Refusal, Release, Reply, RequestId, Snapshot};
 use crate::store::{AnswerText, Document};
 
 /// Why a command came to nothing.
@@ -98,7 +100,18 @@ pub(super) struct Submission {
     pub(super) answer: Option<AnswerText>,
     /// Set for an answer request that may be held.
     pub(super) hold: Option<HoldRequest>,
+    /// Whether it goes through the undo window, if it is an order that has one.
+    pub(super) undoable: bool,
     pub(super) reply: oneshot::Sender<Result<Outcome, SubmitError>>,
+}
+
+/// What may come with a command.
+#[derive(Debug, Default)]
+struct Parts {
+    document: Option<Document>,
+    answer: Option<AnswerText>,
+    hold: Option<HoldRequest>,
+    undoable: bool,
 }
 
 /// An answer request's wish to be held.
@@ -107,6 +120,27 @@ pub(super) struct HoldRequest {
     pub(super) id: RequestId,
     pub(super) since: Timestamp,
     pub(super) until: Timestamp,
+    pub(super) ends: Instant,
+}
+
+/// How long an answer request may be held: the clock's time for people, the monotonic one for the program.
+#[derive(Clone, Copy, Debug)]
+pub struct Patience {
+    /// When its connection was accepted.
+    pub since: Timestamp,
+    /// When it gets the retry answer.
+    pub until: Timestamp,
+    /// The same on the monotonic clock.
+    pub ends: Instant,
+}
+
+impl Patience {
+    /// For a connection accepted at `since`, which was `accepted`, that may be held as long as `hold`.
+    #[must_use]
+    pub fn new(since: Timestamp, accepted: Instant, hold: Duration) -> Self {
+        let until = since.saturating_add(hold).unwrap_or(Timestamp::MAX);
+        Self { since, until, ends: accepted + hold }
+    }
 }
 
 /// A reply, with the wake-up of a held request.
@@ -142,7 +176,17 @@ impl Handle {
     /// # Errors
     /// See [`SubmitError`].
     pub async fn submit(&self, origin: Origin, command: Command) -> Result<Reply, SubmitError> {
-        self.send(origin, command, None, None, None).await.map(|outcome| outcome.reply)
+        self.send(origin, command, Parts::default()).await.map(|outcome| outcome.reply)
+    }
+
+    /// Submits an operator's order. One that lets an answer leave or sends a machine away waits for the undo window,
+    /// unless `at_once`.
+    ///
+    /// # Errors
+    /// See [`SubmitError`].
+    pub async fn order(&self, origin: Origin, order: Order, at_once: bool) -> Result<Reply, SubmitError> {
+        let parts = Parts { undoable: !at_once, ..Parts::default() };
+        self.send(origin, Command::Order(order), parts).await.map(|outcome| outcome.reply)
     }
 
     /// Submits a report with the body to keep.
@@ -150,25 +194,22 @@ impl Handle {
     /// # Errors
     /// See [`SubmitError`].
     pub async fn report(&self, origin: Origin, command: Command, document: Document) -> Result<Reply, SubmitError> {
-        self.send(origin, command, Some(document), None, None).await.map(|outcome| outcome.reply)
+        self.send(origin, command, Parts { document: Some(document), ..Parts::default() })
+            .await
+            .map(|outcome| outcome.reply)
     }
 
-    /// Submits an answer request. Where it is held, `since` is when its connection was accepted and `until` when it
-    /// gets the retry answer.
+    /// Submits an answer request, to be held as long as `patience` says.
     ///
     /// # Errors
     /// See [`SubmitError`]; the retry answer is due then.
-    pub async fn ask(
-        &self,
-        ask: Ask,
-        document: Document,
-        since: Timestamp,
-        until: Timestamp,
-    ) -> Result<Asked, SubmitError> {
+    pub async fn ask(&self, ask: Ask, document: Document, patience: Patience) -> Result<Asked, SubmitError> {
         let id = RequestId(self.next_request.fetch_add(1, std::sync::atomic::Ordering::Relaxed));
         let origin = Origin::Peer(ask.stamp.peer);
-        let hold = HoldRequest { id, since, until };
-        let outcome = self.send(origin, Command::Ask(ask), Some(document), None, Some(hold)).await?;
+        let Patience { since, until, ends } = patience;
+        let hold = Some(HoldRequest { id, since, until, ends });
+        let parts = Parts { document: Some(document), hold, ..Parts::default() };
+        let outcome = self.send(origin, Command::Ask(ask), parts).await?;
         match (outcome.reply, outcome.wake) {
             (Reply::Asked { verdict: Verdict::Serve(grant), .. }, _) => Ok(Asked::Serve(grant)),
             (Reply::Asked { node, verdict: Verdict::Refuse(why) }, _) => Ok(Asked::Refused { node, why }),
@@ -185,7 +226,8 @@ impl Handle {
     /// See [`SubmitError`].
     pub async fn release(&self, release: Release, answer: AnswerText) -> Result<Reply, SubmitError> {
         let origin = Origin::Peer(release.stamp.peer);
-        self.send(origin, Command::Release(release), None, Some(answer), None).await.map(|outcome| outcome.reply)
+        let parts = Parts { answer: Some(answer), ..Parts::default() };
+        self.send(origin, Command::Release(release), parts).await.map(|outcome| outcome.reply)
     }
 
     /// Tells all readers what is being served and what is wrong; returns once snapshots show it.
@@ -216,17 +258,11 @@ impl Handle {
         }
     }
 
-    async fn send(
-        &self,
-        origin: Origin,
-        command: Command,
-        document: Option<Document>,
-        answer: Option<AnswerText>,
-        hold: Option<HoldRequest>,
-    ) -> Result<Outcome, SubmitError> {
+    async fn send(&self, origin: Origin, command: Command, parts: Parts) -> Result<Outcome, SubmitError> {
+        let Parts { document, answer, hold, undoable } = parts;
         let (reply, waiting) = oneshot::channel();
         let at = Timestamp::now();
-        let submission = Submission { origin, at, command, document, answer, hold, reply };
+        let submission = Submission { origin, at, command, document, answer, hold, undoable, reply };
         let message = Message::Submit(Box::new(submission));
         match self.queue.send_timeout(message, super::QUEUE_PATIENCE).await {
             Ok(()) => waiting.await.map_err(|_| SubmitError::Stopped)?,

@@ -1,66 +1,124 @@
 //! The open requests of machines that wait for a decision.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
+use std::time::Duration;
 
 use jiff::Timestamp;
 use tokio::sync::oneshot;
+use tokio::time::Instant;
 
+use super::handle::HoldRequest;
 use crate::domain::guard::Verdict;
 use crate::domain::snapshot::Hold;
 use crate::domain::{Fleet, NodeId, RequestId, Stamp};
+
+/// A request whose hold ends sooner than this after an undo gets the retry answer at once: nobody decides that fast.
+const TOO_LATE: Duration = Duration::from_secs(2);
 
 /// One open request.
 #[derive(Debug)]
 struct Parked {
     stamp: Stamp,
     hold: Hold,
+    ends: Instant,
     wake: oneshot::Sender<Verdict>,
 }
 
-/// All open requests, by row.
+/// All open requests, by row and by address.
 #[derive(Debug, Default)]
 pub(super) struct HeldRequests {
     by_node: BTreeMap<NodeId, BTreeMap<RequestId, Parked>>,
-    owners: BTreeMap<RequestId, NodeId>,
+    owners: BTreeMap<RequestId, (NodeId, IpAddr)>,
+    by_peer: BTreeMap<IpAddr, BTreeSet<RequestId>>,
+    /// How many each address holds, to find the one that holds most.
+    shares: BTreeSet<(usize, IpAddr)>,
     /// What readers see: one hold a row, the one that ends last.
     shown: imbl::OrdMap<NodeId, Hold>,
 }
 
-impl HeldRequests {
-    /// How many requests are open.
-    pub(super) fn len(&self) -> usize {
-        self.owners.len()
-    }
+/// There is no place, and nobody who holds more than the newcomer would.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Full;
 
+impl HeldRequests {
     /// What readers see.
     pub(super) fn shown(&self) -> imbl::OrdMap<NodeId, Hold> {
         self.shown.clone()
     }
 
-    /// Parks a request. An older one of the same machine from the same address gives way: its receiver gets an error.
-    pub(super) fn park(&mut self, node: NodeId, id: RequestId, stamp: Stamp, hold: Hold) -> oneshot::Receiver<Verdict> {
-        let (wake, waiting) = oneshot::channel();
-        let parked = self.by_node.entry(node).or_default();
-        let replaced: Vec<_> =
-            parked.iter().filter(|(_, other)| other.stamp.peer == stamp.peer).map(|(id, _)| *id).collect();
+    /// Parks a request among at most `most`. An older one of the same machine from the same address gives way, and
+    /// where all places are taken the oldest of the address that holds most: their receivers get an error.
+    pub(super) fn park(
+        &mut self,
+        node: NodeId,
+        stamp: Stamp,
+        request: &HoldRequest,
+        most: usize,
+    ) -> Result<oneshot::Receiver<Verdict>, Full> {
+        let HoldRequest { id, since, until, ends } = *request;
+        let peer = stamp.peer;
+        let own = self.by_node.get(&node).into_iter().flatten();
+        let replaced: Vec<_> = own.filter(|(_, other)| other.stamp.peer == peer).map(|(id, _)| *id).collect();
         for old in replaced {
-            parked.remove(&old);
-            self.owners.remove(&old);
+            self.drop_request(old);
         }
-        parked.insert(id, Parked { stamp, hold, wake });
-        self.owners.insert(id, node);
+        while self.owners.len() >= most.max(1) {
+            self.make_room(peer)?;
+        }
+        let (wake, waiting) = oneshot::channel();
+        let parked = Parked { stamp, hold: Hold { since, until }, ends, wake };
+        self.by_node.entry(node).or_default().insert(id, parked);
+        self.owners.insert(id, (node, peer));
+        self.count(peer, |requests| requests.insert(id));
         self.refresh(node);
-        waiting
+        Ok(waiting)
     }
 
-    /// Forgets a request whose task is gone.
-    pub(super) fn drop_request(&mut self, id: RequestId) -> bool {
-        let Some(node) = self.owners.remove(&id) else { return false };
-        if let Some(parked) = self.by_node.get_mut(&node) {
-            parked.remove(&id);
+    /// Sends the oldest request of the address that holds most to retry, where that is more than `newcomer` would hold.
+    fn make_room(&mut self, newcomer: IpAddr) -> Result<(), Full> {
+        let own = self.by_peer.get(&newcomer).map_or(0, BTreeSet::len);
+        let (most, greedy) = self.shares.last().copied().ok_or(Full)?;
+        let gives = if own > 0 && own >= most { newcomer } else { greedy };
+        if most <= own.max(1) && gives != newcomer {
+            return Err(Full);
         }
+        let oldest = self.by_peer.get(&gives).and_then(BTreeSet::first).copied().ok_or(Full)?;
+        self.drop_request(oldest);
+        Ok(())
+    }
+
+    fn count(&mut self, peer: IpAddr, change: impl FnOnce(&mut BTreeSet<RequestId>) -> bool) {
+        let requests = self.by_peer.entry(peer).or_default();
+        self.shares.remove(&(requests.len(), peer));
+        change(requests);
+        if requests.is_empty() {
+            self.by_peer.remove(&peer);
+        } else {
+            self.shares.insert((requests.len(), peer));
+        }
+    }
+
+    /// Another address that a request of `node` is open from.
+    pub(super) fn other_peer(&self, node: NodeId, peer: IpAddr) -> Option<IpAddr> {
+        let open = self.by_node.get(&node)?.values();
+        open.map(|request| request.stamp.peer).find(|other| *other != peer)
+    }
+
+    /// Forgets a request: its task is gone, or gets an error.
+    pub(super) fn drop_request(&mut self, id: RequestId) -> bool {
+        let Some((node, _)) = self.owners.get(&id).copied() else { return false };
+        self.take(node, id);
         self.refresh(node);
         true
+    }
+
+    /// Takes a request off every list but the shown one.
+    fn take(&mut self, node: NodeId, id: RequestId) -> Option<Parked> {
+        if let Some((_, peer)) = self.owners.remove(&id) {
+            self.count(peer, |requests| requests.remove(&id));
+        }
+        self.by_node.get_mut(&node)?.remove(&id)
     }
 
     /// Forgets every request whose task is gone without a word.
@@ -75,23 +133,32 @@ impl HeldRequests {
 
     /// Asks the guard about the open requests of `node` and wakes those that need not wait any longer.
     pub(super) fn reconsider(&mut self, node: NodeId, fleet: &Fleet, now: Timestamp) {
-        let Some(parked) = self.by_node.get_mut(&node) else { return };
-        for (id, request) in std::mem::take(parked) {
-            match fleet.judge(node, &request.stamp, now) {
-                Some(Verdict::Hold(_)) => {
-                    parked.insert(id, request);
-                }
+        let Some(parked) = self.by_node.get(&node) else { return };
+        let verdict = |request: &Parked| fleet.judge(node, &request.stamp, now);
+        let verdicts: Vec<_> = parked.iter().map(|(id, request)| (*id, verdict(request))).collect();
+        for (id, verdict) in verdicts {
+            match verdict {
+                Some(Verdict::Hold(_)) => {}
                 Some(verdict @ (Verdict::Serve(_) | Verdict::Refuse(_))) => {
-                    self.owners.remove(&id);
-                    let _ = request.wake.send(verdict);
+                    if let Some(request) = self.take(node, id) {
+                        let _ = request.wake.send(verdict);
+                    }
                 }
                 // A forgotten row: dropping the sender makes its machine ask again, as a stranger.
-                None => {
-                    self.owners.remove(&id);
-                }
+                None => drop(self.take(node, id)),
             }
         }
         self.refresh(node);
+    }
+
+    /// A decision about `node` was taken back: requests whose hold is as good as over get the retry answer now.
+    pub(super) fn hurry(&mut self, node: NodeId, now: Instant) {
+        let Some(parked) = self.by_node.get(&node) else { return };
+        let late = parked.iter().filter(|(_, request)| request.ends < now + TOO_LATE);
+        let late: Vec<_> = late.map(|(id, _)| *id).collect();
+        for id in late {
+            self.drop_request(id);
+        }
     }
 
     /// Wakes everything with an error: the retry answer is due.
@@ -108,5 +175,53 @@ impl HeldRequests {
             self.shown.remove(&node);
             self.by_node.remove(&node);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::DocumentHash;
+
+    type Waiting = oneshot::Receiver<Verdict>;
+
+    fn park(held: &mut HeldRequests, node: u64, peer: u8, most: usize) -> Result<Waiting, Full> {
+        let stamp = Stamp { peer: [192, 0, 2, peer].into(), macs: BTreeSet::new(), body: DocumentHash::of(b"x") };
+        let (since, ends) = (Timestamp::UNIX_EPOCH, Instant::now());
+        let id = RequestId(node * 1_000 + u64::from(peer));
+        held.park(NodeId(node), stamp, &HoldRequest { id, since, until: since, ends }, most)
+    }
+
+    fn is_gone(waiting: &mut Waiting) -> bool {
+        waiting.try_recv() == Err(oneshot::error::TryRecvError::Closed)
+    }
+
+    #[test]
+    fn the_address_that_holds_most_gives_way() {
+        let mut held = HeldRequests::default();
+        let mut flood: Vec<_> = (1..=3).map(|node| park(&mut held, node, 9, 4).unwrap()).collect();
+        let mut honest = park(&mut held, 4, 1, 4).unwrap();
+        let mut second = park(&mut held, 5, 2, 4).unwrap();
+        assert!(is_gone(&mut flood[0]), "its oldest");
+        assert!(flood[1..].iter_mut().chain([&mut honest, &mut second]).all(|waiting| !is_gone(waiting)));
+        let mut more = park(&mut held, 6, 9, 4).unwrap();
+        assert!(is_gone(&mut flood[1]) && !is_gone(&mut more), "and it pays for its own next one");
+        let mut third = park(&mut held, 7, 3, 4).unwrap();
+        assert!(is_gone(&mut flood[2]) && !is_gone(&mut third));
+        assert_eq!(park(&mut held, 8, 4, 4).unwrap_err(), Full, "everybody holds one");
+        assert_eq!(held.shown().keys().copied().collect::<Vec<_>>(), [4, 5, 6, 7].map(NodeId));
+    }
+
+    #[test]
+    fn lists_stay_in_step() {
+        let mut held = HeldRequests::default();
+        let _first = park(&mut held, 1, 1, 9).unwrap();
+        let mut again = park(&mut held, 1, 1, 9).unwrap();
+        let _other = park(&mut held, 1, 2, 9).unwrap();
+        assert!(!is_gone(&mut again));
+        assert_eq!(held.other_peer(NodeId(1), [192, 0, 2, 1].into()), Some([192, 0, 2, 2].into()));
+        assert!(held.drop_request(RequestId(1_001)) && held.drop_request(RequestId(1_002)));
+        assert!(!held.drop_request(RequestId(1_001)));
+        assert!(held.shares.is_empty() && held.by_peer.is_empty() && held.shown().is_empty());
     }
 }

@@ -4,10 +4,14 @@
 //! for the disk. What arrives while it waits is decided together and committed in one transaction (group commit).
 //! Persist, then apply, then publish, then reply and act: a crash between two steps loses an announcement, never a fact.
 
+mod draft;
 mod handle;
 mod held;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod window_tests;
+mod windows;
 mod writer;
 
 use std::io;
@@ -21,7 +25,7 @@ use tokio::sync::{broadcast, mpsc, oneshot, watch};
 use crate::domain::{Effect, Recorded, Snapshot};
 use crate::store::{Loaded, Store};
 
-pub use handle::{Asked, Handle, Held, SubmitError};
+pub use handle::{Asked, Handle, Held, Patience, SubmitError};
 
 /// Places in the queue. A rack that powers on at once fills it; submitters then wait [`QUEUE_PATIENCE`].
 const QUEUE_LENGTH: usize = 8_192;
@@ -53,6 +57,7 @@ pub fn start(store: Store, loaded: Loaded, effects: mpsc::Sender<Effect>) -> io:
         at: Timestamp::now(),
         fleet: loaded.fleet.clone(),
         holds: imbl::OrdMap::new(),
+        undecided: imbl::OrdMap::new(),
         service: Arc::default(),
     });
     let (queue, messages) = mpsc::channel(QUEUE_LENGTH);
@@ -60,8 +65,10 @@ pub fn start(store: Store, loaded: Loaded, effects: mpsc::Sender<Effect>) -> io:
     let (events, _) = broadcast::channel(FOLLOW_LENGTH);
     let (ending, ended) = oneshot::channel();
     let writer = writer::Writer::new(store, loaded, publish, events.clone(), effects);
+    // Only for the time: undo windows end while no message comes.
+    let timers = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
     std::thread::Builder::new().name("coordinator".to_owned()).spawn(move || {
-        writer.run(messages);
+        writer.run(&timers, messages);
         let _ = ending.send(());
     })?;
     let handle = Handle { queue, snapshots, next_request: Arc::new(AtomicU64::new(1)) };

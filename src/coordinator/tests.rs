@@ -8,18 +8,18 @@ use crate::domain::snapshot::Service;
 use crate::domain::{DocumentHash, NodeId, Phase, Policy, Refusal, Stamp};
 use crate::store::Document;
 
-struct Bench {
-    started: Started,
+pub(super) struct Bench {
+    pub(super) started: Started,
     effects: mpsc::Receiver<Effect>,
     folder: tempfile::TempDir,
 }
 
 impl Bench {
-    async fn new() -> Self {
+    pub(super) async fn new() -> Self {
         Self::open(tempfile::tempdir().unwrap()).await
     }
 
-    async fn open(folder: tempfile::TempDir) -> Self {
+    pub(super) async fn open(folder: tempfile::TempDir) -> Self {
         let mut store = Store::open(folder.path()).unwrap();
         let loaded = store.load(Policy::default()).unwrap();
         let (effects_in, effects) = mpsc::channel(16);
@@ -28,7 +28,7 @@ impl Bench {
         Self { started, effects, folder }
     }
 
-    async fn stop(self) -> tempfile::TempDir {
+    pub(super) async fn stop(self) -> tempfile::TempDir {
         self.started.handle.stop().await;
         self.started.ended.await.unwrap();
         drop(self.effects);
@@ -37,34 +37,72 @@ impl Bench {
 
     async fn ask(&self, machine: u8) -> Result<Asked, SubmitError> {
         let (ask, document) = request(machine);
+        self.ask_with(ask, document).await
+    }
+
+    pub(super) async fn ask_with(&self, ask: Ask, document: Document) -> Result<Asked, SubmitError> {
+        self.ask_for(ask, document, Duration::from_secs(45)).await
+    }
+
+    async fn ask_for(&self, ask: Ask, document: Document, hold: Duration) -> Result<Asked, SubmitError> {
         let now = Timestamp::now();
-        self.started.handle.ask(ask, document, now, now + Duration::from_secs(45)).await
+        let patience = Patience::new(now, tokio::time::Instant::now(), hold);
+        self.started.handle.ask(ask, document, patience).await
     }
 
-    async fn held(&self, machine: u8) -> Held {
-        match self.ask(machine).await.unwrap() {
-            Asked::Held(held) => held,
-            other => panic!("{other:?}"),
-        }
+    pub(super) async fn held(&self, machine: u8) -> Held {
+        self.held_for(machine, Duration::from_secs(45)).await
     }
 
-    async fn approve(&self, node: NodeId) {
-        let seen = self.started.handle.snapshot().fleet.node(node).unwrap().request.as_ref().unwrap().stamp.clone();
-        self.order(Order::Approve { node, seen }).await.unwrap();
+    pub(super) async fn held_for(&self, machine: u8, hold: Duration) -> Held {
+        let (ask, document) = request(machine);
+        is_held(self.ask_for(ask, document, hold).await)
     }
 
-    async fn order(&self, order: Order) -> Result<crate::domain::Reply, SubmitError> {
+    /// One of many machines.
+    pub(super) async fn held_wide(&self, machine: u32) -> Held {
+        let (mut ask, document) = request(0);
+        let [_, high, mid, low] = machine.to_be_bytes();
+        let mac = crate::domain::MacAddr([2, 1, 0, high, mid, low]);
+        ask.info.links[0].mac = mac;
+        ask.stamp = Stamp { peer: [10, high, mid, low].into(), macs: [mac].into(), ..ask.stamp };
+        is_held(self.ask_with(ask, document).await)
+    }
+
+    pub(super) fn stamp(&self, node: NodeId) -> Stamp {
+        self.started.handle.snapshot().fleet.node(node).unwrap().request.as_ref().unwrap().stamp.clone()
+    }
+
+    pub(super) async fn approve(&self, node: NodeId) {
+        self.order(Order::Approve { node, seen: self.stamp(node) }).await.unwrap();
+    }
+
+    /// Another program at our database.
+    pub(super) fn intruder(&self) -> rusqlite::Connection {
+        let files = std::fs::read_dir(self.folder.path()).unwrap().map(|entry| entry.unwrap().path());
+        let is_database = |path: &std::path::PathBuf| path.extension().is_some_and(|extension| extension == "db");
+        rusqlite::Connection::open(files.into_iter().find(is_database).unwrap()).unwrap()
+    }
+
+    pub(super) async fn order(&self, order: Order) -> Result<crate::domain::Reply, SubmitError> {
         self.started.handle.submit(Origin::Operator("anna".to_owned()), Command::Order(order)).await
     }
 
-    async fn until(&self, condition: impl Fn(&Snapshot) -> bool) -> Arc<Snapshot> {
+    pub(super) async fn until(&self, condition: impl Fn(&Snapshot) -> bool) -> Arc<Snapshot> {
         let mut snapshots = self.started.handle.snapshots();
         let wait = snapshots.wait_for(|snapshot| condition(snapshot));
         tokio::time::timeout(Duration::from_secs(10), wait).await.unwrap().unwrap().clone()
     }
 }
 
-fn request(machine: u8) -> (Ask, Document) {
+fn is_held(asked: Result<Asked, SubmitError>) -> Held {
+    match asked.unwrap() {
+        Asked::Held(held) => held,
+        other => panic!("{other:?}"),
+    }
+}
+
+pub(super) fn request(machine: u8) -> (Ask, Document) {
     let bytes = format!("{{\"machine\":{machine}}}").into_bytes();
     let document = Document { hash: DocumentHash::of(&bytes), bytes };
     let mac = crate::domain::MacAddr([2, 0, 0, 0, 0, machine]);
@@ -173,12 +211,7 @@ async fn a_store_that_cannot_commit_changes_nothing_and_says_so() {
     let held = bench.held(1).await;
     let before = bench.started.handle.snapshot().seq;
     // Another program takes the database away: its table of events is gone.
-    let database = std::fs::read_dir(bench.folder.path())
-        .unwrap()
-        .map(|entry| entry.unwrap().path())
-        .find(|path| path.extension().is_some_and(|extension| extension == "db"))
-        .unwrap();
-    let intruder = rusqlite::Connection::open(&database).unwrap();
+    let intruder = bench.intruder();
     intruder.execute_batch("ALTER TABLE events RENAME TO hidden").unwrap();
     assert!(matches!(bench.ask(2).await, Err(SubmitError::NotStored(_))));
     let snapshot = bench.until(|snapshot| !snapshot.service.problems.is_empty()).await;

@@ -2,23 +2,31 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::Duration;
 
 use jiff::Timestamp;
+use tokio::runtime::Runtime;
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
-use tracing::{error, warn};
+use tokio::time::{Instant, timeout_at};
+use tracing::{error, info, warn};
 
-use super::handle::{HoldRequest, Message, Outcome, Submission, SubmitError};
+use super::draft::{Draft, PendingReply, ReplyTo};
+use super::handle::{Message, Outcome, Submission, SubmitError};
 use super::held::HeldRequests;
+use super::windows::{Window, Windows};
 use crate::domain::guard::Verdict;
-use crate::domain::snapshot::{Hold, Problem, Service};
-use crate::domain::{Command, Effect, Fleet, NodeId, Policy, Recorded, Reply, Snapshot};
-use crate::store::{Batch, Loaded, Store};
+use crate::domain::snapshot::{Problem, Service};
+use crate::domain::{Command, Effect, Fleet, NodeId, Order, Origin, Policy, Recorded, Refusal, Reply, Snapshot};
+use crate::store::{Loaded, Store};
 
 /// Messages taken into one transaction at most.
 const BATCH: usize = 512;
 
 /// Events after which the whole state is stored again, so that a start need not replay more.
 const STATE_EVERY: u64 = 50_000;
+
+/// Pause before a decision is tried again that could not be stored at the end of its undo window.
+const STORE_PAUSE: Duration = Duration::from_secs(1);
 
 /// Owner of the fleet and the store.
 pub(super) struct Writer {
@@ -27,6 +35,9 @@ pub(super) struct Writer {
     seq: u64,
     state_seq: u64,
     held: HeldRequests,
+    windows: Windows,
+    /// What the last batch has led to, to be decided in the next one.
+    follow_ups: Vec<Command>,
     service: Arc<Service>,
     store_problem: Option<Problem>,
     publish: watch::Sender<Arc<Snapshot>>,
@@ -34,23 +45,8 @@ pub(super) struct Writer {
     effects: mpsc::Sender<Effect>,
 }
 
-/// A batch while it is being decided.
-struct Draft {
-    fleet: Fleet,
-    batch: Batch,
-    effects: Vec<Effect>,
-    replies: Vec<PendingReply>,
-}
-
-/// A reply that waits for the commit.
-struct PendingReply {
-    to: oneshot::Sender<Result<Outcome, SubmitError>>,
-    reply: Reply,
-    hold: Option<(HoldRequest, crate::domain::Stamp)>,
-}
-
 /// A reply and where it goes.
-type Answered = (oneshot::Sender<Result<Outcome, SubmitError>>, Result<Outcome, SubmitError>);
+type Answered = (ReplyTo, Result<Outcome, SubmitError>);
 
 /// Sends replies. A machine that hung up meanwhile no longer listens; its open request is swept away.
 fn reply(answered: Vec<Answered>) {
@@ -73,6 +69,8 @@ impl Writer {
             seq: loaded.seq,
             state_seq: loaded.seq,
             held: HeldRequests::default(),
+            windows: Windows::default(),
+            follow_ups: Vec::new(),
             service: Arc::default(),
             store_problem: None,
             publish,
@@ -81,11 +79,11 @@ impl Writer {
         }
     }
 
-    /// Works until it is told to stop or nobody can send any more.
-    pub(super) fn run(mut self, mut messages: mpsc::Receiver<Message>) {
+    /// Works until it is told to stop or nobody can send any more. `timers` only makes time pass for the wait.
+    pub(super) fn run(mut self, timers: &Runtime, mut messages: mpsc::Receiver<Message>) {
         self.act(self.fleet.resume());
         let mut taken = Vec::with_capacity(BATCH);
-        while messages.blocking_recv_many(&mut taken, BATCH) > 0 {
+        while self.wait(timers, &mut messages, &mut taken) {
             let stopped = self.turn(taken.drain(..));
             if let Some(done) = stopped {
                 self.save_state();
@@ -96,20 +94,39 @@ impl Writer {
         self.save_state();
     }
 
+    /// Waits for messages or the end of an undo window; says whether there is anybody left to work for.
+    fn wait(&self, timers: &Runtime, messages: &mut mpsc::Receiver<Message>, taken: &mut Vec<Message>) -> bool {
+        let wake = if self.follow_ups.is_empty() { self.windows.next_end() } else { Some(Instant::now()) };
+        let arrived = messages.recv_many(taken, BATCH);
+        timers.block_on(async {
+            match wake {
+                None => arrived.await > 0,
+                Some(wake) => timeout_at(wake, arrived).await.map_or(true, |count| count > 0),
+            }
+        })
+    }
+
     /// One batch. Returns the acknowledgement to give when it was asked to stop.
     fn turn(&mut self, messages: impl Iterator<Item = Message>) -> Option<oneshot::Sender<()>> {
-        let mut draft =
-            Draft { fleet: self.fleet.clone(), batch: Batch::default(), effects: Vec::new(), replies: Vec::new() };
+        let mut draft = Draft::new(self.fleet.clone(), self.seq);
         let mut stop = None;
         let mut acknowledge = Vec::new();
         let mut release_all = false;
-        let mut changed = false;
         let mut is_tick = false;
+        for follow_up in std::mem::take(&mut self.follow_ups) {
+            // About a row that is gone there is nothing to say.
+            let _ = draft.decide_own(&follow_up, &Origin::System);
+        }
+        let ended = self.windows.ended(Instant::now(), BATCH);
+        let mut changed = !ended.is_empty();
+        for window in &ended {
+            Self::take_effect(window, &mut draft);
+        }
         for message in messages {
             match message {
                 Message::Submit(submission) => {
                     is_tick |= matches!(submission.command, Command::Tick);
-                    draft.decide(*submission, self.seq);
+                    changed |= self.submitted(*submission, &mut draft);
                 }
                 Message::HoldDropped(id) => changed |= self.held.drop_request(id),
                 Message::ReleaseAll(done) => {
@@ -131,7 +148,7 @@ impl Writer {
                 Message::Stop(done) => stop = Some(done),
             }
         }
-        changed |= self.commit(draft);
+        changed = self.commit(draft, ended, changed);
         if is_tick {
             // Looks at every held request, so not with each batch; those that hang up tell so by themselves.
             changed |= self.held.sweep();
@@ -149,22 +166,85 @@ impl Writer {
         stop
     }
 
+    /// Decides on a submission, or opens or closes an undo window for it. Says whether readers should see a change.
+    fn submitted(&mut self, submission: Submission, draft: &mut Draft) -> bool {
+        let length = self.fleet.policy().undo_window;
+        match &submission.command {
+            Command::Order(Order::Undo { node }) => {
+                let Some(window) = self.windows.close(*node) else {
+                    draft.decide(submission);
+                    return false;
+                };
+                self.held.hurry(*node, Instant::now());
+                let command = Command::TakenBack { node: *node, verb: window.verb };
+                draft.decide(Submission { command, ..submission });
+                true
+            }
+            Command::Order(order) if submission.undoable && !length.is_zero() => {
+                let Some((node, verb)) = order.verb() else {
+                    draft.decide(submission);
+                    return false;
+                };
+                if let Err(refusal) = draft.fleet.decide(&submission.command, submission.at) {
+                    let _ = submission.reply.send(Err(SubmitError::Refused(refusal)));
+                    return false;
+                }
+                let until = self.windows.open(node, verb, order.clone(), submission.origin, length);
+                let reply = Reply::Undecided { until };
+                draft.replies.push(PendingReply { to: submission.reply, reply, hold: None });
+                true
+            }
+            // A decision without a window overtakes one that has it.
+            Command::Order(order) => {
+                let closed = order.verb().and_then(|(node, _)| self.windows.close(node));
+                draft.decide(submission);
+                closed.is_some()
+            }
+            _ => {
+                draft.decide(submission);
+                false
+            }
+        }
+    }
+
+    /// The undo window is over: what was decided is decided.
+    fn take_effect(window: &Window, draft: &mut Draft) {
+        let Window { node, verb, order, origin, .. } = window;
+        let command = Command::Order(order.clone());
+        match draft.decide_own(&command, origin) {
+            Ok(()) => {}
+            Err(Refusal::ChangedWhileYouLooked(name)) => {
+                warn!("{name}: the {} came to nothing, for the machine asked differently meanwhile", verb.noun());
+                // About a row that is gone there is nothing to say.
+                let _ = draft.decide_own(&Command::Overtaken { node: *node }, &Origin::System);
+            }
+            Err(refusal) => info!("{node}: the {} came to nothing: {refusal}", verb.noun()),
+        }
+    }
+
     /// Stores a batch, then applies, publishes, replies and acts; or tells everybody that nothing happened.
-    fn commit(&mut self, draft: Draft) -> bool {
-        let Draft { fleet, batch, effects, replies } = draft;
+    /// `news` says that readers should see a change in any case. Returns whether they must still be shown one.
+    fn commit(&mut self, draft: Draft, ended: Vec<Window>, news: bool) -> bool {
+        let Draft { fleet, batch, effects, replies, .. } = draft;
         if batch.events.is_empty() {
             // Nothing to store; replies still tell the truth, for the draft is the fleet.
             let outcomes = self.park(replies);
             let has_parked = outcomes.iter().any(|(_, outcome)| matches!(outcome, Ok(Outcome { wake: Some(_), .. })));
+            if news || has_parked {
+                self.publish();
+            }
             reply(outcomes);
             self.act(effects);
-            return has_parked;
+            return false;
         }
         if let Err(problem) = self.store.commit(&batch) {
             error!("nothing of this batch is stored or done: {problem}");
             let why = problem.to_string();
             for pending in replies {
                 let _ = pending.to.send(Err(SubmitError::NotStored(why.clone())));
+            }
+            for window in ended {
+                self.windows.reopen(window, STORE_PAUSE);
             }
             self.store_problem = Some(Problem {
                 what: format!("the store cannot commit: {why}"),
@@ -191,21 +271,21 @@ impl Writer {
         if self.seq - self.state_seq >= STATE_EVERY {
             self.save_state();
         }
-        true
+        false
     }
 
     /// Puts requests that must wait on the list of held ones; the rest is passed on as it is.
     fn park(&mut self, replies: Vec<PendingReply>) -> Vec<Answered> {
+        let capacity = self.service.capacity;
         let park_one = |PendingReply { to, reply, hold }| match (&reply, hold) {
-            (Reply::Asked { verdict: Verdict::Hold(_), .. }, Some(_))
-                if self.held.len() >= self.service.capacity.max(1) =>
-            {
-                (to, Err(SubmitError::Busy))
-            }
             (Reply::Asked { node, verdict: Verdict::Hold(_) }, Some((hold, stamp))) => {
-                let shown = Hold { since: hold.since, until: hold.until };
-                let wake = Some(self.held.park(*node, hold.id, stamp, shown));
-                (to, Ok(Outcome { reply, wake }))
+                let (node, peer) = (*node, stamp.peer);
+                let Ok(wake) = self.held.park(node, stamp, &hold, capacity) else {
+                    return (to, Err(SubmitError::Busy));
+                };
+                let other = self.held.other_peer(node, peer);
+                self.follow_ups.extend(other.map(|other| Command::SeenFrom { node, other }));
+                (to, Ok(Outcome { reply, wake: Some(wake) }))
             }
             _ => (to, Ok(Outcome { reply, wake: None })),
         };
@@ -222,6 +302,7 @@ impl Writer {
             at: Timestamp::now(),
             fleet: self.fleet.clone(),
             holds: self.held.shown(),
+            undecided: self.windows.shown(),
             service,
         }));
     }
@@ -243,37 +324,5 @@ impl Writer {
             Ok(()) => self.state_seq = self.seq,
             Err(problem) => warn!("the state was not condensed; the next start replays its events: {problem}"),
         }
-    }
-}
-
-impl Draft {
-    /// Decides on one submission against the fleet as this batch has left it so far.
-    fn decide(&mut self, submission: Submission, base_seq: u64) {
-        let Submission { origin, at, command, document, answer, hold, reply: to } = submission;
-        let decision = match self.fleet.decide(&command, at) {
-            Ok(decision) => decision,
-            Err(refusal) => {
-                let _ = to.send(Err(SubmitError::Refused(refusal)));
-                return;
-            }
-        };
-        if !decision.events.is_empty() {
-            self.batch.documents.extend(document);
-        }
-        if decision.reply == Reply::Released {
-            self.batch.answers.extend(answer);
-        }
-        for event in decision.events {
-            let seq = base_seq + self.batch.events.len() as u64 + 1;
-            let recorded = Recorded { seq, at, origin: origin.clone(), event };
-            self.fleet.apply(&recorded);
-            self.batch.events.push(recorded);
-        }
-        self.effects.extend(decision.effects);
-        let stamp = match command {
-            Command::Ask(ask) => Some(ask.stamp),
-            _ => None,
-        };
-        self.replies.push(PendingReply { to, reply: decision.reply, hold: hold.zip(stamp) });
     }
 }

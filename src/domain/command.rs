@@ -65,6 +65,32 @@ pub enum Command {
         /// Why there was no answer.
         why: Text,
     },
+    /// A decision was taken back inside its undo window.
+    TakenBack {
+        /// The row.
+        node: NodeId,
+        /// What had been decided.
+        verb: Verb,
+    },
+    /// A decision came to nothing at the end of its undo window: the machine asked differently meanwhile.
+    Overtaken {
+        /// The row.
+        node: NodeId,
+    },
+    /// Requests of one row are open from several addresses.
+    SeenFrom {
+        /// The row.
+        node: NodeId,
+        /// An address besides the one that asked last.
+        other: IpAddr,
+    },
+    /// The hold of a request ended and the machine was refused.
+    RefusalServed {
+        /// The row.
+        node: NodeId,
+        /// Why.
+        why: Text,
+    },
     /// An answer could not be made; the machine was told to come back.
     AnswerImpossible {
         /// The node.
@@ -202,6 +228,11 @@ pub enum Order {
         /// Its host name, typed again.
         confirm: Fqdn,
     },
+    /// Take a decision back: inside its undo window, or an approval, rejection or reinstall nobody has used yet.
+    Undo {
+        /// The row.
+        node: NodeId,
+    },
     /// Give a node another host name.
     Rename {
         /// The row.
@@ -277,6 +308,53 @@ pub enum Order {
     },
 }
 
+/// A decision that has an undo window: it lets an answer leave, or sends a machine away.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Verb {
+    /// Let it be installed.
+    Approve,
+    /// Send it away.
+    Reject,
+    /// Let it be installed once more.
+    Reinstall,
+}
+
+impl Verb {
+    /// What is going to happen to the row, in one word.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Approve => "approve",
+            Self::Reject => "reject",
+            Self::Reinstall => "reinstall",
+        }
+    }
+
+    /// The decision, in one word.
+    #[must_use]
+    pub fn noun(self) -> &'static str {
+        match self {
+            Self::Approve => "approval",
+            Self::Reject => "rejection",
+            Self::Reinstall => "reinstall",
+        }
+    }
+}
+
+impl Order {
+    /// The row and the decision about it, where the order is one that can be taken back for a while.
+    #[must_use]
+    pub fn verb(&self) -> Option<(NodeId, Verb)> {
+        match self {
+            Self::Approve { node, .. } => Some((*node, Verb::Approve)),
+            Self::Reject { node, .. } => Some((*node, Verb::Reject)),
+            Self::AllowReinstall { node, .. } => Some((*node, Verb::Reinstall)),
+            _ => None,
+        }
+    }
+}
+
 /// What comes back for a decided command.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Reply {
@@ -299,6 +377,11 @@ pub enum Reply {
     Queued(RunId),
     /// The plan is in force, but for what stands against the fleet, in words.
     Planned(Vec<Text>),
+    /// It takes effect then, unless it is taken back; nothing is stored yet.
+    Undecided {
+        /// When.
+        until: Timestamp,
+    },
 }
 
 /// A command with its origin and time, as the coordinator takes it.

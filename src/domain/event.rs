@@ -11,7 +11,7 @@ use ipnet::IpNet;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::command::Origin;
+use super::command::{Origin, Verb};
 use super::facts::{HostKey, Report};
 use super::fqdn::Fqdn;
 use super::guard::Permission;
@@ -128,6 +128,25 @@ pub enum Event {
         node: NodeId,
         /// Why.
         why: Text,
+    },
+    /// A refusal was sent at the end of the hold, as `when_unapproved = "refuse"` wants it.
+    RefusalServed {
+        /// The row.
+        node: NodeId,
+        /// Why.
+        why: Text,
+    },
+    /// A decision was taken back before it took effect.
+    TakenBack {
+        /// The row.
+        node: NodeId,
+        /// What had been decided.
+        verb: Verb,
+    },
+    /// An approval, a rejection or a reinstall that nobody had used was taken back.
+    Withdrawn {
+        /// The row.
+        node: NodeId,
     },
     /// A flag was raised.
     Flagged {
@@ -360,6 +379,9 @@ impl Event {
             | Self::AnswerDelivered { node, .. }
             | Self::AnswerLost { node, .. }
             | Self::RetryServed { node, .. }
+            | Self::RefusalServed { node, .. }
+            | Self::TakenBack { node, .. }
+            | Self::Withdrawn { node }
             | Self::Flagged { node, .. }
             | Self::ReportAccepted { node, .. }
             | Self::MarkedInstalled { node }

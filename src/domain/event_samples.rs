@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
-use super::command::Origin;
+use super::command::{Origin, Verb};
 use super::event::{Event, Recorded};
 use super::facts::{Cpu, Disk, Dmi, Generation, HostKey, Link, Nic, Product, Report, SystemInfo};
 use super::fqdn::Fqdn;
@@ -21,7 +21,9 @@ const KEY: &str = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAAAAAAAAAAAAAAAAAAAAAAAA
 
 /// The samples, numbered from 1, ten seconds apart.
 pub(crate) fn events() -> Vec<Recorded> {
-    let all = [asking(), deciding(), answering(), reporting(), booting(), running(), leaving(), planning()].concat();
+    let samples =
+        [asking(), deciding(), answering(), reporting(), booting(), running(), leaving(), guarding(), planning()];
+    let all = samples.concat();
     let number = |(seq, (origin, event)): (u64, _)| {
         let second = 1_767_225_600 + 10 * i64::try_from(seq).unwrap();
         Recorded { seq, at: Timestamp::new(second, 123_456_789).unwrap(), origin, event }
@@ -270,6 +272,18 @@ fn leaving() -> Vec<Sample> {
     ]
 }
 
+fn guarding() -> Vec<Sample> {
+    let node = NodeId(3);
+    let verbs = [Verb::Approve, Verb::Reject, Verb::Reinstall];
+    let mut samples = vec![
+        system(Event::RefusalServed { node, why: "waits for approval, code 7QX4".into() }),
+        system(Event::Flagged { node, flag: Flag::TwoAddresses { other: [192, 0, 2, 9].into() } }),
+        operator(Event::Withdrawn { node }),
+    ];
+    samples.extend(verbs.map(|verb| operator(Event::TakenBack { node, verb })));
+    samples
+}
+
 fn entry() -> PlanEntry {
     PlanEntry {
         serial: Some("S2HRNX0J403405".into()),
@@ -350,18 +364,21 @@ fn number(event: &Event) -> usize {
         Event::TokenMade { .. } => 29,
         Event::TokenRevoked { .. } => 30,
         Event::GaveWay { .. } => 31,
-        Event::Planned { .. } => 32,
-        Event::PlanChanged { .. } => 33,
-        Event::PlanMatched { .. } => 34,
-        Event::PlanJoined { .. } => 35,
-        Event::Unplanned { .. } => 36,
-        Event::AddressAssigned { .. } => 37,
-        Event::NicChosen { .. } => 38,
+        Event::RefusalServed { .. } => 32,
+        Event::TakenBack { .. } => 33,
+        Event::Withdrawn { .. } => 34,
+        Event::Planned { .. } => 35,
+        Event::PlanChanged { .. } => 36,
+        Event::PlanMatched { .. } => 37,
+        Event::PlanJoined { .. } => 38,
+        Event::Unplanned { .. } => 39,
+        Event::AddressAssigned { .. } => 40,
+        Event::NicChosen { .. } => 41,
     }
 }
 
 /// How many variants [`number`] numbers.
-const VARIANTS: usize = 39;
+const VARIANTS: usize = 42;
 
 /// Events as earlier releases have stored them. Lines are added, never changed: databases hold them.
 const FIXTURE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/events-v1.jsonl");

@@ -42,7 +42,7 @@ pub use machine::MachineId;
 pub use node::{Flag, Node, Stamp};
 pub use phase::Phase;
 pub use plan::{PlanEntry, PlanKey, PlanMatch, ProfileName};
-pub use policy::{Policy, StartRule, WebhookAuth};
+pub use policy::{Auto, Policy, StartRule, WebhookAuth, WhenUnapproved};
 pub use refusal::Refusal;
 pub use run::{Run, RunOutcome, RunState};
 pub use snapshot::Snapshot;

@@ -191,6 +191,12 @@ pub enum Flag {
     /// Asked from another address, with other MACs or another body than what was approved.
     #[error("asked differently than what was approved: look again, then approve")]
     ChangedSinceApproval,
+    /// Requests of it are open from another address too.
+    #[error("asks from {other} as well: two machines with one identity, or one with two cables; check which is which")]
+    TwoAddresses {
+        /// That address.
+        other: IpAddr,
+    },
     /// Its address belongs to another node.
     #[error("its address belongs to {by}: give one of them another address")]
     AddressTaken {

@@ -30,6 +30,30 @@ pub enum WebhookAuth {
     None,
 }
 
+/// Which machines are approved without a person.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Auto {
+    /// None.
+    #[default]
+    Never,
+    /// Those the plan knows by two identifiers or a token.
+    Planned,
+    /// Every machine that asks and shows nothing odd.
+    All,
+}
+
+/// What a machine gets when its hold ends and nobody has decided.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum WhenUnapproved {
+    /// The retry answer: it reboots and asks again.
+    #[default]
+    Retry,
+    /// A refusal with the same words: it stops in a shell.
+    Refuse,
+}
+
 /// The rules in force.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Policy {
@@ -37,6 +61,12 @@ pub struct Policy {
     pub name_prefix: String,
     /// Domain of derived host names.
     pub domain: String,
+    /// Which machines are approved without a person.
+    pub auto: Auto,
+    /// How long a decision can be taken back before it takes effect. The coordinator's business: no event knows it.
+    pub undo_window: Duration,
+    /// What a machine gets when its hold ends and nobody has decided.
+    pub when_unapproved: WhenUnapproved,
     /// How long after its first answer a node may repeat it by itself.
     pub repeat_window: Duration,
     /// How long an install may take before the node is stalled.
@@ -63,6 +93,9 @@ impl Default for Policy {
         Self {
             name_prefix: "pve-".to_owned(),
             domain: "example.com".to_owned(),
+            auto: Auto::Never,
+            undo_window: Duration::from_secs(5),
+            when_unapproved: WhenUnapproved::Retry,
             repeat_window: Duration::from_mins(15),
             install_deadline: Duration::from_mins(45),
             boot_deadline: Duration::from_mins(20),

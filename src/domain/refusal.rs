@@ -32,6 +32,9 @@ pub enum Refusal {
     /// Nothing to reinstall.
     #[error("`{0}` was never installed; approve it instead")]
     NothingToReinstall(Fqdn),
+    /// There is nothing to take back.
+    #[error("`{0}` has no decision to take back: none is new, approved and unused, or a rejection")]
+    NothingToUndo(Fqdn),
     /// The typed name is not the node's.
     #[error("the name typed is not `{0}`; nothing was changed")]
     NameMismatch(Fqdn),

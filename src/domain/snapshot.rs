@@ -5,6 +5,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::command::{Origin, Verb};
 use super::fleet::Fleet;
 use super::id::NodeId;
 
@@ -19,6 +20,9 @@ pub struct Snapshot {
     pub fleet: Fleet,
     /// Rows whose machines are waiting on an open connection right now.
     pub holds: imbl::OrdMap<NodeId, Hold>,
+    /// Decisions that can still be taken back, by row.
+    #[serde(default)]
+    pub undecided: imbl::OrdMap<NodeId, Undecided>,
     /// The listener and what is wrong with the program.
     pub service: Arc<Service>,
 }
@@ -29,6 +33,17 @@ pub struct Hold {
     /// When the connection came in.
     pub since: Timestamp,
     /// When it gets the retry answer at the latest.
+    pub until: Timestamp,
+}
+
+/// A decision inside its undo window: nothing is stored yet.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Undecided {
+    /// What was decided.
+    pub verb: Verb,
+    /// Who decided.
+    pub origin: Origin,
+    /// When it takes effect, unless it is taken back.
     pub until: Timestamp,
 }
 

@@ -168,7 +168,7 @@ async fn an_installed_node_becomes_ready_when_its_key_shows() {
     let seen = Stamp { peer: [192, 0, 2, 1].into(), macs: [mac].into(), body: document.hash };
     let now = Timestamp::now();
     let ask = Ask { stamp: seen.clone(), info, asking_mac: None, token: None };
-    drop(handle.ask(ask, document, now, now + LIMIT).await.unwrap());
+    drop(handle.ask(ask, document, coordinator::Patience::new(now, Instant::now(), LIMIT)).await.unwrap());
     let node = NodeId(1);
     let fingerprint = public(&real).fingerprint();
     for order in [

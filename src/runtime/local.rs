@@ -7,7 +7,7 @@ use tokio::sync::watch;
 use crate::ansible::Feed;
 use crate::client::{Client, OrderError, OutputChunk};
 use crate::coordinator::Handle;
-use crate::domain::{Command, Order, Origin, Reply, RunId, Snapshot};
+use crate::domain::{Order, Origin, Reply, RunId, Snapshot};
 
 /// A client without a wire.
 #[derive(Clone, Debug)]
@@ -30,7 +30,7 @@ impl Client for LocalClient {
 
     async fn order(&self, order: Order) -> Result<Reply, OrderError> {
         let origin = Origin::Operator(self.operator.clone());
-        Ok(self.handle.submit(origin, Command::Order(order)).await?)
+        Ok(self.handle.order(origin, order, false).await?)
     }
 
     fn output(&self, run: RunId, cursor: u64, max: usize) -> OutputChunk {

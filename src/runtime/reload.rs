@@ -186,7 +186,9 @@ impl Reloader {
         let entries = plan.entries.clone();
         match self.handle.submit(Origin::System, Command::Plan { entries }).await {
             Ok(Reply::Planned(held)) if held != self.held => {
-                held.iter().for_each(|words| tracing::warn!("{PLAN_FILE}: {words}"));
+                for words in &held {
+                    tracing::warn!("{PLAN_FILE}: {words}");
+                }
                 self.held = held;
                 self.problems.send_replace(self.wrong());
             }

@@ -19,6 +19,9 @@ pub(super) fn policy(config: &Config, base: &BaseAnswer) -> Policy {
     Policy {
         name_prefix: config.naming.prefix.clone(),
         domain: config.naming.domain.clone(),
+        auto: config.approval.auto,
+        undo_window: config.approval.undo_window,
+        when_unapproved: config.approval.when_unapproved,
         repeat_window: config.approval.repeat_window,
         install_deadline: config.install.deadline,
         boot_deadline: config.install.boot_deadline,

@@ -9,7 +9,6 @@ use axum::Extension;
 use axum::extract::{Request, State};
 use axum::http::header;
 use axum::response::Response;
-use jiff::{SignedDuration, Timestamp};
 use secrecy::ExposeSecret as _;
 use tokio::time::{Instant, sleep_until, timeout, timeout_at};
 
@@ -18,9 +17,9 @@ use super::delivery::Expected;
 use super::prepare::{self, Impossible, Prepared};
 use super::state::App;
 use super::{reply, request};
-use crate::coordinator::{Asked, Held, SubmitError};
+use crate::coordinator::{Asked, Held, Patience, SubmitError};
 use crate::domain::text::Text;
-use crate::domain::{Ask, Command, Grant, NodeId, Origin, Refusal, Reply, Verdict, Withheld};
+use crate::domain::{Ask, Command, Grant, NodeId, Origin, Refusal, Reply, Verdict, WhenUnapproved, Withheld};
 use crate::store::Document;
 
 /// No hold lasts longer than this from accept (DESIGN.md §5.1).
@@ -65,12 +64,10 @@ struct Exchange {
 impl Exchange {
     async fn run(&self, document: Document) -> Response {
         let hold = self.app.settings.hold.min(LONGEST_HOLD);
-        let since = self.conn.accepted_at;
-        let end = SignedDuration::try_from(hold).ok().and_then(|hold| since.checked_add(hold).ok());
-        let until = end.unwrap_or(Timestamp::MAX);
-        match self.app.handle.ask(self.ask.clone(), document, since, until).await {
+        let patience = Patience::new(self.conn.accepted_at, self.conn.accepted, hold);
+        match self.app.handle.ask(self.ask.clone(), document, patience).await {
             Ok(Asked::Serve(grant)) => Box::pin(self.serve(grant)).await,
-            Ok(Asked::Held(parked)) => self.hold(parked, self.conn.accepted + hold).await,
+            Ok(Asked::Held(parked)) => self.hold(parked, patience.ends).await,
             Ok(Asked::Refused { why, .. }) => reply::refused(&why),
             Err(error) => {
                 tracing::warn!("{} asked in vain: {error}", self.ask.stamp.peer);
@@ -81,18 +78,42 @@ impl Exchange {
 
     /// Waits for the operator. Where the client hangs up this is dropped, and the place is free.
     async fn hold(&self, mut held: Held, deadline: Instant) -> Response {
-        let verdict = tokio::select! {
-            biased;
-            verdict = &mut held.wake => verdict.ok(),
-            () = self.app.shutdown.cancelled() => None,
-            () = sleep_until(deadline) => None,
-        };
-        match verdict {
+        let mut word = self.wait(&mut held, deadline).await;
+        if word.is_none() {
+            // Somebody decided just now: the request stays open until nobody can take that back any more.
+            let snapshot = self.app.handle.snapshot();
+            if snapshot.undecided.contains_key(&held.node) {
+                let end = extended(deadline, self.conn.accepted, snapshot.fleet.policy().undo_window);
+                word = self.wait(&mut held, end).await;
+            }
+        }
+        match word.flatten() {
             Some(Verdict::Serve(grant)) => Box::pin(self.serve(grant)).await,
             Some(Verdict::Refuse(why)) => reply::refused(&why),
-            Some(Verdict::Hold(why)) => self.withhold(held.node, &why),
-            None => self.withhold(held.node, &held.why),
+            Some(Verdict::Hold(why)) => self.unapproved(held.node, &why),
+            None => self.unapproved(held.node, &held.why),
         }
+    }
+
+    /// The guard's next word, or that there will be none; `None` where neither came in time.
+    async fn wait(&self, held: &mut Held, deadline: Instant) -> Option<Option<Verdict>> {
+        tokio::select! {
+            biased;
+            verdict = &mut held.wake => Some(verdict.ok()),
+            () = self.app.shutdown.cancelled() => Some(None),
+            () = sleep_until(deadline) => None,
+        }
+    }
+
+    /// The hold is over and nobody has decided.
+    fn unapproved(&self, node: NodeId, why: &Withheld) -> Response {
+        let refuse = self.app.handle.snapshot().fleet.policy().when_unapproved == WhenUnapproved::Refuse;
+        // While we stop nobody can decide: it shall ask the next engine.
+        if !refuse || self.app.shutdown.is_cancelled() {
+            return self.withhold(node, why);
+        }
+        self.conn.delivery.expect(Some(Expected::Refusal { node, why: Text::new(&why.to_string()) }));
+        reply::refused_with(self.conn.delivery.body(format!("{}\n", why.screen())))
     }
 
     /// Renders, has it released, sends. Callers box it: thousands are held that have not come so far.
@@ -146,6 +167,13 @@ impl Exchange {
         let _ = timeout(NOTE_TIME, self.app.handle.submit(origin, command)).await;
         reply::retry("CANNOT ANSWER - see console")
     }
+}
+
+/// When a hold ends that ended while a decision could still be taken back.
+pub(super) fn extended(deadline: Instant, accepted: Instant, window: Duration) -> Instant {
+    /// For the writer's turn after the window's end.
+    const SLACK: Duration = Duration::from_millis(500);
+    (deadline + window + SLACK).min(accepted + LONGEST_HOLD)
 }
 
 /// The machine's screen for what went wrong with us; what matters comes first (PROTOCOL.md §d.5).

@@ -32,6 +32,13 @@ pub(super) enum Expected {
         /// Its digest.
         document: DocumentHash,
     },
+    /// A refusal at the end of a hold.
+    Refusal {
+        /// The node.
+        node: NodeId,
+        /// Why.
+        why: Text,
+    },
     /// The retry answer at the end of a hold.
     Retry {
         /// The node.
@@ -79,6 +86,7 @@ impl Delivery {
         let delivered = self.0.flushed.load(Ordering::Acquire);
         match expected {
             Expected::Answer { node, document } => Some(Command::AnswerWritten { node, document, delivered }),
+            Expected::Refusal { node, why } => delivered.then_some(Command::RefusalServed { node, why }),
             Expected::Retry { node, why } => delivered.then_some(Command::RetryServed { node, why }),
         }
     }

@@ -29,3 +29,11 @@ pub(super) fn retry(screen: &str) -> Response {
 pub(super) fn refused(why: &Withheld) -> Response {
     plain(StatusCode::FORBIDDEN, &why.screen())
 }
+
+/// A refusal whose way out is watched.
+pub(super) fn refused_with(body: Body) -> Response {
+    let mut response = Response::new(body);
+    *response.status_mut() = StatusCode::FORBIDDEN;
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
+    response
+}

@@ -134,7 +134,7 @@ pub(super) fn fleet(events: Vec<Event>) -> Fleet {
 
 pub(super) fn snapshot(seq: u64, fleet: &Fleet) -> Snapshot {
     let (holds, service) = (imbl::OrdMap::new(), Arc::new(Service::default()));
-    Snapshot { seq, at: at(0), fleet: fleet.clone(), holds, service }
+    Snapshot { seq, at: at(0), fleet: fleet.clone(), holds, undecided: imbl::OrdMap::new(), service }
 }
 
 /// What is equal where two fleets are.

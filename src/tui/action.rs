@@ -79,6 +79,8 @@ pub(super) enum Action {
     Approve,
     /// Send a machine away, or drop a report.
     Reject,
+    /// Take a decision back.
+    Undo,
     /// Change a host name.
     Rename,
     /// Give a node an address.

@@ -20,7 +20,7 @@ use super::view;
 use crate::domain::command::{ReportIn, Sighting};
 use crate::domain::facts::{Cpu, Disk, Dmi, Generation, Link, Nic, Product, Report, SystemInfo};
 use crate::domain::run::HostResult;
-use crate::domain::snapshot::{Hold, Problem, Service};
+use crate::domain::snapshot::{Hold, Problem, Service, Undecided};
 use crate::domain::text::Text;
 use crate::domain::{
     Ask, Command, DocumentHash, Fleet, HostKey, NodeId, Order, Origin, Policy, Recorded, Release, Reply, RunId,
@@ -34,6 +34,7 @@ pub(super) struct Rack {
     pub(super) fleet: Fleet,
     pub(super) now: Timestamp,
     pub(super) holds: imbl::OrdMap<NodeId, Hold>,
+    pub(super) undecided: imbl::OrdMap<NodeId, Undecided>,
     pub(super) service: Service,
     seq: u64,
 }
@@ -47,7 +48,8 @@ impl Rack {
             problems: Vec::new(),
         };
         let now = Timestamp::from_second(START).unwrap();
-        Self { fleet: Fleet::new(Policy::default()), now, holds: imbl::OrdMap::new(), service, seq: 0 }
+        let (holds, undecided) = (imbl::OrdMap::new(), imbl::OrdMap::new());
+        Self { fleet: Fleet::new(Policy::default()), now, holds, undecided, service, seq: 0 }
     }
 
     pub(super) fn problem(&mut self, what: &str, hint: &str) {
@@ -164,6 +166,7 @@ impl Rack {
             at: self.now,
             fleet: self.fleet.clone(),
             holds: self.holds.clone(),
+            undecided: self.undecided.clone(),
             service: Arc::new(self.service.clone()),
         })
     }

@@ -167,6 +167,13 @@ pub(super) const BINDINGS: &[Binding] = &[
         "next waiting",
         "go to the next machine that waits for a decision",
     ),
+    bind(
+        Scope::Nodes,
+        &[char('u')],
+        Action::Undo,
+        "undo",
+        "take a decision back: inside its undo window, or while nobody has used it",
+    ),
     bind(Scope::Nodes, &[char('x')], Action::Reject, "reject", "send the machine away; on a report: drop it"),
     bind(Scope::Nodes, &[char('e')], Action::Rename, "hostname", "change the host name, until the machine installs"),
     bind(

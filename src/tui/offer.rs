@@ -13,6 +13,7 @@ use crate::domain::{Node, Phase};
 pub(super) fn offer(model: &Model, scope: Scope, action: Action) -> Result<(), String> {
     match action {
         Action::Approve => approve(node(model)?),
+        Action::Undo => undo(model, node(model)?),
         Action::Reject => match subject(model)? {
             Subject::Report(_) => Ok(()),
             Subject::Node(node) if node.phase.may_rename() && !matches!(node.phase, Phase::Planned) => Ok(()),
@@ -141,6 +142,16 @@ fn approve(node: &Node) -> Result<(), String> {
         return Err(format!("`{}` is approved already; it gets its answer when it asks", node.name));
     }
     Ok(())
+}
+
+/// Inside its undo window, or not used yet.
+fn undo(model: &Model, node: &Node) -> Result<(), String> {
+    let unused = node.phase == Phase::Approved && !node.may_be_installed();
+    let open = model.snapshot.undecided.contains_key(&node.id);
+    if open || unused || node.reinstall_allowed || matches!(node.phase, Phase::Rejected { .. }) {
+        return Ok(());
+    }
+    Err(format!("there is no decision about `{}` to take back", node.name))
 }
 
 /// A run needs a node that can be run, and no other run.

@@ -64,6 +64,10 @@ fn on_reply(model: &mut Model, ticket: Ticket, done: String, result: Result<Repl
     let dialog = if waits { model.modal.take() } else { None };
     match result {
         Ok(Reply::Queued(run)) => model.tell(format!("run {run} is queued; its output is on tab 2")),
+        Ok(Reply::Undecided { until }) => {
+            let left = super::text::seconds_left(until, model.now);
+            model.tell(format!("{done}; {left} s to take it back with `u`"));
+        }
         Ok(
             Reply::Done
             | Reply::Planned(_)
@@ -114,6 +118,7 @@ fn act(model: &mut Model, scope: Scope, action: Action) -> Vec<Request> {
         Action::NextWaiting => next_waiting(model),
         Action::Approve => return approve(model),
         Action::Reject => reject(model),
+        Action::Undo => return undo(model),
         Action::Rename => ask(model, |model| model.node().map(|node| Question::rename(node))),
         Action::Nic => ask(model, |model| model.node().and_then(|node| Question::nic(node))),
         Action::Address => ask(model, |model| model.node().map(|node| Question::address(node))),
@@ -271,6 +276,14 @@ fn approve(model: &mut Model) -> Vec<Request> {
     let what_next = if held { "its answer is on its way" } else { "it gets its answer when it asks again" };
     let order = Order::Approve { node: node.id, seen: asked.stamp.clone() };
     let done = format!("approved `{}`; {what_next}", node.name);
+    vec![send(model, Sending { order, done }).1]
+}
+
+/// Takes the decision about the selected row back, without asking.
+fn undo(model: &mut Model) -> Vec<Request> {
+    let Some(node) = model.node() else { return Vec::new() };
+    let done = format!("taken back; `{}` is as it was before", node.name);
+    let order = Order::Undo { node: node.id };
     vec![send(model, Sending { order, done }).1]
 }
 

@@ -4,10 +4,11 @@ use crossterm::event::KeyCode;
 use rstest::rstest;
 
 use super::*;
-use crate::domain::command::Sighting;
+use crate::domain::command::{Sighting, Verb};
 use crate::domain::facts::{Generation, SystemInfo};
+use crate::domain::snapshot::Undecided;
 use crate::domain::text::Text;
-use crate::domain::{Command, NodeId, Refusal, ReportId, RunId};
+use crate::domain::{Command, NodeId, Origin, Refusal, ReportId, RunId};
 use crate::tui::fixture::*;
 use crate::tui::pager::Place;
 
@@ -53,6 +54,21 @@ fn approve_is_immediate_and_bound_to_what_is_on_the_screen() {
     assert_eq!(order_of(&requests), Order::Approve { node: WAITING, seen: rack.stamp(WAITING) });
     reply(&mut model, &requests[0], Ok(Reply::Done));
     assert_eq!(news(&model), "approved `pve-0709.example.com`; its answer is on its way");
+}
+
+#[test]
+fn a_decision_counts_down_and_is_taken_back_with_one_key() {
+    let mut rack = busy_rack();
+    let until = rack.now + jiff::SignedDuration::from_secs(4);
+    let undecided = Undecided { verb: Verb::Approve, origin: Origin::System, until };
+    let mut model = model_at(Row::Node(WAITING));
+    let requests = press(&mut model, KeyCode::Char('a'));
+    reply(&mut model, &requests[0], Ok(Reply::Undecided { until }));
+    assert!(news(&model).ends_with("4 s to take it back with `u`"), "{}", news(&model));
+    rack.undecided.insert(WAITING, undecided);
+    update(&mut model, Msg::Snapshot(rack.snapshot()));
+    assert!(screen(&model).backend().to_string().contains("OK 4s (u)"));
+    assert_eq!(order_of(&press(&mut model, KeyCode::Char('u'))), Order::Undo { node: WAITING });
 }
 
 #[test]

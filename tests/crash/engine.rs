@@ -58,7 +58,8 @@ impl Lab {
     pub(crate) fn configure(&self, settings: &str) {
         let network =
             "machine_net_dns = \"192.0.2.53\"\nmachine_net_gateway = \"127.0.0.1\"\nmachine_net_mask = \"8\"\n";
-        fs::write(self.dir().join("config.toml"), format!("{network}{settings}")).unwrap();
+        let approval = "[approval]\nundo_window = \"0s\"\n";
+        fs::write(self.dir().join("config.toml"), format!("{network}{settings}\n{approval}")).unwrap();
     }
 
     pub(crate) fn dir(&self) -> &Path {

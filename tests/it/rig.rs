@@ -141,10 +141,12 @@ impl Project {
     pub(crate) fn new(settings: Settings<'_>) -> Self {
         let project = Self::empty();
         let Settings { server, ansible, rest } = settings;
+        // Few tests are about taking decisions back; the others need not wait for it.
+        let approval = if rest.contains("[approval]") { "" } else { "[approval]\nundo_window = \"0s\"\n" };
         let config = format!(
             "machine_template_name = \"pve-\"\nmachine_net_dn = \"rack.example\"\nmachine_net_mask = \"8\"\n\
              machine_net_dns = \"127.0.0.53\"\nmachine_net_gateway = \"127.0.0.254\"\n\n\
-             [server]\nlisten = \"127.0.0.1:0\"\n{server}\n\n[ansible]\nssh_port = {}\n{ansible}\n\n{rest}\n",
+             [server]\nlisten = \"127.0.0.1:0\"\n{server}\n\n[ansible]\nssh_port = {}\n{ansible}\n\n{approval}\n{rest}\n",
             project.ssh_port
         );
         project.write("config.toml", &config);

@@ -136,7 +136,12 @@ impl Engine {
         let seen = Stamp { peer: [192, 0, 2, 1].into(), macs: [mac].into(), body: document.hash };
         let ask = Ask { stamp: seen.clone(), info, asking_mac: Some(mac), token: None };
         let now = Timestamp::now();
-        drop(self.handle.ask(ask, document, now, now + LIMIT).await.unwrap());
+        drop(
+            self.handle
+                .ask(ask, document, coordinator::Patience::new(now, tokio::time::Instant::now(), LIMIT))
+                .await
+                .unwrap(),
+        );
         let node = NodeId(1);
         self.order(Order::Approve { node, seen }).await;
         self.order(Order::MarkInstalled { node }).await;

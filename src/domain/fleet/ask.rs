@@ -165,7 +165,15 @@ impl Fleet {
         let judged = guard::judge(node, &release.stamp, now, &self.policy);
         let grant = match self.checked_as_asked(node, judged) {
             Verdict::Serve(grant) => grant,
-            Verdict::Hold(why) | Verdict::Refuse(why) => return Ok(Decision::none(Reply::Withheld(why))),
+            Verdict::Hold(why) | Verdict::Refuse(why) => {
+                let owner = match &why {
+                    Withheld::AddressTaken(name) => self.named(name),
+                    _ => None,
+                };
+                let flag = owner.map(|owner| Flag::AddressTaken { by: owner.id });
+                let events = flag.map(|flag| Event::Flagged { node: node.id, flag }).into_iter().collect();
+                return Ok(Decision { events, effects: Vec::new(), reply: Reply::Withheld(why) });
+            }
         };
         if let Some((grant, assigned)) = self.completed(&grant).filter(|_| release.address.is_some()) {
             return Ok(Decision { events: vec![assigned], effects: Vec::new(), reply: Reply::Rerender(grant) });

@@ -36,6 +36,18 @@ impl Fleet {
                 self.existing(*node)?;
                 Ok(Decision::one(Event::RetryServed { node: *node, why: why.clone() }))
             }
+            Command::RefusalServed { node, why } => {
+                self.existing(*node)?;
+                Ok(Decision::one(Event::RefusalServed { node: *node, why: why.clone() }))
+            }
+            Command::TakenBack { node, verb } => {
+                self.existing(*node)?;
+                Ok(Decision::one(Event::TakenBack { node: *node, verb: *verb }))
+            }
+            Command::Overtaken { node } => Ok(Self::raise(self.existing(*node)?, Flag::ChangedSinceApproval)),
+            Command::SeenFrom { node, other } => {
+                Ok(Self::raise(self.existing(*node)?, Flag::TwoAddresses { other: *other }))
+            }
             Command::AnswerImpossible { node, why } => {
                 self.existing(*node)?;
                 let flag = Flag::CannotAnswer { reason: why.clone() };
@@ -58,6 +70,14 @@ impl Fleet {
             Command::Tick => Ok(self.decide_tick(now)),
             Command::Order(order) => self.decide_order(order, now),
         }
+    }
+
+    /// Raises a flag, where it is not up.
+    fn raise(node: &Node, flag: Flag) -> Decision {
+        if node.flags.contains(&flag) {
+            return Decision::none(Reply::Done);
+        }
+        Decision::one(Event::Flagged { node: node.id, flag })
     }
 
     pub(super) fn existing(&self, id: NodeId) -> Result<&Node, Refusal> {

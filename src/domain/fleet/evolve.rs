@@ -10,11 +10,11 @@ use crate::domain::fqdn::Fqdn;
 use crate::domain::guard::Permission;
 use crate::domain::id::{DocumentHash, NodeId, RunId, SecretHash};
 use crate::domain::machine::MachineId;
-use crate::domain::node::{Answers, Assigned, AssignedBy, Delivery, Flag, Node, Reported, Stamp};
+use crate::domain::node::{Answers, Delivery, Flag, Node, Reported, Stamp};
 use crate::domain::phase::Phase;
 use crate::domain::run::{HostResult, Run, RunOutcome, RunState};
 
-use super::planned::{is_about_address, is_about_plan};
+use super::planned::{is_about_plan, set_address};
 use super::{Fleet, MAX_RUNS, MAX_UNMATCHED, Unmatched};
 
 impl Fleet {
@@ -28,7 +28,8 @@ impl Fleet {
             | Event::PlanMatched { .. }
             | Event::PlanJoined { .. }
             | Event::Unplanned { .. }
-            | Event::AddressAssigned { .. } => self.apply_plan(&recorded.event, at),
+            | Event::AddressAssigned { .. }
+            | Event::NicChosen { .. } => self.apply_plan(&recorded.event, at),
             Event::ReportUnmatched { report, peer, document, facts } => {
                 let (id, peer, document) = (*report, *peer, *document);
                 self.state.last_report = self.state.last_report.max(id.0);
@@ -215,6 +216,12 @@ fn apply_to_node(node: &mut Node, event: &Event, at: Timestamp) {
             withdraw_permissions(node);
             enter(node, Phase::Rejected { reason: reason.clone() }, at);
         }
+        Event::Withdrawn { .. } => {
+            withdraw_permissions(node);
+            if matches!(node.phase, Phase::Approved | Phase::Rejected { .. }) {
+                enter(node, Phase::Waiting, at);
+            }
+        }
         Event::ReinstallAllowed { stamp, .. } => {
             node.approved = Some(stamp.clone());
             node.reinstall_allowed = true;
@@ -241,17 +248,7 @@ fn apply_to_node(node: &mut Node, event: &Event, at: Timestamp) {
             enter(node, Phase::Installed, at);
         }
         Event::Renamed { name, .. } => node.name = name.clone(),
-        Event::AddressSet { address, .. } => {
-            node.address = Some(*address);
-            node.flags.retain(|flag| !is_about_address(flag));
-            if node.phase.may_rename() && !node.may_be_installed() {
-                node.assigned = Some(Assigned { address: *address, by: AssignedBy::Operator });
-            }
-        }
-        Event::NicChosen { mac, .. } => {
-            node.nic = Some(*mac);
-            node.flags.remove(&Flag::ChooseNic);
-        }
+        Event::AddressSet { address, .. } => set_address(node, *address),
         Event::Stalled { reason, .. } => enter(node, Phase::Stalled { reason: reason.clone() }, at),
         Event::Booting { .. } => enter(node, Phase::Booting, at),
         Event::BecameReady { .. } => {
@@ -268,8 +265,10 @@ fn apply_to_node(node: &mut Node, event: &Event, at: Timestamp) {
             node.unproven = None;
             node.flags.remove(&Flag::Unproven);
         }
-        // A retry answer moves nobody; the rest is not about one existing row and is handled by `Fleet::apply`.
+        // A retry answer or a refusal moves nobody, nor does a decision that was taken back; the rest is not about one existing row and is handled by `Fleet::apply`.
         Event::RetryServed { .. }
+        | Event::RefusalServed { .. }
+        | Event::TakenBack { .. }
         | Event::MachineSeen { .. }
         | Event::Imported { .. }
         | Event::Planned { .. }
@@ -278,6 +277,7 @@ fn apply_to_node(node: &mut Node, event: &Event, at: Timestamp) {
         | Event::PlanJoined { .. }
         | Event::Unplanned { .. }
         | Event::AddressAssigned { .. }
+        | Event::NicChosen { .. }
         | Event::Forgotten { .. }
         | Event::GaveWay { .. }
         | Event::ReportUnmatched { .. }
@@ -305,6 +305,7 @@ fn is_about_asking(flag: &Flag) -> bool {
             | Flag::DuplicateOf { .. }
             | Flag::Ambiguous { .. }
             | Flag::AsksAgain
+            | Flag::TwoAddresses { .. }
             | Flag::CannotAnswer { .. }
             | Flag::AddressTaken { .. }
             | Flag::LeaseReused { .. }

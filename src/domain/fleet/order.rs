@@ -30,6 +30,7 @@ impl Fleet {
             Order::AllowReinstall { node, seen, confirm } => {
                 self.decide_reinstall(self.existing(*node)?, seen, confirm)
             }
+            Order::Undo { node } => Self::decide_undo(self.existing(*node)?),
             Order::Rename { node, name } => self.decide_rename(self.existing(*node)?, name),
             Order::SetAddress { node, address } => self.decide_address(self.existing(*node)?, *address),
             Order::ChooseNic { node, mac } => Self::decide_nic(self.existing(*node)?, *mac),
@@ -114,6 +115,15 @@ impl Fleet {
     fn with_address(&self, node: &Node, decided: Event) -> Result<Decision, Refusal> {
         let events = [decided].into_iter().chain(self.address_on_approval(node)?).collect();
         Ok(Decision { events, effects: Vec::new(), reply: Reply::Done })
+    }
+
+    /// What nobody has used can be taken back; the coordinator takes back what is inside its undo window.
+    fn decide_undo(node: &Node) -> Result<Decision, Refusal> {
+        let unused = node.phase == Phase::Approved && !node.may_be_installed();
+        if unused || node.reinstall_allowed || matches!(node.phase, Phase::Rejected { .. }) {
+            return Ok(Decision::one(Event::Withdrawn { node: node.id }));
+        }
+        Err(Refusal::NothingToUndo(node.name.clone()))
     }
 
     fn decide_rename(&self, node: &Node, name: &Fqdn) -> Result<Decision, Refusal> {

@@ -57,6 +57,10 @@ impl Fleet {
                 // The pool gives its lowest free address: all below are taken.
                 self.pool_floor = self.pool_floor.max(Some(*address));
             }
+            Event::NicChosen { node, mac } => self.change(*node, |node| {
+                node.nic = Some(*mac);
+                node.flags.remove(&Flag::ChooseNic);
+            }),
             _ => {}
         }
     }
@@ -89,6 +93,15 @@ impl Fleet {
     }
 }
 
+/// The operator's word: the address of the answer before the node installs, where Ansible reaches it at all times.
+pub(super) fn set_address(node: &mut Node, address: IpAddr) {
+    node.address = Some(address);
+    node.flags.retain(|flag| !is_about_address(flag));
+    if node.phase.may_rename() && !node.may_be_installed() {
+        node.assigned = Some(Assigned { address, by: AssignedBy::Operator });
+    }
+}
+
 /// Says on the row how well its machine fits the plan.
 fn note_match(node: &mut Node) {
     node.flags.retain(|flag| !is_about_plan(flag));
@@ -109,6 +122,6 @@ pub(super) fn is_about_plan(flag: &Flag) -> bool {
 }
 
 /// Flags that an address of its own settles.
-pub(super) fn is_about_address(flag: &Flag) -> bool {
+fn is_about_address(flag: &Flag) -> bool {
     matches!(flag, Flag::AddressTaken { .. } | Flag::CannotAnswer { .. })
 }

@@ -171,6 +171,9 @@ machine_net_gateway = "127.77.255.1"
 [server]
 listen = "127.0.0.1:0"
 
+[approval]
+undo_window = "3s"
+
 [ansible]
 expect = {count}
 playbook = "demo.yml"

@@ -2,6 +2,7 @@
 
 mod answering;
 mod conformance;
+mod deciding;
 mod delivering;
 mod reporting;
 mod transport;

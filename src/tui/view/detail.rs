@@ -61,6 +61,10 @@ fn next_step(node: &Node, model: &Model) -> Option<String> {
     if let Some(flag) = flags::gravest(node).filter(|_| node.phase != Phase::Waiting || !node.flags.is_empty()) {
         return Some(format!("{name}: {}", flags::sentence(flag, node, model)));
     }
+    if let Some(undecided) = model.snapshot.undecided.get(&node.id) {
+        let left = text::seconds_left(undecided.until, model.now);
+        return Some(format!("{name}: {} in {left} s; `u` takes it back.", undecided.verb.noun()));
+    }
     let held = model.snapshot.holds.contains_key(&node.id);
     Some(match &node.phase {
         Phase::Waiting if held => format!("{name} waits: compare code {code} with its screen, then `a` approves."),

@@ -1,6 +1,7 @@
 //! Flags in words: one for the table, a sentence with what to do for the detail.
 
 use crate::domain::Node;
+use crate::domain::command::Verb;
 use crate::domain::guard::ClaimCode;
 use crate::domain::node::Flag;
 use crate::tui::model::Model;
@@ -14,6 +15,7 @@ pub(super) fn word(flag: &Flag) -> String {
         Flag::Ambiguous { other } => format!("also {other}"),
         Flag::AsksAgain => "asks again".to_owned(),
         Flag::ChangedSinceApproval => "changed".to_owned(),
+        Flag::TwoAddresses { .. } => "two IPs".to_owned(),
         Flag::AddressTaken { by } => format!("IP of {by}"),
         Flag::LeaseReused { of } => format!("lease of {of}"),
         Flag::ChooseNic => "which NIC?".to_owned(),
@@ -61,6 +63,10 @@ pub(super) fn sentence(flag: &Flag, node: &Node, model: &Model) -> String {
             "Asks from another address, with other MACs or another body than was approved. Look again, then approve."
                 .to_owned()
         }
+        Flag::TwoAddresses { other } => format!(
+            "Asks from {other} as well: two machines with one identity, or one with two cables. An approval is only for \
+             the request shown here."
+        ),
         Flag::AddressTaken { by } => {
             format!("Its address belongs to {}; give one of them another address (`d`).", name(by))
         }
@@ -72,7 +78,7 @@ pub(super) fn sentence(flag: &Flag, node: &Node, model: &Model) -> String {
                             `N` chooses the one to configure; until then it gets no answer."
             .to_owned(),
         Flag::PlanConflict { other } => {
-            format!("It also fits {} of the plan: check which machine it is, then correct plan.toml.", name(other),)
+            format!("It also fits {} of the plan: check which machine it is, then correct plan.toml.", name(other))
         }
         Flag::PlanContradicted { what } => format!(
             "It fits its row of the plan, but with another {what}: check which machine it is, or correct plan.toml.",
@@ -103,6 +109,16 @@ pub(super) fn sentence(flag: &Flag, node: &Node, model: &Model) -> String {
 
 /// The table's note on a row: code and countdown where it waits, else the flag that matters most.
 pub(super) fn note(node: &Node, model: &Model) -> String {
+    if let Some(undecided) = model.snapshot.undecided.get(&node.id) {
+        // What is going to happen, and how long the operator has to take it back.
+        let left = crate::tui::text::seconds_left(undecided.until, model.now);
+        let what = match undecided.verb {
+            Verb::Approve => "OK",
+            Verb::Reject => "no",
+            Verb::Reinstall => "WIPE",
+        };
+        return format!("{what} {left}s (u)");
+    }
     let hold = model.snapshot.holds.get(&node.id).map(|hold| crate::tui::text::seconds_left(hold.until, model.now));
     let gravest = gravest(node);
     if node.phase == crate::domain::Phase::Waiting {
@@ -136,7 +152,7 @@ fn gravity(flag: &Flag) -> u8 {
         Flag::AsksAgain => 0,
         Flag::ChangedSinceApproval => 1,
         Flag::CannotAnswer { .. } => 2,
-        Flag::AddressTaken { .. } | Flag::LeaseReused { .. } | Flag::ChooseNic => 3,
+        Flag::TwoAddresses { .. } | Flag::AddressTaken { .. } | Flag::LeaseReused { .. } | Flag::ChooseNic => 3,
         Flag::WrongHostKey => 4,
         Flag::Ambiguous { .. } | Flag::PlanConflict { .. } => 5,
         Flag::DuplicateOf { .. } | Flag::PlanContradicted { .. } => 6,

@@ -158,7 +158,8 @@ fn cell(column: Column, node: &Node, model: &Model) -> (String, Style) {
         Column::Host => plain(node.name.to_string()),
         Column::Address => plain(node.shown_address().map(|address| address.to_string()).unwrap_or_default()),
         Column::Note => {
-            let style = if offer::needs_decision(node) { theme::waiting() } else { theme::muted() };
+            let undecided = model.snapshot.undecided.contains_key(&node.id);
+            let style = if undecided || offer::needs_decision(node) { theme::waiting() } else { theme::muted() };
             (flags::note(node, model), style)
         }
         Column::Since => plain(format!("{:>5}", text::age(node.since, model.now))),

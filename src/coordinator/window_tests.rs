@@ -1,0 +1,168 @@
+//! The undo window, with a real store and the real clock.
+
+use tokio::time::{Instant, timeout};
+
+use super::tests::{Bench, request};
+use super::*;
+use crate::domain::guard::Verdict;
+use crate::domain::node::Flag;
+use crate::domain::{NodeId, Order, Origin, Phase, Policy, Refusal, Reply};
+
+/// Long enough to act in, short enough to wait for.
+const WINDOW: Duration = Duration::from_millis(400);
+/// Nobody waits so long for the end of a window.
+const NEVER: Duration = Duration::from_secs(30);
+
+async fn bench(undo_window: Duration) -> Bench {
+    let bench = Bench::new().await;
+    bench.started.handle.set_policy(Policy { undo_window, ..Policy::default() }).await;
+    bench
+}
+
+impl Bench {
+    async fn decide(&self, order: Order) -> Result<Reply, SubmitError> {
+        self.started.handle.order(Origin::Operator("anna".to_owned()), order, false).await
+    }
+
+    fn approval(&self, node: NodeId) -> Order {
+        Order::Approve { node, seen: self.stamp(node) }
+    }
+}
+
+#[tokio::test]
+async fn an_approval_takes_effect_within_100_ms_of_its_windows_end() {
+    let bench = bench(WINDOW).await;
+    let mut held = bench.held(1).await;
+    let before = Instant::now();
+    let reply = bench.decide(bench.approval(held.node)).await.unwrap();
+    assert!(matches!(reply, Reply::Undecided { .. }), "{reply:?}");
+    let snapshot = bench.started.handle.snapshot();
+    assert!(snapshot.undecided.contains_key(&held.node), "shown before the reply");
+    assert_eq!(snapshot.fleet.node(held.node).unwrap().phase, Phase::Waiting, "nothing is stored");
+    let verdict = (&mut held.wake).await.unwrap();
+    let late = before.elapsed().checked_sub(WINDOW).expect("not before the window's end");
+    assert!(matches!(verdict, Verdict::Serve(_)), "{verdict:?}");
+    assert!(late < Duration::from_millis(100), "{late:?} late");
+    let snapshot = bench.until(|snapshot| snapshot.undecided.is_empty()).await;
+    assert_eq!(snapshot.fleet.node(held.node).unwrap().phase, Phase::Approved);
+}
+
+#[tokio::test]
+async fn what_is_taken_back_never_happened() {
+    let bench = bench(WINDOW).await;
+    let mut held = bench.held(1).await;
+    let mut events = bench.started.events.subscribe();
+    bench.decide(bench.approval(held.node)).await.unwrap();
+    bench.decide(Order::Undo { node: held.node }).await.unwrap();
+    assert!(bench.started.handle.snapshot().undecided.is_empty());
+    assert!(timeout(2 * WINDOW, &mut held.wake).await.is_err(), "it waits on");
+    assert_eq!(bench.started.handle.snapshot().fleet.node(held.node).unwrap().phase, Phase::Waiting);
+    let recorded = events.recv().await.unwrap();
+    assert!(matches!(recorded.event, crate::domain::Event::TakenBack { .. }), "{recorded:?}");
+    assert_eq!(recorded.origin, Origin::Operator("anna".to_owned()));
+    let again = bench.decide(Order::Undo { node: held.node }).await;
+    assert!(matches!(again, Err(SubmitError::Refused(Refusal::NothingToUndo(_)))), "{again:?}");
+}
+
+#[tokio::test]
+async fn an_undo_near_the_end_of_the_hold_sends_the_machine_to_retry() {
+    let bench = bench(NEVER).await;
+    let mut late = bench.held_for(1, Duration::from_millis(1_500)).await;
+    let mut early = bench.held_for(2, Duration::from_secs(10)).await;
+    for node in [late.node, early.node] {
+        bench.decide(bench.approval(node)).await.unwrap();
+        bench.decide(Order::Undo { node }).await.unwrap();
+    }
+    assert!((&mut late.wake).await.is_err(), "the retry answer is due at once");
+    assert!(early.wake.try_recv().is_err_and(|error| error == oneshot::error::TryRecvError::Empty), "it waits on");
+}
+
+#[tokio::test]
+async fn the_last_decision_counts_and_the_first_of_two_alike() {
+    let bench = bench(WINDOW).await;
+    let mut held = bench.held(1).await;
+    let first = bench.decide(bench.approval(held.node)).await.unwrap();
+    assert_eq!(bench.decide(bench.approval(held.node)).await.unwrap(), first);
+    bench.decide(Order::Reject { node: held.node, reason: "not ours".into() }).await.unwrap();
+    assert!(matches!((&mut held.wake).await.unwrap(), Verdict::Refuse(_)));
+    let snapshot = bench.until(|snapshot| snapshot.undecided.is_empty()).await;
+    assert!(matches!(snapshot.fleet.node(held.node).unwrap().phase, Phase::Rejected { .. }));
+}
+
+#[tokio::test]
+async fn what_would_be_refused_opens_no_window_and_at_once_means_at_once() {
+    let bench = bench(NEVER).await;
+    let mut held = bench.held(1).await;
+    let mut seen = bench.stamp(held.node);
+    seen.peer = [192, 0, 2, 99].into();
+    let refused = bench.decide(Order::Approve { node: held.node, seen }).await;
+    assert!(matches!(refused, Err(SubmitError::Refused(Refusal::ChangedWhileYouLooked(_)))), "{refused:?}");
+    assert!(bench.started.handle.snapshot().undecided.is_empty());
+    bench.decide(bench.approval(held.node)).await.unwrap();
+    bench.approve(held.node).await;
+    assert!(matches!((&mut held.wake).await.unwrap(), Verdict::Serve(_)));
+    assert!(bench.until(|snapshot| snapshot.undecided.is_empty()).await.holds.is_empty());
+}
+
+#[tokio::test]
+async fn a_machine_that_asks_differently_inside_the_window_is_not_approved() {
+    let bench = bench(WINDOW).await;
+    let held = bench.held(1).await;
+    bench.decide(bench.approval(held.node)).await.unwrap();
+    let (mut ask, document) = request(1);
+    ask.stamp.peer = [192, 0, 2, 77].into();
+    let other = bench.ask_with(ask, document).await.unwrap();
+    let snapshot = bench.until(|snapshot| snapshot.undecided.is_empty()).await;
+    let node = snapshot.fleet.node(held.node).unwrap();
+    assert_eq!(node.phase, Phase::Waiting);
+    let flags = [Flag::ChangedSinceApproval, Flag::TwoAddresses { other: [192, 0, 2, 1].into() }];
+    assert!(flags.iter().all(|flag| node.flags.contains(flag)), "{:?}", node.flags);
+    drop((held, other));
+}
+
+#[tokio::test]
+async fn a_crash_inside_the_window_leaves_the_machine_waiting() {
+    let bench = bench(NEVER).await;
+    let held = bench.held(1).await;
+    let node = held.node;
+    bench.decide(bench.approval(node)).await.unwrap();
+    drop(held);
+    let bench = Bench::open(bench.stop().await).await;
+    let snapshot = bench.started.handle.snapshot();
+    assert_eq!(snapshot.fleet.node(node).unwrap().phase, Phase::Waiting);
+    assert!(snapshot.undecided.is_empty());
+}
+
+#[tokio::test]
+async fn a_decision_that_cannot_be_stored_is_tried_again() {
+    let bench = bench(WINDOW).await;
+    let mut held = bench.held(1).await;
+    bench.decide(bench.approval(held.node)).await.unwrap();
+    let intruder = bench.intruder();
+    intruder.execute_batch("ALTER TABLE events RENAME TO hidden").unwrap();
+    bench.until(|snapshot| !snapshot.service.problems.is_empty()).await;
+    intruder.execute_batch("ALTER TABLE hidden RENAME TO events").unwrap();
+    assert!(matches!((&mut held.wake).await.unwrap(), Verdict::Serve(_)));
+}
+
+#[tokio::test]
+async fn ten_thousand_approvals_are_one_moment() {
+    const MACHINES: u32 = 10_000;
+    let bench = bench(WINDOW).await;
+    bench.started.handle.set_service(crate::domain::snapshot::Service { capacity: 20_000, ..Default::default() }).await;
+    let mut held = Vec::new();
+    for batch in (0..MACHINES).collect::<Vec<_>>().chunks(500) {
+        let asks = batch.iter().map(|machine| bench.held_wide(*machine));
+        held.extend(futures_util::future::join_all(asks).await);
+    }
+    let orders = held.iter().map(|held| bench.decide(bench.approval(held.node)));
+    let decided = futures_util::future::join_all(orders).await;
+    assert!(decided.iter().all(Result::is_ok));
+    let windows_end = Instant::now() + WINDOW;
+    for held in &mut held {
+        assert!(matches!((&mut held.wake).await.unwrap(), Verdict::Serve(_)));
+    }
+    // A generous bound for a debug build on a busy machine; docs/performance.md has the figures.
+    let late = windows_end.elapsed();
+    assert!(late < Duration::from_secs(3), "{late:?}");
+}

@@ -1,0 +1,91 @@
+//! Decisions inside their undo window: kept here, stored when it ends, gone when the program does.
+//!
+//! Windows run on the monotonic clock. What a window holds is decided once more when it ends; it promises nothing.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use jiff::Timestamp;
+use tokio::time::Instant;
+
+use crate::domain::command::Verb;
+use crate::domain::snapshot::Undecided;
+use crate::domain::{NodeId, Order, Origin};
+
+/// A decision that can still be taken back.
+#[derive(Clone, Debug)]
+pub(super) struct Window {
+    pub(super) node: NodeId,
+    pub(super) verb: Verb,
+    pub(super) order: Order,
+    pub(super) origin: Origin,
+    ends: Instant,
+}
+
+/// All of them, by row and by their end.
+#[derive(Debug, Default)]
+pub(super) struct Windows {
+    open: BTreeMap<NodeId, Window>,
+    ends: BTreeSet<(Instant, NodeId)>,
+    /// What readers see.
+    shown: imbl::OrdMap<NodeId, Undecided>,
+}
+
+impl Windows {
+    /// What readers see.
+    pub(super) fn shown(&self) -> imbl::OrdMap<NodeId, Undecided> {
+        self.shown.clone()
+    }
+
+    /// When the next one ends.
+    pub(super) fn next_end(&self) -> Option<Instant> {
+        self.ends.first().map(|(end, _)| *end)
+    }
+
+    /// Opens a window and says when it ends. The same decision given twice keeps its first one, another decision about
+    /// the row takes its place.
+    pub(super) fn open(
+        &mut self,
+        node: NodeId,
+        verb: Verb,
+        order: Order,
+        origin: Origin,
+        length: Duration,
+    ) -> Timestamp {
+        if let Some(shown) = self.shown.get(&node).filter(|shown| shown.verb == verb) {
+            return shown.until;
+        }
+        self.close(node);
+        let until = Timestamp::now().saturating_add(length).unwrap_or(Timestamp::MAX);
+        self.shown.insert(node, Undecided { verb, origin: origin.clone(), until });
+        self.put(Window { node, verb, order, origin, ends: Instant::now() + length });
+        until
+    }
+
+    fn put(&mut self, window: Window) {
+        self.ends.insert((window.ends, window.node));
+        self.open.insert(window.node, window);
+    }
+
+    /// Takes the decision about a row away, if one is open.
+    pub(super) fn close(&mut self, node: NodeId) -> Option<Window> {
+        let window = self.open.remove(&node)?;
+        self.ends.remove(&(window.ends, node));
+        self.shown.remove(&node);
+        Some(window)
+    }
+
+    /// Takes those away that have ended, at most `most` of them, the oldest first.
+    pub(super) fn ended(&mut self, now: Instant, most: usize) -> Vec<Window> {
+        let ended: Vec<_> = self.ends.range(..=(now, NodeId(u64::MAX))).take(most).map(|(_, node)| *node).collect();
+        ended.into_iter().filter_map(|node| self.close(node)).collect()
+    }
+
+    /// Opens a window again whose decision could not be stored.
+    pub(super) fn reopen(&mut self, window: Window, length: Duration) {
+        let until = Timestamp::now().saturating_add(length).unwrap_or(Timestamp::MAX);
+        let shown = Undecided { verb: window.verb, origin: window.origin.clone(), until };
+        self.shown.insert(window.node, shown);
+        self.put(Window { ends: Instant::now() + length, ..window });
+    }
+}
