@@ -9,7 +9,7 @@ use crate::api::client::RemoteEngine;
 use crate::config::{self, Source};
 use crate::domain::{PlanEntry, Snapshot};
 use crate::error::{Exit, Failure, OrExit as _};
-use crate::plan::{self, Format, Import, Imported, Mapping, PLAN_FILE};
+use crate::plan::{self, Context, Format, Import, Imported, Mapping, PLAN_FILE, Plan};
 use crate::runtime::{self, EngineOptions};
 use crate::store::atomic::{self, Durability};
 
@@ -63,7 +63,10 @@ pub(super) async fn execute(
             });
             let wish = Import { table: &table, format: format.or_exit(Exit::Usage)?, map: &map, replace };
             let before = plan::source(dir).or_exit(Exit::Config)?;
-            let done = plan::import(&wish, before.as_ref(), &context).or_exit(Exit::Config)?;
+            let done = plan::import(&wish, before.as_ref(), &context).map_err(|errors| {
+                anyhow::anyhow!("`{}` is not imported; {PLAN_FILE} is as it was\n\n{errors}", file.display())
+            });
+            let done = done.or_exit(Exit::Config)?;
             if !dry_run {
                 atomic::write(&dir.join(PLAN_FILE), done.text.as_bytes(), 0o644, Durability::Synced)?;
             }
@@ -71,13 +74,13 @@ pub(super) async fn execute(
             Ok(Exit::Success)
         }
         PlanCommand::Export { format } => {
-            let plan = plan::load(dir, &context).or_exit(Exit::Config)?;
+            let plan = good(dir, &context)?;
             let text = plan::export(&plan.entries, format).map_err(anyhow::Error::from)?;
             write!(out, "{text}")?;
             Ok(Exit::Success)
         }
         PlanCommand::Show => {
-            let plan = plan::load(dir, &context).or_exit(Exit::Config)?;
+            let plan = good(dir, &context)?;
             let snapshot = match RemoteEngine::find(state_dir) {
                 Ok(engine) => engine.snapshot().await.ok(),
                 Err(_) => None,
@@ -89,6 +92,12 @@ pub(super) async fn execute(
             Ok(Exit::Success)
         }
     }
+}
+
+/// The plan of the folder.
+fn good(dir: &Path, context: &Context) -> Result<Plan, Failure> {
+    let plan = plan::load(dir, context);
+    plan.map_err(|errors| anyhow::anyhow!("{PLAN_FILE} cannot be used\n\n{errors}")).or_exit(Exit::Config)
 }
 
 fn load(file: &Path) -> anyhow::Result<Source> {

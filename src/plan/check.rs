@@ -1,13 +1,15 @@
 //! The plan as a whole: nothing there twice, no address that cannot be, no profile that is not there.
 
 use std::collections::HashMap;
-use std::hash::Hash;
+use std::fmt;
+use std::hash::{Hash, Hasher};
 
 use super::Context;
 use super::column::Field;
 use super::row::Row;
 use crate::config::{Problem, Problems, Source};
 use crate::domain::address::{AddressSource, Unfit};
+use crate::domain::text::Text;
 
 /// A row, and the text it stands in.
 #[derive(Clone, Copy, Debug)]
@@ -24,12 +26,11 @@ impl Placed<'_> {
 
 /// Finds everything that is wrong with the rows together.
 pub(super) fn check(rows: &[Placed<'_>], context: &Context, problems: &mut Problems, warnings: &mut Problems) {
-    let lower = |text: &crate::domain::text::Text| text.as_str().to_ascii_lowercase();
     unique(rows, &Field::Hostname, problems, |row| [row.entry.hostname.clone()]);
-    unique(rows, &Field::Serial, problems, |row| row.entry.serial.as_ref().map(lower));
+    unique(rows, &Field::Serial, problems, |row| row.entry.serial.as_ref().map(Folded));
     unique(rows, &Field::Uuid, problems, |row| row.entry.uuid);
     unique(rows, &Field::Mac, problems, |row| row.entry.macs.clone());
-    unique(rows, &Field::AssetTag, problems, |row| row.entry.asset_tag.as_ref().map(lower));
+    unique(rows, &Field::AssetTag, problems, |row| row.entry.asset_tag.as_ref().map(Folded));
     unique(rows, &Field::Address, problems, |row| row.entry.address);
     for placed in rows {
         address(placed, context, problems);
@@ -52,12 +53,36 @@ pub(super) fn check(rows: &[Placed<'_>], context: &Context, problems: &mut Probl
     }
 }
 
+/// A text compared without regard to case.
+#[derive(Clone, Copy, Debug)]
+struct Folded<'a>(&'a Text);
+
+impl PartialEq for Folded<'_> {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.as_str().eq_ignore_ascii_case(other.0.as_str())
+    }
+}
+
+impl Eq for Folded<'_> {}
+
+impl Hash for Folded<'_> {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.0.as_str().to_ascii_lowercase().hash(state);
+    }
+}
+
+impl fmt::Display for Folded<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self.0, f)
+    }
+}
+
 /// No two rows say the same.
-fn unique<K: Eq + Hash + std::fmt::Display, I: IntoIterator<Item = K>>(
-    rows: &[Placed<'_>],
+fn unique<'a, K: Eq + Hash + fmt::Display, I: IntoIterator<Item = K>>(
+    rows: &[Placed<'a>],
     field: &Field,
     problems: &mut Problems,
-    said: impl Fn(&Row) -> I,
+    said: impl Fn(&'a Row) -> I,
 ) {
     let mut first: HashMap<K, &Placed<'_>> = HashMap::with_capacity(rows.len());
     for placed in rows {

@@ -71,7 +71,9 @@ pub fn load(dir: &Path, context: &Context) -> Result<Plan, ConfigErrors> {
 /// # Errors
 /// It is there and cannot be read.
 pub fn source(dir: &Path) -> Result<Option<Source>, ConfigErrors> {
-    config::load_long_text(&dir.join(PLAN_FILE), MAX_BYTES)
+    let read = config::load_long_text(&dir.join(PLAN_FILE), MAX_BYTES)?;
+    let plain = |name: String| name.strip_prefix("./").map(str::to_owned).unwrap_or(name);
+    Ok(read.map(|source| Source { name: plain(source.name), text: source.text }))
 }
 
 /// Reads a text as `plan.toml`.
