@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 use crate::domain::event::{Event, Recorded};
 use crate::domain::guard::{ClaimCode, Permission};
 use crate::domain::plan;
-use crate::domain::{Fleet, Fqdn, NodeId, Origin, RunId, RunOutcome};
+use crate::domain::{Fleet, Fqdn, NodeId, Origin, ProfileChoice, RunId, RunOutcome};
 
 /// Writes every event until `shutdown`, oldest first. `fleet` is that before the first event.
 ///
@@ -140,6 +140,12 @@ fn words(event: &Event, runs: &BTreeMap<RunId, usize>) -> String {
         Event::ReportSettled { report } => format!("report {report} settled"),
         Event::MarkedInstalled { .. } => "marked installed".to_owned(),
         Event::Renamed { name, .. } => format!("is named {name} now"),
+        Event::ProfileChosen { profile: Some(ProfileChoice::Named(profile)), .. } => {
+            format!("gets the profile {profile}")
+        }
+        Event::ProfileChosen { profile: Some(ProfileChoice::Without), .. } => "gets no profile".to_owned(),
+        Event::ProfileChosen { profile: None, .. } => "gets the profile that fits it".to_owned(),
+        Event::CounterTaken { counter, value, .. } => format!("has the number {value} of the counter {counter}"),
         Event::AddressSet { address, .. } => format!("is reached at {address}"),
         Event::Stalled { reason, .. } => format!("stalled: {reason}"),
         Event::Booting { .. } => "is rebooting".to_owned(),

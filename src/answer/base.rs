@@ -1,19 +1,20 @@
 //! The operator's `default.toml`: the answer every machine starts from.
 
-use std::net::IpAddr;
+use std::collections::BTreeSet;
 
 use super::danger;
+use super::overlay::{Overlay, Rank, Source};
 use super::problem::{self, Problem, Problems, Severity};
 use super::read::{self, Reading};
 use super::schema::Setting;
-use super::settings::{Settings, Value};
+use super::settings::Value;
+use super::template;
 use super::validate::{self, Target};
-use crate::domain::MacAddr;
 
 /// A checked base answer. It may lack what the program fills in for each machine: name, address, NIC and webhook.
 #[derive(Clone, Debug, PartialEq)]
 pub struct BaseAnswer {
-    pub(super) settings: Settings,
+    overlay: Overlay,
     cautions: Vec<Problem>,
 }
 
@@ -22,10 +23,22 @@ impl BaseAnswer {
     ///
     /// # Errors
     ///
-    /// Every problem at once: syntax, unknown or repeated keys, wrong types, broken rules of the installer, missing
-    /// settings, and a `[post-installation-webhook]`, which belongs to the program.
+    /// See [`BaseAnswer::named`].
     pub fn parse(text: &str) -> Result<Self, Problems> {
+        Self::named("default.toml", text)
+    }
+
+    /// Reads `default.toml`, in either key style. `name` is what the file is called when a value of it is explained.
+    ///
+    /// # Errors
+    ///
+    /// Every problem at once: syntax, unknown or repeated keys, wrong types, broken rules of the installer, malformed
+    /// templates, missing settings, and a `[post-installation-webhook]`, which belongs to the program.
+    pub fn named(name: &str, text: &str) -> Result<Self, Problems> {
         let mut reading = read::read(text).map_err(|syntax| Problems(vec![syntax]))?;
+        let source = Source { rank: Rank::Base, name: name.to_owned() };
+        let overlay = Overlay::of(&reading, source, text, BTreeSet::new());
+        template::check(&mut reading, text);
         reading.problems.extend(validate::check(&reading, Target::Base));
         reading.problems.extend(reserved(&reading));
         let is_error = |problem: &mut Problem| problem.severity == Severity::Error;
@@ -37,9 +50,7 @@ impl BaseAnswer {
         cautions.extend(danger::check(&reading, Target::Base, None));
         cautions.extend(self::cautions(&reading));
         problem::sort(&mut cautions);
-        let mut settings = reading.settings;
-        normalise(&mut settings);
-        Ok(Self { settings, cautions })
+        Ok(Self { overlay, cautions })
     }
 
     /// What is harmful or unlikely to be meant, in the order of the text; none of it is an error.
@@ -48,56 +59,19 @@ impl BaseAnswer {
         &self.cautions
     }
 
-    /// Whether machines keep the address they got by DHCP; then no address, mask or NIC is needed to render.
+    /// It as the lowest layer.
     #[must_use]
-    pub fn uses_dhcp(&self) -> bool {
-        self.settings.text(Setting::Source) != Some("from-answer")
+    pub fn overlay(&self) -> &Overlay {
+        &self.overlay
     }
 
-    /// Whether the operator chose the NIC himself by a `network.filter`.
+    /// The same for machines that keep the address they got by DHCP; `why` says in words who wants that.
     #[must_use]
-    pub fn has_nic_filter(&self) -> bool {
-        self.settings.has(Setting::NicFilter)
-    }
-
-    /// The gateway it names.
-    #[must_use]
-    pub fn gateway(&self) -> Option<IpAddr> {
-        self.settings.text(Setting::Gateway).and_then(|text| text.parse().ok())
-    }
-
-    /// The name server it names.
-    #[must_use]
-    pub fn dns(&self) -> Option<IpAddr> {
-        self.settings.text(Setting::Dns).and_then(|text| text.parse().ok())
-    }
-
-    /// The same for machines that keep the address they got by DHCP.
-    #[must_use]
-    pub fn with_dhcp(mut self) -> Self {
-        self.settings.set_text(Setting::Source, "from-dhcp");
-        for setting in [Setting::Cidr, Setting::Dns, Setting::Gateway, Setting::NicFilter] {
-            self.settings.remove(setting);
-        }
+    pub fn with_dhcp(mut self, why: &str) -> Self {
+        let source = Source { rank: Rank::Base, name: why.to_owned() };
+        let dhcp = (Setting::Source, Value::Text("from-dhcp".to_owned()));
+        self.overlay = Overlay::stated(source, [dhcp]).over(self.overlay);
         self
-    }
-
-    /// Whether it names a name server.
-    #[must_use]
-    pub fn has_dns(&self) -> bool {
-        self.settings.has(Setting::Dns)
-    }
-
-    /// Whether it names a gateway.
-    #[must_use]
-    pub fn has_gateway(&self) -> bool {
-        self.settings.has(Setting::Gateway)
-    }
-
-    /// Whether it holds an SSH key for root; else the program's own is put in.
-    #[must_use]
-    pub fn has_ssh_keys(&self) -> bool {
-        self.settings.texts(Setting::RootSshKeys).is_some_and(|keys| !keys.is_empty())
     }
 }
 
@@ -113,34 +87,17 @@ pub(super) fn reserved(reading: &Reading) -> Option<Problem> {
 pub(super) fn cautions(reading: &Reading) -> Vec<Problem> {
     let mut problems = Vec::new();
     let mut replaced = |setting: Setting, message: &str, hint: &str| {
-        if let Some(given) = reading.given.get(&setting) {
+        // A template's value is not in the settings, and is used.
+        if let Some(given) = reading.given.get(&setting).filter(|_| reading.settings.has(setting)) {
             let problem = Problem::new(setting.spec().path, Some(given.value.clone()), message);
             problems.push(problem.weigh(Severity::Warning).hint(hint));
         }
     };
-    replaced(Setting::Fqdn, "`global.fqdn` is not used: the console names every node", "see `[naming]` in config.toml");
+    replaced(
+        Setting::Fqdn,
+        "`global.fqdn` is not used: the console names every node",
+        "see `machine_template_name` in config.toml, or write a template (docs/answers.md)",
+    );
     replaced(Setting::Cidr, "`network.cidr` is not used: every node has its own address", "remove it");
     problems
-}
-
-/// Drops empty tables, which count as unset, writes RAID levels in lower case, and writes pinned MAC addresses as every release reads them: lower case.
-fn normalise(settings: &mut Settings) {
-    for setting in [Setting::NicFilter, Setting::DiskFilter, Setting::PinningMapping] {
-        if settings.table(setting).is_some_and(std::collections::BTreeMap::is_empty) {
-            settings.remove(setting);
-        }
-    }
-    for setting in [Setting::ZfsRaid, Setting::BtrfsRaid] {
-        if let Some(level) = settings.text(setting).map(str::to_ascii_lowercase) {
-            settings.set_text(setting, level);
-        }
-    }
-    if let Some(mapping) = settings.table(Setting::PinningMapping) {
-        let lower = |(mac, name): (&String, &String)| {
-            let mac = mac.parse::<MacAddr>().map_or_else(|_| mac.clone(), |parsed| parsed.to_string());
-            (mac, name.clone())
-        };
-        let mapping = mapping.iter().map(lower).collect();
-        settings.set(Setting::PinningMapping, Value::Table(mapping));
-    }
 }

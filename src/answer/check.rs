@@ -10,6 +10,7 @@ use super::problem::{self, Problem, Severity};
 use super::read::{Reading, read};
 use super::schema::{Setting, TooNew};
 use super::spec10;
+use super::template;
 use super::validate::{self, Target};
 
 /// What a file is checked against.
@@ -61,6 +62,7 @@ pub fn check_base(text: &str, question: &Question<'_>) -> Checked {
     })
 }
 
+/// A template is one only where the program fills it in: an installer takes the text as it is.
 fn judge(
     text: &str,
     target: Target,
@@ -71,6 +73,9 @@ fn judge(
         Ok(reading) => reading,
         Err(syntax) => return Checked { problems: vec![syntax], touch: None },
     };
+    if target == Target::Base {
+        template::check(&mut reading, text);
+    }
     let mut problems = std::mem::take(&mut reading.problems);
     // `validate` asks which sections were reported already.
     reading.problems.clone_from(&problems);
@@ -117,7 +122,7 @@ fn too_new(reading: &Reading, installer: Installer, problems: &mut Vec<Problem>)
     let generation = installer.generation();
     for (setting, given) in &reading.given {
         let spec = setting.spec();
-        if dialect::knows(generation, *setting) || *setting == Setting::WebhookToken {
+        if dialect::knows(Installer::oldest(generation), *setting) || *setting == Setting::WebhookToken {
             continue;
         }
         let label = generation.label();

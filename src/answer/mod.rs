@@ -6,33 +6,45 @@
 //! released; no answer is made from a text template.
 //!
 //! `schema` knows the settings, `read` and `settings` move them between TOML and data, `validate` holds the installer's
-//! rules, `dialect` what each generation accepts; `base`, `render` and `retry` are for the callers.
+//! rules, `dialect` what each generation accepts. `overlay` lays the layers over each other, `template` fills in what
+//! differs from machine to machine, `criteria` finds the machines of a profile; `base`, `profile`, `render`, `explain`
+//! and `retry` are for the callers.
 
 mod base;
 mod check;
+mod criteria;
 mod danger;
 mod dialect;
 mod evaluate;
+mod explain;
 mod hardware;
 mod installer;
 mod locale;
+mod overlay;
 mod problem;
+mod profile;
 mod read;
 mod render;
 mod retry;
 mod schema;
 mod settings;
 mod spec10;
+mod template;
 mod validate;
 
 pub use base::BaseAnswer;
 pub use check::{Checked, Question, check_answer, check_base};
+pub use criteria::Sight;
 pub use evaluate::Touch;
+pub use explain::{Explained, Shown};
 pub use hardware::{DiskDevice, Hardware, HardwareError, Lease, NicDevice};
 pub use installer::{Installer, InstallerError};
+pub use overlay::{Origin, Overlay, Place, Rank, Source, compose};
 pub use problem::{Problem, Problems, Severity};
+pub use profile::{Profile, ProfileTie, Profiles, check_over, parse_override};
 pub use render::{Inputs, NicChoice, RenderError, Rendered, Webhook, render};
 pub use retry::retry_answer;
+pub use template::{Context, CounterWish, TemplateError, fill, wished_name};
 
 #[cfg(test)]
 mod tests;

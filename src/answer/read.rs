@@ -26,6 +26,8 @@ pub(super) struct Reading {
     pub(super) settings: Settings,
     /// The settings that stand in the file.
     pub(super) given: BTreeMap<Setting, Given>,
+    /// Bytes of the values in tables, by their key.
+    pub(super) entries: BTreeMap<(Setting, String), Range<usize>>,
     /// The tables that stand in the file, dotted; also those that are empty.
     pub(super) tables: BTreeSet<String>,
     pub(super) problems: Vec<Problem>,
@@ -37,24 +39,39 @@ pub(super) struct Reading {
 ///
 /// A syntax error, behind which nothing can be read.
 pub(super) fn read(text: &str) -> Result<Reading, Problem> {
+    read_beside(text, |_, _, _| false)
+}
+
+/// The same for a file that holds more than an answer: `own` takes the keys at its top that are no part of one.
+///
+/// # Errors
+///
+/// A syntax error, behind which nothing can be read.
+pub(super) fn read_beside(
+    text: &str,
+    mut own: impl FnMut(&str, &Item, Range<usize>) -> bool,
+) -> Result<Reading, Problem> {
     let document = Document::parse(text).map_err(|error| {
         let message = format!("not TOML: {}", error.message().trim_end().replace('\n', ", "));
         Problem::new("", error.span(), message).hint("correct this first; the rest is checked after it")
     })?;
     let mut reading = Reading::default();
-    reading.walk("", document.as_table());
+    reading.walk("", document.as_table(), &mut own);
     Ok(reading)
 }
 
 impl Reading {
-    fn walk(&mut self, prefix: &str, table: &dyn TableLike) {
+    fn walk(&mut self, prefix: &str, table: &dyn TableLike, own: &mut dyn FnMut(&str, &Item, Range<usize>) -> bool) {
         for (name, item) in table.iter() {
             let key_span = table.get_key_value(name).and_then(|(key, _)| key.span());
+            if prefix.is_empty() && own(name, item, key_span.clone().unwrap_or_default()) {
+                continue;
+            }
             let path = if prefix.is_empty() { name.to_owned() } else { format!("{prefix}.{name}") };
             match (Setting::step(prefix, name), item.as_table_like()) {
                 (Step::Setting(setting), _) => self.setting(setting, &path, item, key_span),
                 (Step::Table, Some(inner)) => {
-                    self.walk(&path, inner);
+                    self.walk(&path, inner, own);
                     self.tables.insert(path);
                 }
                 (Step::Table, None) => self.problems.push(
@@ -77,6 +94,9 @@ impl Reading {
         let value_span = span.clone().unwrap_or_default();
         self.given
             .insert(setting, Given { key: key_span.unwrap_or_else(|| value_span.clone()), value: value_span, alias });
+        for (key, entry) in item.as_table_like().into_iter().flat_map(|table| table.iter()) {
+            self.entries.extend(entry.span().map(|span| ((setting, key.to_owned()), span)));
+        }
         match value(setting.spec().kind, item) {
             Ok(value) => self.settings.set(setting, value),
             Err(fault) => self.problems.push(fault.problem(path, span, item)),
@@ -151,7 +171,7 @@ fn table(item: &Item) -> Option<Value> {
     entries.collect::<Option<_>>().map(Value::Table)
 }
 
-fn type_of(item: &Item) -> String {
+pub(super) fn type_of(item: &Item) -> String {
     if let Some(array) = item.as_array() {
         return if array.iter().all(toml_edit::Value::is_str) { "a list" } else { "a list of other things" }.to_owned();
     }
@@ -175,7 +195,7 @@ fn unknown(prefix: &str, name: &str, path: &str, span: Option<Range<usize>>) -> 
 }
 
 /// The candidate most like `given`, if one is alike enough to be meant.
-fn nearest<'a>(given: &str, candidates: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+pub(super) fn nearest<'a>(given: &str, candidates: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     let folded = given.to_ascii_lowercase();
     let scored = candidates.map(|candidate| (strsim::jaro_winkler(&folded, candidate), candidate));
     scored.filter(|(score, _)| *score >= 0.8).max_by(|a, b| a.0.total_cmp(&b.0)).map(|(_, candidate)| candidate)

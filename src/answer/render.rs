@@ -1,12 +1,14 @@
-//! One machine's answer: the base answer with the program's own settings put in, fitted to the machine's installer.
+//! One machine's answer: the operator's layers with the program's own settings over them, fitted to the machine's
+//! installer.
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
+use ipnet::IpNet;
 use secrecy::{ExposeSecret as _, SecretString};
 
-use super::base::BaseAnswer;
 use super::installer::Installer;
+use super::overlay::{Making, Overlay, Rank, Source};
 use super::problem::Severity;
 use super::schema::Setting;
 use super::settings::{Settings, Value};
@@ -20,8 +22,10 @@ use crate::domain::{DocumentHash, Fqdn, Generation, MacAddr};
 pub struct Inputs {
     /// The name it gets, whatever the base answer says.
     pub fqdn: Fqdn,
-    /// Its installer.
+    /// Its installer, as far as its request shows it.
     pub generation: Generation,
+    /// Its installer as its profile states it; counts only where it is one of `generation`.
+    pub installer: Option<Installer>,
     /// Where the request came from; IPv4-mapped IPv6 is unwrapped here.
     pub address: Option<IpAddr>,
     /// Width of its network.
@@ -65,8 +69,12 @@ pub struct Rendered {
     pub redacted: String,
     /// Digest of `text`.
     pub hash: DocumentHash,
-    /// Settings of the base answer this installer is too old for, dotted.
+    /// Settings of the layers this installer is too old for, dotted.
     pub left_out: Vec<&'static str>,
+    /// The address in it; `None` with DHCP.
+    pub address: Option<IpNet>,
+    /// All layers, the program's included.
+    pub overlay: Overlay,
 }
 
 /// Why no answer can be made for a machine.
@@ -103,6 +111,14 @@ pub enum RenderError {
     /// The mask does not fit the address.
     #[error(transparent)]
     Mask(NetmaskError),
+    /// A layer names no address.
+    #[error("`network.cidr` ({place}) is `{text}`, which is no address with a prefix length")]
+    Cidr {
+        /// What stands there.
+        text: String,
+        /// Where.
+        place: String,
+    },
     /// The vendor pattern is malformed.
     #[error("the NIC pattern `{pattern}` is malformed: {reason}; correct `machine_net_int`")]
     Vendor {
@@ -121,7 +137,7 @@ pub enum RenderError {
     },
     /// The finished answer would be refused by the machine.
     #[error(
-        "installer {installer} would refuse the answer: {problem}; correct default.toml, or boot a newer installer"
+        "installer {installer} would refuse the answer: {problem}; correct it (`answer show` says where it is from), or boot a newer installer"
     )]
     Refused {
         /// The strictest of its kind.
@@ -134,53 +150,114 @@ pub enum RenderError {
     SelfCheck,
 }
 
-/// Makes the answer for one machine. The same inputs give the same bytes.
+/// Makes the answer for one machine from the operator's `layers`, laid over each other. The same inputs give the same
+/// bytes.
 ///
 /// # Errors
 ///
 /// [`RenderError`], in words for the node's row: nothing may be sent then but the retry answer.
-pub fn render(base: &BaseAnswer, inputs: &Inputs) -> Result<Rendered, RenderError> {
-    let mut settings = base.settings.clone();
-    settings.set_text(Setting::Fqdn, inputs.fqdn.as_str());
-    if base.uses_dhcp() {
-        settings.set_text(Setting::Source, "from-dhcp");
+pub fn render(layers: &Overlay, inputs: &Inputs) -> Result<Rendered, RenderError> {
+    let mut answer = Program { overlay: layers.clone() };
+    answer.put("the node's name", [(Setting::Fqdn, Value::Text(inputs.fqdn.as_str().to_owned()))]);
+    let address = if layers.uses_dhcp() {
+        if !layers.has(Setting::Source) {
+            answer.put("what installers do without it", [(Setting::Source, Value::Text("from-dhcp".to_owned()))]);
+        }
+        None
     } else {
-        network(&mut settings, inputs)?;
-    }
-    if !base.has_ssh_keys()
+        Some(network(&mut answer, inputs)?)
+    };
+    if !layers.has_ssh_keys()
         && let Some(key) = &inputs.ssh_key
     {
-        settings.set(Setting::RootSshKeys, Value::Texts(vec![key.clone()]));
+        answer.put("the console's own key", [(Setting::RootSshKeys, Value::Texts(vec![key.clone()]))]);
     }
-    let left_out = dialect::fit(&mut settings, inputs.generation).map_err(|setting| RenderError::TooNew {
+    if let Some(webhook) = inputs.webhook.as_ref().filter(|_| inputs.generation.has_webhook()) {
+        report_to(&mut answer, webhook);
+    }
+    let stated = inputs.installer.filter(|installer| installer.generation() == inputs.generation);
+    let installers = stated.map_or_else(|| Installer::ends(inputs.generation).to_vec(), |installer| vec![installer]);
+    let mut settings = answer.overlay.settings();
+    let served_as = installers.first().copied().unwrap_or(Installer::oldest(inputs.generation));
+    let left_out = dialect::fit(&mut settings, served_as).map_err(|setting| RenderError::TooNew {
         setting: setting.spec().path,
         generation: inputs.generation.label(),
     })?;
-    if let Some(webhook) = inputs.webhook.as_ref().filter(|_| inputs.generation.has_webhook()) {
-        report_to(&mut settings, webhook);
-    }
-    release(&settings, inputs.generation, left_out)
+    let text = write(&settings, &installers)?;
+    Ok(Rendered {
+        hash: DocumentHash::of(text.as_bytes()),
+        text: SecretString::from(text),
+        redacted: settings.redacted().to_toml(),
+        left_out,
+        address,
+        overlay: answer.overlay,
+    })
 }
 
-/// Puts in address, gateway, name server and NIC. What the base answer names itself stays, but for the address, which
-/// is never that of two machines.
-fn network(settings: &mut Settings, inputs: &Inputs) -> Result<(), RenderError> {
-    let address = host_address(inputs.address.ok_or(RenderError::NoAddress)?)?;
-    let network = inputs.mask.network_of(address).map_err(RenderError::Mask)?;
-    settings.set_text(Setting::Cidr, network.to_string());
-    let servers = [(Setting::Dns, "name server", inputs.dns), (Setting::Gateway, "gateway", inputs.gateway)];
-    for (setting, what, configured) in servers {
-        let own = settings.text(setting).and_then(|text| text.parse().ok());
-        let value: IpAddr = own.or(configured).ok_or(RenderError::NoServer { what })?.to_canonical();
+/// The layers with the program's own laid over them.
+struct Program {
+    overlay: Overlay,
+}
+
+impl Program {
+    /// Puts values in; `from` says in words where they are from.
+    fn put(&mut self, from: &str, values: impl IntoIterator<Item = (Setting, Value)>) {
+        let source = Source { rank: Rank::Program, name: from.to_owned() };
+        self.overlay = Overlay::stated(source, values).over(std::mem::take(&mut self.overlay));
+    }
+}
+
+/// Puts in address, gateway, name server and NIC. What the layers name themselves stays, but for an address in
+/// `default.toml`, which would be that of every machine.
+fn network(answer: &mut Program, inputs: &Inputs) -> Result<IpNet, RenderError> {
+    let network = if let Some(own) = own_address(&answer.overlay)? {
+        host_address(own.addr())?;
+        own
+    } else {
+        let address = host_address(inputs.address.ok_or(RenderError::NoAddress)?)?;
+        let network = inputs.mask.network_of(address).map_err(RenderError::Mask)?;
+        let from = "the address it asked from, and `machine_net_mask`";
+        answer.put(from, [(Setting::Cidr, Value::Text(network.to_string()))]);
+        network
+    };
+    let address = network.addr();
+    let servers = [
+        (Setting::Dns, "name server", inputs.dns, "`machine_net_dns`"),
+        (Setting::Gateway, "gateway", inputs.gateway, "`machine_net_gateway`"),
+    ];
+    for (setting, what, configured, from) in servers {
+        let own = answer.overlay.text(setting).and_then(|text| text.parse::<IpAddr>().ok());
+        let value = own.or(configured).ok_or(RenderError::NoServer { what })?.to_canonical();
         if value.is_ipv4() != address.is_ipv4() {
             return Err(RenderError::Family { what, value, address });
         }
-        settings.set_text(setting, value.to_string());
+        let text = Value::Text(value.to_string());
+        if own.is_some() {
+            answer.overlay.amend(setting, text);
+        } else {
+            answer.put(from, [(setting, text)]);
+        }
     }
-    if !settings.has(Setting::NicFilter) {
-        settings.set(Setting::NicFilter, Value::Table(nic_filter(inputs.nic.as_ref().ok_or(RenderError::NoNic)?)?));
+    if !answer.overlay.has_nic_filter() {
+        let nic = inputs.nic.as_ref().ok_or(RenderError::NoNic)?;
+        let from = match nic {
+            NicChoice::Mac(_) => "the interface it asked through",
+            NicChoice::Vendor(_) => "`machine_net_int`",
+        };
+        answer.put(from, [(Setting::NicFilter, Value::Table(nic_filter(nic)?))]);
     }
-    Ok(())
+    Ok(network)
+}
+
+/// The address that a layer above `default.toml`, or a template, gives this node.
+fn own_address(overlay: &Overlay) -> Result<Option<IpNet>, RenderError> {
+    let Some(stated) = overlay.get(Setting::Cidr) else { return Ok(None) };
+    if stated.origin.source.rank == Rank::Base && stated.making == Making::Plain {
+        return Ok(None);
+    }
+    let text = overlay.text(Setting::Cidr).unwrap_or_default();
+    let place = || stated.origin.to_string();
+    text.parse().map(Some).map_err(|_| RenderError::Cidr { text: text.to_owned(), place: place() })
 }
 
 /// The address as a machine's own.
@@ -213,28 +290,26 @@ fn nic_filter(nic: &NicChoice) -> Result<BTreeMap<String, String>, RenderError> 
 
 /// Puts in the webhook and, with it, the reboot without which a failed report strands an installed node in a debug shell
 /// (PROTOCOL.md §c.1).
-fn report_to(settings: &mut Settings, webhook: &Webhook) {
-    settings.set_text(Setting::WebhookUrl, webhook.url.expose_secret());
-    if let Some(fingerprint) = &webhook.fingerprint {
-        settings.set_text(Setting::WebhookFingerprint, fingerprint);
-    }
-    settings.set(Setting::RebootOnError, Value::Flag(true));
+fn report_to(answer: &mut Program, webhook: &Webhook) {
+    let mut values = vec![(Setting::WebhookUrl, Value::Text(webhook.url.expose_secret().to_owned()))];
+    values.extend(webhook.fingerprint.clone().map(|hex| (Setting::WebhookFingerprint, Value::Text(hex))));
+    answer.put("where it reports to", values);
+    answer.put("a failed report must not strand it", [(Setting::RebootOnError, Value::Flag(true))]);
 }
 
-/// Writes the text and reads it back: what does not come back as it was meant, or what an installer of the generation
-/// would refuse, is not sent.
-fn release(settings: &Settings, generation: Generation, left_out: Vec<&'static str>) -> Result<Rendered, RenderError> {
+/// Writes the text and reads it back: what does not come back as it was meant, or what one of these installers would
+/// refuse, is not sent.
+fn write(settings: &Settings, installers: &[Installer]) -> Result<String, RenderError> {
     let text = settings.to_toml();
     let reading = read::read(&text).map_err(|_| RenderError::SelfCheck)?;
     if !reading.problems.is_empty() || reading.settings != *settings {
         return Err(RenderError::SelfCheck);
     }
-    for installer in Installer::ends(generation) {
+    for &installer in installers {
         let problems = validate::check(&reading, Target::Whole(installer));
         if let Some(problem) = problems.into_iter().find(|problem| problem.severity == Severity::Error) {
             return Err(RenderError::Refused { installer, problem: problem.message });
         }
     }
-    let hash = DocumentHash::of(text.as_bytes());
-    Ok(Rendered { text: SecretString::from(text), redacted: settings.redacted().to_toml(), hash, left_out })
+    Ok(text)
 }

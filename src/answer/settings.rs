@@ -42,6 +42,13 @@ impl Settings {
         self.set(setting, Value::Text(text.into()));
     }
 
+    /// Sets one key of a table.
+    pub(super) fn set_entry(&mut self, setting: Setting, key: &str, text: &str) {
+        if let Value::Table(table) = self.0.entry(setting).or_insert_with(|| Value::Table(BTreeMap::new())) {
+            table.insert(key.to_owned(), text.to_owned());
+        }
+    }
+
     pub(super) fn remove(&mut self, setting: Setting) {
         self.0.remove(&setting);
     }
@@ -86,15 +93,7 @@ impl Settings {
 
     /// The same settings with every secret replaced by `…`.
     pub(super) fn redacted(&self) -> Self {
-        let hide = |(setting, value): (Setting, &Value)| {
-            let shown = match (setting.spec().show, value) {
-                (Show::Open, value) => value.clone(),
-                (Show::Host, Value::Text(url)) => Value::Text(host_only(url)),
-                (Show::Host | Show::Secret, _) => Value::Text(HIDDEN.to_owned()),
-            };
-            (setting, shown)
-        };
-        Self(self.iter().map(hide).collect())
+        Self(self.iter().map(|(setting, value)| (setting, shown(setting, value))).collect())
     }
 
     /// Writes the answer. The order of the keys is fixed, and the values are encoded by the TOML writer.
@@ -114,6 +113,27 @@ impl Settings {
             }
         }
         document.to_string()
+    }
+}
+
+/// The value as it may be shown.
+fn shown(setting: Setting, value: &Value) -> Value {
+    match (setting.spec().show, value) {
+        (Show::Open, value) => value.clone(),
+        (Show::Host, Value::Text(url)) => Value::Text(host_only(url)),
+        (Show::Host | Show::Secret, _) => Value::Text(HIDDEN.to_owned()),
+    }
+}
+
+/// The value as it may be shown, written as in the answer.
+pub(super) fn in_words(setting: Setting, value: &Value) -> String {
+    match shown(setting, value) {
+        Value::Table(table) => {
+            let entries: Vec<_> =
+                table.iter().map(|(key, text)| format!("{key} = {}", toml_edit::value(text))).collect();
+            format!("{{ {} }}", entries.join(", "))
+        }
+        value => item(&value).to_string().trim().to_owned(),
     }
 }
 

@@ -10,12 +10,13 @@ use clap::Args;
 use crate::answer::{self, Checked, Hardware, Installer, InstallerError, Question};
 use crate::config::{self, CliLayer, EnvLayer, Source};
 use crate::error::{Exit, Failure, OrExit as _};
+use crate::runtime;
 use report::{FileReport, Finding, Verdict};
 
 /// What `check` is asked.
 #[derive(Debug, Args)]
 pub(super) struct CheckArgs {
-    /// Answer files, judged as an installer gets them; without any: config.toml and default.toml of the folder
+    /// Answer files, judged as an installer gets them; without any: all files of the folder
     files: Vec<PathBuf>,
     /// Installer release or version that judges: `8.4`, `8.3.2`, or `all`; the newest if not given
     #[arg(long, value_name = "RELEASE")]
@@ -63,7 +64,7 @@ pub(super) fn execute(args: &CheckArgs, dir: &Path, cli: &CliLayer, out: &mut im
     let env = EnvLayer::from_vars(std::env::vars_os());
     let desk = Desk { args, hardware: hardware.as_ref(), cli, env: &env };
     let reports = match args.files.as_slice() {
-        [] => vec![desk.config(dir), desk.base(config::load_base_answer(dir))],
+        [] => desk.folder(dir),
         files => files.iter().map(|file| desk.file(file)).collect(),
     };
     if args.json {
@@ -82,6 +83,17 @@ fn machine(path: &Path) -> Result<Hardware, anyhow::Error> {
         .map_err(|error| anyhow::anyhow!("`{}` describes no machine: {error}", path.display()))
 }
 
+fn findings(problems: &[config::Problem]) -> Vec<Finding> {
+    problems.iter().cloned().map(Finding::from).collect()
+}
+
+/// Whether a path says that it is a profile's.
+fn is_profile(path: &Path) -> bool {
+    let folder =
+        std::path::absolute(path).ok().and_then(|path| path.parent()?.file_name().map(std::ffi::OsStr::to_owned));
+    folder.is_some_and(|name| name == config::PROFILES_FOLDER)
+}
+
 /// Where files are judged.
 struct Desk<'a> {
     args: &'a CheckArgs,
@@ -91,6 +103,36 @@ struct Desk<'a> {
 }
 
 impl Desk<'_> {
+    /// Judges everything an engine of this folder would read.
+    fn folder(&self, dir: &Path) -> Vec<FileReport> {
+        let mut reports = vec![self.config(dir), self.base(config::load_base_answer(dir))];
+        let folder = dir.join(config::PROFILES_FOLDER);
+        if folder.exists() {
+            let base = runtime::base_answer(dir).ok();
+            let problems = runtime::profiles(dir, base.as_ref()).err().map(|errors| errors.0).unwrap_or_default();
+            reports.push(FileReport::new("profiles", folder.display().to_string(), findings(problems.list())));
+        }
+        let overrides = runtime::override_problems(dir);
+        if !overrides.is_empty() {
+            let files = dir.join("nodes/*").join(config::OVERRIDE_FILE);
+            reports.push(FileReport::new("overrides", files.display().to_string(), findings(&overrides)));
+        }
+        reports
+    }
+
+    /// A file of `profiles/`, over the `default.toml` beside that folder.
+    fn profile(path: &Path, source: &Source) -> FileReport {
+        let name = path.file_stem().and_then(|stem| stem.to_str()).unwrap_or_default();
+        let dir = path.parent().and_then(Path::parent);
+        let dir = dir.filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        let problems = match answer::Profile::parse(name, &source.name, &source.text) {
+            Ok(profile) => runtime::base_answer(dir).map(|base| profile.check_over(&base)).unwrap_or_default(),
+            Err(problems) => problems.0,
+        };
+        let findings = problems.iter().map(|problem| Finding::new(source, problem)).collect();
+        FileReport::new("profile", source.name.clone(), findings)
+    }
+
     /// Judges a file as what its name says it is.
     fn file(&self, path: &Path) -> FileReport {
         match path.file_name().and_then(|name| name.to_str()) {
@@ -102,6 +144,18 @@ impl Desk<'_> {
                 }
             }
             Some(config::BASE_ANSWER_FILE) => self.base(config::load_text(path)),
+            Some(config::OVERRIDE_FILE) => match config::load_text(path) {
+                Ok(source) => {
+                    let problems = answer::parse_override(&source.name, &source.text).err().map(|errors| errors.0);
+                    let findings = problems.iter().flatten().map(|problem| Finding::new(&source, problem)).collect();
+                    FileReport::new("override", source.name.clone(), findings)
+                }
+                Err(errors) => FileReport::unreadable("override", path, &errors),
+            },
+            _ if is_profile(path) => match config::load_text(path) {
+                Ok(source) => Self::profile(path, &source),
+                Err(errors) => FileReport::unreadable("profile", path, &errors),
+            },
             _ => match config::load_text(path) {
                 Ok(source) => self.judged("answer", &source, &answer::check_answer),
                 Err(errors) => FileReport::unreadable("answer", path, &errors),
@@ -115,11 +169,7 @@ impl Desk<'_> {
             Ok(loaded) => loaded.warnings,
             Err(errors) => errors.0,
         };
-        FileReport::new(
-            "config",
-            path.display().to_string(),
-            problems.list().iter().cloned().map(Finding::from).collect(),
-        )
+        FileReport::new("config", path.display().to_string(), findings(problems.list()))
     }
 
     fn base(&self, source: Result<Source, config::ConfigErrors>) -> FileReport {

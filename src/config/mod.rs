@@ -1,10 +1,12 @@
 //! How the console runs: `config.toml`, the environment and the command line, resolved into one typed [`Config`].
 //!
-//! [`load`], [`load_base_answer`] and [`load_text`] are the only functions here that touch a disk, and they only read. Everything that
+//! [`load`], [`load_base_answer`], [`load_text`] and those of `folder` are the only functions here that touch a disk, and
+//! they only read. Everything that
 //! is wrong is reported at once, with line, caret and hint (`problem`). Nothing here acts on a setting, and nothing here
 //! knows what `default.toml` means: that is `answer`'s business.
 
 mod file;
+mod folder;
 mod key;
 mod layer;
 mod model;
@@ -17,6 +19,7 @@ use std::fs;
 use std::io::{self, Read as _};
 use std::path::Path;
 
+pub use folder::{Named, OVERRIDE_FILE, PROFILES_FOLDER, load_override, load_overrides, load_profiles};
 pub use key::Key;
 pub(crate) use key::nearest;
 pub use layer::{CliLayer, EnvLayer, Origin, Origins};

@@ -114,7 +114,7 @@ pub(super) fn request(machine: u8) -> (Ask, Document) {
         links: vec![Link { name: "eno1".into(), mac }],
     };
     let stamp = Stamp { peer: [192, 0, 2, machine].into(), macs: [mac].into(), body: document.hash };
-    (Ask { stamp, info, asking_mac: Some(mac), token: None }, document)
+    (Ask { stamp, info, asking_mac: Some(mac), token: None, wish: None }, document)
 }
 
 #[tokio::test]

@@ -14,7 +14,8 @@ use super::fqdn::Fqdn;
 use super::guard::{Verdict, Withheld};
 use super::id::{DocumentHash, NodeId, ReportId, RunId, SecretHash, TokenHash};
 use super::mac::MacAddr;
-use super::node::Stamp;
+use super::naming::NameWish;
+use super::node::{ProfileChoice, Stamp};
 use super::plan::PlanEntry;
 use super::run::{HostResult, RunOutcome};
 use super::text::Text;
@@ -98,6 +99,13 @@ pub enum Command {
         /// Why, in words for the operator.
         why: Text,
     },
+    /// An answer needs values of counters.
+    TakeCounters {
+        /// The node.
+        node: NodeId,
+        /// The counters and their lowest values.
+        counters: Vec<(Text, u64)>,
+    },
     /// A report came in.
     Report(Box<ReportIn>),
     /// A probe looked at a node.
@@ -146,6 +154,8 @@ pub struct Ask {
     pub info: SystemInfo,
     /// The NIC it came through, where known.
     pub asking_mac: Option<MacAddr>,
+    /// The name a template has for it, should it be new.
+    pub wish: Option<NameWish>,
     /// The token it came with. The server has found it good.
     pub token: Option<TokenName>,
 }
@@ -169,6 +179,10 @@ pub struct Release {
     pub secret: SecretHash,
     /// What the operator should know about it: the vendor filter named a vendor no report has shown.
     pub vendor_unseen: bool,
+    /// The profile it was made with.
+    pub profile: Option<Text>,
+    /// Settings its installer is too old for, in words.
+    pub left_out: Option<Text>,
 }
 
 /// A report, parsed.
@@ -239,6 +253,13 @@ pub enum Order {
         node: NodeId,
         /// The new name.
         name: Fqdn,
+    },
+    /// Choose the profile of a node's answers.
+    ChooseProfile {
+        /// The row.
+        node: NodeId,
+        /// The choice; `None` takes an earlier one back.
+        profile: Option<ProfileChoice>,
     },
     /// Tell which NIC of a machine is to be configured.
     ChooseNic {

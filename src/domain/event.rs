@@ -18,7 +18,7 @@ use super::guard::Permission;
 use super::id::{DocumentHash, NodeId, ReportId, RunId, SecretHash, TokenHash};
 use super::mac::MacAddr;
 use super::machine::MachineId;
-use super::node::{Asked, Flag, Stamp};
+use super::node::{Asked, Flag, ProfileChoice, Stamp};
 use super::plan::{PlanEntry, PlanMatch};
 use super::run::{HostResult, RunOutcome};
 use super::text::Text;
@@ -107,6 +107,12 @@ pub enum Event {
         address: Option<IpNet>,
         /// Whether its NIC filter names a vendor no report has shown.
         vendor_unseen: bool,
+        /// The profile it was made with.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        profile: Option<Text>,
+        /// Settings its installer is too old for, in words.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        left_out: Option<Text>,
     },
     /// The answer was written out.
     AnswerDelivered {
@@ -195,6 +201,22 @@ pub enum Event {
         node: NodeId,
         /// The new name.
         name: Fqdn,
+    },
+    /// The operator chose the profile of its answers.
+    ProfileChosen {
+        /// The row.
+        node: NodeId,
+        /// The choice; `None` takes an earlier one back.
+        profile: Option<ProfileChoice>,
+    },
+    /// It was given a value of a counter.
+    CounterTaken {
+        /// The row.
+        node: NodeId,
+        /// The counter.
+        counter: Text,
+        /// The value, which no other row has.
+        value: u64,
     },
     /// The operator told where Ansible reaches it.
     AddressSet {
@@ -386,6 +408,8 @@ impl Event {
             | Self::ReportAccepted { node, .. }
             | Self::MarkedInstalled { node }
             | Self::Renamed { node, .. }
+            | Self::ProfileChosen { node, .. }
+            | Self::CounterTaken { node, .. }
             | Self::AddressSet { node, .. }
             | Self::Stalled { node, .. }
             | Self::Booting { node }

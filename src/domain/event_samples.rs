@@ -13,7 +13,7 @@ use super::fqdn::Fqdn;
 use super::guard::Permission;
 use super::id::{DocumentHash, NodeId, ReportId, RunId, SecretHash};
 use super::machine::MachineId;
-use super::node::{Asked, Flag, Stamp};
+use super::node::{Asked, Flag, ProfileChoice, Stamp};
 use super::plan::{PlanEntry, PlanKey, PlanMatch};
 use super::run::{HostResult, RunOutcome};
 
@@ -21,9 +21,8 @@ const KEY: &str = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAAAAAAAAAAAAAAAAAAAAAAAA
 
 /// The samples, numbered from 1, ten seconds apart.
 pub(crate) fn events() -> Vec<Recorded> {
-    let samples =
-        [asking(), deciding(), answering(), reporting(), booting(), running(), leaving(), guarding(), planning()];
-    let all = samples.concat();
+    let deciding = [asking(), deciding(), answering(), reporting(), booting(), running()];
+    let all = [deciding.concat(), leaving(), guarding(), choosing(), planning()].concat();
     let number = |(seq, (origin, event)): (u64, _)| {
         let second = 1_767_225_600 + 10 * i64::try_from(seq).unwrap();
         Recorded { seq, at: Timestamp::new(second, 123_456_789).unwrap(), origin, event }
@@ -149,6 +148,8 @@ fn answering() -> Vec<Sample> {
         secret: SecretHash::of(b"secret"),
         address: address.map(|net| net.parse().unwrap()),
         vendor_unseen: address.is_none(),
+        profile: None,
+        left_out: None,
     };
     let document = DocumentHash::of(b"answer");
     vec![
@@ -284,6 +285,31 @@ fn guarding() -> Vec<Sample> {
     samples
 }
 
+fn choosing() -> Vec<Sample> {
+    let chosen = |profile| operator(Event::ProfileChosen { node: NODE, profile });
+    let flagged = |flag| system(Event::Flagged { node: NODE, flag });
+    let released = Event::AnswerReleased {
+        node: NODE,
+        by: Permission::Repeat,
+        stamp: stamp(NODE),
+        document: DocumentHash::of(b"answer"),
+        secret: SecretHash::of(b"secret"),
+        address: None,
+        vendor_unseen: false,
+        profile: Some("storage".into()),
+        left_out: Some("global.reboot_mode".into()),
+    };
+    vec![
+        chosen(Some(ProfileChoice::Named("storage".parse().unwrap()))),
+        chosen(Some(ProfileChoice::Without)),
+        chosen(None),
+        system(Event::CounterTaken { node: NODE, counter: "rack7".into(), value: 12 }),
+        system(released),
+        flagged(Flag::LeftOut { settings: "global.reboot_mode".into() }),
+        flagged(Flag::NotAsWished { reason: "`db.example.com` is taken".into() }),
+    ]
+}
+
 fn entry() -> PlanEntry {
     PlanEntry {
         serial: Some("S2HRNX0J403405".into()),
@@ -367,18 +393,20 @@ fn number(event: &Event) -> usize {
         Event::RefusalServed { .. } => 32,
         Event::TakenBack { .. } => 33,
         Event::Withdrawn { .. } => 34,
-        Event::Planned { .. } => 35,
-        Event::PlanChanged { .. } => 36,
-        Event::PlanMatched { .. } => 37,
-        Event::PlanJoined { .. } => 38,
-        Event::Unplanned { .. } => 39,
-        Event::AddressAssigned { .. } => 40,
-        Event::NicChosen { .. } => 41,
+        Event::ProfileChosen { .. } => 35,
+        Event::CounterTaken { .. } => 36,
+        Event::Planned { .. } => 37,
+        Event::PlanChanged { .. } => 38,
+        Event::PlanMatched { .. } => 39,
+        Event::PlanJoined { .. } => 40,
+        Event::Unplanned { .. } => 41,
+        Event::AddressAssigned { .. } => 42,
+        Event::NicChosen { .. } => 43,
     }
 }
 
 /// How many variants [`number`] numbers.
-const VARIANTS: usize = 42;
+const VARIANTS: usize = 44;
 
 /// Events as earlier releases have stored them. Lines are added, never changed: databases hold them.
 const FIXTURE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/events-v1.jsonl");

@@ -1,6 +1,6 @@
 //! A node: a machine with a place in the fleet.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -14,7 +14,7 @@ use super::id::{DocumentHash, NodeId, RunId, SecretHash};
 use super::mac::MacAddr;
 use super::machine::MachineId;
 use super::phase::Phase;
-use super::plan::{PlanEntry, PlanMatch};
+use super::plan::{PlanEntry, PlanMatch, ProfileName};
 use super::text::Text;
 use super::token::TokenName;
 
@@ -65,8 +65,24 @@ pub struct Node {
     pub gated: bool,
     /// The last run that included it.
     pub last_run: Option<RunId>,
+    /// The profile the operator chose; `None` leaves that to the plan and the profiles' own rules.
+    #[serde(default)]
+    pub profile: Option<ProfileChoice>,
+    /// Values of counters, its own as long as the row is.
+    #[serde(default)]
+    pub counters: BTreeMap<Text, u64>,
     /// What the operator should know about this row.
     pub flags: BTreeSet<Flag>,
+}
+
+/// The operator's word on a node's profile.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ProfileChoice {
+    /// None, whatever fits.
+    Without,
+    /// This one, whatever fits.
+    Named(ProfileName),
 }
 
 /// Identifies the exact request an approval is for (DESIGN.md §3): address, MAC set and body.
@@ -136,6 +152,9 @@ pub struct Answers {
     pub address: Option<IpNet>,
     /// What became of the last one.
     pub delivery: Delivery,
+    /// The profile it was made with.
+    #[serde(default)]
+    pub profile: Option<Text>,
 }
 
 /// What became of a released answer. A machine that may have received one counts as installing.
@@ -236,6 +255,18 @@ pub enum Flag {
     /// The vendor filter of the configuration matched no NIC any report has shown.
     #[error("no report has shown a NIC of the vendor in `machine_net_int`: the installer may find none")]
     VendorUnseen,
+    /// Its installer is too old for some settings, which it does well without.
+    #[error("its installer is too old for {settings}: left out of its answer")]
+    LeftOut {
+        /// In words.
+        settings: Text,
+    },
+    /// The template for names gave none that it could have.
+    #[error("is not named as the template wishes: {reason}; rename it")]
+    NotAsWished {
+        /// In words.
+        reason: Text,
+    },
     /// The answer could not be made, for this reason.
     #[error("no answer can be made: {reason}")]
     CannotAnswer {

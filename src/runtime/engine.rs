@@ -11,9 +11,9 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::reload::{Folder, Found, Reloader};
+use super::settings::AnswerFiles;
 use super::{EngineOptions, LocalClient, STATE_DIR, board, journal, operator, settings};
 use crate::ansible::{self, Feed, Runner, SshKeyPair, preflight};
-use crate::answer::BaseAnswer;
 use crate::config::{Config, ConfigErrors};
 use crate::coordinator::{self, Handle, Started};
 use crate::domain::snapshot::{Problem, Service};
@@ -57,7 +57,7 @@ struct Prepared {
     dir: PathBuf,
     state_dir: PathBuf,
     config: Config,
-    base: BaseAnswer,
+    files: AnswerFiles,
     folder: Folder,
     found: Found,
 }
@@ -76,7 +76,7 @@ impl Engine {
         let socket = api::server::bind(state_dir).or_exit(Exit::State)?;
 
         let mut store = Store::open(state_dir).or_exit(Exit::State)?;
-        let loaded = store.load(settings::policy(config, &prepared.base)).or_exit(Exit::State)?;
+        let loaded = store.load(settings::policy(config, &prepared.files.base)).or_exit(Exit::State)?;
         let reader = Reader::open(state_dir).or_exit(Exit::State)?;
         let legacy = store::find_legacy(dir).or_exit(Exit::State)?;
         let (effects_in, effects) = mpsc::channel(64);
@@ -90,7 +90,7 @@ impl Engine {
         let capacity =
             server::capacity(open_files).min(usize::try_from(config.server.max_held.get()).unwrap_or(usize::MAX));
         let fingerprint = identity.as_ref().map(|identity| identity.fingerprint().to_owned());
-        let in_force = (config.clone(), prepared.base.clone(), prepared.found.clone());
+        let in_force = (config.clone(), prepared.files.clone(), prepared.found.clone());
         let (mut reloader, files, kit) = Reloader::new(prepared.folder.clone(), handle.clone(), key.public(), in_force);
         // Planned rows are there before the first machine asks.
         reloader.plan().await;
@@ -304,8 +304,8 @@ impl Parts {
 
 /// Reads the configuration and says what it leaves open.
 pub(super) fn check(options: &EngineOptions) -> Result<Vec<Problem>, Failure> {
-    let Prepared { config, base, found, .. } = prepare(options)?;
-    Ok(settings::cautions(&config, &base, found.has_config()))
+    let Prepared { config, files, found, .. } = prepare(options)?;
+    Ok(settings::cautions(&config, &files.base, found.has_config()))
 }
 
 /// Reads the configuration, all problems at once.
@@ -317,13 +317,13 @@ fn prepare(options: &EngineOptions) -> Result<Prepared, Failure> {
     }
     let folder = Folder { dir: dir.clone(), cli: options.cli.clone(), env: options.env.clone() };
     let found = folder.read();
-    match (found.config.clone(), found.base.clone(), found.plan.as_ref()) {
-        (Ok(config), Ok(base), Ok(_)) => {
+    match (found.config.clone(), found.base.clone(), found.profiles.clone(), found.plan.as_ref()) {
+        (Ok(config), Ok(base), Ok(profiles), Ok(_)) => {
             let state_dir = dir.join(STATE_DIR);
-            Ok(Prepared { dir, state_dir, config, base, folder, found })
+            Ok(Prepared { dir, state_dir, config, files: AnswerFiles { base, profiles }, folder, found })
         }
-        (config, base, plan) => {
-            let problems = [config.err(), base.err(), plan.err().cloned()].into_iter().flatten();
+        (config, base, profiles, plan) => {
+            let problems = [config.err(), base.err(), profiles.err(), plan.err().cloned()].into_iter().flatten();
             let text: Vec<_> = problems.map(|errors| errors.to_string()).collect();
             Err(anyhow::anyhow!("the configuration cannot be used\n\n{}", text.join("\n"))).or_exit(Exit::Config)
         }

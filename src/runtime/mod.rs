@@ -25,7 +25,7 @@ use crate::{headless, tui};
 
 use engine::Engine;
 pub use local::LocalClient;
-pub(crate) use settings::placed;
+pub(crate) use settings::{base_answer, override_problems, placed, profiles};
 
 /// The engine's own folder in the project folder.
 pub const STATE_DIR: &str = ".prox-orchestrator";

@@ -13,8 +13,8 @@ use tokio::sync::{Notify, watch};
 use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
-use super::settings;
-use crate::answer::BaseAnswer;
+use super::settings::{self, AnswerFiles};
+use crate::answer::{BaseAnswer, Profiles};
 use crate::config::{self, BASE_ANSWER_FILE, CONFIG_FILE, CliLayer, Config, ConfigErrors, EnvLayer};
 use crate::coordinator::Handle;
 use crate::domain::snapshot::Problem;
@@ -43,6 +43,9 @@ pub(super) struct Folder {
 pub(super) struct Found {
     pub(super) config: Result<Config, ConfigErrors>,
     pub(super) base: Result<BaseAnswer, ConfigErrors>,
+    pub(super) profiles: Result<Profiles, ConfigErrors>,
+    /// Nodes whose override cannot be used: they are not answered until it can.
+    pub(super) overrides: Vec<config::Problem>,
     pub(super) plan: Result<Plan, ConfigErrors>,
     /// Whether there is a `config.toml` with something in it, a `default.toml` and a `plan.toml`.
     present: [bool; 3],
@@ -56,8 +59,14 @@ impl Folder {
         let base = settings::base_answer(&self.dir);
         // What is wrong with these two is told by themselves.
         let (known, answer) = (config.as_ref().ok(), base.as_ref().ok());
-        let plan = plan::load(&self.dir, &settings::plan_context(&self.dir, known, answer));
-        Found { config, base, plan, present: [CONFIG_FILE, BASE_ANSWER_FILE, PLAN_FILE].map(has_content) }
+        Found {
+            profiles: settings::profiles(&self.dir, answer),
+            plan: plan::load(&self.dir, &settings::plan_context(&self.dir, known, answer)),
+            config,
+            base,
+            overrides: settings::override_problems(&self.dir),
+            present: [CONFIG_FILE, BASE_ANSWER_FILE, PLAN_FILE].map(has_content),
+        }
     }
 }
 
@@ -97,7 +106,7 @@ pub(super) struct Reloader {
     /// What the engine was started with: some of it stays in force.
     started: Config,
     config: Config,
-    base: BaseAnswer,
+    files: AnswerFiles,
     last: Found,
     /// Which files were ever there.
     seen: [bool; 3],
@@ -114,17 +123,19 @@ impl Reloader {
         folder: Folder,
         handle: Handle,
         ssh_key: &str,
-        (config, base, found): (Config, BaseAnswer, Found),
+        (config, files, found): (Config, AnswerFiles, Found),
     ) -> (Self, watch::Receiver<Vec<Problem>>, watch::Receiver<Arc<AnswerKit>>) {
-        let (kit, answers) = watch::channel(Arc::new(settings::answer_kit(&config, base.clone(), ssh_key)));
-        let (problems, shown) = watch::channel(settings::cautions(&config, &base, found.has_config()));
+        let (kit, answers) = watch::channel(Arc::new(settings::answer_kit(&folder.dir, &config, &files, ssh_key)));
+        let mut cautions: Vec<_> = not_in_force(&found.overrides).into_iter().collect();
+        cautions.extend(settings::cautions(&config, &files.base, found.has_config()));
+        let (problems, shown) = watch::channel(cautions);
         let reloader = Self {
             folder,
             handle,
             ssh_key: ssh_key.to_owned(),
             started: config.clone(),
             config,
-            base,
+            files,
             seen: found.present,
             last: found,
             held: Vec::new(),
@@ -137,13 +148,25 @@ impl Reloader {
     /// Follows the files until `shutdown`.
     pub(super) async fn run(mut self, shutdown: CancellationToken) {
         let wake = Arc::new(Notify::new());
-        let watcher = follow(&self.folder.dir, Arc::clone(&wake));
+        let mut watcher = follow(&self.folder.dir, Arc::clone(&wake));
+        let profiles = self.folder.dir.join(config::PROFILES_FOLDER);
+        let mut watched = false;
         if let Err(error) = &watcher {
             tracing::warn!("changes of the files are looked for every {} s only: {error}", LOOK.as_secs());
         }
         loop {
             // At once the first time: the files may have changed before the watch began.
             self.look().await;
+            let is_there = profiles.is_dir();
+            if let Ok(watcher) = &mut watcher
+                && is_there != watched
+            {
+                // Where it cannot be watched, it is looked at like the rest.
+                watched = is_there && watcher.watch(&profiles, RecursiveMode::NonRecursive).is_ok();
+                if watched {
+                    continue;
+                }
+            }
             tokio::select! {
                 () = shutdown.cancelled() => return,
                 () = wake.notified() => settle(&wake).await,
@@ -168,6 +191,10 @@ impl Reloader {
         tell(CONFIG_FILE, &found.config, &self.last.config);
         tell(BASE_ANSWER_FILE, &found.base, &self.last.base);
         tell(PLAN_FILE, &found.plan, &self.last.plan);
+        tell(config::PROFILES_FOLDER, &found.profiles, &self.last.profiles);
+        for problem in found.overrides.iter().filter(|problem| !self.last.overrides.contains(problem)) {
+            tracing::error!("its node is not answered until this is mended\n{problem}");
+        }
         for (seen, present) in self.seen.iter_mut().zip(found.present) {
             *seen |= present;
         }
@@ -199,28 +226,34 @@ impl Reloader {
 
     async fn put_in_force(&mut self) {
         let config = self.last.config.as_ref().ok().filter(|config| **config != self.config).cloned();
-        let base = self.last.base.as_ref().ok().filter(|base| **base != self.base).cloned();
-        if config.is_none() && base.is_none() {
+        // What was checked together comes in force together.
+        let files = self.last.base.as_ref().ok().zip(self.last.profiles.as_ref().ok());
+        let files = files.map(|(base, profiles)| AnswerFiles { base: base.clone(), profiles: profiles.clone() });
+        let files = files.filter(|files| *files != self.files);
+        if config.is_none() && files.is_none() {
             return;
         }
         if let Some(config) = config {
             self.config = config;
         }
-        if let Some(base) = base {
-            self.base = base;
+        if let Some(files) = files {
+            self.files = files;
         }
-        self.handle.set_policy(settings::policy(&self.config, &self.base)).await;
-        let kit = settings::answer_kit(&self.config, self.base.clone(), &self.ssh_key);
+        self.handle.set_policy(settings::policy(&self.config, &self.files.base)).await;
+        let kit = settings::answer_kit(&self.folder.dir, &self.config, &self.files, &self.ssh_key);
         self.kit.send_replace(Arc::new(kit));
     }
 
     /// What the operator should know about the files, the worst first.
     fn wrong(&self) -> Vec<Problem> {
-        let bad = [self.last.config.as_ref().err(), self.last.base.as_ref().err(), self.last.plan.as_ref().err()];
-        let mut problems: Vec<_> = bad.into_iter().flatten().filter_map(not_taken_over).collect();
+        let last = &self.last;
+        let files = [last.config.as_ref().err(), last.base.as_ref().err(), last.profiles.as_ref().err()];
+        let bad = files.into_iter().chain([last.plan.as_ref().err()]);
+        let mut problems: Vec<_> = bad.flatten().filter_map(not_taken_over).collect();
+        problems.extend(not_in_force(&last.overrides));
         problems.extend(against_the_plan(&self.held));
         problems.extend(waiting_for_restart(&self.started, &self.config));
-        problems.extend(settings::cautions(&self.config, &self.base, self.last.has_config()));
+        problems.extend(settings::cautions(&self.config, &self.files.base, self.last.has_config()));
         problems
     }
 }
@@ -258,9 +291,23 @@ fn tell<T: PartialEq>(name: &str, now: &Result<T, ConfigErrors>, before: &Result
 
 /// The first thing that is wrong with a file, in one line.
 fn not_taken_over(errors: &ConfigErrors) -> Option<Problem> {
-    let problems = errors.0.list();
+    first_of(errors.0.list(), "correct it; what was read before stays in force")
+}
+
+/// The first thing that is wrong with overrides.
+fn not_in_force(problems: &[config::Problem]) -> Option<Problem> {
+    first_of(problems, "correct it; its node is not answered until then")
+}
+
+fn first_of(problems: &[config::Problem], otherwise: &str) -> Option<Problem> {
     let first = problems.first()?;
     let file = Path::new(&first.file).file_name().map_or_else(|| first.file.clone(), |name| name.display().to_string());
+    // Names that are told apart by their folder only.
+    let folder = Path::new(&first.file).parent().and_then(Path::file_name).map(|name| name.display().to_string());
+    let file = match folder {
+        Some(folder) if ![CONFIG_FILE, BASE_ANSWER_FILE].contains(&&*file) => format!("{folder}/{file}"),
+        _ => file,
+    };
     let line = first.place.as_ref().filter(|place| place.line > 0).map(|place| format!(":{}", place.line));
     let more = match problems.len() {
         0 | 1 => String::new(),
@@ -268,7 +315,7 @@ fn not_taken_over(errors: &ConfigErrors) -> Option<Problem> {
     };
     Some(Problem {
         what: format!("{file}{}: {}{more}", line.unwrap_or_default(), first.message),
-        hint: first.hint.clone().unwrap_or_else(|| "correct it; what was read before stays in force".to_owned()),
+        hint: first.hint.clone().unwrap_or_else(|| otherwise.to_owned()),
     })
 }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::path::Path;
 
-use crate::answer::{self, BaseAnswer};
+use crate::answer::{self, BaseAnswer, Profile, Profiles};
 use crate::config::{self, Config, LogLevel, NicSource, Source};
 use crate::domain::address::Pool;
 use crate::domain::snapshot::Problem;
@@ -37,15 +37,15 @@ pub(super) fn policy(config: &Config, base: &BaseAnswer) -> Policy {
 fn address_rules(config: &Config, base: &BaseAnswer) -> AddressRules {
     let network = &config.network;
     let nic = match network.nic {
-        _ if base.has_nic_filter() => NicRule::Given,
+        _ if base.overlay().has_nic_filter() => NicRule::Given,
         NicSource::Vendor => NicRule::Vendor,
         NicSource::Asking => NicRule::Asking { or_vendor: network.nic_vendor.is_some() },
     };
     AddressRules {
-        source: if base.uses_dhcp() { AddressSource::Dhcp } else { network.address },
+        source: if base.overlay().uses_dhcp() { AddressSource::Dhcp } else { network.address },
         mask: network.mask,
-        gateway: base.gateway().or(network.gateway),
-        dns: base.dns().or(network.dns),
+        gateway: base.overlay().gateway().or(network.gateway),
+        dns: base.overlay().dns().or(network.dns),
         pool: Pool::new(&network.pool, &network.pool_exclude),
         own: own_addresses(config),
         nic,
@@ -68,7 +68,7 @@ pub(super) fn plan_context(dir: &Path, config: Option<&Config>, base: Option<&Ba
 }
 
 /// What answers are made from.
-pub(super) fn answer_kit(config: &Config, base: BaseAnswer, ssh_key: &str) -> AnswerKit {
+pub(super) fn answer_kit(dir: &Path, config: &Config, files: &AnswerFiles, ssh_key: &str) -> AnswerKit {
     let network = NetworkSettings {
         mask: config.network.mask,
         dns: config.network.dns,
@@ -76,15 +76,70 @@ pub(super) fn answer_kit(config: &Config, base: BaseAnswer, ssh_key: &str) -> An
         nic_vendor: config.network.nic_vendor.clone(),
         by_vendor: config.network.nic == NicSource::Vendor,
     };
-    let base = if config.network.address == AddressSource::Dhcp { base.with_dhcp() } else { base };
-    AnswerKit { base, network, ssh_key: Some(ssh_key.to_owned()) }
+    let AnswerFiles { mut base, profiles } = files.clone();
+    if config.network.address == AddressSource::Dhcp {
+        base = base.with_dhcp("`address` in config.toml");
+    }
+    AnswerKit { dir: dir.to_owned(), base, profiles, network, ssh_key: Some(ssh_key.to_owned()) }
+}
+
+/// The operator's answer files, understood.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct AnswerFiles {
+    /// `default.toml`.
+    pub(super) base: BaseAnswer,
+    /// `profiles/`.
+    pub(super) profiles: Profiles,
 }
 
 /// Reads `default.toml` with all its problems in the user's words.
-pub(super) fn base_answer(dir: &Path) -> Result<BaseAnswer, config::ConfigErrors> {
+pub(crate) fn base_answer(dir: &Path) -> Result<BaseAnswer, config::ConfigErrors> {
     let source = config::load_base_answer(dir)?;
     let in_file = |problems: answer::Problems| problems.0.iter().map(|problem| placed(&source, problem)).collect();
     BaseAnswer::parse(&source.text).map_err(|problems| config::ConfigErrors(in_file(problems)))
+}
+
+/// Reads `profiles/` with all problems in the user's words; with `base`, also what they make of it.
+pub(crate) fn profiles(dir: &Path, base: Option<&BaseAnswer>) -> Result<Profiles, config::ConfigErrors> {
+    let mut problems = config::Problems::default();
+    let mut profiles = Vec::new();
+    for file in config::load_profiles(dir)? {
+        let mut add = |found: &[answer::Problem]| {
+            for problem in found {
+                problems.add(|| placed(&file.source, problem));
+            }
+        };
+        match Profile::parse(&file.name, &file.file, &file.source.text) {
+            Ok(profile) => {
+                add(&base.map(|base| profile.check_over(base)).unwrap_or_default());
+                profiles.push(profile);
+            }
+            Err(found) => add(&found.0),
+        }
+    }
+    let profiles = Profiles::new(profiles);
+    for tie in profiles.ties() {
+        let file = dir.join(config::PROFILES_FOLDER).join(format!("{}.toml", tie.other));
+        problems.add(|| {
+            let message = format!("`{}` and `{}` are for the same machines, and neither wins", tie.one, tie.other);
+            let hint = "give one of them a higher `priority`, or a criterion more";
+            config::Problem::whole(&file.display().to_string(), message).hint(hint)
+        });
+    }
+    if problems.is_empty() { Ok(profiles) } else { Err(config::ConfigErrors(problems)) }
+}
+
+/// What is wrong with the overrides of nodes.
+pub(crate) fn override_problems(dir: &Path) -> Vec<config::Problem> {
+    let overrides = match config::load_overrides(dir) {
+        Ok(overrides) => overrides,
+        Err(errors) => return errors.0.list().to_vec(),
+    };
+    let judge = |file: &config::Named| match answer::parse_override(&file.file, &file.source.text) {
+        Ok(_) => Vec::new(),
+        Err(problems) => problems.0.iter().map(|problem| placed(&file.source, problem)).collect(),
+    };
+    overrides.iter().flat_map(judge).collect()
 }
 
 /// A problem of an answer file with the place in its text.
@@ -169,16 +224,16 @@ pub(super) fn cautions(config: &Config, base: &BaseAnswer, has_config: bool) -> 
             hint: "run `prox-orchestrator init` here, in another shell if you like: it is read at once".to_owned(),
         });
     }
-    if base.uses_dhcp() && matches!(config.network.address, AddressSource::Pool | AddressSource::Plan) {
+    if base.overlay().uses_dhcp() && matches!(config.network.address, AddressSource::Pool | AddressSource::Plan) {
         problems.push(Problem {
             what: "`address` in [network] has no effect: default.toml has `source = \"from-dhcp\"`".to_owned(),
             hint: "write `source = \"from-answer\"` in default.toml, or `address = \"dhcp\"` in config.toml".to_owned(),
         });
     }
-    if !base.uses_dhcp() && config.network.address != AddressSource::Dhcp {
+    if !base.overlay().uses_dhcp() && config.network.address != AddressSource::Dhcp {
         let missing = config.network.missing().into_iter().filter(|key| match *key {
-            config::Key::DNS => !base.has_dns(),
-            config::Key::GATEWAY => !base.has_gateway(),
+            config::Key::DNS => !base.overlay().has_dns(),
+            config::Key::GATEWAY => !base.overlay().has_gateway(),
             _ => true,
         });
         let missing: Vec<_> = missing.map(|key| format!("`{}`", key.name())).collect();

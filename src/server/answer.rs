@@ -121,10 +121,11 @@ impl Exchange {
         let host = self.host.as_deref();
         for _ in 0..RENDERINGS {
             let node = grant.node;
-            let Prepared { release, answer } = match prepare::prepare(&self.app, &self.conn, host, &self.ask, &grant) {
-                Ok(prepared) => prepared,
-                Err(why) => return self.impossible(node, &why).await,
-            };
+            let Prepared { release, answer } =
+                match prepare::prepare(&self.app, &self.conn, host, &self.ask, &grant).await {
+                    Ok(prepared) => prepared,
+                    Err(why) => return self.impossible(node, &why).await,
+                };
             let body = self.conn.delivery.body(answer.text.expose_secret().to_owned());
             self.conn.delivery.expect(Some(Expected::Answer { node, document: release.document }));
             let reply = self.app.handle.release(release, answer).await;

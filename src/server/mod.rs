@@ -9,6 +9,7 @@ mod body;
 mod connection;
 mod delivery;
 mod health;
+mod layers;
 mod limits;
 mod listener;
 mod neighbours;
@@ -22,6 +23,7 @@ mod state;
 mod tls;
 mod webhook;
 
+pub use layers::LayersError;
 pub use limits::{capacity, raise_open_files};
 pub use listener::{BindError, Listener, serve};
 pub use note::{Noted, ServerNote};

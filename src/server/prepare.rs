@@ -1,4 +1,9 @@
 //! Makes a machine's answer in the request's own task, before the coordinator is asked to release it (DESIGN.md §4).
+//!
+//! [`layered`] and [`rendered`] are the one path from a node and the operator's files to an answer: requests go it, and
+//! so do previews.
+
+use std::net::IpAddr;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -6,10 +11,17 @@ use secrecy::SecretString;
 
 use super::base_url::{NoUrl, base_url};
 use super::connection::ConnInfo;
+use super::layers::{Layers, LayersError};
 use super::state::{AnswerKit, App};
-use crate::answer::{Inputs, NicChoice, RenderError, Webhook, render};
-use crate::domain::{Ask, Grant, Release, SecretHash};
+use crate::answer::{
+    self, Context, CounterWish, Inputs, NicChoice, RenderError, Rendered, TemplateError, Webhook, render,
+};
+use crate::domain::text::Text;
+use crate::domain::{Ask, Command, Fleet, Fqdn, Grant, MacAddr, Node, Origin, Release, SecretHash, SystemInfo};
 use crate::store::AnswerText;
+
+/// How often counters are asked for while one answer is made: a template may ask for another one because of the first.
+const COUNTER_ROUNDS: usize = 3;
 
 /// Why no answer can be made; words for the node's row.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -17,9 +29,15 @@ pub(super) enum Impossible {
     /// No URL for the report.
     #[error(transparent)]
     NoUrl(#[from] NoUrl),
+    /// The layers do not go together.
+    #[error(transparent)]
+    Layers(#[from] LayersError),
     /// The renderer's reasons.
     #[error(transparent)]
     Render(#[from] RenderError),
+    /// The row went while the answer was made.
+    #[error("its row was forgotten")]
+    Gone,
 }
 
 /// An answer that waits for its release.
@@ -29,8 +47,21 @@ pub(super) struct Prepared {
     pub(super) answer: AnswerText,
 }
 
+/// A machine as its answer request shows it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Asking<'a> {
+    pub(super) name: &'a Fqdn,
+    pub(super) info: &'a SystemInfo,
+    /// The address chosen for it, else the one it asks from.
+    pub(super) address: IpAddr,
+    /// The NIC the operator chose.
+    pub(super) chosen: Option<MacAddr>,
+    /// The NIC it asked through, where that is known.
+    pub(super) nic: Option<MacAddr>,
+}
+
 /// Makes the answer that `grant` permits.
-pub(super) fn prepare(
+pub(super) async fn prepare(
     app: &App,
     conn: &ConnInfo,
     host: Option<&str>,
@@ -38,45 +69,102 @@ pub(super) fn prepare(
     grant: &Grant,
 ) -> Result<Prepared, Impossible> {
     let kit = app.kit.borrow().clone();
-    let peer = ask.stamp.peer;
     let (secret, webhook) = webhook(app, conn, host, ask)?;
-    let is_static = !kit.base.uses_dhcp();
-    let own = grant.address.unwrap_or(peer);
-    let nic = nic(&kit, ask, grant);
-    let vendor_unseen = match &nic {
-        Some(NicChoice::Vendor(pattern)) if is_static && !kit.base.has_nic_filter() => !has_seen(app, pattern),
+    let machine = Asking {
+        name: &grant.name,
+        info: &ask.info,
+        address: grant.address.unwrap_or(ask.stamp.peer),
+        chosen: grant.nic,
+        nic: ask.asking_mac,
+    };
+    let layers = numbered(app, &kit, grant, ask).await?;
+    let vendor_unseen = match nic(&kit, &machine) {
+        Some(NicChoice::Vendor(pattern)) if !layers.overlay.uses_dhcp() && !layers.overlay.has_nic_filter() => {
+            !has_seen(app, &pattern)
+        }
         Some(NicChoice::Mac(_) | NicChoice::Vendor(_)) | None => false,
     };
-    let inputs = Inputs {
-        fqdn: grant.name.clone(),
-        generation: ask.info.generation,
-        address: Some(own),
-        mask: kit.network.mask,
-        dns: kit.network.dns,
-        gateway: kit.network.gateway,
-        nic,
-        webhook,
-        ssh_key: kit.ssh_key.clone(),
-    };
-    let rendered = render(&kit.base, &inputs)?;
-    if !rendered.left_out.is_empty() {
-        tracing::info!("{}: left out for its old installer: {}", grant.node, rendered.left_out.join(", "));
+    let rendered = rendered(&kit, &layers, &machine, webhook)?;
+    if let Some(profile) = &layers.profile {
+        tracing::debug!("{}: profile `{}`, chosen by {}", grant.node, profile.name(), layers.chosen_by);
     }
-    // The renderer has checked that the mask fits.
-    let address = inputs.mask.network_of(own).ok().filter(|_| is_static);
     Ok(Prepared {
         release: Release {
             node: grant.node,
             stamp: ask.stamp.clone(),
             name: grant.name.clone(),
-            address,
+            address: rendered.address,
             granted: (grant.address, grant.nic),
             document: rendered.hash,
             secret,
             vendor_unseen,
+            profile: layers.profile.as_ref().map(|profile| Text::new(profile.name())),
+            left_out: left_out(&rendered),
         },
         answer: AnswerText { node: grant.node, hash: rendered.hash, text: rendered.text, redacted: rendered.redacted },
     })
+}
+
+/// What the installer is too old for, in words.
+fn left_out(rendered: &Rendered) -> Option<Text> {
+    let names: Vec<_> = rendered.left_out.iter().map(|setting| format!("`{setting}`")).collect();
+    (!names.is_empty()).then(|| Text::new(&names.join(", ")))
+}
+
+/// The layers of a node with its templates filled in; the counters they ask for are taken for it, once for all.
+async fn numbered(app: &App, kit: &AnswerKit, grant: &Grant, ask: &Ask) -> Result<Layers, Impossible> {
+    for _ in 0..COUNTER_ROUNDS {
+        let snapshot = app.handle.snapshot();
+        let node = snapshot.fleet.node(grant.node).ok_or(Impossible::Gone)?;
+        match layered(kit, &snapshot.fleet, node, &grant.name, Some(&ask.info)).await {
+            Err(LayersError::Template(TemplateError::Wants(wishes))) => {
+                let counters = wishes.into_iter().map(|CounterWish { name, start }| (name, start)).collect();
+                let command = Command::TakeCounters { node: grant.node, counters };
+                // What went wrong shows in the next round, which has no counter then.
+                let _ = app.handle.submit(Origin::System, command).await;
+            }
+            other => return Ok(other?),
+        }
+    }
+    Err(LayersError::Template(TemplateError::Wants(Vec::new())).into())
+}
+
+/// The layers of `node` under this name, filled in.
+pub(super) async fn layered(
+    kit: &AnswerKit,
+    fleet: &Fleet,
+    node: &Node,
+    name: &Fqdn,
+    info: Option<&SystemInfo>,
+) -> Result<Layers, LayersError> {
+    let layers = kit.layers(fleet, node, name, info).await?;
+    let mut context = Context::new(info, Some((node.id, name)), node.counters.clone());
+    if let Some(plan) = &node.plan {
+        context = context.with_plan(plan);
+    }
+    Ok(Layers { overlay: answer::fill(layers.overlay, &context)?, ..layers })
+}
+
+/// The answer that these layers make for this machine.
+pub(super) fn rendered(
+    kit: &AnswerKit,
+    layers: &Layers,
+    machine: &Asking<'_>,
+    webhook: Option<Webhook>,
+) -> Result<Rendered, RenderError> {
+    let inputs = Inputs {
+        fqdn: machine.name.clone(),
+        generation: machine.info.generation,
+        installer: layers.profile.as_ref().and_then(|profile| profile.installer()),
+        address: Some(machine.address),
+        mask: kit.network.mask,
+        dns: kit.network.dns,
+        gateway: kit.network.gateway,
+        nic: nic(kit, machine),
+        webhook,
+        ssh_key: kit.ssh_key.clone(),
+    };
+    render(&layers.overlay, &inputs)
 }
 
 /// A fresh secret, and the webhook that carries it; none for installers that send no report.
@@ -98,10 +186,10 @@ fn webhook(
 }
 
 /// The NIC the operator chose, else the asking one, where it is known, else any of the configured vendor.
-fn nic(kit: &AnswerKit, ask: &Ask, grant: &Grant) -> Option<NicChoice> {
+fn nic(kit: &AnswerKit, machine: &Asking<'_>) -> Option<NicChoice> {
     let by_vendor = || kit.network.nic_vendor.clone().map(NicChoice::Vendor);
-    let asking = ask.asking_mac.filter(|_| !kit.network.by_vendor);
-    grant.nic.or(asking).map(NicChoice::Mac).or_else(by_vendor)
+    let asking = machine.nic.filter(|_| !kit.network.by_vendor);
+    machine.chosen.or(asking).map(NicChoice::Mac).or_else(by_vendor)
 }
 
 /// Whether any report has shown a NIC that the vendor filter would take. Matched as the installer does: the whole

@@ -13,7 +13,7 @@ use super::neighbours::Neighbours;
 use super::note::Noted;
 use super::reply;
 use super::state::App;
-use crate::domain::{Ask, DocumentHash, MacAddr, Stamp, SystemInfo};
+use crate::domain::{Ask, DocumentHash, MacAddr, NameWish, Stamp, SystemInfo};
 use crate::store::Document;
 use crate::wire::{RequestSigns, system_info};
 
@@ -45,7 +45,18 @@ pub(super) async fn read(
     let macs = info.links.iter().map(|link| link.mac).collect();
     let stamp = Stamp { peer, macs, body: document.hash };
     let asking_mac = asking_mac(&info, peer, &app.neighbours).await;
-    Ok((Ask { stamp, info, asking_mac, token: None }, document))
+    let wish = wish(app, &info, peer);
+    Ok((Ask { stamp, info, asking_mac, token: None, wish }, document))
+}
+
+/// The name a template has for this machine, should it be new. Where that cannot be said it gets a name all the same,
+/// and why is said when its answer is made.
+fn wish(app: &App, info: &SystemInfo, peer: IpAddr) -> Option<NameWish> {
+    let kit = app.kit.borrow().clone();
+    kit.wish(&app.handle.snapshot().fleet, info).unwrap_or_else(|why| {
+        tracing::warn!("no name could be made by template for the machine at {peer}: {why}");
+        None
+    })
 }
 
 /// The reply to plain HTTP on the TLS port: a machine that got the scheme wrong reboots and says so on its screen; a

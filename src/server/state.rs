@@ -1,6 +1,7 @@
 //! What every request handler shares, and what the runtime fills it from.
 
 use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,7 +12,7 @@ use super::limits::BodyBudget;
 use super::neighbours::Neighbours;
 use super::note::{Notes, ServerNote};
 use super::report_desk::ReportDesk;
-use crate::answer::BaseAnswer;
+use crate::answer::{BaseAnswer, Profiles};
 use crate::coordinator::Handle;
 use crate::domain::mask::Netmask;
 
@@ -33,8 +34,12 @@ pub struct ServerSettings {
 /// What answers are made from. Swapped as a whole when the operator's files change.
 #[derive(Clone, Debug)]
 pub struct AnswerKit {
+    /// The project folder, where nodes' overrides are looked for.
+    pub dir: PathBuf,
     /// `default.toml`.
     pub base: BaseAnswer,
+    /// `profiles/`.
+    pub profiles: Profiles,
     /// The machines' network.
     pub network: NetworkSettings,
     /// The public SSH key line that is put in where `default.toml` has none.

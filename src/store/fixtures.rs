@@ -69,6 +69,8 @@ pub(super) fn released(id: u64, text: &str) -> Event {
         secret: SecretHash::of(b"secret"),
         address: Some(format!("192.0.2.{id}/24").parse().unwrap()),
         vendor_unseen: false,
+        profile: None,
+        left_out: None,
     }
 }
 

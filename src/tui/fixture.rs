@@ -82,7 +82,7 @@ impl Rack {
         let macs = info.links.iter().map(|link| link.mac).collect();
         let body = DocumentHash::of(format!("{info:?}").as_bytes());
         let asking_mac = info.links.first().map(|link| link.mac);
-        let ask = Ask { stamp: Stamp { peer: address(n), macs, body }, info, asking_mac, token: None };
+        let ask = Ask { stamp: Stamp { peer: address(n), macs, body }, info, asking_mac, token: None, wish: None };
         let Reply::Asked { node, verdict } = self.submit(&Command::Ask(ask)) else { panic!("an ask is answered") };
         if matches!(verdict, crate::domain::Verdict::Hold(_)) {
             let until = self.now + SignedDuration::from_secs(45);
@@ -116,7 +116,18 @@ impl Rack {
         let address = format!("{}/24", stamp.peer).parse().ok();
         let secret = secret(node);
         let (name, granted) = (row.name.clone(), (row.fixed_address(), row.nic));
-        let release = Release { node, stamp, name, address, granted, document, secret, vendor_unseen: false };
+        let release = Release {
+            node,
+            stamp,
+            name,
+            address,
+            granted,
+            document,
+            secret,
+            vendor_unseen: false,
+            profile: None,
+            left_out: None,
+        };
         assert_eq!(self.submit(&Command::Release(release)), Reply::Released);
         document
     }

@@ -10,6 +10,7 @@ mod end_to_end;
 mod http;
 mod init;
 mod inventory;
+mod layers;
 mod main_job;
 mod plan;
 mod process;

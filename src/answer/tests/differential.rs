@@ -244,7 +244,7 @@ proptest! {
         for generation in GENERATIONS {
             let ipv6 = text.contains("fd00::") || text.contains("::1");
             let given = if ipv6 { Inputs { address: "2001:db8::31".parse().ok(), mask: "64".parse().unwrap(), ..inputs(generation) } } else { inputs(generation) };
-            let rendered = match render(&base, &given) {
+            let rendered = match render(base.overlay(), &given) {
                 Ok(rendered) => rendered,
                 Err(RenderError::TooNew { .. } | RenderError::Family { .. }) => continue,
                 Err(error) => return Err(TestCaseError::fail(format!("{error}\n{text}"))),

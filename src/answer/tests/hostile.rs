@@ -10,7 +10,7 @@ use super::{FULL, GENERATIONS, SMALL, inputs};
 use crate::answer::read;
 use crate::answer::schema::{Kind, Setting};
 use crate::answer::settings::{Settings, Value};
-use crate::answer::{BaseAnswer, Webhook, render};
+use crate::answer::{BaseAnswer, Overlay, Rank, Source, Webhook, render};
 
 /// Settings with arbitrary strings wherever a string can stand.
 fn any_settings() -> impl Strategy<Value = Settings> {
@@ -59,15 +59,18 @@ proptest! {
     #[test]
     fn hostile_values_of_the_operator_stay_values(password in ".{8,40}", key in any::<String>(), serial in any::<String>(), secret in any::<String>()) {
         let pattern = glob::Pattern::escape(&key);
-        let mut base = BaseAnswer::parse(SMALL).unwrap();
-        base.settings.set_text(Setting::RootPassword, password.as_str());
-        base.settings.remove(Setting::DiskList);
-        base.settings.set(Setting::DiskFilter, Value::Table(BTreeMap::from([(serial.clone(), pattern.clone())])));
+        let base = BaseAnswer::parse(SMALL).unwrap();
+        let own = [
+            (Setting::RootPassword, Value::Text(password.clone())),
+            (Setting::DiskFilter, Value::Table(BTreeMap::from([(serial.clone(), pattern.clone())]))),
+        ];
+        let source = Source { rank: Rank::Operator, name: String::new() };
+        let layers = Overlay::stated(source, own).over(base.overlay().clone());
         for generation in GENERATIONS {
             let mut given = inputs(generation);
             given.ssh_key = Some(key.clone());
             given.webhook = Some(Webhook { url: SecretString::from(secret.clone()), fingerprint: None });
-            let rendered = render(&base, &given).unwrap();
+            let rendered = render(&layers, &given).unwrap();
             let document: DocumentMut = rendered.text.expose_secret().parse().unwrap();
             prop_assert_eq!(document["global"]["root_password"].as_str(), Some(password.as_str()));
             prop_assert_eq!(document["disk-setup"]["filter"][serial.as_str()].as_str(), Some(pattern.as_str()));

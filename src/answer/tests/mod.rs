@@ -4,7 +4,9 @@
 mod checking;
 mod differential;
 mod hostile;
+mod layers;
 mod reading;
+mod templates;
 mod verdicts;
 
 use std::collections::BTreeSet;
@@ -25,6 +27,7 @@ fn inputs(generation: Generation) -> Inputs {
     Inputs {
         fqdn: "pve-07aa.rack.example".parse().unwrap(),
         generation,
+        installer: None,
         address: Some("10.20.0.31".parse().unwrap()),
         mask: "255.255.255.0".parse().unwrap(),
         dns: "10.20.0.2".parse().ok(),
@@ -39,7 +42,7 @@ fn inputs(generation: Generation) -> Inputs {
 }
 
 fn text(base: &str, inputs: &Inputs) -> String {
-    render(&BaseAnswer::parse(base).unwrap(), inputs).unwrap().text.expose_secret().to_owned()
+    render(BaseAnswer::parse(base).unwrap().overlay(), inputs).unwrap().text.expose_secret().to_owned()
 }
 
 #[test]
@@ -78,7 +81,7 @@ cert_fingerprint = "AB:CD"
 
 #[test]
 fn every_setting_survives_in_one_style() {
-    let rendered = render(&BaseAnswer::parse(FULL).unwrap(), &inputs(Generation::V9_2)).unwrap();
+    let rendered = render(BaseAnswer::parse(FULL).unwrap().overlay(), &inputs(Generation::V9_2)).unwrap();
     assert_eq!(
         rendered.redacted,
         r#"[global]
@@ -241,7 +244,7 @@ fn each_generation_gets_only_what_it_knows(
 ) {
     let first_boot = FULL.split("[disk-setup]").next().unwrap();
     let base = if generation < Generation::V8_3 { FULL.replace(first_boot, "") } else { FULL.to_owned() };
-    let rendered = render(&BaseAnswer::parse(&base).unwrap(), &inputs(generation)).unwrap();
+    let rendered = render(BaseAnswer::parse(&base).unwrap().overlay(), &inputs(generation)).unwrap();
     assert_eq!(rendered.left_out, left_out);
     let document: DocumentMut = rendered.text.expose_secret().parse().unwrap();
     assert_eq!(document["disk-setup"]["zfs"]["raid"].as_str(), Some(raid));
@@ -254,7 +257,7 @@ fn each_generation_gets_only_what_it_knows(
 #[case(Generation::V8_2_7, "first-boot.source", FULL.to_owned())]
 #[case(Generation::V8_2, "global.root_password_hashed", SMALL.replace("root_password", "root-password-hashed"))]
 fn what_cannot_be_left_out_is_refused(#[case] generation: Generation, #[case] setting: &str, #[case] base: String) {
-    let error = render(&BaseAnswer::parse(&base).unwrap(), &inputs(generation)).unwrap_err();
+    let error = render(BaseAnswer::parse(&base).unwrap().overlay(), &inputs(generation)).unwrap_err();
     let label = generation.label();
     let expected =
         format!("`{setting}` is too new for this machine's installer ({label}); remove it, or boot a newer installer");
@@ -289,7 +292,7 @@ fn the_vendor_pattern_is_used_where_the_mac_is_not_known() {
     let vendor =
         |pattern: &str| Inputs { nic: Some(NicChoice::Vendor(pattern.to_owned())), ..inputs(Generation::V9_2) };
     assert!(text(SMALL, &vendor("Intel*")).contains("filter.ID_VENDOR_FROM_DATABASE = \"Intel*\""));
-    let error = render(&BaseAnswer::parse(SMALL).unwrap(), &vendor("a[")).unwrap_err();
+    let error = render(BaseAnswer::parse(SMALL).unwrap().overlay(), &vendor("a[")).unwrap_err();
     assert_eq!(
         error.to_string(),
         "the NIC pattern `a[` is malformed: invalid range pattern; correct `machine_net_int`"
@@ -353,7 +356,7 @@ fn addresses_must_fit(
         dns: if address.starts_with("2001") { "2001:db8::53".parse().ok() } else { "10.0.0.53".parse().ok() },
         ..inputs(Generation::V9_2)
     };
-    let rendered = render(&BaseAnswer::parse(SMALL).unwrap(), &given).map(|rendered| {
+    let rendered = render(BaseAnswer::parse(SMALL).unwrap().overlay(), &given).map(|rendered| {
         let document: DocumentMut = rendered.text.expose_secret().parse().unwrap();
         assert_eq!(document["network"]["gateway"].as_str(), Some(&*gateway.unwrap().to_canonical().to_string()));
         document["network"]["cidr"].as_str().unwrap().to_owned()

@@ -88,7 +88,7 @@ fn base_answers_are_judged_as_the_newest_installer_does() {
             if name == "from-answer-ipv6" {
                 given = Inputs { address: "2001:db8::31".parse().ok(), mask: "64".parse().unwrap(), ..given };
             }
-            match render(ours.as_ref().unwrap(), &given) {
+            match render(ours.as_ref().unwrap().overlay(), &given) {
                 Ok(rendered) => assert_eq!(strangers(&rendered, generation), [""; 0], "`{name}` for {generation:?}"),
                 Err(RenderError::TooNew { .. }) if name.starts_with("first-boot") => {}
                 Err(error) => panic!("`{name}` for {generation:?}: {error}"),

@@ -44,7 +44,7 @@ pub(super) struct Verdict {
 #[derive(Debug)]
 pub(super) struct FileReport {
     file: String,
-    /// `config`, `base` or `answer`.
+    /// `config`, `base`, `profile`, `profiles`, `override`, `overrides` or `answer`.
     kind: &'static str,
     /// Of the installers that were asked, oldest first.
     pub(super) verdicts: Vec<Verdict>,

@@ -11,6 +11,7 @@ use crate::domain::event::Event;
 use crate::domain::guard::{self, Verdict, Withheld};
 use crate::domain::id::NodeId;
 use crate::domain::machine::MachineId;
+use crate::domain::naming::NameWish;
 use crate::domain::node::{Asked, AssignedBy, Flag, Node};
 use crate::domain::phase::Phase;
 use crate::domain::plan::{PlanEntry, PlanMatch};
@@ -87,7 +88,12 @@ impl Fleet {
         };
         let Placed { row, flags: about_plan } = self.place(&machine, &ask.info.dmi, known.map(AsRef::as_ref));
         flags.extend(about_plan);
-        let Some(node) = known else { return self.decide_stranger(machine, asked, flags, row) };
+        let Some(node) = known else {
+            return match row {
+                Some(planned) => Ok(self.decide_planned(planned, machine, asked, flags)),
+                None => self.decide_stranger(machine, asked, flags, ask.wish.as_ref()),
+            };
+        };
 
         let mut events = Vec::new();
         let mut fixed = node.fixed_address();
@@ -120,30 +126,45 @@ impl Fleet {
         Ok(Decision { events, effects: Vec::new(), reply: Reply::Asked { node: node.id, verdict } })
     }
 
+    /// A machine nobody has seen is a row of the plan.
+    fn decide_planned(
+        &self,
+        (node, found): (NodeId, PlanMatch),
+        machine: MachineId,
+        asked: Asked,
+        mut flags: Vec<Flag>,
+    ) -> Decision {
+        let fixed = self.node(node).and_then(|row| row.fixed_address());
+        flags.extend(self.network_flags(node, fixed, None, &asked));
+        let verdict = Verdict::Hold(Withheld::Undecided(guard::ClaimCode::of(node)));
+        let events = vec![Event::PlanMatched { node, found }, Event::MachineAsked { node, machine, asked, flags }];
+        Decision { events, effects: Vec::new(), reply: Reply::Asked { node, verdict } }
+    }
+
     fn decide_stranger(
         &self,
         machine: MachineId,
         asked: Asked,
         mut flags: Vec<Flag>,
-        planned: Option<(NodeId, PlanMatch)>,
+        wish: Option<&NameWish>,
     ) -> Result<Decision, Refusal> {
-        if let Some((node, found)) = planned {
-            let fixed = self.node(node).and_then(|row| row.fixed_address());
-            flags.extend(self.network_flags(node, fixed, None, &asked));
-            let verdict = Verdict::Hold(Withheld::Undecided(guard::ClaimCode::of(node)));
-            let events = vec![Event::PlanMatched { node, found }, Event::MachineAsked { node, machine, asked, flags }];
-            return Ok(Decision { events, effects: Vec::new(), reply: Reply::Asked { node, verdict } });
-        }
         if self.node_count() >= MAX_NODES {
             return Err(Refusal::Full(MAX_NODES));
         }
         let node = NodeId(self.state.last_node + 1);
-        let taken = |name: &_| self.named(name).is_some();
-        let name = self.policy.derive_name(&machine, node.0, taken).ok_or(Refusal::NoName)?;
+        let (name, counters) = match wish.map(|wish| self.grant_name(wish)) {
+            Some(Ok(granted)) => granted,
+            other => {
+                flags.extend(other.and_then(Result::err).map(|reason| Flag::NotAsWished { reason }));
+                let taken = |name: &_| self.named(name).is_some();
+                (self.policy.derive_name(&machine, node.0, taken).ok_or(Refusal::NoName)?, BTreeMap::new())
+            }
+        };
         flags.extend(self.network_flags(node, None, None, &asked));
         let verdict = Verdict::Hold(Withheld::Undecided(guard::ClaimCode::of(node)));
         let seen = Event::MachineSeen { node, name, machine, asked, flags };
-        let events = self.make_room().into_iter().chain([seen]).collect();
+        let taken = counters.into_iter().map(|(counter, value)| Event::CounterTaken { node, counter, value });
+        let events = self.make_room().into_iter().chain([seen]).chain(taken).collect();
         Ok(Decision { events, effects: Vec::new(), reply: Reply::Asked { node, verdict } })
     }
 
@@ -196,6 +217,8 @@ impl Fleet {
             secret: release.secret,
             address: release.address,
             vendor_unseen: release.vendor_unseen,
+            profile: release.profile.clone(),
+            left_out: release.left_out.clone(),
         }];
         Ok(Decision { events, effects: Vec::new(), reply: Reply::Released })
     }

@@ -53,6 +53,7 @@ impl Fleet {
                 let flag = Flag::CannotAnswer { reason: why.clone() };
                 Ok(Decision::one(Event::Flagged { node: *node, flag }))
             }
+            Command::TakeCounters { node, counters } => Ok(self.decide_counters(self.existing(*node)?, counters)),
             Command::Report(report) => Ok(self.decide_report(report)),
             Command::Probe { node, sighting } => Ok(self.decide_probe(self.existing(*node)?, sighting, now)),
             Command::RunStarted { run } => Ok(match self.run(*run).map(|run| &run.state) {

@@ -1,5 +1,6 @@
 //! From facts to state. Never fails: an event about a row that is gone changes nothing.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -171,6 +172,8 @@ pub(super) fn empty_row(id: NodeId, name: Fqdn, at: Timestamp) -> Node {
         reinstall_allowed: false,
         gated: false,
         last_run: None,
+        profile: None,
+        counters: BTreeMap::new(),
         flags: std::collections::BTreeSet::new(),
     }
 }
@@ -226,9 +229,13 @@ fn apply_to_node(node: &mut Node, event: &Event, at: Timestamp) {
             node.approved = Some(stamp.clone());
             node.reinstall_allowed = true;
         }
-        Event::AnswerReleased { by, stamp, document, secret, address, vendor_unseen, .. } => {
+        Event::AnswerReleased { by, stamp, document, secret, address, vendor_unseen, profile, left_out, .. } => {
             let facts = (*document, *secret, *address);
             release(node, *by, stamp, facts, at);
+            if let Some(answers) = &mut node.answers {
+                answers.profile.clone_from(profile);
+            }
+            node.flags.extend(left_out.clone().map(|settings| Flag::LeftOut { settings }));
             if *vendor_unseen {
                 node.flags.insert(Flag::VendorUnseen);
             }
@@ -247,7 +254,12 @@ fn apply_to_node(node: &mut Node, event: &Event, at: Timestamp) {
             node.flags.insert(Flag::Unproven);
             enter(node, Phase::Installed, at);
         }
-        Event::Renamed { name, .. } => node.name = name.clone(),
+        Event::Renamed { name, .. } => {
+            node.name = name.clone();
+            node.flags.retain(|flag| !matches!(flag, Flag::NotAsWished { .. }));
+        }
+        Event::ProfileChosen { profile, .. } => node.profile.clone_from(profile),
+        Event::CounterTaken { counter, value, .. } => drop(node.counters.insert(counter.clone(), *value)),
         Event::AddressSet { address, .. } => set_address(node, *address),
         Event::Stalled { reason, .. } => enter(node, Phase::Stalled { reason: reason.clone() }, at),
         Event::Booting { .. } => enter(node, Phase::Booting, at),
@@ -335,6 +347,7 @@ fn release(
         secrets,
         address,
         delivery: Delivery::Released,
+        profile: None,
     });
     // A new installation: what the old one reported is history.
     node.reinstall_allowed &= !is_reinstall;

@@ -26,6 +26,7 @@ pub(super) struct Index {
     secrets: HashMap<SecretHash, NodeId>,
     planned: HashMap<Token, OrdSet<NodeId>>,
     peers: HashMap<IpAddr, OrdSet<NodeId>>,
+    counters: HashMap<Text, OrdSet<u64>>,
     /// Rows nobody has decided on, by the address their machine last asked from.
     waiting: OrdMap<IpAddr, OrdSet<NodeId>>,
     waiting_count: usize,
@@ -69,6 +70,7 @@ impl Index {
         for secret in secrets(node) {
             self.secrets.insert(*secret, node.id);
         }
+        self.insert_counters(node);
         self.insert_waiting(node);
     }
 
@@ -81,6 +83,7 @@ impl Index {
         for secret in secrets(node) {
             self.secrets.remove(secret);
         }
+        self.remove_counters(node);
         self.remove_waiting(node);
     }
 
@@ -101,6 +104,10 @@ impl Index {
         if before.plan != after.plan {
             self.remove_plan(before);
             self.insert_plan(after);
+        }
+        if before.counters != after.counters {
+            self.remove_counters(before);
+            self.insert_counters(after);
         }
         if waits_at(before) != waits_at(after) {
             self.remove_waiting(before);
@@ -136,6 +143,23 @@ impl Index {
         }
         for mac in &node.machine.macs {
             take(&mut self.macs, mac, node.id);
+        }
+    }
+
+    fn insert_counters(&mut self, node: &Node) {
+        for (counter, value) in &node.counters {
+            self.counters.entry(counter.clone()).or_default().insert(*value);
+        }
+    }
+
+    fn remove_counters(&mut self, node: &Node) {
+        for (counter, value) in &node.counters {
+            if let Some(values) = self.counters.get_mut(counter) {
+                values.remove(value);
+                if values.is_empty() {
+                    self.counters.remove(counter);
+                }
+            }
         }
     }
 
@@ -234,6 +258,16 @@ impl Index {
     pub(super) fn taken(&self) -> impl Iterator<Item = IpAddr> {
         let only_peers = self.peers.keys().filter(|address| !self.addresses.contains_key(*address));
         self.addresses.keys().chain(only_peers).copied()
+    }
+
+    /// The lowest value of a counter, from `start` on, that no row has.
+    pub(super) fn lowest_free(&self, counter: &Text, start: u64) -> u64 {
+        let taken = self.counters.get(counter).into_iter().flat_map(|values| values.range(start..));
+        taken
+            .zip(start..)
+            .take_while(|(value, expected)| *value == expected)
+            .last()
+            .map_or(start, |(value, _)| value + 1)
     }
 
     pub(super) fn owners(&self, address: IpAddr) -> impl Iterator<Item = NodeId> {

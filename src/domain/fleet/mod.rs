@@ -6,6 +6,7 @@
 
 mod address;
 mod ask;
+mod counters;
 mod decide;
 mod evolve;
 mod gate;

@@ -32,6 +32,14 @@ impl Fleet {
             }
             Order::Undo { node } => Self::decide_undo(self.existing(*node)?),
             Order::Rename { node, name } => self.decide_rename(self.existing(*node)?, name),
+            Order::ChooseProfile { node, profile } => {
+                let node = self.existing(*node)?;
+                Ok(if node.profile == *profile {
+                    Decision::none(Reply::Done)
+                } else {
+                    Decision::one(Event::ProfileChosen { node: node.id, profile: profile.clone() })
+                })
+            }
             Order::SetAddress { node, address } => self.decide_address(self.existing(*node)?, *address),
             Order::ChooseNic { node, mac } => Self::decide_nic(self.existing(*node)?, *mac),
             Order::Adopt { report, node } => self.decide_adopt(*report, self.existing(*node)?),

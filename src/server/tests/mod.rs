@@ -22,7 +22,7 @@ use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 use super::*;
-use crate::answer::BaseAnswer;
+use crate::answer::{BaseAnswer, Profiles};
 use crate::coordinator::{self, Handle, Started, SubmitError};
 use crate::domain::mask::Netmask;
 use crate::domain::snapshot::Service;
@@ -115,7 +115,9 @@ impl Bench {
             by_vendor: false,
         };
         let kit = AnswerKit {
+            dir: state_dir.path().to_owned(),
             base: BaseAnswer::parse(BASE).unwrap(),
+            profiles: Profiles::default(),
             network,
             ssh_key: Some("ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIA console".to_owned()),
         };

@@ -24,6 +24,8 @@ pub(super) fn word(flag: &Flag) -> String {
         Flag::PlanWeak => "plan by tag".to_owned(),
         Flag::PlanName { .. } => "plan name".to_owned(),
         Flag::VendorUnseen => "NIC vendor".to_owned(),
+        Flag::LeftOut { .. } => "left out".to_owned(),
+        Flag::NotAsWished { .. } => "other name".to_owned(),
         Flag::CannotAnswer { .. } => "no answer".to_owned(),
         Flag::WrongHostKey => "other key".to_owned(),
         Flag::Unproven => "unproven".to_owned(),
@@ -88,6 +90,12 @@ pub(super) fn sentence(flag: &Flag, node: &Node, model: &Model) -> String {
         Flag::VendorUnseen => "`machine_net_int` names a NIC vendor no report has shown yet; if the install fails for \
                                want of a network card, correct it."
             .to_owned(),
+        Flag::LeftOut { settings } => {
+            format!(
+                "Its installer is too old for {settings}: left out of its answer, which it is installed well without."
+            )
+        }
+        Flag::NotAsWished { reason } => format!("Not named as the template wishes: {reason}. Press `e` to name it."),
         Flag::CannotAnswer { reason } => format!("No answer could be made: {reason}. It was told to ask again."),
         Flag::WrongHostKey => {
             "SSH answers with a key it did not report: the old system booted, two machines share the \
@@ -160,6 +168,8 @@ fn gravity(flag: &Flag) -> u8 {
         Flag::Unproven => 8,
         Flag::UnprovenReport => 9,
         Flag::VendorUnseen | Flag::PlanWeak | Flag::PlanName { .. } => 10,
-        Flag::UntrustedUuid => 11,
+        Flag::NotAsWished { .. } => 11,
+        Flag::LeftOut { .. } => 12,
+        Flag::UntrustedUuid => 13,
     }
 }

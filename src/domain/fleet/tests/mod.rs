@@ -1,6 +1,7 @@
 //! Tables and properties of the fleet. [`Rack`] plays machines and operator against it.
 
 mod addresses;
+mod counters;
 mod life;
 mod model;
 mod planned;
@@ -54,7 +55,7 @@ impl Box1 {
             body: DocumentHash::of(&[self.body]),
         };
         let asking_mac = stamp.macs.first().copied();
-        Ask { stamp, info, asking_mac, token: None }
+        Ask { stamp, info, asking_mac, token: None, wish: None }
     }
 }
 
@@ -134,6 +135,8 @@ impl Rack {
             secret: secret(grant.node, self.node(grant.node).answers.as_ref().map_or(0, |answers| answers.count)),
             vendor_unseen: false,
             granted: (grant.address, grant.nic),
+            profile: None,
+            left_out: None,
         };
         self.submit(&Command::Release(release)).unwrap().reply
     }

@@ -1,0 +1,133 @@
+//! Which layers the answer of a node is made of: `default.toml`, its profile, its own override.
+//!
+//! An override is read when it is needed, so that an edit counts at once; one that cannot be used keeps its node from
+//! being answered, because what it was meant to say may be which disk to spare.
+
+use std::sync::Arc;
+
+use super::state::AnswerKit;
+use crate::answer::{self, Context, Overlay, Profile, ProfileTie, Sight, TemplateError, compose};
+use crate::config::{self, ConfigErrors};
+use crate::domain::{Fleet, Fqdn, Node, ProfileChoice, SystemInfo};
+
+/// Why the layers of a node cannot be put together.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum LayersError {
+    /// Two profiles fit.
+    #[error(transparent)]
+    Tie(#[from] ProfileTie),
+    /// The profile that was chosen is not there.
+    #[error("there is no profile `{name}`, which {by} names; add `profiles/{name}.toml`, or choose another")]
+    NoProfile {
+        /// The name.
+        name: String,
+        /// Who chose it.
+        by: &'static str,
+    },
+    /// The node's override cannot be used.
+    #[error("{file}{}: {what}", line.map(|line| format!(":{line}")).unwrap_or_default())]
+    Override {
+        /// The file.
+        file: String,
+        /// Line, from 1.
+        line: Option<usize>,
+        /// What is wrong, with a hint.
+        what: String,
+    },
+    /// A template cannot be filled in.
+    #[error(transparent)]
+    Template(#[from] TemplateError),
+}
+
+/// The layers of a node, laid over each other.
+#[derive(Clone, Debug)]
+pub(super) struct Layers {
+    pub(super) overlay: Overlay,
+    pub(super) profile: Option<Arc<Profile>>,
+    /// Who chose it, in a word or two; empty where nobody did.
+    pub(super) chosen_by: &'static str,
+}
+
+impl AnswerKit {
+    /// The profile of a node, and who chose it: the operator, else the plan, else the token of its medium, else the
+    /// profiles' own rules.
+    fn profile(
+        &self,
+        fleet: &Fleet,
+        node: Option<&Node>,
+        info: Option<&SystemInfo>,
+    ) -> Result<(Option<Arc<Profile>>, &'static str), LayersError> {
+        let named = |name: &str, by| match self.profiles.get(name) {
+            Some(profile) => Ok((Some(Arc::clone(profile)), by)),
+            None => Err(LayersError::NoProfile { name: name.to_owned(), by }),
+        };
+        match node.and_then(|node| node.profile.as_ref()) {
+            Some(ProfileChoice::Without) => return Ok((None, "the operator")),
+            Some(ProfileChoice::Named(name)) => return named(name.as_str(), "the operator"),
+            None => {}
+        }
+        if let Some(name) = node.and_then(|node| node.plan.as_ref()).and_then(|plan| plan.profile.as_ref()) {
+            return named(name.as_str(), "the plan");
+        }
+        let token = node.and_then(|node| node.request.as_ref()).and_then(|asked| asked.token.as_ref());
+        if let Some(name) = token.and_then(|token| fleet.token(token)).and_then(|token| token.profile.as_ref()) {
+            return named(name.as_str(), "the token of its medium");
+        }
+        match info {
+            Some(info) if !self.profiles.is_empty() => {
+                Ok((self.profiles.choose(&Sight::of(info))?.map(Arc::clone), "its own rule"))
+            }
+            _ => Ok((None, "")),
+        }
+    }
+
+    /// The layers of `node` under this name, not filled in yet.
+    pub(super) async fn layers(
+        &self,
+        fleet: &Fleet,
+        node: &Node,
+        name: &Fqdn,
+        info: Option<&SystemInfo>,
+    ) -> Result<Layers, LayersError> {
+        let (profile, chosen_by) = self.profile(fleet, Some(node), info)?;
+        let (dir, name) = (self.dir.clone(), name.clone());
+        let read = tokio::task::spawn_blocking(move || read_override(&dir, &name)).await;
+        // The task is ours and does not panic; where the program is stopping nothing is sent any more.
+        let own = read.unwrap_or(Ok(None))?;
+        let own_profile = profile.as_ref().map(|profile| profile.overlay().clone());
+        let layers = [Some(self.base.overlay().clone()), own_profile, own];
+        Ok(Layers { overlay: compose(layers.into_iter().flatten()), profile, chosen_by })
+    }
+
+    /// The name a template has for a machine nobody knows yet.
+    pub(super) fn wish(
+        &self,
+        fleet: &Fleet,
+        info: &SystemInfo,
+    ) -> Result<Option<crate::domain::NameWish>, LayersError> {
+        if !self.base.overlay().names_by_template() && !self.profiles.names_by_template() {
+            return Ok(None);
+        }
+        let (profile, _) = self.profile(fleet, None, Some(info))?;
+        let layers = [Some(self.base.overlay().clone()), profile.map(|profile| profile.overlay().clone())];
+        let overlay = compose(layers.into_iter().flatten());
+        // The row has no number yet.
+        let context = Context::new(Some(info), None, std::collections::BTreeMap::new());
+        Ok(answer::wished_name(&overlay, &context)?)
+    }
+}
+
+/// Reads a node's override. Blocking.
+fn read_override(dir: &std::path::Path, name: &Fqdn) -> Result<Option<Overlay>, LayersError> {
+    let file = format!("nodes/{name}/{}", config::OVERRIDE_FILE);
+    let unreadable = |errors: ConfigErrors| {
+        let what = errors.0.list().first().map(|problem| problem.message.clone()).unwrap_or_default();
+        LayersError::Override { file: file.clone(), line: None, what }
+    };
+    let Some(found) = config::load_override(dir, name).map_err(unreadable)? else { return Ok(None) };
+    answer::parse_override(&found.file, &found.source.text).map(Some).map_err(|problems| {
+        let line = problems.0.first().and_then(|problem| problem.position(&found.source.text)).map(|(line, _)| line);
+        let what = problems.0.first().map(ToString::to_string).unwrap_or_default();
+        LayersError::Override { file, line, what }
+    })
+}
