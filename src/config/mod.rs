@@ -23,7 +23,9 @@ pub use folder::{Named, OVERRIDE_FILE, PROFILES_FOLDER, load_override, load_over
 pub use key::Key;
 pub(crate) use key::nearest;
 pub use layer::{CliLayer, EnvLayer, Origin, Origins};
-pub use model::{Ansible, Approval, Config, Install, Limits, Log, LogLevel, Naming, Network, NicSource, Server};
+pub use model::{
+    Ansible, Approval, Config, Console, Install, Limits, Log, LogLevel, Naming, Network, NicSource, Server,
+};
 pub use problem::{Place, Problem, Problems, Severity, Source};
 pub use url::{PublicUrl, PublicUrlError};
 

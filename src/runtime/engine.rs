@@ -14,7 +14,7 @@ use super::reload::{Folder, Found, Reloader};
 use super::settings::AnswerFiles;
 use super::{EngineOptions, LocalClient, STATE_DIR, board, journal, operator, settings};
 use crate::ansible::{self, Feed, Runner, SshKeyPair, preflight};
-use crate::config::{Config, ConfigErrors};
+use crate::config::{self, Config, ConfigErrors};
 use crate::coordinator::{self, Handle, Started};
 use crate::domain::snapshot::{Problem, Service};
 use crate::domain::{Command, Effect, Fleet, Origin, Recorded};
@@ -48,6 +48,7 @@ pub(super) struct Engine {
     projector: JoinHandle<()>,
     journal: JoinHandle<()>,
     failure: Option<anyhow::Error>,
+    console: config::Console,
     _logging: Logging,
     _lock: StateLock,
 }
@@ -144,6 +145,7 @@ impl Engine {
             projector,
             journal,
             failure: None,
+            console: config.console.clone(),
             _logging: logging,
             _lock: lock,
         })
@@ -152,6 +154,11 @@ impl Engine {
     /// This engine, as a console sees it.
     pub(super) fn client(&self) -> LocalClient {
         self.client.clone()
+    }
+
+    /// How the console treats its terminal.
+    pub(super) fn console(&self) -> &config::Console {
+        &self.console
     }
 
     /// Events from now on.

@@ -1,16 +1,26 @@
 //! Folds what happened into the model and returns what is to be done about it. Pure: no clock, no terminal, no engine.
 
+use std::sync::Arc;
+
 use crossterm::event::{KeyEvent, KeyEventKind};
 use ratatui::layout::Size;
 
 use super::action::{Action, Msg, Request, Tab, Ticket};
 use super::keymap::{self, Scope};
-use super::modal::{Ask as _, Dialog, Modal, Question, Sending};
-use super::model::{Model, Row, Subject};
-use super::offer::{needs_decision, offer};
+use super::modal::{Ask as _, Dialog, Field, Modal, Question, Sending, Verb, quit};
+use super::model::{Model, Subject};
+use super::offer::offer;
 use super::view;
 use crate::client::OrderError;
-use crate::domain::{Order, Reply};
+use crate::domain::{Fqdn, Order, Reply, Snapshot};
+pub(super) use finding::palette;
+
+mod finding;
+mod mouse;
+mod table;
+
+/// Refusals of a batch that are listed by name.
+const REFUSALS: usize = 6;
 
 /// Folds one message in.
 pub(super) fn update(model: &mut Model, msg: Msg) -> Vec<Request> {
@@ -18,25 +28,19 @@ pub(super) fn update(model: &mut Model, msg: Msg) -> Vec<Request> {
         Msg::Key(event) if event.kind == KeyEventKind::Release => Vec::new(),
         Msg::Key(event) => on_key(model, event),
         Msg::Paste(text) => {
-            if let Some(Modal::Ask(dialog)) = &mut model.modal {
-                dialog.paste(&text);
+            if let Some(field) = model.modal.as_mut().and_then(Modal::typing) {
+                field.paste(&text);
+                finding::typed(model);
             }
             Vec::new()
         }
+        Msg::Mouse(event) => mouse::on_mouse(model, event),
         Msg::Resize(width, height) => {
             model.size = Size { width, height };
-            keep_in_view(model);
+            table::keep_in_view(model);
             Vec::new()
         }
-        Msg::Snapshot(snapshot) => {
-            let had = model.nodes.selected;
-            model.set_snapshot(snapshot);
-            if had.is_some() && model.nodes.selected.is_none() {
-                model.tell("the selected row is gone; choose another one");
-            }
-            keep_in_view(model);
-            Vec::new()
-        }
+        Msg::Snapshot(snapshot) => on_snapshot(model, snapshot),
         Msg::Tick(now) => {
             model.now = now;
             if model.notice.as_ref().is_some_and(|notice| notice.until <= now) {
@@ -52,16 +56,47 @@ pub(super) fn update(model: &mut Model, msg: Msg) -> Vec<Request> {
             on_reply(model, ticket, done, result);
             Vec::new()
         }
+        Msg::Settled { ticket, done, results } => {
+            on_settled(model, ticket, done, results);
+            Vec::new()
+        }
         Msg::EngineGone => {
+            model.engine_is_gone = true;
             model.warn("the engine has stopped: nothing is served any more; q leaves");
             Vec::new()
         }
     }
 }
 
-fn on_reply(model: &mut Model, ticket: Ticket, done: String, result: Result<Reply, OrderError>) {
+fn on_snapshot(model: &mut Model, snapshot: Arc<Snapshot>) -> Vec<Request> {
+    let (had, undecided) = (model.nodes.selected, model.overview.undecided);
+    model.set_snapshot(snapshot);
+    if had.is_some() && model.nodes.selected.is_none() {
+        let why = if model.listing.filter.is_on() { "does not match the filter any more" } else { "is gone" };
+        model.tell(format!("the selected row {why}; choose another one"));
+    }
+    table::keep_in_view(model);
+    alert(model, undecided)
+}
+
+/// Rings when more machines wait than before, and keeps their number in the terminal's title.
+fn alert(model: &Model, before: usize) -> Vec<Request> {
+    let now = model.overview.undecided;
+    if !model.rings || now == before {
+        return Vec::new();
+    }
+    let title = Request::Title(view::title(model));
+    if now > before { vec![title, Request::Ring] } else { vec![title] }
+}
+
+/// Closes and returns the dialog that waits for this ticket's reply.
+fn awaiting(model: &mut Model, ticket: Ticket) -> Option<Modal> {
     let waits = matches!(&model.modal, Some(Modal::Ask(Dialog::Waiting { ticket: mine, .. })) if *mine == ticket);
-    let dialog = if waits { model.modal.take() } else { None };
+    if waits { model.modal.take() } else { None }
+}
+
+fn on_reply(model: &mut Model, ticket: Ticket, done: String, result: Result<Reply, OrderError>) {
+    let dialog = awaiting(model, ticket);
     match result {
         Ok(Reply::Queued(run)) => model.tell(format!("run {run} is queued; its output is on tab 2")),
         Ok(Reply::Undecided { until }) => {
@@ -85,21 +120,57 @@ fn on_reply(model: &mut Model, ticket: Ticket, done: String, result: Result<Repl
     }
 }
 
+/// Says what became of a batch. Marks stay on what was refused.
+fn on_settled(model: &mut Model, ticket: Ticket, done: &str, results: Vec<(Fqdn, Result<Reply, String>)>) {
+    let dialog = awaiting(model, ticket);
+    let all = results.len();
+    let mut refused = Vec::new();
+    for (name, result) in results {
+        match result {
+            Ok(_) => {
+                if let Some(node) = model.snapshot.fleet.named(&name) {
+                    model.nodes.marks.remove(&node.id);
+                }
+            }
+            Err(why) => refused.push(format!("{}: {why}", name.host())),
+        }
+    }
+    let good = format!("{} {done}", super::text::count(all - refused.len(), "node"));
+    if refused.is_empty() {
+        return model.tell(good);
+    }
+    let more = refused.len().saturating_sub(REFUSALS);
+    let listed = refused[..refused.len() - more].join("\n");
+    let rest = if more > 0 { format!("\nand {more} more; they are still marked") } else { String::new() };
+    let words = format!("{good}, {} refused:\n{listed}{rest}", refused.len());
+    match dialog {
+        Some(Modal::Ask(waiting)) => model.modal = Some(Modal::Ask(waiting.refuse(words))),
+        _ => model.warn(words),
+    }
+}
+
 fn on_key(model: &mut Model, event: KeyEvent) -> Vec<Request> {
     model.notice = None;
     let binding = keymap::lookup(event, &model.scopes());
     if let Some(binding) = binding {
         return act(model, binding.scope, binding.action);
     }
-    if let Some(Modal::Ask(dialog)) = &mut model.modal {
-        dialog.type_key(event);
+    if let Some(field) = model.modal.as_mut().and_then(Modal::typing) {
+        field.type_key(event);
+        finding::typed(model);
     }
     Vec::new()
 }
 
 fn act(model: &mut Model, scope: Scope, action: Action) -> Vec<Request> {
     if let Err(why) = offer(model, scope, action) {
-        model.warn(why);
+        if !why.is_empty() {
+            model.warn(why);
+        }
+        return Vec::new();
+    }
+    if let Some(verb) = Verb::of(action).filter(|_| scope == Scope::Nodes && !model.nodes.marks.is_empty()) {
+        ask(model, |model| Some(Question::bulk(verb, model)));
         return Vec::new();
     }
     match action {
@@ -115,7 +186,13 @@ fn act(model: &mut Model, scope: Scope, action: Action) -> Vec<Request> {
         Action::Open => open(model),
         Action::Back => back(model),
         Action::Previous | Action::Next => neighbour(model, scope, action == Action::Next),
-        Action::NextWaiting => next_waiting(model),
+        Action::NextWaiting => table::next_waiting(model),
+        Action::Mark => table::mark(model),
+        Action::MarkAll => table::mark_all(model),
+        Action::Filter => model.modal = Some(Modal::Filter(Field::new("filter", model.listing.filter.text()))),
+        Action::Sort => table::sort(model),
+        Action::Reverse => table::reverse(model),
+        Action::Group => table::group(model),
         Action::Approve => return approve(model),
         Action::Reject => reject(model),
         Action::Undo => return undo(model),
@@ -134,7 +211,11 @@ fn act(model: &mut Model, scope: Scope, action: Action) -> Vec<Request> {
         }
         Action::Copy => return copy(model),
         Action::Log(event) => model.log.transition(event),
-        Action::Help => model.modal = Some(Modal::Help { top: 0 }),
+        Action::Help => model.modal = Some(Modal::Help { top: 0, search: Field::new("search", "") }),
+        Action::Palette => model.modal = Some(Modal::Palette { marked: 0, search: Field::new("do", "") }),
+        Action::Problems => model.modal = Some(Modal::Problems { top: 0 }),
+        Action::Suspend if quit::reasons(model).is_empty() => return vec![Request::Suspend],
+        Action::Suspend => model.modal = Some(Modal::Suspend),
         Action::Interrupt if matches!(model.modal, Some(Modal::Quit)) => return vec![Request::Exit],
         Action::Interrupt | Action::Quit => return quit(model),
         Action::Redraw => return vec![Request::Redraw],
@@ -154,20 +235,23 @@ fn page(model: &Model) -> isize {
 
 /// Moves whatever is in front by `by` rows.
 fn step(model: &mut Model, by: isize) {
-    let overflow = view::help_overflow(model);
+    let overflow = view::page_overflow(model);
+    let found = palette(model).len();
     match &mut model.modal {
-        Some(Modal::Help { top }) => {
-            *top = moved(*top, by, overflow);
-            return;
-        }
-        Some(Modal::Ask(dialog)) => return dialog.choose(by),
-        Some(Modal::Quit) => return,
-        None => {}
+        Some(Modal::Help { top, .. } | Modal::Problems { top }) => *top = moved(*top, by, overflow),
+        Some(Modal::Palette { marked, .. }) => *marked = moved(*marked, by, found.saturating_sub(1)),
+        Some(Modal::Ask(dialog)) => dialog.choose(by),
+        Some(Modal::Filter(_)) => table::select(model, by),
+        Some(Modal::Quit | Modal::Suspend) => {}
+        None => step_in_tab(model, by),
     }
+}
+
+fn step_in_tab(model: &mut Model, by: isize) {
     match model.tab {
         Tab::Nodes => match model.nodes.detail {
             Some(top) => model.nodes.detail = Some(moved(top, by, view::detail_overflow(model))),
-            None => select(model, by),
+            None => table::select(model, by),
         },
         Tab::Ansible => scroll_output(model, by),
         Tab::Setup => model.setup_top = moved(model.setup_top, by, view::setup_overflow(model)),
@@ -180,20 +264,6 @@ fn moved(from: usize, by: isize, last: usize) -> usize {
     from.saturating_add_signed(by).min(last)
 }
 
-fn select(model: &mut Model, by: isize) {
-    // Without a selection the first press only shows where the keys are going to act.
-    let by = if model.nodes.selected.is_some() || by == isize::MAX || by == isize::MIN { by } else { 0 };
-    let last = model.overview.rows.len().saturating_sub(1);
-    select_index(model, moved(model.nodes.index, by, last));
-}
-
-fn select_index(model: &mut Model, index: usize) {
-    model.nodes.index = index;
-    model.nodes.selected = model.overview.rows.get(index).copied();
-    model.nodes.detail = model.nodes.detail.map(|_| 0);
-    keep_in_view(model);
-}
-
 fn scroll_output(model: &mut Model, by: isize) {
     let (columns, rows) = view::output_size(model);
     match by {
@@ -201,18 +271,6 @@ fn scroll_output(model: &mut Model, by: isize) {
         isize::MAX => model.pager.place = super::pager::Place::Follow,
         by => model.pager.scroll(by, columns, rows),
     }
-}
-
-/// Scrolls the table so that the selected row is on the screen, and no more than needed.
-fn keep_in_view(model: &mut Model) {
-    let rows = view::table_rows(model).max(1);
-    let nodes = &mut model.nodes;
-    let last_top = model.overview.rows.len().saturating_sub(rows);
-    nodes.top = nodes.top.min(nodes.index).max((nodes.index + 1).saturating_sub(rows)).min(last_top);
-    if let Some(top) = model.nodes.detail {
-        model.nodes.detail = Some(top.min(view::detail_overflow(model)));
-    }
-    model.setup_top = model.setup_top.min(view::setup_overflow(model));
 }
 
 fn open(model: &mut Model) {
@@ -223,17 +281,20 @@ fn open(model: &mut Model) {
     }
 }
 
+/// One step back: the dialog, the detail, the marks, the filter.
 fn back(model: &mut Model) {
-    if model.modal.take().is_none() {
-        model.nodes.detail = None;
+    match model.modal.take() {
+        Some(Modal::Filter(_)) => table::filter(model, ""),
+        Some(_) => {}
+        None if model.nodes.detail.is_some() => model.nodes.detail = None,
+        None if !model.nodes.marks.is_empty() => model.nodes.marks.clear(),
+        None => table::filter(model, ""),
     }
 }
 
 fn neighbour(model: &mut Model, scope: Scope, forward: bool) {
     if scope == Scope::Detail {
-        let last = model.overview.rows.len().saturating_sub(1);
-        let by = if forward { 1 } else { -1 };
-        return select_index(model, moved(model.nodes.index, by, last));
+        return table::select(model, if forward { 1 } else { -1 });
     }
     // Runs are listed newest first.
     let runs = &model.overview.runs;
@@ -241,20 +302,6 @@ fn neighbour(model: &mut Model, scope: Scope, forward: bool) {
     let there = moved(here, if forward { -1 } else { 1 }, runs.len().saturating_sub(1));
     let run = runs.get(there).copied();
     model.pager.show(run);
-}
-
-fn next_waiting(model: &mut Model) {
-    let rows = &model.overview.rows;
-    let fleet = &model.snapshot.fleet;
-    let waits = |index: &usize| match rows[*index % rows.len()] {
-        Row::Node(id) => fleet.node(id).is_some_and(|node| needs_decision(node)),
-        Row::Report(_) => false,
-    };
-    let start = model.nodes.index + usize::from(model.nodes.selected.is_some());
-    let next = (start..start + rows.len()).find(waits).map(|index| index % rows.len());
-    if let Some(index) = next {
-        select_index(model, index);
-    }
 }
 
 /// Opens a question about what is selected.
@@ -317,7 +364,7 @@ fn copy(model: &mut Model) -> Vec<Request> {
 }
 
 fn quit(model: &mut Model) -> Vec<Request> {
-    if super::modal::quit::reasons(model).is_empty() {
+    if quit::reasons(model).is_empty() {
         return vec![Request::Exit];
     }
     model.modal = Some(Modal::Quit);
@@ -327,13 +374,26 @@ fn quit(model: &mut Model) -> Vec<Request> {
 fn confirm(model: &mut Model) -> Vec<Request> {
     match model.modal.take() {
         Some(Modal::Quit) => vec![Request::Exit],
+        Some(Modal::Suspend) => vec![Request::Suspend],
+        Some(Modal::Palette { marked, search }) => {
+            model.modal = Some(Modal::Palette { marked, search });
+            finding::carry_out(model)
+        }
+        // The filter stays; only the line closes.
+        Some(Modal::Filter(_)) => Vec::new(),
         Some(Modal::Ask(Dialog::Asking(question))) => {
             // Where there is no order yet, the dialog shows the reason beside the field.
             let Ok(sending) = question.order(model) else {
                 model.modal = Some(Modal::Ask(Dialog::Asking(question)));
                 return Vec::new();
             };
-            let (ticket, request) = send(model, sending);
+            let (ticket, request) = match question.batch(model) {
+                Some(batch) => {
+                    let ticket = model.ticket();
+                    (ticket, Request::Batch { ticket, done: batch.done, orders: batch.orders })
+                }
+                None => send(model, sending),
+            };
             model.modal = Some(Modal::Ask(Dialog::Waiting { about: question, ticket }));
             vec![request]
         }

@@ -6,6 +6,8 @@ mod differential;
 mod hostile;
 mod layers;
 mod reading;
+mod rendered;
+mod rules;
 mod templates;
 mod verdicts;
 
