@@ -20,7 +20,7 @@ use crate::domain::snapshot::{Problem, Service};
 use crate::domain::{Command, Effect, Fleet, Origin, Recorded};
 use crate::error::{Exit, Failure, OrExit as _};
 use crate::plan;
-use crate::server::{self, App, Identity, Listener};
+use crate::server::{self, App, Ghosts, Identity, Listener};
 use crate::store::{self, Reader, StateLock, Store};
 use crate::telemetry::{self, Logging, Sink};
 use crate::{api, probe};
@@ -100,6 +100,8 @@ impl Engine {
             fingerprint: fingerprint.clone(),
             capacity,
             problems: files.borrow().clone(),
+            require_token: config.approval.require_token,
+            ghosts: Vec::new(),
         };
         handle.set_service(service.clone()).await;
         // Whoever greets or shows a URL next must see it.
@@ -113,9 +115,12 @@ impl Engine {
             parts.project(dir, reader, settings::projection(config, &private_key));
         let feed = parts.lead_runs(&prepared, &private_key, shown, effects)?;
         let preflight = parts.look_for_ansible(config, dir);
-        let (notes_in, notes) = mpsc::channel(256);
-        let sources = board::Sources { files, projection: projection_problem, preflight };
-        parts.work(board::run(handle.clone(), service, sources, notes, parts.working.clone()));
+        let ghosts = Ghosts::default();
+        let (projection, kit_shown) = (projection_problem, kit.clone());
+        let (pool_in, pool) = watch::channel(None);
+        parts.work(board::watch_pool(handle.clone(), pool_in, parts.working.clone()));
+        let sources = board::Sources { files, projection, preflight, kit: kit_shown, ghosts: ghosts.clone(), pool };
+        parts.work(board::run(handle.clone(), service, sources, parts.working.clone()));
         parts.work(reloader.run(parts.working.clone()));
         parts.work(probe::run(
             handle.clone(),
@@ -125,7 +130,7 @@ impl Engine {
         parts.work(tick(handle.clone(), parts.working.clone()));
         parts.work(api::server::serve(socket, handle.clone(), parts.working.clone()));
 
-        let app = App::new(handle.clone(), settings::server(config, fingerprint), kit, notes_in, parts.serving.clone());
+        let app = App::new(handle.clone(), settings::server(config, fingerprint), kit, ghosts, parts.serving.clone());
         let tls = identity.as_ref().map(Identity::server_config);
         // Room for those that only report or look, beside those that are held.
         let connections = server::capacity(open_files);

@@ -10,7 +10,7 @@ use crate::domain::address::Pool;
 use crate::domain::snapshot::Problem;
 use crate::domain::{AddressRules, AddressSource, NicRule, Policy, WebhookAuth};
 use crate::plan;
-use crate::server::{AnswerKit, NetworkSettings, ServerSettings};
+use crate::server::{Access, AnswerKit, Limits, NetworkSettings, ServerSettings};
 use crate::store::ProjectionSettings;
 use tracing_subscriber::filter::LevelFilter;
 
@@ -80,7 +80,28 @@ pub(super) fn answer_kit(dir: &Path, config: &Config, files: &AnswerFiles, ssh_k
     if config.network.address == AddressSource::Dhcp {
         base = base.with_dhcp("`address` in config.toml");
     }
-    AnswerKit { dir: dir.to_owned(), base, profiles, network, ssh_key: Some(ssh_key.to_owned()) }
+    let (dir, ssh_key) = (dir.to_owned(), Some(ssh_key.to_owned()));
+    AnswerKit { dir, base, profiles, network, ssh_key, access: access(config) }
+}
+
+/// Who may ask, and how much a client may take.
+fn access(config: &Config) -> Access {
+    let limits = &config.limits;
+    let number = |count: std::num::NonZeroU32| usize::try_from(count.get()).unwrap_or(usize::MAX);
+    Access {
+        allow: config.server.allow.clone(),
+        trusted_proxies: config.server.trusted_proxies.clone(),
+        require_token: config.approval.require_token,
+        limits: Limits {
+            answer_body: limits.answer_body,
+            report_body: limits.report_body,
+            head_time: limits.head_time,
+            body_time: limits.body_time,
+            connections: limits.connections.map(number),
+            connections_per_address: number(limits.connections_per_address),
+            requests_per_minute: limits.requests_per_minute.get(),
+        },
+    }
 }
 
 /// The operator's answer files, understood.
@@ -293,6 +314,7 @@ disk-list = ["sda"]
         assert_eq!((rules.start, rules.expect, rules.webhook_auth), (StartRule::ByHand, Some(6), WebhookAuth::None));
         let shipped = base(config::BASE_ANSWER);
         assert_eq!(policy(&Config::default(), &shipped), Policy::default(), "both sides have the same defaults");
+        assert_eq!(access(&Config::default()), Access::default());
     }
 
     #[rstest]

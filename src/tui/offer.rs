@@ -41,17 +41,7 @@ pub(super) fn offer(model: &Model, scope: Scope, action: Action) -> Result<(), S
                 .then_some(())
                 .ok_or_else(|| format!("`{}` is in the plan; take it out of plan.toml instead", node.name))
         }
-        Action::Nic => {
-            let node = node(model)?;
-            let may = node.phase.may_rename() && !node.may_be_installed();
-            match node.request.as_ref().map(|asked| asked.info.links.len()) {
-                None | Some(0) => Err(format!("`{}` has shown no NICs to choose from", node.name)),
-                Some(_) if may => Ok(()),
-                Some(_) => {
-                    Err(format!("`{}` is {}; its NIC was chosen before it installed", node.name, node.phase.word()))
-                }
-            }
-        }
+        Action::Nic => nic(node(model)?),
         Action::Run => run(model),
         Action::Cancel => model.snapshot.fleet.active_run().map(|_| ()).ok_or_else(|| "no run is going on".to_owned()),
         Action::MarkInstalled => {
@@ -110,6 +100,9 @@ pub(super) fn offer(model: &Model, scope: Scope, action: Action) -> Result<(), S
         Action::Follow | Action::PageUp if scope == Scope::Ansible => {
             (!model.pager.is_empty()).then_some(()).ok_or_else(|| "there is no output".to_owned())
         }
+        Action::Ghosts if model.snapshot.service.ghosts.is_empty() => {
+            Err("nobody was turned away: whoever called could ask".to_owned())
+        }
         Action::Copy if model.snapshot.service.url.is_empty() => Err("nothing is being served yet".to_owned()),
         _ => Ok(()),
     }
@@ -161,7 +154,16 @@ fn marked(model: &Model, verb: Verb) -> Result<(), String> {
 ///
 /// # Errors
 /// Why not.
-pub(super) fn approve(node: &Node) -> Result<(), String> {
+pub(super) fn nic(node: &Node) -> Result<(), String> {
+    let may = node.phase.may_rename() && !node.may_be_installed();
+    match node.request.as_ref().map(|asked| asked.info.links.len()) {
+        None | Some(0) => Err(format!("`{}` has shown no NICs to choose from", node.name)),
+        Some(_) if may => Ok(()),
+        Some(_) => Err(format!("`{}` is {}; its NIC was chosen before it installed", node.name, node.phase.word())),
+    }
+}
+
+fn approve(node: &Node) -> Result<(), String> {
     if node.request.is_none() {
         return Err(format!("`{}` has not asked for an answer yet; boot it from the prepared medium", node.name));
     }

@@ -8,6 +8,7 @@ mod cli;
 mod demo;
 mod end_to_end;
 mod fuzz_corpus;
+mod hostile;
 mod http;
 mod init;
 mod inventory;

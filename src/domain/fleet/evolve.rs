@@ -35,8 +35,10 @@ impl Fleet {
                 let (id, peer, document) = (*report, *peer, *document);
                 self.state.last_report = self.state.last_report.max(id.0);
                 self.state.unmatched.insert(id, Arc::new(Unmatched { id, at, peer, document, report: facts.clone() }));
-                if self.state.unmatched.len() > MAX_UNMATCHED {
-                    self.state.unmatched = self.state.unmatched.without_min().1;
+                if self.state.unmatched.len() > MAX_UNMATCHED
+                    && let Some(gone) = self.unmatched_to_go()
+                {
+                    self.state.unmatched.remove(&gone);
                 }
             }
             Event::ReportSettled { report } => {
@@ -219,12 +221,7 @@ fn apply_to_node(node: &mut Node, event: &Event, at: Timestamp) {
             withdraw_permissions(node);
             enter(node, Phase::Rejected { reason: reason.clone() }, at);
         }
-        Event::Withdrawn { .. } => {
-            withdraw_permissions(node);
-            if matches!(node.phase, Phase::Approved | Phase::Rejected { .. }) {
-                enter(node, Phase::Waiting, at);
-            }
-        }
+        Event::Withdrawn { .. } => withdraw(node, at),
         Event::ReinstallAllowed { stamp, .. } => {
             node.approved = Some(stamp.clone());
             node.reinstall_allowed = true;
@@ -300,6 +297,13 @@ fn apply_to_node(node: &mut Node, event: &Event, at: Timestamp) {
         | Event::RunEnded { .. }
         | Event::TokenMade { .. }
         | Event::TokenRevoked { .. } => {}
+    }
+}
+
+fn withdraw(node: &mut Node, at: Timestamp) {
+    withdraw_permissions(node);
+    if matches!(node.phase, Phase::Approved | Phase::Rejected { .. }) {
+        enter(node, Phase::Waiting, at);
     }
 }
 

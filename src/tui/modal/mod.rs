@@ -54,6 +54,11 @@ pub(super) enum Modal {
         /// How far it is scrolled.
         top: usize,
     },
+    /// Who was turned away, or never came to ask.
+    Ghosts {
+        /// How far it is scrolled.
+        top: usize,
+    },
     /// Whether to leave while work is going on.
     Quit,
     /// Whether to stop the program for a while although work is going on.
@@ -349,7 +354,7 @@ impl Modal {
             Self::Help { .. } => Scope::Help,
             Self::Palette { .. } => Scope::Palette,
             Self::Filter(_) => Scope::Filter,
-            Self::Problems { .. } => Scope::Page,
+            Self::Problems { .. } | Self::Ghosts { .. } => Scope::Page,
             Self::Ask(Dialog::Asking(question)) if question.field().is_some() => Scope::Form,
             Self::Ask(Dialog::Asking(question)) if question.picker().is_some() => Scope::Choice,
             Self::Quit | Self::Suspend | Self::Ask(Dialog::Asking(_)) => Scope::Confirm,
@@ -367,7 +372,7 @@ impl Modal {
         match self {
             Self::Help { search, .. } | Self::Palette { search, .. } | Self::Filter(search) => Some(search),
             Self::Ask(dialog) => dialog.asking().and_then(Question::field_mut),
-            Self::Quit | Self::Suspend | Self::Problems { .. } => None,
+            Self::Quit | Self::Suspend | Self::Problems { .. } | Self::Ghosts { .. } => None,
         }
     }
 }

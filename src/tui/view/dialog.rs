@@ -26,7 +26,11 @@ pub(super) fn draw(frame: &mut Frame<'_>, body: Rect, model: &Model, open: &Moda
     let width = body.width.saturating_sub(2).min(WIDEST);
     let columns = usize::from(width.saturating_sub(4));
     let inside = match open {
-        Modal::Help { .. } | Modal::Palette { .. } | Modal::Filter(_) | Modal::Problems { .. } => return,
+        Modal::Help { .. }
+        | Modal::Palette { .. }
+        | Modal::Filter(_)
+        | Modal::Problems { .. }
+        | Modal::Ghosts { .. } => return,
         Modal::Suspend => Inside {
             title: "Suspend the console".to_owned(),
             lines: paragraphs(&quit::suspend_body(), columns),
