@@ -20,3 +20,4 @@ mod reload;
 mod rig;
 mod runs;
 mod terminal;
+mod tokens;
