@@ -20,9 +20,9 @@ fn table() -> Source {
         "Name,Serial number,Asset tag,IP Address,MAC Address,Rack,Position (U),Role,Site,Comments\n".to_owned();
     for row in 0..ROWS {
         let [_, _, high, low] = row.to_be_bytes();
-        write!(
+        writeln!(
             text,
-            "pve-{row:05},SN{row:08},INV-{row},10.1.{high}.{low}/16,b4:2e:99:00:{high:02x}:{low:02x},R{},{}.0,Hypervisor,Vienna,\n",
+            "pve-{row:05},SN{row:08},INV-{row},10.1.{high}.{low}/16,b4:2e:99:00:{high:02x}:{low:02x},R{},{}.0,Hypervisor,Vienna,",
             row / 40,
             row % 40 + 1
         )

@@ -150,11 +150,8 @@ fn marked(model: &Model, verb: Verb) -> Result<(), String> {
         .ok_or_else(|| format!("none of the {} marked nodes can be {}", model.nodes.marks.len(), verb.done()))
 }
 
-/// Whether `a` would approve a node, or offer its reinstall.
-///
-/// # Errors
-/// Why not.
-pub(super) fn nic(node: &Node) -> Result<(), String> {
+/// Whether the NIC of a node can be chosen.
+fn nic(node: &Node) -> Result<(), String> {
     let may = node.phase.may_rename() && !node.may_be_installed();
     match node.request.as_ref().map(|asked| asked.info.links.len()) {
         None | Some(0) => Err(format!("`{}` has shown no NICs to choose from", node.name)),
@@ -163,7 +160,11 @@ pub(super) fn nic(node: &Node) -> Result<(), String> {
     }
 }
 
-fn approve(node: &Node) -> Result<(), String> {
+/// Whether `a` would approve a node, or offer its reinstall.
+///
+/// # Errors
+/// Why not.
+pub(super) fn approve(node: &Node) -> Result<(), String> {
     if node.request.is_none() {
         return Err(format!("`{}` has not asked for an answer yet; boot it from the prepared medium", node.name));
     }
