@@ -4,9 +4,10 @@
 use std::future::Future;
 use std::sync::Arc;
 
+use jiff::Timestamp;
 use tokio::sync::watch;
 
-use crate::domain::{Order, Reply, RunId, Snapshot};
+use crate::domain::{NodeId, Order, Reply, RunId, Snapshot};
 
 /// The engine, as its users see it.
 pub trait Client: Clone + Send + Sync + 'static {
@@ -19,8 +20,20 @@ pub trait Client: Clone + Send + Sync + 'static {
     /// The refusal, or why the engine could not be asked, in words for the operator.
     fn order(&self, order: Order) -> impl Future<Output = Result<Reply, OrderError>> + Send;
 
+    /// What happened to a node, oldest first; the newest part of it where that is much. Nothing where it cannot be read.
+    fn history(&self, node: NodeId) -> impl Future<Output = Vec<Moment>> + Send;
+
     /// Lines of a run's output from `cursor` on, at most `max`. `run` is the run the pane shows.
     fn output(&self, run: RunId, cursor: u64, max: usize) -> OutputChunk;
+}
+
+/// Something that happened to a node.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Moment {
+    /// When.
+    pub at: Timestamp,
+    /// What, by whom and from where.
+    pub words: String,
 }
 
 /// Part of a run's output.

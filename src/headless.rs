@@ -81,7 +81,7 @@ impl Narrator {
         // A renamed or forgotten row goes by its name from before; a new one has none yet.
         let subject = before.or_else(|| name(&self.names)).or_else(|| event.node().map(|id| id.to_string()));
         let by = match &recorded.origin {
-            Origin::Operator(operator) => format!(" (by {operator})"),
+            Origin::Operator(_) | Origin::Person(_) => format!(" (by {})", recorded.origin),
             Origin::Peer(peer) => format!(" (from {peer})"),
             Origin::System => String::new(),
         };
@@ -89,14 +89,26 @@ impl Narrator {
         format!("{subject}{}{by}", words(event, &self.runs))
     }
 
+    /// The same without the name of the node: for a page about one.
+    #[must_use]
+    pub fn tell_bare(&self, recorded: &Recorded) -> String {
+        let by = match &recorded.origin {
+            Origin::System => String::new(),
+            origin @ (Origin::Peer(_) | Origin::Operator(_) | Origin::Person(_)) => format!(" ({origin})"),
+        };
+        format!("{}{by}", words(&recorded.event, &self.runs))
+    }
+
     fn learn(&mut self, event: &Event) {
         match event {
             Event::MachineSeen { node, name, .. }
             | Event::Imported { node, name, .. }
-            | Event::Renamed { node, name } => {
+            | Event::Renamed { node, name }
+            | Event::Unmerged { row: node, name, .. }
+            | Event::SplitOff { row: node, name, .. } => {
                 self.names.insert(*node, name.clone());
             }
-            Event::Forgotten { node } | Event::GaveWay { node, .. } => {
+            Event::Forgotten { node } | Event::GaveWay { node, .. } | Event::Banned { node, .. } => {
                 self.names.remove(node);
             }
             Event::RunQueued { run, nodes, .. } => {
@@ -117,6 +129,18 @@ fn words(event: &Event, runs: &BTreeMap<RunId, usize>) -> String {
         Event::MachineAsked { .. } => "asks again".to_owned(),
         Event::ApprovalVoided { .. } => "asks differently than what was approved: approve it again".to_owned(),
         Event::Approved { .. } => "approved".to_owned(),
+        Event::Admitted { admission, .. } => match &admission.profile {
+            Some(profile) => format!("approved by {}, profile {profile}", admission.by),
+            None => format!("approved by {}", admission.by),
+        },
+        Event::Merged { gone, .. } => format!("is the same machine as {gone}, which is part of it now"),
+        Event::Unmerged { row, name, .. } => format!("is not the same machine as {row}: {name} is a row again"),
+        Event::SplitOff { row, name, .. } => format!("asked last as another machine: {row} is {name}"),
+        Event::TicketIssued { ticket } => format!("ticket {} issued for {ticket}", ticket.id),
+        Event::TicketClosed { ticket, why } => format!("ticket {ticket} closed: {why}"),
+        Event::Banned { ban, reason, .. } if reason.is_empty() => format!("banned ({ban})"),
+        Event::Banned { ban, reason, .. } => format!("banned ({ban}): {reason}"),
+        Event::BanLifted { ban } => format!("ban {ban} lifted"),
         Event::Rejected { reason, .. } if reason.is_empty() => "rejected".to_owned(),
         Event::Rejected { reason, .. } => format!("rejected: {reason}"),
         Event::ReinstallAllowed { .. } => "may be installed once more".to_owned(),

@@ -5,11 +5,13 @@ mod check;
 mod fixture;
 mod init;
 mod interview;
+mod log;
 mod order;
 mod plan;
 mod rows;
 mod select;
 mod status;
+mod ticket;
 mod token;
 
 use std::io::Write as _;
@@ -121,6 +123,14 @@ enum Command {
     /// The nodes that are expected: import tables into plan.toml, export it, show it
     #[command(subcommand)]
     Plan(plan::PlanCommand),
+    /// Show who decided what, when and from where; needs no running engine
+    Log(log::LogArgs),
+    /// List the machines that are banned
+    Bans {
+        /// As JSON
+        #[arg(long)]
+        json: bool,
+    },
     #[command(flatten)]
     Order(order::OrderCommand),
     /// Make, list and revoke the tokens of prepared media
@@ -209,6 +219,12 @@ async fn run(Cli { global, command }: Cli) -> Result<ExitCode, Failure> {
         Some(Command::Plan(command)) => {
             let options = engine_options(&global);
             plan::execute(command, &options, &global.state_dir(), &mut out).await.map(Into::into)
+        }
+        Some(Command::Log(args)) => log::execute(&args, &global.state_dir(), &mut out).map(Into::into),
+        Some(Command::Bans { json }) => {
+            let snapshot = order::engine(&global.state_dir())?.snapshot().await.or_exit(Exit::NoEngine)?;
+            ticket::write_bans(&snapshot, json, &mut out)?;
+            Ok(Exit::Success.into())
         }
         Some(Command::Order(command)) => order::execute(command, &global.state_dir(), &mut out).await.map(Into::into),
         Some(Command::Token(command)) => token::execute(command, &global.state_dir(), &mut out).await.map(Into::into),

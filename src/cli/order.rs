@@ -6,11 +6,13 @@ use std::path::Path;
 
 use clap::Subcommand;
 
-use super::select;
+use super::ticket::TicketCommand;
+use super::{select, ticket};
 use crate::api::OrderResponse;
 use crate::api::client::RemoteEngine;
+use crate::domain::fleet::who_stays;
 use crate::domain::text::Text;
-use crate::domain::{Fqdn, MacAddr, Node, Order, Phase, Snapshot, Stamp};
+use crate::domain::{BanId, Fqdn, MacAddr, Node, Order, Phase, Snapshot, Stamp};
 use crate::error::{Exit, Failure, OrExit as _};
 
 /// What can be ordered.
@@ -55,6 +57,39 @@ pub(super) enum OrderCommand {
         /// Without the time in which it can be taken back
         #[arg(long)]
         now: bool,
+    },
+    /// Say that two rows are the same machine; the one that may be installed stays, else the older
+    Merge {
+        /// Host name, id, or the beginning of either
+        node: String,
+        /// The other one
+        other: String,
+    },
+    /// Say that the machine which asked last is another one; undoes a merge
+    Split {
+        /// Host name, id, or the beginning of either
+        node: String,
+        /// Its whole host name, typed again, where it may be installed
+        #[arg(long, value_name = "FQDN")]
+        confirm: Option<Fqdn>,
+    },
+    /// Approve machines beforehand: so many of this model, for a while
+    Ticket {
+        #[command(subcommand)]
+        command: TicketCommand,
+    },
+    /// Refuse a machine from now on, without a row
+    Ban {
+        /// Host name, id, or the beginning of either
+        node: String,
+        /// Words for the record and the machine's screen
+        #[arg(long, default_value = "")]
+        reason: String,
+    },
+    /// Lift a ban; the machine is a stranger when it asks again
+    Unban {
+        /// The ban's number, such as b1
+        ban: BanId,
     },
     /// Give a node another host name
     Rename {
@@ -135,6 +170,10 @@ pub(super) fn engine(state_dir: &Path) -> Result<RemoteEngine, Failure> {
 pub(super) async fn execute(command: OrderCommand, state_dir: &Path, out: &mut impl Write) -> Result<Exit, Failure> {
     let engine = engine(state_dir)?;
     let snapshot = engine.snapshot().await.or_exit(Exit::NoEngine)?;
+    if let OrderCommand::Ticket { command: TicketCommand::List { json } } = command {
+        ticket::write_tickets(&snapshot, json, out)?;
+        return Ok(Exit::Success);
+    }
     let at_once = command.at_once();
     let (words, orders): (Vec<_>, Vec<_>) = orders(command, &snapshot).or_exit(Exit::Refused)?.into_iter().unzip();
     if orders.is_empty() {
@@ -147,6 +186,7 @@ pub(super) async fn execute(command: OrderCommand, state_dir: &Path, out: &mut i
         match response {
             OrderResponse::Done { run: Some(run) } => writeln!(out, "{words}: {run}")?,
             OrderResponse::Done { run: None } => writeln!(out, "{words}")?,
+            OrderResponse::Issued { ticket } => writeln!(out, "ticket {ticket}: {words}")?,
             OrderResponse::Undecided { until } => {
                 let left = until.duration_since(jiff::Timestamp::now()).as_millis().max(0);
                 writeln!(out, "{words} in {} s, unless `undo` takes it back", (left + 500) / 1000)?;
@@ -190,6 +230,21 @@ fn orders(command: OrderCommand, snapshot: &Snapshot) -> anyhow::Result<Vec<(Str
             let order = Order::AllowReinstall { node: node.id, seen: stamp(node)?, confirm };
             one(format!("{} may be installed once more", node.name), order)
         }
+        OrderCommand::Merge { node, other } => {
+            let (stays, goes) = who_stays(find(&node)?, find(&other)?);
+            let words = format!("{} is part of {} now; `split {}` undoes it", goes.name, stays.name, stays.name);
+            one(words, Order::Merge { node: goes.id, into: stays.id })
+        }
+        OrderCommand::Split { node, confirm } => {
+            let node = find(&node)?;
+            one(format!("{} split", node.name), Order::Split { node: node.id, confirm })
+        }
+        OrderCommand::Ticket { command } => Ok(command.order(jiff::Timestamp::now()).into_iter().collect()),
+        OrderCommand::Ban { node, reason } => {
+            let node = find(&node)?;
+            one(format!("{} banned", node.name), Order::Ban { node: node.id, reason: Text::new(&reason) })
+        }
+        OrderCommand::Unban { ban } => one(format!("ban {ban} lifted"), Order::LiftBan { ban }),
         OrderCommand::Rename { node, name } => {
             let node = find(&node)?;
             one(format!("{} is named {name} now", node.name), Order::Rename { node: node.id, name })

@@ -6,16 +6,17 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
-use super::command::{Origin, Verb};
+use super::command::{Origin, Person, Verb};
 use super::event::{Event, Recorded};
 use super::facts::{Cpu, Disk, Dmi, Generation, HostKey, Link, Nic, Product, Report, SystemInfo};
 use super::fqdn::Fqdn;
 use super::guard::Permission;
-use super::id::{DocumentHash, NodeId, ReportId, RunId, SecretHash};
+use super::id::{BanId, DocumentHash, NodeId, ReportId, RunId, SecretHash, TicketId};
 use super::machine::MachineId;
 use super::node::{Asked, Flag, ProfileChoice, Stamp};
 use super::plan::{PlanEntry, PlanKey, PlanMatch};
 use super::run::{HostResult, RunOutcome};
+use super::ticket::{Admission, Closing, Rule, Ticket, Wants};
 
 const KEY: &str = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
 
@@ -276,11 +277,50 @@ fn leaving() -> Vec<Sample> {
 fn guarding() -> Vec<Sample> {
     let node = NodeId(3);
     let verbs = [Verb::Approve, Verb::Reject, Verb::Reinstall];
+    let ticket = Ticket {
+        id: TicketId(1),
+        count: 12,
+        left: 12,
+        wants: Wants { model: Some("PowerEdge R650*".into()), product: Some(Product::Pve) },
+        profile: Some("compute".parse().unwrap()),
+        issued: Timestamp::from_second(1_767_225_600).unwrap(),
+        expires: Timestamp::from_second(1_767_232_800).unwrap(),
+    };
+    let (id, closings) = (ticket.id, [Closing::Drained, Closing::Expired, Closing::Cancelled]);
+    let admitted = |by| {
+        let admission = Admission { by, profile: Some("compute".parse().unwrap()) };
+        peer(2, Event::Admitted { node: NodeId(2), stamp: stamp(NodeId(2)), admission })
+    };
+    let (machine, reason) = (MachineId::of_system(&info(NodeId(5))), "not ours".into());
     let mut samples = vec![
+        operator(Event::TicketIssued { ticket }),
+        admitted(Rule::Ticket(id)),
+        admitted(Rule::Planned),
+        admitted(Rule::All),
+        operator(Event::Banned { ban: BanId(1), node: NodeId(5), machine, name: name(NodeId(5)), reason }),
+        operator(Event::BanLifted { ban: BanId(1) }),
+        system(Event::Flagged { node, flag: Flag::InstalledBefore { name: name(NODE) } }),
         system(Event::RefusalServed { node, why: "waits for approval, code 7QX4".into() }),
         system(Event::Flagged { node, flag: Flag::TwoAddresses { other: [192, 0, 2, 9].into() } }),
         operator(Event::Withdrawn { node }),
     ];
+    let person = Person { name: "anna".to_owned(), from: "ssh 192.0.2.7".to_owned() };
+    samples.push((Origin::Person(person), Event::Withdrawn { node }));
+    let (row, fresh) = (NodeId(2), NodeId(6));
+    let [known, shown] = [NODE, row].map(|node| MachineId::of_system(&info(node)).uuid.unwrap());
+    samples.extend([
+        system(Event::Flagged { node: NODE, flag: Flag::UuidChanged { known, shown } }),
+        operator(Event::Merged { node: NODE, gone: row }),
+        operator(Event::Unmerged { node: NODE, row, name: name(row) }),
+        operator(Event::SplitOff {
+            node: NODE,
+            row: fresh,
+            name: name(fresh),
+            machine: MachineId::of_system(&info(fresh)),
+            asked: asked(fresh, 1),
+        }),
+    ]);
+    samples.extend(closings.map(|why| operator(Event::TicketClosed { ticket: id, why })));
     samples.extend(verbs.map(|verb| operator(Event::TakenBack { node, verb })));
     samples
 }
@@ -395,18 +435,26 @@ fn number(event: &Event) -> usize {
         Event::Withdrawn { .. } => 34,
         Event::ProfileChosen { .. } => 35,
         Event::CounterTaken { .. } => 36,
-        Event::Planned { .. } => 37,
-        Event::PlanChanged { .. } => 38,
-        Event::PlanMatched { .. } => 39,
-        Event::PlanJoined { .. } => 40,
-        Event::Unplanned { .. } => 41,
-        Event::AddressAssigned { .. } => 42,
-        Event::NicChosen { .. } => 43,
+        Event::TicketIssued { .. } => 37,
+        Event::TicketClosed { .. } => 38,
+        Event::Admitted { .. } => 39,
+        Event::Banned { .. } => 40,
+        Event::BanLifted { .. } => 41,
+        Event::Merged { .. } => 42,
+        Event::Unmerged { .. } => 43,
+        Event::SplitOff { .. } => 44,
+        Event::Planned { .. } => 45,
+        Event::PlanChanged { .. } => 46,
+        Event::PlanMatched { .. } => 47,
+        Event::PlanJoined { .. } => 48,
+        Event::Unplanned { .. } => 49,
+        Event::AddressAssigned { .. } => 50,
+        Event::NicChosen { .. } => 51,
     }
 }
 
 /// How many variants [`number`] numbers.
-const VARIANTS: usize = 44;
+const VARIANTS: usize = 52;
 
 /// Events as earlier releases have stored them. Lines are added, never changed: databases hold them.
 const FIXTURE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/events-v1.jsonl");

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use super::address::Unfit;
 use super::fqdn::Fqdn;
-use super::id::{NodeId, ReportId};
+use super::id::{BanId, NodeId, ReportId, TicketId};
 use super::mac::MacAddr;
 use super::token::TokenName;
 
@@ -32,6 +32,18 @@ pub enum Refusal {
     /// Nothing to reinstall.
     #[error("`{0}` was never installed; approve it instead")]
     NothingToReinstall(Fqdn),
+    /// The row cannot be parted.
+    #[error("`{0}` cannot be split: {1}")]
+    CannotSplit(Fqdn, &'static str),
+    /// A ticket that makes no sense.
+    #[error("no ticket was issued: {0}")]
+    BadTicket(String),
+    /// There is no such ticket.
+    #[error("there is no ticket `{0}`; it may be used up, over or cancelled")]
+    UnknownTicket(TicketId),
+    /// There is no such ban.
+    #[error("there is no ban `{0}`; it may have been lifted")]
+    UnknownBan(BanId),
     /// There is nothing to take back.
     #[error("`{0}` has no decision to take back: none is new, approved and unused, or a rejection")]
     NothingToUndo(Fqdn),

@@ -136,7 +136,7 @@ impl Engine {
         let connections = server::capacity(open_files);
         let listener = tokio::spawn(server::serve(listener, app, tls, connections));
 
-        let client = LocalClient::new(handle.clone(), feed, operator());
+        let client = LocalClient::new(handle.clone(), feed, operator(), state_dir.clone());
         Ok(Self {
             handle,
             client,

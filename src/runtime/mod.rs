@@ -13,12 +13,13 @@ mod reload;
 mod settings;
 
 use std::io::{IsTerminal as _, Write as _};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 use crate::config::{CliLayer, EnvLayer};
+use crate::domain::Person;
 use crate::domain::snapshot::Problem;
 use crate::error::{Exit, Failure, OrExit as _};
 use crate::telemetry::Sink;
@@ -47,9 +48,25 @@ pub struct EngineOptions {
 
 /// The name of the person at the keyboard, for the audit log: the login name of this process's user.
 #[must_use]
-pub fn operator() -> String {
+pub fn operator() -> Person {
     let id = nix::unistd::getuid();
-    nix::unistd::User::from_uid(id).ok().flatten().map_or_else(|| id.to_string(), |user| user.name)
+    let name = nix::unistd::User::from_uid(id).ok().flatten().map_or_else(|| id.to_string(), |user| user.name);
+    // Behind sudo the person is somebody else.
+    let name = match std::env::var("SUDO_USER") {
+        Ok(person) if id.is_root() && !person.is_empty() => format!("{person} as {name}"),
+        Ok(_) | Err(_) => name,
+    };
+    Person { name, from: seat() }
+}
+
+/// Where the person sits: the other end of an SSH connection, else the terminal.
+fn seat() -> String {
+    if let Some(peer) = std::env::var("SSH_CONNECTION").ok().as_deref().and_then(|line| line.split(' ').next()) {
+        return format!("ssh {peer}");
+    }
+    let terminal = std::fs::read_link("/proc/self/fd/0").ok();
+    let terminal = terminal.as_deref().and_then(|path| path.strip_prefix("/dev").ok()).and_then(Path::to_str);
+    terminal.filter(|name| name.starts_with("tty") || name.starts_with("pts")).unwrap_or("a script here").to_owned()
 }
 
 /// Reads the folder's files as an engine would and starts nothing. Returns what they leave open.

@@ -8,7 +8,7 @@ use crate::answer::{self, BaseAnswer, Profile, Profiles};
 use crate::config::{self, Config, LogLevel, NicSource, Source};
 use crate::domain::address::Pool;
 use crate::domain::snapshot::Problem;
-use crate::domain::{AddressRules, AddressSource, NicRule, Policy, WebhookAuth};
+use crate::domain::{AddressRules, AddressSource, Auto, NicRule, Policy, WebhookAuth};
 use crate::plan;
 use crate::server::{Access, AnswerKit, Limits, NetworkSettings, ServerSettings};
 use crate::store::ProjectionSettings;
@@ -264,6 +264,12 @@ pub(super) fn cautions(config: &Config, base: &BaseAnswer, has_config: bool) -> 
                 hint: "set it in config.toml, or `source = \"from-dhcp\"` in default.toml".to_owned(),
             });
         }
+    }
+    if config.approval.auto == Auto::All {
+        problems.push(Problem {
+            what: "DANGER: whatever machine asks is installed and its disks are wiped (`auto = \"all\"`)".to_owned(),
+            hint: "set `auto = \"never\"` in [approval] unless nothing on this network may survive".to_owned(),
+        });
     }
     if config.server.webhook_auth == WebhookAuth::None {
         problems.push(Problem {

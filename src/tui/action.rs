@@ -6,8 +6,8 @@ use crossterm::event::{KeyEvent, MouseEvent};
 use jiff::Timestamp;
 use tui_logger::TuiWidgetEvent;
 
-use crate::client::{OrderError, OutputChunk};
-use crate::domain::{Fqdn, Order, Reply, RunId, Snapshot};
+use crate::client::{Moment, OrderError, OutputChunk};
+use crate::domain::{Fqdn, Node, Order, Reply, RunId, Snapshot};
 
 /// The four screens.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -81,6 +81,14 @@ pub(super) enum Action {
     Reject,
     /// Take a decision back.
     Undo,
+    /// Join rows that are one machine, or part a row.
+    Merge,
+    /// Send a machine away for good.
+    Ban,
+    /// Show tickets and bans.
+    Standing,
+    /// Go to the row of a claim code.
+    Jump,
     /// Change a host name.
     Rename,
     /// Give a node an address.
@@ -154,6 +162,8 @@ pub(super) enum Msg {
     Tick(Timestamp),
     /// Part of a run's output.
     Output(RunId, OutputChunk),
+    /// What happened to a node.
+    History(Arc<Node>, Vec<Moment>),
     /// What became of an order.
     Replied {
         /// The order's ticket.

@@ -18,6 +18,7 @@ use super::modal::Modal;
 use super::offer::needs_decision;
 use super::pager::Pager;
 use super::theme::Theme;
+use crate::client::Moment;
 use crate::domain::fleet::{Gate, Unmatched};
 use crate::domain::node::Flag;
 use crate::domain::text::Text;
@@ -202,6 +203,8 @@ pub(super) struct Model {
     pub(super) tab: Tab,
     /// The Nodes tab.
     pub(super) nodes: NodesPane,
+    /// What happened to a node, as it stood when this was read.
+    pub(super) history: Option<(Arc<Node>, Vec<Moment>)>,
     /// The Ansible tab.
     pub(super) pager: Pager,
     /// The Log tab.
@@ -242,6 +245,7 @@ impl Model {
             rings: options.bell,
             tab: Tab::default(),
             nodes,
+            history: None,
             pager,
             log: TuiWidgetState::new(),
             setup_top: 0,
@@ -293,6 +297,13 @@ impl Model {
             Row::Node(id) => self.snapshot.fleet.node(id).map(Subject::Node),
             Row::Report(id) => self.report(id).map(Subject::Report),
         }
+    }
+
+    /// The node whose history is on the screen, or should be, and is not the one that was read.
+    pub(super) fn wants_history(&self) -> Option<Arc<Node>> {
+        let node = self.node().filter(|_| self.is_wide() || self.nodes.detail.is_some())?;
+        let is_read = self.history.as_ref().is_some_and(|(read, _)| Arc::ptr_eq(read, node));
+        (!is_read).then(|| Arc::clone(node))
     }
 
     /// The selected node.

@@ -17,6 +17,14 @@ pub(super) fn offer(model: &Model, scope: Scope, action: Action) -> Result<(), S
     }
     match action {
         Action::Approve => approve(node(model)?),
+        Action::Ban => {
+            let node = node(model)?;
+            let may = node.phase.may_rename() && !node.may_be_installed() && node.request.is_some();
+            may.then_some(()).ok_or_else(|| {
+                format!("`{}` is {}; only a machine without an answer can be banned", node.name, node.phase.word())
+            })
+        }
+        Action::Jump if model.overview.rows == 0 => Err("there is no machine yet".to_owned()),
         Action::Undo => undo(model, node(model)?),
         Action::Reject => match subject(model)? {
             Subject::Report(_) => Ok(()),
@@ -34,13 +42,8 @@ pub(super) fn offer(model: &Model, scope: Scope, action: Action) -> Result<(), S
                 format!("`{}` is {}; a node can be renamed until it installs", node.name, node.phase.word())
             })
         }
-        Action::Address => node(model).map(|_| ()),
-        Action::Forget => {
-            let node = node(model)?;
-            (!node.is_unclaimed())
-                .then_some(())
-                .ok_or_else(|| format!("`{}` is in the plan; take it out of plan.toml instead", node.name))
-        }
+        Action::Address | Action::Merge => node(model).map(|_| ()),
+        Action::Forget => forget(node(model)?),
         Action::Nic => nic(node(model)?),
         Action::Run => run(model),
         Action::Cancel => model.snapshot.fleet.active_run().map(|_| ()).ok_or_else(|| "no run is going on".to_owned()),
@@ -150,6 +153,12 @@ fn marked(model: &Model, verb: Verb) -> Result<(), String> {
         .ok_or_else(|| format!("none of the {} marked nodes can be {}", model.nodes.marks.len(), verb.done()))
 }
 
+/// Whether a row can be dropped: one the plan expects comes from its file.
+fn forget(node: &Node) -> Result<(), String> {
+    let words = || format!("`{}` is in the plan; take it out of plan.toml instead", node.name);
+    (!node.is_unclaimed()).then_some(()).ok_or_else(words)
+}
+
 /// Whether the NIC of a node can be chosen.
 fn nic(node: &Node) -> Result<(), String> {
     let may = node.phase.may_rename() && !node.may_be_installed();
@@ -184,7 +193,8 @@ pub(super) fn approve(node: &Node) -> Result<(), String> {
 fn undo(model: &Model, node: &Node) -> Result<(), String> {
     let unused = node.phase == Phase::Approved && !node.may_be_installed();
     let open = model.snapshot.undecided.contains_key(&node.id);
-    if open || unused || node.reinstall_allowed || matches!(node.phase, Phase::Rejected { .. }) {
+    let merged = !node.absorbed.is_empty() && !node.may_be_installed();
+    if open || unused || merged || node.reinstall_allowed || matches!(node.phase, Phase::Rejected { .. }) {
         return Ok(());
     }
     Err(format!("there is no decision about `{}` to take back", node.name))

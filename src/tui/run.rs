@@ -102,6 +102,8 @@ struct Console<'a, C, S> {
     model: Model,
     replies: mpsc::Sender<Msg>,
     dirty: bool,
+    /// Whether a history is being read.
+    is_reading: bool,
     /// Until when the shell may take to stop the program that asked for it.
     suspended: Option<Instant>,
 }
@@ -117,7 +119,7 @@ async fn drive<C: Client, S: Surface>(
     let first = snapshots.borrow_and_update().clone();
     let model = Model::new(first, Timestamp::now(), TimeZone::system(), surface.size()?, options);
     let (replies, mut incoming) = mpsc::channel(ORDERS);
-    let mut console = Console { client, surface, model, replies, dirty: true, suspended: None };
+    let mut console = Console { client, surface, model, replies, dirty: true, is_reading: false, suspended: None };
     let mut engine_lives = true;
     let mut news = false;
     let mut next_frame = Instant::now();
@@ -194,6 +196,7 @@ impl<C: Client, S: Surface> Console<'_, C, S> {
     /// Folds a message in and does what follows from it.
     fn tell(&mut self, msg: Msg) -> io::Result<Option<Exit>> {
         self.dirty = true;
+        self.is_reading &= !matches!(msg, Msg::History(..));
         for request in update(&mut self.model, msg) {
             match request {
                 Request::Exit => return Ok(Some(Exit::Quit)),
@@ -209,6 +212,7 @@ impl<C: Client, S: Surface> Console<'_, C, S> {
                 }
             }
         }
+        self.look_up();
         Ok(None)
     }
 
@@ -223,6 +227,18 @@ impl<C: Client, S: Surface> Console<'_, C, S> {
         tokio::spawn(async move {
             let result = client.order(order).await;
             place.send(Msg::Replied { ticket, done, result });
+        });
+    }
+
+    /// Has the history of the selected node read, where it is shown and has grown. One reading at a time.
+    fn look_up(&mut self) {
+        let Some(node) = self.model.wants_history().filter(|_| !self.is_reading) else { return };
+        let Ok(place) = self.replies.clone().try_reserve_owned() else { return };
+        self.is_reading = true;
+        let client = self.client.clone();
+        tokio::spawn(async move {
+            let moments = client.history(node.id).await;
+            place.send(Msg::History(node, moments));
         });
     }
 

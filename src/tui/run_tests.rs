@@ -8,7 +8,7 @@ use ratatui::backend::TestBackend;
 use tokio::sync::{Notify, watch};
 
 use super::*;
-use crate::client::OutputChunk;
+use crate::client::{Moment, OutputChunk};
 use crate::domain::{NodeId, Order, Reply, RunId, Snapshot};
 use crate::tui::fixture::{Rack, busy_rack, key};
 use crate::tui::view;
@@ -29,6 +29,10 @@ impl Client for FakeEngine {
         self.orders.lock().unwrap().push(order);
         self.answer.notified().await;
         Ok(Reply::Done)
+    }
+
+    async fn history(&self, node: NodeId) -> Vec<Moment> {
+        vec![Moment { at: Timestamp::UNIX_EPOCH, words: format!("{node} asked") }]
     }
 
     fn output(&self, _run: RunId, cursor: u64, _max: usize) -> OutputChunk {
@@ -197,6 +201,20 @@ async fn a_flood_of_snapshots_costs_few_frames() {
     bench.wait_for("prepare-iso").await;
     let frames = u128::from(bench.shown.borrow().0 - before);
     assert!(frames <= started.elapsed().as_millis() / FRAME.as_millis() + 3, "{frames} frames");
+}
+
+#[tokio::test]
+async fn the_detail_shows_what_happened() {
+    let mut bench = Bench::start(&busy_rack(), false);
+    bench.wait_for("2 WAITING").await;
+    bench.press(KeyCode::Enter).await;
+    // The page grows when the history has been read.
+    while !bench.shown.borrow_and_update().1.contains("m1 asked") {
+        bench.press(KeyCode::End).await;
+        tokio::time::timeout(Duration::from_secs(20), bench.shown.changed()).await.unwrap().unwrap();
+    }
+    bench.shutdown.cancel();
+    assert_eq!(bench.end().await.unwrap(), Exit::Shutdown);
 }
 
 #[tokio::test]

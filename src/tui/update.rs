@@ -7,8 +7,8 @@ use ratatui::layout::Size;
 
 use super::action::{Action, Msg, Request, Tab, Ticket};
 use super::keymap::{self, Scope};
-use super::modal::{Ask as _, Dialog, Field, Modal, Question, Sending, Verb, quit};
-use super::model::{Model, Subject};
+use super::modal::{Ask as _, Dialog, Field, Local, Modal, Question, Sending, Verb, quit};
+use super::model::{Model, Row, Subject};
 use super::offer::offer;
 use super::view;
 use crate::client::OrderError;
@@ -50,6 +50,10 @@ pub(super) fn update(model: &mut Model, msg: Msg) -> Vec<Request> {
         }
         Msg::Output(run, chunk) => {
             model.pager.take(run, chunk);
+            Vec::new()
+        }
+        Msg::History(node, moments) => {
+            model.history = Some((node, moments));
             Vec::new()
         }
         Msg::Replied { ticket, done, result } => {
@@ -103,8 +107,10 @@ fn on_reply(model: &mut Model, ticket: Ticket, done: String, result: Result<Repl
             let left = super::text::seconds_left(until, model.now);
             model.tell(format!("{done}; {left} s to take it back with `u`"));
         }
+        Ok(Reply::Issued(ticket)) => model.tell(format!("{ticket}: {done}")),
         Ok(
             Reply::Done
+            | Reply::Barred(_)
             | Reply::Planned(_)
             | Reply::Released
             | Reply::Asked { .. }
@@ -159,7 +165,34 @@ fn on_key(model: &mut Model, event: KeyEvent) -> Vec<Request> {
         field.type_key(event);
         finding::typed(model);
     }
+    let done = match &model.modal {
+        Some(Modal::Ask(Dialog::Asking(question))) if question.is_done_when_typed() => question.local(model),
+        _ => None,
+    };
+    if let Some(local) = done {
+        lead(model, local);
+    }
     Vec::new()
+}
+
+/// Where a question leads that orders nothing.
+fn lead(model: &mut Model, local: Local) {
+    match local {
+        Local::Open(question) => model.modal = Some(Modal::Ask(Dialog::Asking(question))),
+        Local::GoTo(node) => {
+            model.modal = None;
+            let shown = |model: &Model| {
+                (0..model.listing.items().len()).find(|line| model.listing.row(*line) == Some(Row::Node(node)))
+            };
+            if shown(model).is_none() {
+                // It is hidden by the filter, and whoever types its code wants to see it.
+                table::filter(model, "");
+            }
+            if let Some(line) = shown(model) {
+                table::select_line(model, line);
+            }
+        }
+    }
 }
 
 fn act(model: &mut Model, scope: Scope, action: Action) -> Vec<Request> {
@@ -196,6 +229,10 @@ fn act(model: &mut Model, scope: Scope, action: Action) -> Vec<Request> {
         Action::Approve => return approve(model),
         Action::Reject => reject(model),
         Action::Undo => return undo(model),
+        Action::Merge => ask(model, |model| Some(Question::same(model.node()?, &model.snapshot.fleet))),
+        Action::Ban => ask(model, |model| model.node().map(|node| Question::ban(node))),
+        Action::Standing => ask(model, |model| Some(Question::standing(model))),
+        Action::Jump => ask(model, |_| Some(Question::jump())),
         Action::Rename => ask(model, |model| model.node().map(|node| Question::rename(node))),
         Action::Nic => ask(model, |model| model.node().and_then(|node| Question::nic(node))),
         Action::Address => ask(model, |model| model.node().map(|node| Question::address(node))),
@@ -385,6 +422,10 @@ fn confirm(model: &mut Model) -> Vec<Request> {
         // The filter stays; only the line closes.
         Some(Modal::Filter(_)) => Vec::new(),
         Some(Modal::Ask(Dialog::Asking(question))) => {
+            if let Some(local) = question.local(model) {
+                lead(model, local);
+                return Vec::new();
+            }
             // Where there is no order yet, the dialog shows the reason beside the field.
             let Ok(sending) = question.order(model) else {
                 model.modal = Some(Modal::Ask(Dialog::Asking(question)));

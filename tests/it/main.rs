@@ -5,6 +5,7 @@
 #![cfg(test)]
 
 mod cli;
+mod deciding;
 mod demo;
 mod end_to_end;
 mod fuzz_corpus;

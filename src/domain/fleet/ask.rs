@@ -74,6 +74,10 @@ impl Fleet {
     /// Decides on an answer request: always a fact, then the guard's word.
     pub(super) fn decide_ask(&self, ask: &Ask, now: Timestamp) -> Result<Decision, Refusal> {
         let machine = MachineId::of_system(&ask.info);
+        if let Some(ban) = self.ban_on(&machine) {
+            // No row and no event: it may ask as often as it likes.
+            return Ok(Decision::none(Reply::Barred(Withheld::Banned(ban.reason.as_str().to_owned()))));
+        }
         let resolved = self.resolve(&machine, Some(ask));
         let mut flags = Self::identity_flags(&machine, &resolved);
         let known = resolved.node.and_then(|id| self.node(id));
@@ -92,9 +96,19 @@ impl Fleet {
             return match row {
                 Some(planned) => Ok(self.decide_planned(planned, machine, asked, flags)),
                 None => self.decide_stranger(machine, asked, flags, ask.wish.as_ref()),
-            };
+            }
+            .map(|decision| self.admit(decision, &ask.stamp, now));
         };
 
+        if let (Some(known), Some(shown)) = (node.machine.uuid, machine.uuid)
+            && known != shown
+        {
+            flags.push(Flag::UuidChanged { known, shown });
+        }
+        if !node.may_be_installed() {
+            // A row can outlive the one its machine was installed as.
+            flags.extend(self.former(&machine).map(|former| Flag::InstalledBefore { name: former.name.clone() }));
+        }
         let mut events = Vec::new();
         let mut fixed = node.fixed_address();
         if let Some((id, found)) = row {
@@ -123,7 +137,8 @@ impl Fleet {
         if matches!(verdict, Verdict::Hold(Withheld::AsksAgain { .. })) {
             events.push(Event::Flagged { node: node.id, flag: Flag::AsksAgain });
         }
-        Ok(Decision { events, effects: Vec::new(), reply: Reply::Asked { node: node.id, verdict } })
+        let decision = Decision { events, effects: Vec::new(), reply: Reply::Asked { node: node.id, verdict } };
+        Ok(self.admit(decision, &ask.stamp, now))
     }
 
     /// A machine nobody has seen is a row of the plan.
@@ -161,6 +176,7 @@ impl Fleet {
             }
         };
         flags.extend(self.network_flags(node, None, None, &asked));
+        flags.extend(self.former(&machine).map(|former| Flag::InstalledBefore { name: former.name.clone() }));
         let verdict = Verdict::Hold(Withheld::Undecided(guard::ClaimCode::of(node)));
         let seen = Event::MachineSeen { node, name, machine, asked, flags };
         let taken = counters.into_iter().map(|(counter, value)| Event::CounterTaken { node, counter, value });
@@ -226,7 +242,11 @@ impl Fleet {
     /// The guard's present word on an open request, for the coordinator's list of held ones.
     #[must_use]
     pub fn judge(&self, node: NodeId, stamp: &crate::domain::node::Stamp, now: Timestamp) -> Option<Verdict> {
-        self.node(node).map(|node| self.checked_as_asked(node, guard::judge(node, stamp, now, &self.policy)))
+        if let Some(node) = self.node(node) {
+            return Some(self.checked_as_asked(node, guard::judge(node, stamp, now, &self.policy)));
+        }
+        let ban = self.bans().find(|ban| !ban.machine.macs.is_disjoint(&stamp.macs))?;
+        Some(Verdict::Refuse(Withheld::Banned(ban.reason.as_str().to_owned())))
     }
 
     fn checked_as_asked(&self, node: &Node, verdict: Verdict) -> Verdict {

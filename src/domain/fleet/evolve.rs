@@ -11,7 +11,7 @@ use crate::domain::fqdn::Fqdn;
 use crate::domain::guard::Permission;
 use crate::domain::id::{DocumentHash, NodeId, RunId, SecretHash};
 use crate::domain::machine::MachineId;
-use crate::domain::node::{Answers, Delivery, Flag, Node, Reported, Stamp};
+use crate::domain::node::{Answers, Delivery, Flag, Node, ProfileChoice, Reported, Stamp};
 use crate::domain::phase::Phase;
 use crate::domain::run::{HostResult, Run, RunOutcome, RunState};
 
@@ -22,6 +22,7 @@ impl Fleet {
     /// Folds a stored event in.
     pub fn apply(&mut self, recorded: &Recorded) {
         let at = recorded.at;
+        self.learn_time(recorded);
         match &recorded.event {
             Event::MachineSeen { .. } | Event::Imported { .. } => self.apply_new_row(&recorded.event, at),
             Event::Planned { .. }
@@ -44,12 +45,26 @@ impl Fleet {
             Event::ReportSettled { report } => {
                 self.state.unmatched.remove(report);
             }
-            Event::Forgotten { node } | Event::GaveWay { node, .. } => self.remove_row(*node),
+            Event::Forgotten { node } | Event::GaveWay { node, .. } => {
+                if let Some(gone) = self.drop_row(*node) {
+                    self.remember(&gone, at);
+                }
+            }
+            Event::Merged { .. } | Event::Unmerged { .. } | Event::SplitOff { .. } => {
+                self.apply_identity(&recorded.event, at);
+            }
+            Event::TicketIssued { .. }
+            | Event::TicketClosed { .. }
+            | Event::Banned { .. }
+            | Event::BanLifted { .. } => self.apply_rule(&recorded.event, at),
             Event::RunQueued { .. } | Event::RunStarted { .. } | Event::RunStopping { .. } | Event::RunEnded { .. } => {
                 self.apply_run(&recorded.event, at);
             }
             Event::TokenMade { .. } | Event::TokenRevoked { .. } => self.apply_token(&recorded.event, at),
             event => {
+                if let Event::Admitted { admission, .. } = event {
+                    self.spend(admission.by);
+                }
                 if let Some(id) = event.node() {
                     self.change(id, |node| apply_to_node(node, event, at));
                 }
@@ -74,10 +89,7 @@ impl Fleet {
     }
 
     pub(super) fn remove_row(&mut self, id: NodeId) {
-        if let Some(gone) = self.state.nodes.remove(&id) {
-            self.index.remove(&gone);
-            self.lower_floor(&gone, None);
-        }
+        let _ = self.drop_row(id);
     }
 
     fn apply_new_row(&mut self, event: &Event, at: Timestamp) {
@@ -164,6 +176,8 @@ pub(super) fn empty_row(id: NodeId, name: Fqdn, at: Timestamp) -> Node {
         first_seen: at,
         request: None,
         approved: None,
+        admission: None,
+        absorbed: Vec::new(),
         answers: None,
         report: None,
         host_keys: Vec::new(),
@@ -206,26 +220,12 @@ fn apply_to_node(node: &mut Node, event: &Event, at: Timestamp) {
             node.flags.retain(|flag| !is_about_asking(flag));
             node.flags.extend(flags.iter().cloned());
         }
-        Event::ApprovalVoided { .. } => {
-            withdraw_permissions(node);
-            node.flags.insert(Flag::ChangedSinceApproval);
-            enter(node, Phase::Waiting, at);
-        }
-        Event::Approved { stamp, .. } => {
-            withdraw_permissions(node);
-            node.approved = Some(stamp.clone());
-            node.flags.remove(&Flag::ChangedSinceApproval);
-            enter(node, Phase::Approved, at);
-        }
-        Event::Rejected { reason, .. } => {
-            withdraw_permissions(node);
-            enter(node, Phase::Rejected { reason: reason.clone() }, at);
-        }
-        Event::Withdrawn { .. } => withdraw(node, at),
-        Event::ReinstallAllowed { stamp, .. } => {
-            node.approved = Some(stamp.clone());
-            node.reinstall_allowed = true;
-        }
+        Event::ApprovalVoided { .. }
+        | Event::Approved { .. }
+        | Event::Admitted { .. }
+        | Event::Rejected { .. }
+        | Event::Withdrawn { .. }
+        | Event::ReinstallAllowed { .. } => apply_decision(node, event, at),
         Event::AnswerReleased { by, stamp, document, secret, address, vendor_unseen, profile, left_out, .. } => {
             let facts = (*document, *secret, *address);
             release(node, *by, stamp, facts, at);
@@ -289,6 +289,13 @@ fn apply_to_node(node: &mut Node, event: &Event, at: Timestamp) {
         | Event::NicChosen { .. }
         | Event::Forgotten { .. }
         | Event::GaveWay { .. }
+        | Event::TicketIssued { .. }
+        | Event::TicketClosed { .. }
+        | Event::Banned { .. }
+        | Event::BanLifted { .. }
+        | Event::Merged { .. }
+        | Event::Unmerged { .. }
+        | Event::SplitOff { .. }
         | Event::ReportUnmatched { .. }
         | Event::ReportSettled { .. }
         | Event::RunQueued { .. }
@@ -300,15 +307,52 @@ fn apply_to_node(node: &mut Node, event: &Event, at: Timestamp) {
     }
 }
 
-fn withdraw(node: &mut Node, at: Timestamp) {
-    withdraw_permissions(node);
-    if matches!(node.phase, Phase::Approved | Phase::Rejected { .. }) {
-        enter(node, Phase::Waiting, at);
+/// What somebody, or a rule, has decided about a row.
+fn apply_decision(node: &mut Node, event: &Event, at: Timestamp) {
+    match event {
+        Event::ApprovalVoided { .. } => {
+            withdraw_permissions(node);
+            node.flags.insert(Flag::ChangedSinceApproval);
+            enter(node, Phase::Waiting, at);
+        }
+        Event::Approved { stamp, .. } => {
+            withdraw_permissions(node);
+            node.approved = Some(stamp.clone());
+            node.flags.remove(&Flag::ChangedSinceApproval);
+            take_identity(node);
+            enter(node, Phase::Approved, at);
+        }
+        Event::Admitted { stamp, admission, .. } => {
+            withdraw_permissions(node);
+            node.approved = Some(stamp.clone());
+            node.admission = Some(admission.clone());
+            // The ticket's word is the operator's, given beforehand; one about this very row counts more.
+            let named = admission.profile.clone().map(ProfileChoice::Named);
+            node.profile = node.profile.take().or(named);
+            enter(node, Phase::Approved, at);
+        }
+        Event::Rejected { reason, .. } => {
+            withdraw_permissions(node);
+            enter(node, Phase::Rejected { reason: reason.clone() }, at);
+        }
+        Event::Withdrawn { .. } => {
+            withdraw_permissions(node);
+            if matches!(node.phase, Phase::Approved | Phase::Rejected { .. }) {
+                enter(node, Phase::Waiting, at);
+            }
+        }
+        Event::ReinstallAllowed { stamp, .. } => {
+            node.approved = Some(stamp.clone());
+            node.reinstall_allowed = true;
+            take_identity(node);
+        }
+        _ => {}
     }
 }
 
-fn withdraw_permissions(node: &mut Node) {
+pub(super) fn withdraw_permissions(node: &mut Node) {
     node.approved = None;
+    node.admission = None;
     node.reinstall_allowed = false;
 }
 
@@ -322,6 +366,7 @@ fn is_about_asking(flag: &Flag) -> bool {
             | Flag::Ambiguous { .. }
             | Flag::AsksAgain
             | Flag::TwoAddresses { .. }
+            | Flag::UuidChanged { .. }
             | Flag::CannotAnswer { .. }
             | Flag::AddressTaken { .. }
             | Flag::LeaseReused { .. }
@@ -360,8 +405,12 @@ fn release(
     node.unproven = None;
     node.address = address.map(|net| net.addr());
     node.gated = false;
-    let is_settled = |flag: &Flag| matches!(flag, Flag::AsksAgain | Flag::CannotAnswer { .. } | Flag::ChooseNic);
-    node.flags.retain(|flag| is_about_plan(flag) || is_about_asking(flag) && !is_settled(flag));
+    // Until it has reported it may still carry what was installed before.
+    node.flags.retain(|flag| {
+        let is_over = matches!(flag, Flag::AsksAgain | Flag::CannotAnswer { .. } | Flag::ChooseNic);
+        let stays = is_about_plan(flag) || matches!(flag, Flag::InstalledBefore { .. });
+        (is_about_asking(flag) && !is_over) || stays
+    });
     node.phase = Phase::Installing;
     node.since = at;
 }
@@ -388,7 +437,17 @@ fn accept_report(node: &mut Node, reported: Reported, proven: bool, at: Timestam
         node.flags.insert(Flag::UnprovenReport);
     }
     node.report = Some(reported);
+    node.flags.retain(|flag| !matches!(flag, Flag::InstalledBefore { .. }));
     enter(node, Phase::Installed, at);
+}
+
+/// The operator took the machine for this node: what it shows now is what it is known by.
+fn take_identity(node: &mut Node) {
+    let shown = node.request.as_ref().map(|asked| MachineId::of_system(&asked.info));
+    if let Some(uuid) = shown.and_then(|machine| machine.uuid) {
+        node.machine.uuid = Some(uuid);
+        node.flags.retain(|flag| !matches!(flag, Flag::UuidChanged { .. }));
+    }
 }
 
 fn answered_address(node: &Node) -> Option<std::net::IpAddr> {

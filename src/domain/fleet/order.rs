@@ -18,9 +18,10 @@ use crate::domain::node::{Node, Stamp};
 use crate::domain::phase::Phase;
 use crate::domain::plan::PlanMatch;
 use crate::domain::refusal::Refusal;
+use crate::domain::ticket::Closing;
 
 impl Fleet {
-    pub(super) fn decide_order(&self, order: &Order, _now: Timestamp) -> Result<Decision, Refusal> {
+    pub(super) fn decide_order(&self, order: &Order, now: Timestamp) -> Result<Decision, Refusal> {
         match order {
             Order::Approve { node, seen } => self.decide_approve(self.existing(*node)?, seen),
             Order::Reject { node, reason } => {
@@ -30,7 +31,15 @@ impl Fleet {
             Order::AllowReinstall { node, seen, confirm } => {
                 self.decide_reinstall(self.existing(*node)?, seen, confirm)
             }
-            Order::Undo { node } => Self::decide_undo(self.existing(*node)?),
+            Order::Undo { node } => self.decide_undo(self.existing(*node)?),
+            Order::Merge { node, into } => Self::decide_merge(self.existing(*node)?, self.existing(*into)?),
+            Order::Split { node, confirm } => self.decide_split(self.existing(*node)?, confirm.as_ref()),
+            Order::IssueTicket { count, wants, profile, expires } => {
+                self.decide_ticket((*count, wants, profile.as_ref()), *expires, now)
+            }
+            Order::CancelTicket { ticket } => self.decide_close(*ticket, Closing::Cancelled),
+            Order::Ban { node, reason } => self.decide_ban(self.existing(*node)?, reason),
+            Order::LiftBan { ban } => self.decide_unban(*ban),
             Order::Rename { node, name } => self.decide_rename(self.existing(*node)?, name),
             Order::ChooseProfile { node, profile } => {
                 let node = self.existing(*node)?;
@@ -125,11 +134,14 @@ impl Fleet {
         Ok(Decision { events, effects: Vec::new(), reply: Reply::Done })
     }
 
-    /// What nobody has used can be taken back; the coordinator takes back what is inside its undo window.
-    fn decide_undo(node: &Node) -> Result<Decision, Refusal> {
+    /// What nobody has used can be taken back, and a merge; the coordinator takes back what is inside its undo window.
+    fn decide_undo(&self, node: &Node) -> Result<Decision, Refusal> {
         let unused = node.phase == Phase::Approved && !node.may_be_installed();
         if unused || node.reinstall_allowed || matches!(node.phase, Phase::Rejected { .. }) {
             return Ok(Decision::one(Event::Withdrawn { node: node.id }));
+        }
+        if !node.absorbed.is_empty() {
+            return self.decide_split(node, None);
         }
         Err(Refusal::NothingToUndo(node.name.clone()))
     }

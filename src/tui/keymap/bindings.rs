@@ -43,6 +43,22 @@ pub(in crate::tui) const BINDINGS: &[Binding] = &[
         "take a decision back: inside its undo window, or while nobody has used it",
     ),
     bind(Scope::Nodes, &[char('x')], Action::Reject, "reject", "send the machine away; on a report: drop it"),
+    bind(Scope::Nodes, &[char('b')], Action::Ban, "", "refuse the machine from now on, without a row"),
+    bind(
+        Scope::Nodes,
+        &[char('M')],
+        Action::Merge,
+        "",
+        "say that two rows are the same machine, or that the last request came from another one",
+    ),
+    bind(
+        Scope::Nodes,
+        &[char('T')],
+        Action::Standing,
+        "",
+        "tickets, reinstalls and bans: list them, take them back, issue a new ticket",
+    ),
+    bind(Scope::Nodes, &[char('\'')], Action::Jump, "", "go to the row with the code on a machine's screen"),
     bind(Scope::Nodes, &[char('e')], Action::Rename, "hostname", "change the host name, until the machine installs"),
     bind(
         Scope::Nodes,

@@ -5,16 +5,20 @@
 
 mod address;
 mod adopt;
+mod ban;
 mod bulk;
 mod field;
 mod forget;
 mod hostname;
+mod jump;
 mod mark;
 mod nic;
 pub(super) mod quit;
 mod reinstall;
 mod reject;
 mod run;
+mod same;
+mod standing;
 mod trust;
 
 use std::net::IpAddr;
@@ -26,7 +30,7 @@ use super::keymap::Scope;
 use super::model::Model;
 use super::theme;
 use crate::domain::fleet::{Fleet, Unmatched};
-use crate::domain::{Fqdn, Node, Order, Run};
+use crate::domain::{Fqdn, Node, NodeId, Order, Run};
 pub(super) use bulk::Verb;
 pub(super) use field::{Field, Picker};
 
@@ -147,6 +151,16 @@ pub(super) trait Ask {
     /// What is wrong with the text so far.
     fn order(&self, model: &Model) -> Result<Sending, String>;
 
+    /// What it leads to where it orders nothing.
+    fn local(&self, _model: &Model) -> Option<Local> {
+        None
+    }
+
+    /// Whether it is done as soon as what is typed leads to something, without another key.
+    fn is_done_when_typed(&self) -> bool {
+        false
+    }
+
     /// The orders it leads to, where it is about many nodes; they go out in place of [`Ask::order`]'s, once that finds
     /// nothing wrong.
     fn batch(&self, _model: &Model) -> Option<Batch> {
@@ -203,6 +217,25 @@ pub(super) enum Question {
     Forget(forget::Forget),
     /// Something about all marked nodes.
     Bulk(bulk::Bulk),
+    /// Send a machine away for good.
+    Ban(ban::Ban),
+    /// Which row is the same machine.
+    Same(same::Same),
+    /// Go to a claim code.
+    Jump(jump::Jump),
+    /// Tickets and bans.
+    Standing(standing::Standing),
+    /// A new ticket.
+    NewTicket(standing::NewTicket),
+}
+
+/// What a question leads to where it orders nothing.
+#[derive(Debug)]
+pub(super) enum Local {
+    /// Select this row.
+    GoTo(NodeId),
+    /// Ask something else.
+    Open(Box<Question>),
 }
 
 impl Question {
@@ -266,6 +299,26 @@ impl Question {
         Self::Forget(forget::Forget::new(node))
     }
 
+    /// Asks why to send a machine away for good.
+    pub(super) fn ban(node: &Node) -> Self {
+        Self::Ban(ban::Ban::new(node))
+    }
+
+    /// Asks which row is the same machine, or whether the row is two.
+    pub(super) fn same(node: &Node, fleet: &Fleet) -> Self {
+        Self::Same(same::Same::new(node, fleet))
+    }
+
+    /// Asks for a claim code.
+    pub(super) fn jump() -> Self {
+        Self::Jump(jump::Jump::new())
+    }
+
+    /// Lists tickets and bans.
+    pub(super) fn standing(model: &Model) -> Self {
+        Self::Standing(standing::Standing::new(model))
+    }
+
     /// Asks whether to give an order to all marked nodes.
     pub(super) fn bulk(verb: Verb, model: &Model) -> Self {
         Self::Bulk(bulk::Bulk::new(verb, model))
@@ -290,6 +343,11 @@ impl Question {
             Self::Trust(question) => question,
             Self::Adopt(question) => question,
             Self::Forget(question) => question,
+            Self::Ban(question) => question,
+            Self::Same(question) => question,
+            Self::Jump(question) => question,
+            Self::Standing(question) => question,
+            Self::NewTicket(question) => question,
             Self::Bulk(question) => question,
         }
     }
@@ -308,6 +366,11 @@ impl Question {
             Self::Trust(question) => question,
             Self::Adopt(question) => question,
             Self::Forget(question) => question,
+            Self::Ban(question) => question,
+            Self::Same(question) => question,
+            Self::Jump(question) => question,
+            Self::Standing(question) => question,
+            Self::NewTicket(question) => question,
             Self::Bulk(question) => question,
         }
     }
@@ -324,6 +387,14 @@ impl Ask for Question {
 
     fn order(&self, model: &Model) -> Result<Sending, String> {
         self.ask().order(model)
+    }
+
+    fn local(&self, model: &Model) -> Option<Local> {
+        self.ask().local(model)
+    }
+
+    fn is_done_when_typed(&self) -> bool {
+        self.ask().is_done_when_typed()
     }
 
     fn batch(&self, model: &Model) -> Option<Batch> {

@@ -1,11 +1,14 @@
 //! Tables and properties of the fleet. [`Rack`] plays machines and operator against it.
 
 mod addresses;
+mod clock;
 mod counters;
+mod identity;
 mod life;
 mod model;
 mod planned;
 mod room;
+mod rules;
 mod tokens;
 
 use std::collections::BTreeMap;
@@ -97,7 +100,11 @@ impl Rack {
         let decision = self.fleet.decide(command, self.now)?;
         for event in decision.events.clone() {
             let seq = self.log.len() as u64 + 1;
-            let recorded = Recorded { seq, at: self.now, origin: Origin::System, event };
+            let origin = match command {
+                Command::Report(report) => Origin::Peer(report.peer),
+                _ => Origin::System,
+            };
+            let recorded = Recorded { seq, at: self.now, origin, event };
             self.fleet.apply(&recorded);
             self.log.push(recorded);
         }
