@@ -9,6 +9,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::domain::event::{Event, Recorded};
 use crate::domain::guard::{ClaimCode, Permission};
+use crate::domain::plan;
 use crate::domain::{Fleet, Fqdn, NodeId, Origin, ProfileChoice, RunId, RunOutcome};
 
 /// Writes every event until `shutdown`, oldest first. `fleet` is that before the first event.
@@ -181,6 +182,21 @@ fn words(event: &Event, runs: &BTreeMap<RunId, usize>) -> String {
         }
         Event::Forgotten { .. } => "forgotten".to_owned(),
         Event::Imported { status, .. } => format!("name taken over from the old inventory ({status})"),
+        Event::Planned { entry, .. } => match entry.place() {
+            Some(place) => format!("is planned, in {place}"),
+            None => "is planned".to_owned(),
+        },
+        Event::PlanChanged { entry, .. } => format!("the plan has changed: {}", entry.hostname),
+        Event::PlanMatched { found, .. } => format!("fits the plan by {}", plan::words(&found.by)),
+        Event::PlanJoined { entry, found, .. } if found.by.is_empty() => {
+            format!("is made {} of the plan", entry.hostname)
+        }
+        Event::PlanJoined { entry, found, .. } => {
+            format!("is {} of the plan by {}", entry.hostname, plan::words(&found.by))
+        }
+        Event::Unplanned { .. } => "is no longer in the plan".to_owned(),
+        Event::AddressAssigned { address, .. } => format!("gets {address} from the pool"),
+        Event::NicChosen { mac, .. } => format!("will use the NIC {mac}"),
         Event::RunQueued { run, nodes, by_gate, options, reason } => {
             let only = if options.check { " (check only)" } else { "" };
             format!("run {run} on {} nodes{only}: {}", nodes.len(), reason.words(*by_gate))

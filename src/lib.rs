@@ -14,6 +14,7 @@ pub mod domain;
 pub mod error;
 pub mod headless;
 pub mod init;
+pub mod plan;
 pub mod probe;
 pub mod runtime;
 pub mod server;

@@ -22,6 +22,8 @@ const MAY_USE: &[(&str, &[&str])] = &[
     // Files and the store.
     ("config", &["domain"]),
     ("store", &["domain"]),
+    // The plan's file, and tables that are brought into it.
+    ("plan", &["config", "domain"]),
     // The first files of a folder; `store`: its atomic write.
     ("init", &["answer", "config", "domain", "store"]),
     // The single writer, and the engine as its users see it.

@@ -7,6 +7,7 @@ use super::overlay::{Overlay, Rank, Source};
 use super::problem::{self, Problem, Problems, Severity};
 use super::read::{self, Reading};
 use super::schema::Setting;
+use super::settings::Value;
 use super::template;
 use super::validate::{self, Target};
 
@@ -62,6 +63,15 @@ impl BaseAnswer {
     #[must_use]
     pub fn overlay(&self) -> &Overlay {
         &self.overlay
+    }
+
+    /// The same for machines that keep the address they got by DHCP; `why` says in words who wants that.
+    #[must_use]
+    pub fn with_dhcp(mut self, why: &str) -> Self {
+        let source = Source { rank: Rank::Base, name: why.to_owned() };
+        let dhcp = (Setting::Source, Value::Text("from-dhcp".to_owned()));
+        self.overlay = Overlay::stated(source, [dhcp]).over(self.overlay);
+        self
     }
 }
 

@@ -6,6 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::net::IpAddr;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -208,6 +209,18 @@ impl Overlay {
     #[must_use]
     pub fn has_nic_filter(&self) -> bool {
         self.has(S::NicFilter)
+    }
+
+    /// The gateway it names.
+    #[must_use]
+    pub fn gateway(&self) -> Option<IpAddr> {
+        self.text(S::Gateway).and_then(|text| text.parse().ok())
+    }
+
+    /// The name server it names.
+    #[must_use]
+    pub fn dns(&self) -> Option<IpAddr> {
+        self.text(S::Dns).and_then(|text| text.parse().ok())
     }
 
     /// Whether it names a name server.

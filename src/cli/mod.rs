@@ -8,6 +8,7 @@ mod init;
 mod interview;
 mod log;
 mod order;
+mod plan;
 mod rows;
 mod runs;
 mod select;
@@ -137,6 +138,9 @@ enum Command {
     Ansible(ansible::AnsibleCommand),
     /// List the runs of the playbook, or show one; needs no engine
     Runs(runs::RunsArgs),
+    /// The nodes that are expected: import tables into plan.toml, export it, show it
+    #[command(subcommand)]
+    Plan(plan::PlanCommand),
     /// Show who decided what, when and from where; needs no running engine
     Log(log::LogArgs),
     /// List the machines that are banned
@@ -242,6 +246,10 @@ async fn run(Cli { global, plain, command }: Cli) -> Result<ExitCode, Failure> {
             ansible::execute(&command, &engine_options(&global), &mut out).await.map(Into::into)
         }
         Some(Command::Runs(args)) => runs::execute(&args, &global.dir, &mut out).map(Into::into),
+        Some(Command::Plan(command)) => {
+            let options = engine_options(&global);
+            plan::execute(command, &options, &global.state_dir(), &mut out).await.map(Into::into)
+        }
         Some(Command::Log(args)) => log::execute(&args, &global.state_dir(), &mut out).map(Into::into),
         Some(Command::Bans { json }) => {
             let snapshot = order::engine(&global.state_dir())?.snapshot().await.or_exit(Exit::NoEngine)?;

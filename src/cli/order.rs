@@ -15,7 +15,7 @@ use crate::api::client::RemoteEngine;
 use crate::domain::fleet::who_stays;
 use crate::domain::options::{parse_assignment, parse_assignments};
 use crate::domain::text::Text;
-use crate::domain::{BanId, Fqdn, Node, Order, Phase, RunOptions, Snapshot, Stamp};
+use crate::domain::{BanId, Fqdn, MacAddr, Node, Order, Phase, RunOptions, Snapshot, Stamp};
 use crate::error::{Exit, Failure, OrExit as _};
 
 /// What can be ordered.
@@ -102,12 +102,19 @@ pub(super) enum OrderCommand {
         #[arg(value_name = "NEW-FQDN")]
         name: Fqdn,
     },
-    /// Tell where Ansible reaches a node
+    /// Give a node an address: before it installs the one of its answer, later the one where Ansible reaches it
     Address {
         /// Host name, id, or the beginning of either
         node: String,
         /// The address
         address: IpAddr,
+    },
+    /// Say which NIC of a machine is to be configured
+    Nic {
+        /// Host name, id, or the beginning of either
+        node: String,
+        /// The MAC of one of its NICs
+        mac: MacAddr,
     },
     /// Say that a node is installed which sends no report
     MarkInstalled {
@@ -320,7 +327,12 @@ fn orders(command: OrderCommand, snapshot: &Snapshot) -> anyhow::Result<Vec<(Str
         }
         OrderCommand::Address { node, address } => {
             let node = find(&node)?;
-            one(format!("{} is reached at {address}", node.name), Order::SetAddress { node: node.id, address })
+            let verb = if node.phase.may_rename() { "gets" } else { "is reached at" };
+            one(format!("{} {verb} {address}", node.name), Order::SetAddress { node: node.id, address })
+        }
+        OrderCommand::Nic { node, mac } => {
+            let node = find(&node)?;
+            one(format!("{} will use {mac}", node.name), Order::ChooseNic { node: node.id, mac })
         }
         OrderCommand::MarkInstalled { node } => {
             let node = find(&node)?;

@@ -38,6 +38,11 @@ struct Row<'a> {
     answer: Option<&'static str>,
     flags: &'a std::collections::BTreeSet<Flag>,
     last_run: Option<String>,
+    /// What the plan says, where it is planned.
+    place: Option<String>,
+    role: Option<&'a str>,
+    profile: Option<&'a str>,
+    planned_by: Option<Vec<&'static str>>,
 }
 
 /// Everything `nodes --json` prints.
@@ -76,6 +81,10 @@ fn row<'a>(snapshot: &Snapshot, node: &'a Node) -> Row<'a> {
         answer: node.answer_fate(),
         flags: &node.flags,
         last_run: node.last_run.map(|run| run.to_string()),
+        place: node.plan.as_ref().and_then(|entry| entry.place()),
+        role: node.plan.as_ref().and_then(|entry| entry.role.as_ref()).map(Text::as_str),
+        profile: node.plan.as_ref().and_then(|entry| entry.profile.as_ref()).map(crate::domain::ProfileName::as_str),
+        planned_by: node.plan_match.as_ref().map(|found| found.by.iter().map(|key| key.word()).collect()),
     }
 }
 

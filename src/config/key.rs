@@ -35,6 +35,10 @@ keys! {
     DNS = "" "machine_net_dns" r#""192.0.2.53""#;
     GATEWAY = "" "machine_net_gateway" r#""192.0.2.1""#;
     NIC_VENDOR = "" "machine_net_int" r#""Intel Corporation""#;
+    ADDRESS = "network" "address" r#""requester""#;
+    NIC = "network" "nic" r#""asking""#;
+    POOL = "network" "pool" r#"["192.0.2.100-192.0.2.199"]"#;
+    POOL_EXCLUDE = "network" "pool_exclude" r#"["192.0.2.150"]"#;
     LISTEN = "server" "listen" r#""0.0.0.0:8443""#;
     TLS = "server" "tls" "true";
     PUBLIC_URL = "server" "public_url" r#""https://console.example.com:8443""#;
@@ -75,7 +79,8 @@ keys! {
 
 impl Key {
     /// The tables of the file, in its order.
-    pub const TABLES: [&'static str; 7] = ["server", "approval", "install", "ansible", "console", "limits", "log"];
+    pub const TABLES: [&'static str; 8] =
+        ["network", "server", "approval", "install", "ansible", "console", "limits", "log"];
 
     /// The table it stands in; empty for a key above the first table.
     #[must_use]

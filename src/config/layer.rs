@@ -12,8 +12,8 @@ use std::time::Duration;
 use super::file::FileLayer;
 use super::key::{ENV_PREFIX, Key, nearest};
 use super::model::{
-    AUTO, Ansible, Approval, Config, Console, Install, LOG_LEVEL, Limits, Log, LogLevel, MIB, Naming, Network, START,
-    Server, WEBHOOK_AUTH, WHEN_UNAPPROVED,
+    ADDRESS, AUTO, Ansible, Approval, Config, Console, Install, LOG_LEVEL, Limits, Log, LogLevel, MIB, NIC, Naming,
+    Network, START, Server, WEBHOOK_AUTH, WHEN_UNAPPROVED,
 };
 use super::problem::{Problem, Problems, quoted};
 use super::value::{self, Invalid, Raw};
@@ -141,12 +141,7 @@ impl<'a> Layers<'a> {
                 prefix: self.get(Key::TEMPLATE_NAME, None, value::prefix).unwrap_or(naming.prefix),
                 domain: self.get(Key::DOMAIN, None, value::domain).unwrap_or(naming.domain),
             },
-            network: Network {
-                mask: self.get(Key::MASK, None, value::mask).unwrap_or(network.mask),
-                dns: self.get(Key::DNS, None, value::host_address),
-                gateway: self.get(Key::GATEWAY, None, value::host_address),
-                nic_vendor: self.get(Key::NIC_VENDOR, None, value::vendor),
-            },
+            network: self.network(&network),
             server: self.server(&server),
             approval: self.approval(&approval),
             install: self.install(&install),
@@ -157,6 +152,19 @@ impl<'a> Layers<'a> {
                 bell: self.get(Key::BELL, None, value::boolean).unwrap_or(console.bell),
             },
             log: Log { level: self.get(Key::LOG_LEVEL, cli.log_level, value::choice(LOG_LEVEL)).unwrap_or(log.level) },
+        }
+    }
+
+    fn network(&mut self, default: &Network) -> Network {
+        Network {
+            mask: self.get(Key::MASK, None, value::mask).unwrap_or(default.mask),
+            dns: self.get(Key::DNS, None, value::host_address),
+            gateway: self.get(Key::GATEWAY, None, value::host_address),
+            nic_vendor: self.get(Key::NIC_VENDOR, None, value::vendor),
+            address: self.get(Key::ADDRESS, None, value::choice(ADDRESS)).unwrap_or(default.address),
+            nic: self.get(Key::NIC, None, value::choice(NIC)).unwrap_or(default.nic),
+            pool: self.get(Key::POOL, None, value::ranges).unwrap_or_default(),
+            pool_exclude: self.get(Key::POOL_EXCLUDE, None, value::ranges).unwrap_or_default(),
         }
     }
 

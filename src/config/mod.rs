@@ -22,8 +22,11 @@ use std::path::Path;
 
 pub use folder::{Named, OVERRIDE_FILE, PROFILES_FOLDER, load_override, load_overrides, load_profiles};
 pub use key::Key;
+pub(crate) use key::nearest;
 pub use layer::{CliLayer, EnvLayer, Origin, Origins};
-pub use model::{Ansible, Approval, Config, Console, Install, Limits, Log, LogLevel, Naming, Network, Server};
+pub use model::{
+    Ansible, Approval, Config, Console, Install, Limits, Log, LogLevel, Naming, Network, NicSource, Server,
+};
 pub use playbook::{PLAYBOOK, PLAYBOOK_FILE, ROLES_DIR, roles};
 pub use problem::{Place, Problem, Problems, Severity, Source};
 pub use url::{PublicUrl, PublicUrlError};
@@ -106,6 +109,14 @@ pub fn load_text(path: &Path) -> Result<Source, ConfigErrors> {
     Err(ConfigErrors([problem].into_iter().collect()))
 }
 
+/// Reads a file of the user's that may be longer than those a person writes; `None` where there is none.
+///
+/// # Errors
+/// It is there and cannot be read as text, or is longer than `most` bytes.
+pub fn load_long_text(path: &Path, most: u64) -> Result<Option<Source>, ConfigErrors> {
+    read_up_to(path, most).map_err(|problem| ConfigErrors([*problem].into_iter().collect()))
+}
+
 /// Lays the layers over each other and judges the outcome; `problems` are those met on the way here.
 fn resolve(source: Source, cli: &CliLayer, env: &EnvLayer, mut problems: Problems) -> Result<Loaded, ConfigErrors> {
     let file = FileLayer::parse(source, &mut problems);
@@ -123,6 +134,10 @@ fn resolve(source: Source, cli: &CliLayer, env: &EnvLayer, mut problems: Problem
 
 /// The text of a file of the user's; `None` where there is none.
 fn read(path: &Path) -> Result<Option<Source>, Box<Problem>> {
+    read_up_to(path, MAX_BYTES)
+}
+
+fn read_up_to(path: &Path, most: u64) -> Result<Option<Source>, Box<Problem>> {
     let name = path.display().to_string();
     let problem = |message: &str, hint: &str| Box::new(Problem::whole(&name, message).hint(hint));
     let unreadable = |error: &io::Error| {
@@ -152,10 +167,10 @@ fn read(path: &Path) -> Result<Option<Source>, Box<Problem>> {
     }
     let mut bytes = Vec::new();
     let file = fs::File::open(path).map_err(|error| unreadable(&error))?;
-    file.take(MAX_BYTES + 1).read_to_end(&mut bytes).map_err(|error| unreadable(&error))?;
-    if bytes.len() as u64 > MAX_BYTES {
+    file.take(most + 1).read_to_end(&mut bytes).map_err(|error| unreadable(&error))?;
+    if bytes.len() as u64 > most {
         return Err(problem(
-            "the file is larger than 1 MiB",
+            &format!("the file is larger than {} MiB", most / (1024 * 1024)),
             "this cannot be the right file; start from the shipped one",
         ));
     }

@@ -8,6 +8,7 @@ use std::time::Duration;
 use ipnet::IpNet;
 
 use super::url::PublicUrl;
+use crate::domain::address::{AddressRange, AddressSource};
 use crate::domain::mask::Netmask;
 use crate::domain::{Auto, StartRule, WebhookAuth, WhenUnapproved};
 
@@ -56,6 +57,24 @@ pub struct Network {
     pub gateway: Option<IpAddr>,
     /// `machine_net_int`: a glob over udev's `ID_VENDOR_FROM_DATABASE`, used where the asking NIC's MAC is not known.
     pub nic_vendor: Option<String>,
+    /// Where a node's address comes from.
+    pub address: AddressSource,
+    /// How the NIC to configure is told.
+    pub nic: NicSource,
+    /// What `address = "pool"` gives out.
+    pub pool: Vec<AddressRange>,
+    /// What of it is never given out.
+    pub pool_exclude: Vec<AddressRange>,
+}
+
+/// How the installer is told which NIC to configure.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum NicSource {
+    /// By the NIC the machine asked through; by vendor only where that is not known.
+    #[default]
+    Asking,
+    /// By the vendor in `machine_net_int`, always.
+    Vendor,
 }
 
 /// `[server]`: the listener that machines talk to.
@@ -187,6 +206,16 @@ pub(crate) type Choices<T> = &'static [(&'static str, T)];
 /// The words of `server.webhook_auth`.
 pub(crate) const WEBHOOK_AUTH: Choices<WebhookAuth> = &[("secret", WebhookAuth::Secret), ("none", WebhookAuth::None)];
 
+/// The words of `network.address`.
+pub(crate) const ADDRESS: Choices<AddressSource> = &[
+    ("requester", AddressSource::Requester),
+    ("dhcp", AddressSource::Dhcp),
+    ("pool", AddressSource::Pool),
+    ("plan", AddressSource::Plan),
+];
+
+/// The words of `network.nic`.
+pub(crate) const NIC: Choices<NicSource> = &[("asking", NicSource::Asking), ("vendor", NicSource::Vendor)];
 /// The words of `approval.auto`.
 pub(crate) const AUTO: Choices<Auto> = &[("never", Auto::Never), ("planned", Auto::Planned), ("all", Auto::All)];
 
@@ -226,7 +255,16 @@ impl Default for Naming {
 
 impl Default for Network {
     fn default() -> Self {
-        Self { mask: Netmask::SLASH_24, dns: None, gateway: None, nic_vendor: None }
+        Self {
+            mask: Netmask::SLASH_24,
+            dns: None,
+            gateway: None,
+            nic_vendor: None,
+            address: AddressSource::Requester,
+            nic: NicSource::Asking,
+            pool: Vec::new(),
+            pool_exclude: Vec::new(),
+        }
     }
 }
 

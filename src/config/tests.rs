@@ -9,7 +9,7 @@ use proptest::prelude::*;
 use rstest::rstest;
 
 use super::*;
-use crate::domain::{Auto, StartRule, WebhookAuth, WhenUnapproved};
+use crate::domain::{AddressSource, Auto, StartRule, WebhookAuth, WhenUnapproved};
 
 fn env(variables: &[(&str, &str)]) -> EnvLayer {
     EnvLayer::from_vars(variables.iter().map(|(name, value)| (OsString::from(name), OsString::from(value))))
@@ -97,6 +97,7 @@ fn the_six_flat_keys_of_the_prototype_are_enough() {
             dns: Some([10, 0, 0, 2].into()),
             gateway: Some([10, 0, 0, 1].into()),
             nic_vendor: Some("Intel Corporation".to_owned()),
+            ..Network::default()
         },
         ..Config::default()
     };
@@ -115,6 +116,10 @@ fn every_key_reaches_its_field() {
             dns: Some([10, 0, 0, 2].into()),
             gateway: Some([10, 0, 0, 1].into()),
             nic_vendor: Some("Intel*".to_owned()),
+            address: AddressSource::Pool,
+            nic: NicSource::Vendor,
+            pool: ["10.0.0.100-10.0.0.199", "10.0.1.0/25"].map(|range| range.parse().unwrap()).into(),
+            pool_exclude: vec!["10.0.0.150".parse().unwrap()],
         },
         server: Server {
             listen: "[::]:9443".parse().unwrap(),

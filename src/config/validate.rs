@@ -4,15 +4,18 @@ use std::net::IpAddr;
 
 use super::key::Key;
 use super::layer::{Layers, Origin};
-use super::model::Config;
+use super::model::{Config, NicSource};
 use super::problem::quoted;
 use crate::domain::Fqdn;
+use crate::domain::address::{AddressRange, AddressRules, AddressSource, Pool};
 
 /// Checks every rule, adding to the layers' problems and warnings.
 pub(crate) fn check(config: &Config, layers: &mut Layers<'_>) {
     node_names(config, layers);
     mask_fits_gateway(config, layers);
     one_family(config, layers);
+    pool_is_usable(config, layers);
+    vendor_is_named(config, layers);
     scheme_fits_listener(config, layers);
     listener_can_be_called(config, layers);
     proxies_are_called(config, layers);
@@ -52,6 +55,43 @@ fn one_family(config: &Config, layers: &mut Layers<'_>) {
     layers.warnings.add(|| {
         problem.hint("a node gets one address only; with the other version it cannot reach its resolver").warning()
     });
+}
+
+/// A pool gives addresses of the machines' own network, and is there where it is asked for.
+fn pool_is_usable(config: &Config, layers: &mut Layers<'_>) {
+    let network = &config.network;
+    if network.address == AddressSource::Pool && network.pool.is_empty() {
+        let message = format!("`{}` is \"pool\", but `{}` has no addresses", Key::ADDRESS, Key::POOL);
+        let problem = layers.problem(Key::ADDRESS, layers.origins.of(Key::ADDRESS), &message);
+        layers.problems.add(|| problem.hint(format!("add `{}` to `[network]`", Key::POOL.example())));
+    }
+    let rules = AddressRules { mask: network.mask, gateway: network.gateway, ..AddressRules::default() };
+    let Some(whole) = rules.network() else { return };
+    let outside = |range: &&AddressRange| !(whole.contains(&range.first()) && whole.contains(&range.last()));
+    if let Some(range) = network.pool.iter().find(outside) {
+        let message = format!("`{}`: {range} is not in the machines' network {whole}", Key::POOL);
+        let problem = layers.problem(Key::POOL, layers.origins.of(Key::POOL), &message);
+        let hint = format!("that network follows from `{}` and `{}`", Key::GATEWAY, Key::MASK);
+        layers.problems.add(|| problem.hint(hint));
+    }
+    let pool = Pool::new(&network.pool, &network.pool_exclude);
+    if !network.pool.is_empty() && pool.size() == 0 {
+        let message = format!("`{}` leaves nothing of `{}`", Key::POOL_EXCLUDE, Key::POOL);
+        let problem = layers.problem(Key::POOL_EXCLUDE, layers.origins.of(Key::POOL_EXCLUDE), &message);
+        layers.problems.add(|| problem.hint("exclude less, or enlarge the pool"));
+    }
+}
+
+/// NICs cannot be found by a vendor nobody named.
+fn vendor_is_named(config: &Config, layers: &mut Layers<'_>) {
+    let network = &config.network;
+    if network.nic == NicSource::Vendor && network.nic_vendor.is_none() {
+        let message = format!("`{}` is \"vendor\", but `{}` is not set", Key::NIC, Key::NIC_VENDOR);
+        let problem = layers.problem(Key::NIC, layers.origins.of(Key::NIC), &message);
+        layers
+            .problems
+            .add(|| problem.hint(format!("write it like `{}`, at the top of the file", Key::NIC_VENDOR.example())));
+    }
 }
 
 /// Machines that speak plain HTTP to the TLS port get no answer.

@@ -16,6 +16,7 @@ use super::key::nearest;
 use super::model::Choices;
 use super::problem::quoted;
 use super::url::PublicUrl;
+use crate::domain::address::AddressRange;
 use crate::domain::mask::Netmask;
 
 /// A value of some layer, not judged yet.
@@ -182,20 +183,34 @@ pub(crate) fn host_address(raw: Raw<'_>) -> Parsed<IpAddr> {
     Ok(address)
 }
 
-/// Networks, or single addresses: an array in the file, in the environment also words between commas.
-pub(crate) fn networks(raw: Raw<'_>) -> Parsed<Vec<IpNet>> {
-    let words: Vec<&str> = match raw {
-        Raw::Typed(Scalar::Strings(words)) => words.iter().map(String::as_str).collect(),
-        Raw::Typed(Scalar::String(word)) => vec![word],
+/// The words of a list: an array in the file, in the environment also words between commas.
+fn words<'a>(raw: Raw<'a>, expected: &str) -> Parsed<Vec<&'a str>> {
+    Ok(match raw {
+        Raw::Typed(Scalar::Strings(words)) => words.iter().map(|word| word.trim()).collect(),
+        Raw::Typed(Scalar::String(word)) => vec![word.trim()],
         Raw::Text(text) => text
             .trim_matches(['[', ']'])
             .split(',')
             .map(|word| word.trim().trim_matches('"'))
             .filter(|word| !word.is_empty())
             .collect(),
-        Raw::Typed(_) => return Err(Invalid::kind("an array of networks", raw)),
+        Raw::Typed(_) => return Err(Invalid::kind(expected, raw)),
+    })
+}
+
+/// Ranges of addresses.
+pub(crate) fn ranges(raw: Raw<'_>) -> Parsed<Vec<AddressRange>> {
+    let range = |word: &str| {
+        word.parse::<AddressRange>().map_err(|error| {
+            Invalid::new(error).hint("write ranges such as `[\"192.0.2.100-192.0.2.199\", \"192.0.2.64/27\"]`")
+        })
     };
-    words.into_iter().map(|word| network(word.trim())).collect()
+    words(raw, "an array of address ranges")?.into_iter().map(range).collect()
+}
+
+/// Networks, or single addresses.
+pub(crate) fn networks(raw: Raw<'_>) -> Parsed<Vec<IpNet>> {
+    words(raw, "an array of networks")?.into_iter().map(network).collect()
 }
 
 fn network(given: &str) -> Parsed<IpNet> {

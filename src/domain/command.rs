@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use ipnet::IpNet;
 use jiff::Timestamp;
@@ -16,7 +17,7 @@ use super::mac::MacAddr;
 use super::naming::NameWish;
 use super::node::{ProfileChoice, Stamp};
 use super::options::RunOptions;
-use super::plan::ProfileName;
+use super::plan::{PlanEntry, ProfileName};
 use super::run::{HostResult, RunOutcome};
 use super::text::Text;
 use super::ticket::Wants;
@@ -165,6 +166,11 @@ pub enum Command {
         /// Host name and the status it had.
         entries: Vec<(Fqdn, Text)>,
     },
+    /// The plan as it stands now, checked as a whole: no two entries share a name, address or identifier.
+    Plan {
+        /// All of it.
+        entries: Vec<Arc<PlanEntry>>,
+    },
     /// Time has passed.
     Tick,
     /// The operator orders something.
@@ -197,6 +203,8 @@ pub struct Release {
     pub name: Fqdn,
     /// The static address in it.
     pub address: Option<IpNet>,
+    /// The address and the NIC that its grant named.
+    pub granted: (Option<IpAddr>, Option<MacAddr>),
     /// Its digest.
     pub document: DocumentHash,
     /// Digest of the webhook secret in it.
@@ -329,7 +337,14 @@ pub enum Order {
         /// The choice; `None` takes an earlier one back.
         profile: Option<ProfileChoice>,
     },
-    /// Tell where Ansible reaches a node.
+    /// Tell which NIC of a machine is to be configured.
+    ChooseNic {
+        /// The row.
+        node: NodeId,
+        /// One of the machine's NICs.
+        mac: MacAddr,
+    },
+    /// Give a node an address: before it installs the one of its answer, later the one where Ansible reaches it.
     SetAddress {
         /// The row.
         node: NodeId,
@@ -473,6 +488,8 @@ pub enum Reply {
     Rerender(super::guard::Grant),
     /// A run was queued.
     Queued(RunId),
+    /// The plan is in force, but for what stands against the fleet, in words.
+    Planned(Vec<Text>),
     /// A ticket was issued.
     Issued(TicketId),
     /// The machine is banned: refuse it, and make no row of it.

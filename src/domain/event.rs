@@ -5,6 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use ipnet::IpNet;
 use jiff::Timestamp;
@@ -15,9 +16,11 @@ use super::facts::{HostKey, Report};
 use super::fqdn::Fqdn;
 use super::guard::Permission;
 use super::id::{BanId, DocumentHash, NodeId, ReportId, RunId, SecretHash, TicketId, TokenHash};
+use super::mac::MacAddr;
 use super::machine::MachineId;
 use super::node::{Asked, Flag, ProfileChoice, Stamp};
 use super::options::{RunOptions, RunReason};
+use super::plan::{PlanEntry, PlanMatch};
 use super::run::{HostResult, RunOutcome};
 use super::text::Text;
 use super::ticket::{Admission, Closing, Ticket};
@@ -351,6 +354,59 @@ pub enum Event {
         /// The status it had there.
         status: Text,
     },
+    /// The plan expects a node.
+    Planned {
+        /// Its new row.
+        node: NodeId,
+        /// What the plan says.
+        entry: Arc<PlanEntry>,
+    },
+    /// The plan says something new about a row.
+    PlanChanged {
+        /// The row.
+        node: NodeId,
+        /// What it says now.
+        entry: Arc<PlanEntry>,
+        /// How its machine fits, where it has called.
+        found: Option<PlanMatch>,
+    },
+    /// A machine was recognised as a row of the plan.
+    PlanMatched {
+        /// The row.
+        node: NodeId,
+        /// By what.
+        found: PlanMatch,
+    },
+    /// A machine that has a row already takes over a row of the plan, which is no more.
+    PlanJoined {
+        /// The machine's row.
+        node: NodeId,
+        /// The plan's row.
+        row: NodeId,
+        /// What the plan says.
+        entry: Arc<PlanEntry>,
+        /// How the machine fits it.
+        found: PlanMatch,
+    },
+    /// The plan no longer has a row; one that no machine has taken is no more.
+    Unplanned {
+        /// The row.
+        node: NodeId,
+    },
+    /// The pool gave a node its address.
+    AddressAssigned {
+        /// The row.
+        node: NodeId,
+        /// The address.
+        address: IpAddr,
+    },
+    /// The operator chose the NIC of a node.
+    NicChosen {
+        /// The row.
+        node: NodeId,
+        /// The NIC.
+        mac: MacAddr,
+    },
     /// A run was asked for.
     RunQueued {
         /// Its number.
@@ -466,6 +522,13 @@ impl Event {
             | Self::HostKeySeen { node, .. }
             | Self::HostKeyTrusted { node, .. }
             | Self::Forgotten { node }
+            | Self::Planned { node, .. }
+            | Self::PlanChanged { node, .. }
+            | Self::PlanMatched { node, .. }
+            | Self::PlanJoined { node, .. }
+            | Self::Unplanned { node }
+            | Self::AddressAssigned { node, .. }
+            | Self::NicChosen { node, .. }
             | Self::GaveWay { node, .. }
             | Self::Imported { node, .. } => Some(*node),
             Self::ReportUnmatched { .. }

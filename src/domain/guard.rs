@@ -2,11 +2,15 @@
 //!
 //! Every path to an answer goes through [`judge`]; nothing else in the program decides this.
 
+use std::net::IpAddr;
+
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
+use super::address::Unfit;
 use super::fqdn::Fqdn;
 use super::id::NodeId;
+use super::mac::MacAddr;
 use super::node::{Delivery, Flag, Node, Stamp};
 use super::phase::Phase;
 use super::policy::{Auto, MAX_REPEATS, Policy};
@@ -30,6 +34,10 @@ pub struct Grant {
     pub node: NodeId,
     /// The host name the answer must carry.
     pub name: Fqdn,
+    /// The address it must carry; `None` where that is the one the machine asks from.
+    pub address: Option<IpAddr>,
+    /// The NIC it must configure, where the operator chose one.
+    pub nic: Option<MacAddr>,
     /// What permits it.
     pub by: Permission,
 }
@@ -71,6 +79,31 @@ pub enum Withheld {
     /// Its address belongs to another node.
     #[error("its address belongs to `{0}`; give one of them another address")]
     AddressTaken(Fqdn),
+    /// It is not known which of its NICs to configure.
+    #[error("has several NICs and did not show which one it uses; choose one of them")]
+    ChooseNic(ClaimCode),
+    /// The address it asks from cannot be its own.
+    #[error("asks from {address}, which cannot be its address: {why}{}", advice(*.why))]
+    BadRequester {
+        /// Where it asks from.
+        address: IpAddr,
+        /// What is wrong with it.
+        why: Unfit,
+    },
+    /// The address chosen for it will not do.
+    #[error("was given the address {address}, which will not do: {why}; give it another one")]
+    BadAddress {
+        /// The address.
+        address: IpAddr,
+        /// What is wrong with it.
+        why: Unfit,
+    },
+    /// Addresses come from the plan, and it has none there.
+    #[error("has no address in the plan; give it one, or add it to plan.toml")]
+    NoPlannedAddress(ClaimCode),
+    /// The pool is used up.
+    #[error("no address of the pool is free; enlarge `pool` in config.toml, or forget nodes")]
+    PoolEmpty(ClaimCode),
     /// Rejected by the operator.
     #[error("rejected by the operator: {0}")]
     Rejected(String),
@@ -93,11 +126,26 @@ impl Withheld {
                 format!("ANSWERED {} AGO as {name} - allow a reinstall in the console", ago(*minutes))
             }
             Self::AddressTaken(other) => format!("ADDRESS IN USE by {other} - see console"),
+            Self::ChooseNic(code) => format!("CODE {code} - choose NIC in console"),
+            Self::BadRequester { address, .. } => format!("BAD ADDRESS {address} - check DHCP, see console"),
+            Self::BadAddress { address, .. } => format!("ADDRESS {address} UNFIT - see console"),
+            Self::NoPlannedAddress(code) => format!("CODE {code} - not in the plan: no address"),
+            Self::PoolEmpty(code) => format!("CODE {code} - no address free, see console"),
             Self::Banned(reason) if reason.is_empty() => "BANNED by the operator".to_owned(),
             Self::Banned(reason) => format!("BANNED: {reason}"),
             Self::Rejected(reason) if reason.is_empty() => "REJECTED by the operator".to_owned(),
             Self::Rejected(reason) => format!("REJECTED: {reason}"),
         }
+    }
+}
+
+/// What to do about a requester's address.
+fn advice(why: Unfit) -> &'static str {
+    match why {
+        Unfit::LinkLocal => "; check its DHCP, or give the node an address",
+        Unfit::Family => "; set a gateway that fits, or give the node an address",
+        Unfit::Gateway => "; it sits behind NAT: give the node an address",
+        _ => "; give the node an address",
     }
 }
 
@@ -153,7 +201,8 @@ pub fn judge(node: &Node, stamp: &Stamp, now: Timestamp, policy: &Policy) -> Ver
         | Phase::Configured
         | Phase::Failed { .. } => {}
     }
-    let serve = |by| Verdict::Serve(Grant { node: node.id, name: node.name.clone(), by });
+    let (id, name, address, nic) = (node.id, node.name.clone(), node.fixed_address(), node.nic);
+    let serve = |by| Verdict::Serve(Grant { node: id, name: name.clone(), address, nic, by });
     let is_approved_request = node.approved.as_ref() == Some(stamp);
     if node.reinstall_allowed && is_approved_request {
         return serve(Permission::Reinstall);

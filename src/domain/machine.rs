@@ -36,6 +36,17 @@ const DUMMY_SERIALS: [&str; 14] = [
     "0123456789",
 ];
 
+/// Asset tags that nobody has set, compared in lower case.
+const DUMMY_TAGS: [&str; 7] = [
+    "no asset tag",
+    "no asset information",
+    "asset tag",
+    "asset-1234567890",
+    "chassis asset tag",
+    "base board asset tag",
+    "unknown",
+];
+
 /// The identity of a physical box: whatever of its UUID, serial and MACs can be trusted (DESIGN.md §3).
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MachineId {
@@ -68,6 +79,12 @@ impl MachineId {
         }
     }
 
+    /// The asset tag of a machine, unless it is filler: no identity, but something a plan can name.
+    #[must_use]
+    pub fn trusted_tag(dmi: &Dmi) -> Option<&Text> {
+        dmi.asset_tag.as_ref().filter(|tag| is_trusted_tag(tag.as_str()))
+    }
+
     /// Whether nothing at all identifies this machine.
     #[must_use]
     pub fn is_empty(&self) -> bool {
@@ -96,16 +113,24 @@ impl MachineId {
     }
 }
 
-fn trusted_uuid(raw: &str) -> Option<Uuid> {
+/// A UUID that can tell machines apart.
+pub(crate) fn trusted_uuid(raw: &str) -> Option<Uuid> {
     Uuid::try_parse(raw).ok().filter(|uuid| !uuid.is_nil() && !uuid.is_max() && !DUMMY_UUIDS.contains(uuid))
 }
 
-fn is_trusted_serial(raw: &str) -> bool {
+/// Whether a serial number or asset tag can tell machines apart: not a maker's filler, four characters or more.
+pub(crate) fn is_trusted_serial(raw: &str) -> bool {
     let lower = raw.to_ascii_lowercase();
     let mut bytes = lower.bytes();
     let first = bytes.next();
     let all_same = bytes.all(|byte| Some(byte) == first);
     lower.len() >= 4 && !all_same && !DUMMY_SERIALS.contains(&lower.as_str())
+}
+
+/// Whether an asset tag is more than filler. People number from 1, so that short ones are fine.
+pub(crate) fn is_trusted_tag(raw: &str) -> bool {
+    let lower = raw.to_ascii_lowercase();
+    !lower.is_empty() && !DUMMY_SERIALS.contains(&lower.as_str()) && !DUMMY_TAGS.contains(&lower.as_str())
 }
 
 #[cfg(test)]

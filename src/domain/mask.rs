@@ -64,6 +64,12 @@ impl Netmask {
     }
 }
 
+impl Default for Netmask {
+    fn default() -> Self {
+        Self::SLASH_24
+    }
+}
+
 impl TryFrom<i64> for Netmask {
     type Error = NetmaskError;
 

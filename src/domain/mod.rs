@@ -4,6 +4,7 @@
 //! [`Fleet::decide`] turns a [`Command`] (a wish) into [`Event`]s (facts) or a [`Refusal`]; [`Fleet::apply`] folds an
 //! event in. The coordinator is the only writer; everybody else reads a [`Snapshot`].
 
+pub mod address;
 pub mod command;
 pub mod effect;
 pub mod event;
@@ -34,6 +35,7 @@ pub mod text;
 pub mod ticket;
 pub mod token;
 
+pub use address::{AddressRules, AddressSource, NicRule};
 pub use command::{Ask, Command, Order, Origin, Person, Release, Reply};
 pub use effect::Effect;
 pub use event::{Event, Recorded};

@@ -61,6 +61,12 @@ pub struct Node {
     pub unproven: Option<HostKey>,
     /// Where Ansible reaches it.
     pub address: Option<IpAddr>,
+    /// The address its answer must carry, where it is neither the plan's nor the one it asks from.
+    #[serde(default)]
+    pub assigned: Option<Assigned>,
+    /// The NIC the operator chose for it.
+    #[serde(default)]
+    pub nic: Option<MacAddr>,
     /// Whether the operator allowed one more install.
     pub reinstall_allowed: bool,
     /// Whether a run that the gate started has included this installation.
@@ -107,6 +113,25 @@ pub struct Stamp {
     pub macs: BTreeSet<MacAddr>,
     /// Digest of the body.
     pub body: DocumentHash,
+}
+
+/// An address that was chosen for a node before it installs. It stays the node's until the row is forgotten.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Assigned {
+    /// The address.
+    pub address: IpAddr,
+    /// Who chose it.
+    pub by: AssignedBy,
+}
+
+/// Who chose a node's address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AssignedBy {
+    /// The operator: goes before everything else.
+    Operator,
+    /// The pool: gives way to the plan.
+    Pool,
 }
 
 /// An answer request as last received.
@@ -230,6 +255,36 @@ pub enum Flag {
         /// That node.
         by: NodeId,
     },
+    /// Asks from the address of a node that was installed with it.
+    #[error("asks from the address of {of}: DHCP gave it out again; keep nodes' addresses out of the DHCP range")]
+    LeaseReused {
+        /// That node.
+        of: NodeId,
+    },
+    /// It is not known which of its NICs to configure.
+    #[error("it has several NICs and it is not known which one asked: choose one")]
+    ChooseNic,
+    /// It fits another row of the plan as well.
+    #[error("also fits the plan's row {other}: check which machine it is, then correct plan.toml")]
+    PlanConflict {
+        /// That row.
+        other: NodeId,
+    },
+    /// It fits its row of the plan, but not in everything.
+    #[error("fits its row of the plan, but with another {what}: check which machine it is, or correct plan.toml")]
+    PlanContradicted {
+        /// The identifiers that differ.
+        what: Text,
+    },
+    /// Only an asset tag makes it a row of the plan.
+    #[error("fits its row of the plan by asset tag only: check which machine it is")]
+    PlanWeak,
+    /// The plan gives it another name than it was installed with.
+    #[error("the plan calls it {name}; it keeps the name it was installed with")]
+    PlanName {
+        /// The plan's name.
+        name: Fqdn,
+    },
     /// The vendor filter of the configuration matched no NIC any report has shown.
     #[error("no report has shown a NIC of the vendor in `machine_net_int`: the installer may find none")]
     VendorUnseen,
@@ -274,12 +329,18 @@ impl Flag {
             | Self::ChangedSinceApproval
             | Self::InstalledBefore { .. }
             | Self::UuidChanged { .. }
+            | Self::LeaseReused { .. }
+            | Self::PlanConflict { .. }
+            | Self::PlanContradicted { .. }
+            | Self::PlanWeak
             | Self::TwoAddresses { .. } => true,
             Self::UntrustedUuid
             | Self::AddressTaken { .. }
             | Self::NotAsWished { .. }
             | Self::LeftOut { .. }
             | Self::VendorUnseen
+            | Self::ChooseNic
+            | Self::PlanName { .. }
             | Self::CannotAnswer { .. }
             | Self::WrongHostKey
             | Self::Unproven
@@ -316,13 +377,30 @@ impl Node {
     pub fn serial(&self) -> Option<&Text> {
         let asked = self.request.as_ref().map(|asked| &asked.info.dmi);
         let reported = self.report.as_ref().map(|reported| &reported.report.dmi);
-        asked.into_iter().chain(reported).find_map(|dmi| dmi.serial.as_ref())
+        let planned = self.plan.as_ref().filter(|_| asked.is_none()).and_then(|entry| entry.serial.as_ref());
+        asked.into_iter().chain(reported).find_map(|dmi| dmi.serial.as_ref()).or(planned)
     }
 
-    /// Where the machine was last heard, for the table: its address as a node, else that of its last request.
+    /// The address its answer must carry, whatever the configuration says: the operator's, the plan's, or the one the
+    /// pool gave it.
+    #[must_use]
+    pub fn fixed_address(&self) -> Option<IpAddr> {
+        let assigned = |by| self.assigned.filter(|assigned| assigned.by == by).map(|assigned| assigned.address);
+        let planned = self.plan.as_ref().and_then(|entry| entry.address);
+        assigned(AssignedBy::Operator).or(planned).or(assigned(AssignedBy::Pool))
+    }
+
+    /// Whether it is a row of the plan whose machine has not called yet.
+    #[must_use]
+    pub fn is_unclaimed(&self) -> bool {
+        self.phase == Phase::Planned && self.plan.is_some() && self.request.is_none()
+    }
+
+    /// Its address for the table: as a node, else the one it will have, else that of its last request.
     #[must_use]
     pub fn shown_address(&self) -> Option<IpAddr> {
-        self.address.or_else(|| self.request.as_ref().map(|asked| asked.stamp.peer))
+        let asked = || self.request.as_ref().map(|asked| asked.stamp.peer);
+        self.address.or_else(|| self.fixed_address().filter(|_| self.phase.may_rename())).or_else(asked)
     }
 
     /// Whether an answer was released that may have been used.

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::address::AddressRules;
 use super::fqdn::Fqdn;
 use super::machine::MachineId;
 
@@ -82,6 +83,8 @@ pub struct Policy {
     pub expect: Option<usize>,
     /// What proves a report.
     pub webhook_auth: WebhookAuth,
+    /// Where addresses come from, and how the NIC is chosen.
+    pub addresses: AddressRules,
     /// Rows of machines nobody has decided on, at most.
     pub waiting_rows: usize,
 }
@@ -104,6 +107,7 @@ impl Default for Policy {
             countdown: Duration::from_secs(10),
             expect: None,
             webhook_auth: WebhookAuth::Secret,
+            addresses: AddressRules::default(),
             waiting_rows: 20_000,
         }
     }

@@ -1,7 +1,11 @@
 //! Why a command is not carried out, in words that say what to do instead.
 
+use std::net::IpAddr;
+
+use super::address::Unfit;
 use super::fqdn::Fqdn;
 use super::id::{BanId, NodeId, ReportId, TicketId};
+use super::mac::MacAddr;
 use super::token::TokenName;
 
 /// A wish the fleet does not grant. Nothing changed.
@@ -70,6 +74,33 @@ pub enum Refusal {
     /// The address is another node's.
     #[error("the address belongs to `{0}`; choose another one")]
     AddressTaken(Fqdn),
+    /// No node can have the address.
+    #[error("{address} cannot be a node's address: {why}")]
+    BadAddress {
+        /// The address.
+        address: IpAddr,
+        /// What is wrong with it.
+        why: Unfit,
+    },
+    /// The pool is used up.
+    #[error("no address of the pool is free for `{0}`; enlarge `pool` in config.toml, or forget nodes")]
+    PoolEmpty(Fqdn),
+    /// Addresses come from the plan, and it has none there.
+    #[error("`{0}` has no address in the plan; give it one first, or add it to plan.toml")]
+    NoPlannedAddress(Fqdn),
+    /// The machine has no such NIC.
+    #[error("`{name}` has no NIC `{mac}`; it has {has}")]
+    NoSuchNic {
+        /// The node.
+        name: Fqdn,
+        /// What was chosen.
+        mac: MacAddr,
+        /// What there is.
+        has: String,
+    },
+    /// The row comes from the plan.
+    #[error("`{0}` is in the plan; take it out of plan.toml instead")]
+    InThePlan(Fqdn),
     /// The key seen is another one, or none was seen.
     #[error("`{0}` shows no host key with that fingerprint; look at its row again")]
     NoSuchHostKey(Fqdn),

@@ -14,6 +14,8 @@ use crate::server::{AnswerKit, Ghosts};
 
 /// Pause between two looks at the almost-arrivals: a flood of them must not make a flood of snapshots.
 const CALM: Duration = Duration::from_millis(500);
+/// Time between two looks at how far the pool reaches.
+const LOOK: Duration = Duration::from_secs(1);
 
 /// What comes and goes on the board.
 pub(super) struct Sources {
@@ -27,17 +29,20 @@ pub(super) struct Sources {
     pub(super) kit: watch::Receiver<Arc<AnswerKit>>,
     /// Who could not even ask.
     pub(super) ghosts: Ghosts,
+    /// The pool of addresses.
+    pub(super) pool: watch::Receiver<Option<Problem>>,
 }
 
 /// Gathers until `shutdown`. `fixed` holds what stays as it is; its problems are those of `sources`.
 pub(super) async fn run(handle: Handle, fixed: Service, sources: Sources, shutdown: CancellationToken) {
-    let Sources { mut files, mut projection, mut preflight, mut kit, ghosts } = sources;
+    let Sources { mut files, mut projection, mut preflight, mut kit, ghosts, mut pool } = sources;
     let mut changes = ghosts.changes();
     loop {
         let mut service = fixed.clone();
         service.problems.clone_from(&files.borrow_and_update());
         service.problems.extend(projection.borrow_and_update().clone());
         service.problems.extend(preflight.borrow_and_update().iter().cloned());
+        service.problems.extend(pool.borrow_and_update().clone());
         service.require_token = kit.borrow_and_update().access.require_token;
         service.ghosts = ghosts.shown();
         service.problems.extend(service.ghosts.iter().filter(|ghost| ghost.cause.is_loss()).map(problem));
@@ -48,9 +53,36 @@ pub(super) async fn run(handle: Handle, fixed: Service, sources: Sources, shutdo
             Ok(()) = projection.changed() => {}
             Ok(()) = preflight.changed() => {}
             Ok(()) = kit.changed() => {}
+            Ok(()) = pool.changed() => {}
             () = calmly(&mut changes) => {}
         }
     }
+}
+
+/// Watches how far the pool reaches, until `shutdown`.
+pub(super) async fn watch_pool(handle: Handle, told: watch::Sender<Option<Problem>>, shutdown: CancellationToken) {
+    loop {
+        told.send_if_modified(|problem| {
+            let now = pool_problem(&handle);
+            let is_news = now != *problem;
+            *problem = now;
+            is_news
+        });
+        tokio::select! {
+            () = shutdown.cancelled() => return,
+            () = sleep(LOOK) => {}
+        }
+    }
+}
+
+/// Says early that the pool will not do for all.
+fn pool_problem(handle: &Handle) -> Option<Problem> {
+    let outlook = handle.snapshot().fleet.pool_outlook()?;
+    let is_short = outlook.free < u128::try_from(outlook.wanted).unwrap_or(u128::MAX);
+    (is_short || outlook.free == 0).then(|| Problem {
+        what: format!("the pool has {} free addresses, and {} nodes will want one", outlook.free, outlook.wanted),
+        hint: "enlarge `pool` in [network] of config.toml, or forget nodes that are gone".to_owned(),
+    })
 }
 
 /// Resolves some time after the almost-arrivals have changed.

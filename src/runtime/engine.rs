@@ -15,11 +15,12 @@ use super::settings::AnswerFiles;
 use super::{EngineOptions, LocalClient, STATE_DIR, board, journal, operator, settings};
 use crate::ansible::check::Subject;
 use crate::ansible::{self, Feed, Runner, SshKeyPair, preflight};
-use crate::config::{self, Config};
+use crate::config::{self, Config, ConfigErrors};
 use crate::coordinator::{self, Handle, Started};
 use crate::domain::snapshot::{Problem, Service};
 use crate::domain::{Command, Effect, Fleet, Origin, Recorded};
 use crate::error::{Exit, Failure, OrExit as _};
+use crate::plan;
 use crate::server::{self, App, Ghosts, Identity, Listener};
 use crate::store::{self, Reader, StateLock, Store};
 use crate::telemetry::{self, Logging, Sink};
@@ -78,7 +79,7 @@ impl Engine {
         let socket = api::server::bind(state_dir).or_exit(Exit::State)?;
 
         let mut store = Store::open(state_dir).or_exit(Exit::State)?;
-        let loaded = store.load(settings::policy(config)).or_exit(Exit::State)?;
+        let loaded = store.load(settings::policy(config, &prepared.files.base)).or_exit(Exit::State)?;
         let reader = Reader::open(state_dir).or_exit(Exit::State)?;
         let legacy = store::find_legacy(dir).or_exit(Exit::State)?;
         let (effects_in, effects) = mpsc::channel(64);
@@ -93,7 +94,9 @@ impl Engine {
             server::capacity(open_files).min(usize::try_from(config.server.max_held.get()).unwrap_or(usize::MAX));
         let fingerprint = identity.as_ref().map(|identity| identity.fingerprint().to_owned());
         let in_force = (config.clone(), prepared.files.clone(), prepared.found.clone());
-        let (reloader, files, kit) = Reloader::new(prepared.folder.clone(), handle.clone(), key.public(), in_force);
+        let (mut reloader, files, kit) = Reloader::new(prepared.folder.clone(), handle.clone(), key.public(), in_force);
+        // Planned rows are there before the first machine asks.
+        reloader.plan().await;
         let service = Service {
             url: settings::shown_url(config, listener.address()),
             fingerprint: fingerprint.clone(),
@@ -117,7 +120,9 @@ impl Engine {
         let preflight = parts.look_for_ansible(subject(&prepared, &private_key));
         let ghosts = Ghosts::default();
         let (projection, kit_shown) = (projection_problem, kit.clone());
-        let sources = board::Sources { files, projection, preflight, kit: kit_shown, ghosts: ghosts.clone() };
+        let (pool_in, pool) = watch::channel(None);
+        parts.work(board::watch_pool(handle.clone(), pool_in, parts.working.clone()));
+        let sources = board::Sources { files, projection, preflight, kit: kit_shown, ghosts: ghosts.clone(), pool };
         parts.work(board::run(handle.clone(), service, sources, parts.working.clone()));
         parts.work(reloader.run(parts.working.clone()));
         parts.work(probe::run(
@@ -361,17 +366,24 @@ fn prepare(options: &EngineOptions) -> Result<Prepared, Failure> {
     }
     let folder = Folder { dir: dir.clone(), cli: options.cli.clone(), env: options.env.clone() };
     let found = folder.read();
-    match (found.config.clone(), found.base.clone(), found.profiles.clone()) {
-        (Ok(config), Ok(base), Ok(profiles)) => {
+    match (found.config.clone(), found.base.clone(), found.profiles.clone(), found.plan.as_ref()) {
+        (Ok(config), Ok(base), Ok(profiles), Ok(_)) => {
             let state_dir = dir.join(STATE_DIR);
             Ok(Prepared { dir, state_dir, config, files: AnswerFiles { base, profiles }, folder, found })
         }
-        (config, base, profiles) => {
-            let problems = [config.err(), base.err(), profiles.err()].into_iter().flatten();
+        (config, base, profiles, plan) => {
+            let problems = [config.err(), base.err(), profiles.err(), plan.err().cloned()].into_iter().flatten();
             let text: Vec<_> = problems.map(|errors| errors.to_string()).collect();
             Err(anyhow::anyhow!("the configuration cannot be used\n\n{}", text.join("\n"))).or_exit(Exit::Config)
         }
     }
+}
+
+/// What the plan of a folder is checked against. Problems of `config.toml` and `default.toml` are errors here.
+pub(super) fn plan_context(options: &EngineOptions) -> Result<plan::Context, ConfigErrors> {
+    let folder = Folder { dir: options.dir.clone(), cli: options.cli.clone(), env: options.env.clone() };
+    let found = folder.read();
+    Ok(settings::plan_context(&folder.dir, Some(&found.config?), Some(&found.base?)))
 }
 
 /// Makes time pass for the fleet.

@@ -81,6 +81,14 @@ pub fn check(options: &EngineOptions) -> Result<Vec<Problem>, Failure> {
     engine::check(options)
 }
 
+/// What the plan of a folder is checked against.
+///
+/// # Errors
+/// Everything that is wrong with `config.toml` and `default.toml`.
+pub fn plan_context(options: &EngineOptions) -> Result<crate::plan::Context, crate::config::ConfigErrors> {
+    engine::plan_context(options)
+}
+
 /// What a run of this folder would need.
 ///
 /// # Errors

@@ -18,6 +18,9 @@ use crate::answer::{BaseAnswer, Profiles};
 use crate::config::{self, BASE_ANSWER_FILE, CONFIG_FILE, CliLayer, Config, ConfigErrors, EnvLayer};
 use crate::coordinator::Handle;
 use crate::domain::snapshot::Problem;
+use crate::domain::text::Text;
+use crate::domain::{Command, Origin, Reply};
+use crate::plan::{self, PLAN_FILE, Plan};
 use crate::server::AnswerKit;
 
 /// Time without a further change after which a file counts as written: editors truncate, write and rename.
@@ -43,21 +46,26 @@ pub(super) struct Found {
     pub(super) profiles: Result<Profiles, ConfigErrors>,
     /// Nodes whose override cannot be used: they are not answered until it can.
     pub(super) overrides: Vec<config::Problem>,
-    /// Whether there is a `config.toml` with something in it, and a `default.toml`.
-    present: [bool; 2],
+    pub(super) plan: Result<Plan, ConfigErrors>,
+    /// Whether there is a `config.toml` with something in it, a `default.toml` and a `plan.toml`.
+    present: [bool; 3],
 }
 
 impl Folder {
     /// Reads all files, all problems at once.
     pub(super) fn read(&self) -> Found {
         let has_content = |name| std::fs::metadata(self.dir.join(name)).is_ok_and(|about| about.len() > 0);
+        let config = config::load(&self.dir, &self.cli, &self.env).map(|loaded| loaded.config);
         let base = settings::base_answer(&self.dir);
+        // What is wrong with these two is told by themselves.
+        let (known, answer) = (config.as_ref().ok(), base.as_ref().ok());
         Found {
-            config: config::load(&self.dir, &self.cli, &self.env).map(|loaded| loaded.config),
-            profiles: settings::profiles(&self.dir, base.as_ref().ok()),
+            profiles: settings::profiles(&self.dir, answer),
+            plan: plan::load(&self.dir, &settings::plan_context(&self.dir, known, answer)),
+            config,
             base,
             overrides: settings::override_problems(&self.dir),
-            present: [CONFIG_FILE, BASE_ANSWER_FILE].map(has_content),
+            present: [CONFIG_FILE, BASE_ANSWER_FILE, PLAN_FILE].map(has_content),
         }
     }
 }
@@ -69,7 +77,7 @@ impl Found {
     }
 
     /// A file that was there and is gone, or empty, is no wish for the defaults: it is being written, or was lost.
-    fn without_losses(mut self, before: [bool; 2]) -> Self {
+    fn without_losses(mut self, before: [bool; 3]) -> Self {
         let lost = |name: &str| {
             let problem = config::Problem::whole(name, "the file is gone or empty");
             let hint = "put it back, or restart the engine to go on without it";
@@ -80,6 +88,9 @@ impl Found {
         }
         if before[1] && !self.present[1] {
             self.base = Err(lost(BASE_ANSWER_FILE));
+        }
+        if before[2] && !self.present[2] {
+            self.plan = Err(lost(PLAN_FILE));
         }
         self
     }
@@ -98,7 +109,9 @@ pub(super) struct Reloader {
     files: AnswerFiles,
     last: Found,
     /// Which files were ever there.
-    seen: [bool; 2],
+    seen: [bool; 3],
+    /// What of the plan stands against the fleet, in words.
+    held: Vec<Text>,
     kit: watch::Sender<Arc<AnswerKit>>,
     problems: watch::Sender<Vec<Problem>>,
 }
@@ -125,6 +138,7 @@ impl Reloader {
             files,
             seen: found.present,
             last: found,
+            held: Vec::new(),
             kit,
             problems,
         };
@@ -168,10 +182,15 @@ impl Reloader {
         let Ok(found) = tokio::task::spawn_blocking(move || folder.read()).await else { return };
         let found = found.without_losses(self.seen);
         if found == self.last {
+            // What stood against the plan may be gone by now.
+            if !self.held.is_empty() {
+                self.plan().await;
+            }
             return;
         }
         tell(CONFIG_FILE, &found.config, &self.last.config);
         tell(BASE_ANSWER_FILE, &found.base, &self.last.base);
+        tell(PLAN_FILE, &found.plan, &self.last.plan);
         tell(config::PROFILES_FOLDER, &found.profiles, &self.last.profiles);
         for problem in found.overrides.iter().filter(|problem| !self.last.overrides.contains(problem)) {
             tracing::error!("its node is not answered until this is mended\n{problem}");
@@ -179,9 +198,30 @@ impl Reloader {
         for (seen, present) in self.seen.iter_mut().zip(found.present) {
             *seen |= present;
         }
+        let is_new_plan = found.plan != self.last.plan;
         self.last = found;
         self.put_in_force().await;
+        if is_new_plan {
+            self.plan().await;
+        }
         self.problems.send_replace(self.wrong());
+    }
+
+    /// Hands the plan to the fleet, where it can be used.
+    pub(super) async fn plan(&mut self) {
+        let Ok(plan) = &self.last.plan else { return };
+        let entries = plan.entries.clone();
+        match self.handle.submit(Origin::System, Command::Plan { entries }).await {
+            Ok(Reply::Planned(held)) if held != self.held => {
+                for words in &held {
+                    tracing::warn!("{PLAN_FILE}: {words}");
+                }
+                self.held = held;
+                self.problems.send_replace(self.wrong());
+            }
+            Ok(_) => {}
+            Err(error) => tracing::error!("{PLAN_FILE} is not in force: {error}"),
+        }
     }
 
     async fn put_in_force(&mut self) {
@@ -195,11 +235,11 @@ impl Reloader {
         }
         if let Some(config) = config {
             self.config = config;
-            self.handle.set_policy(settings::policy(&self.config)).await;
         }
         if let Some(files) = files {
             self.files = files;
         }
+        self.handle.set_policy(settings::policy(&self.config, &self.files.base)).await;
         let kit = settings::answer_kit(&self.folder.dir, &self.config, &self.files, &self.ssh_key);
         self.kit.send_replace(Arc::new(kit));
     }
@@ -207,9 +247,11 @@ impl Reloader {
     /// What the operator should know about the files, the worst first.
     fn wrong(&self) -> Vec<Problem> {
         let last = &self.last;
-        let bad = [last.config.as_ref().err(), last.base.as_ref().err(), last.profiles.as_ref().err()];
-        let mut problems: Vec<_> = bad.into_iter().flatten().filter_map(not_taken_over).collect();
+        let files = [last.config.as_ref().err(), last.base.as_ref().err(), last.profiles.as_ref().err()];
+        let bad = files.into_iter().chain([last.plan.as_ref().err()]);
+        let mut problems: Vec<_> = bad.flatten().filter_map(not_taken_over).collect();
         problems.extend(not_in_force(&last.overrides));
+        problems.extend(against_the_plan(&self.held));
         problems.extend(waiting_for_restart(&self.started, &self.config));
         problems.extend(settings::cautions(&self.config, &self.files.base, self.last.has_config()));
         problems
@@ -275,6 +317,17 @@ fn first_of(problems: &[config::Problem], otherwise: &str) -> Option<Problem> {
         what: format!("{file}{}: {}{more}", line.unwrap_or_default(), first.message),
         hint: first.hint.clone().unwrap_or_else(|| otherwise.to_owned()),
     })
+}
+
+/// What of the plan stands against the fleet, in one line.
+fn against_the_plan(held: &[Text]) -> Option<Problem> {
+    let first = held.first()?;
+    let more = match held.len() {
+        1 => String::new(),
+        count => format!(" (+{} more, see the log)", count - 1),
+    };
+    let hint = "the rest of the plan is in force".to_owned();
+    Some(Problem { what: format!("{PLAN_FILE}: {first}{more}"), hint })
 }
 
 /// Settings that were changed and that a running engine cannot take over.
@@ -352,7 +405,7 @@ mod tests {
         std::fs::write(&path, "machine_net_dn = \"a.example\"\n").unwrap();
         let folder = folder(dir.path());
         let first = folder.read();
-        assert!(first.has_config() && first.config.is_ok() && first.base.is_ok());
+        assert!(first.has_config() && first.config.is_ok() && first.base.is_ok() && first.plan.is_ok());
         for lose in [|path: &Path| std::fs::write(path, ""), |path: &Path| std::fs::remove_file(path)] {
             lose(&path).unwrap();
             let found = folder.read().without_losses(first.present);
@@ -360,6 +413,6 @@ mod tests {
             assert_eq!(problem.what, "config.toml: the file is gone or empty");
             assert!(found.base.is_ok(), "there was none before either");
         }
-        assert!(folder.read().without_losses([false; 2]).config.is_ok(), "where there was none, none is missing");
+        assert!(folder.read().without_losses([false; 3]).config.is_ok(), "where there was none, none is missing");
     }
 }

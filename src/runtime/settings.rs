@@ -1,18 +1,21 @@
 //! From the configuration to what each part wants to know.
 
+use std::collections::BTreeSet;
 use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::path::Path;
 
 use crate::answer::{self, BaseAnswer, Profile, Profiles};
-use crate::config::{self, Config, LogLevel, Source};
+use crate::config::{self, Config, LogLevel, NicSource, Source};
+use crate::domain::address::Pool;
 use crate::domain::snapshot::Problem;
-use crate::domain::{Auto, Policy, WebhookAuth};
+use crate::domain::{AddressRules, AddressSource, Auto, NicRule, Policy, WebhookAuth};
+use crate::plan;
 use crate::server::{Access, AnswerKit, Limits, NetworkSettings, ServerSettings};
 use crate::store::ProjectionSettings;
 use tracing_subscriber::filter::LevelFilter;
 
 /// The rules decisions follow.
-pub(super) fn policy(config: &Config) -> Policy {
+pub(super) fn policy(config: &Config, base: &BaseAnswer) -> Policy {
     Policy {
         name_prefix: config.naming.prefix.clone(),
         domain: config.naming.domain.clone(),
@@ -26,8 +29,43 @@ pub(super) fn policy(config: &Config) -> Policy {
         countdown: config.ansible.countdown,
         expect: config.ansible.expect.map(|count| usize::try_from(count.get()).unwrap_or(usize::MAX)),
         webhook_auth: config.server.webhook_auth,
+        addresses: address_rules(config, base),
         waiting_rows: usize::try_from(config.limits.waiting_rows.get()).unwrap_or(usize::MAX),
     }
+}
+
+/// Where addresses come from. What the base answer says itself goes before `config.toml`.
+fn address_rules(config: &Config, base: &BaseAnswer) -> AddressRules {
+    let network = &config.network;
+    let nic = match network.nic {
+        _ if base.overlay().has_nic_filter() => NicRule::Given,
+        NicSource::Vendor => NicRule::Vendor,
+        NicSource::Asking => NicRule::Asking { or_vendor: network.nic_vendor.is_some() },
+    };
+    AddressRules {
+        source: if base.overlay().uses_dhcp() { AddressSource::Dhcp } else { network.address },
+        mask: network.mask,
+        gateway: base.overlay().gateway().or(network.gateway),
+        dns: base.overlay().dns().or(network.dns),
+        pool: Pool::new(&network.pool, &network.pool_exclude),
+        own: own_addresses(config),
+        nic,
+    }
+}
+
+/// Addresses of this host that must not be given away, as far as the configuration shows them.
+fn own_addresses(config: &Config) -> BTreeSet<IpAddr> {
+    let listen = Some(config.server.listen.ip()).filter(|address| !address.is_unspecified());
+    let route = config.network.gateway.map(|gateway| own_address(Some(gateway), gateway));
+    let route = route.filter(|address| Some(*address) != config.network.gateway);
+    [listen, route].into_iter().flatten().collect()
+}
+
+/// What the plan is checked against, as far as the files it follows from can be used.
+pub(super) fn plan_context(dir: &Path, config: Option<&Config>, base: Option<&BaseAnswer>) -> plan::Context {
+    let domain = config.map(|config| config.naming.domain.clone()).unwrap_or_default();
+    let addresses = config.zip(base).map(|(config, base)| address_rules(config, base)).unwrap_or_default();
+    plan::Context { domain, addresses, profiles: plan::profiles(dir) }
 }
 
 /// What answers are made from.
@@ -37,8 +75,12 @@ pub(super) fn answer_kit(dir: &Path, config: &Config, files: &AnswerFiles, ssh_k
         dns: config.network.dns,
         gateway: config.network.gateway,
         nic_vendor: config.network.nic_vendor.clone(),
+        by_vendor: config.network.nic == NicSource::Vendor,
     };
-    let AnswerFiles { base, profiles } = files.clone();
+    let AnswerFiles { mut base, profiles } = files.clone();
+    if config.network.address == AddressSource::Dhcp {
+        base = base.with_dhcp("`address` in config.toml");
+    }
     let (dir, ssh_key) = (dir.to_owned(), Some(ssh_key.to_owned()));
     AnswerKit { dir, base, profiles, network, ssh_key, access: access(config) }
 }
@@ -204,7 +246,13 @@ pub(super) fn cautions(config: &Config, base: &BaseAnswer, has_config: bool) -> 
             hint: "run `prox-orchestrator init` here, in another shell if you like: it is read at once".to_owned(),
         });
     }
-    if !base.overlay().uses_dhcp() {
+    if base.overlay().uses_dhcp() && matches!(config.network.address, AddressSource::Pool | AddressSource::Plan) {
+        problems.push(Problem {
+            what: "`address` in [network] has no effect: default.toml has `source = \"from-dhcp\"`".to_owned(),
+            hint: "write `source = \"from-answer\"` in default.toml, or `address = \"dhcp\"` in config.toml".to_owned(),
+        });
+    }
+    if !base.overlay().uses_dhcp() && config.network.address != AddressSource::Dhcp {
         let missing = config.network.missing().into_iter().filter(|key| match *key {
             config::Key::DNS => !base.overlay().has_dns(),
             config::Key::GATEWAY => !base.overlay().has_gateway(),
@@ -269,9 +317,10 @@ disk-list = ["sda"]
         let mut config = Config::default();
         (config.ansible.start, config.ansible.expect) = (StartRule::ByHand, Some(6.try_into().unwrap()));
         config.server.webhook_auth = WebhookAuth::None;
-        let rules = policy(&config);
+        let rules = policy(&config, &base(FROM_ANSWER));
         assert_eq!((rules.start, rules.expect, rules.webhook_auth), (StartRule::ByHand, Some(6), WebhookAuth::None));
-        assert_eq!(policy(&Config::default()), Policy::default(), "both sides have the same defaults");
+        let shipped = base(config::BASE_ANSWER);
+        assert_eq!(policy(&Config::default(), &shipped), Policy::default(), "both sides have the same defaults");
         assert_eq!(access(&Config::default()), Access::default());
     }
 

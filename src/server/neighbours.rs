@@ -1,27 +1,33 @@
-//! The kernel's neighbour table: which NIC an IPv4 peer of our own network segment speaks through.
+//! The kernel's neighbour table: which NIC a peer of our own network segment speaks through, by IPv4 or IPv6.
 //!
 //! A peer behind a router is not in it, and a hint is all it is: callers believe it only where the machine itself lists
 //! the address.
 
 use std::collections::HashMap;
-use std::net::{IpAddr, Ipv4Addr};
+use std::io;
+use std::net::IpAddr;
 use std::time::Duration;
 
-use tokio::io::AsyncReadExt as _;
+use netlink_packet_core::{NLM_F_DUMP, NLM_F_REQUEST, NetlinkHeader, NetlinkMessage, NetlinkPayload};
+use netlink_packet_route::RouteNetlinkMessage;
+use netlink_packet_route::neighbour::{NeighbourAddress, NeighbourAttribute, NeighbourMessage, NeighbourState};
+use netlink_sys::{Socket, SocketAddr, protocols::NETLINK_ROUTE};
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 
 use crate::domain::MacAddr;
 
-const TABLE: &str = "/proc/net/arp";
-/// Largest table that is read, in bytes: the kernel keeps a thousand entries unless told otherwise.
-const MAX_BYTES: u64 = 4 * 1024 * 1024;
+/// Most datagrams that are read of one answer: the kernel keeps a thousand entries a family unless told otherwise, and
+/// sends some hundred in each.
+const MAX_DATAGRAMS: usize = 4096;
+/// Longest datagram; the kernel sends 32 KiB at most.
+const DATAGRAM: usize = 64 * 1024;
 /// A whole rack asks at once: the table is read at most this often.
 const REFRESH: Duration = Duration::from_millis(250);
 /// A known entry is looked up again after this long: the address may have been given to another machine.
 const STALE: Duration = Duration::from_secs(2);
-/// The entry is complete (`ATF_COM` of the kernel's `if_arp.h`).
-const COMPLETE: u32 = 0x2;
+
+type Table = HashMap<IpAddr, MacAddr>;
 
 /// The table as last read.
 #[derive(Debug, Default)]
@@ -30,13 +36,13 @@ pub(super) struct Neighbours(Mutex<Option<Seen>>);
 #[derive(Debug)]
 struct Seen {
     at: Instant,
-    entries: HashMap<Ipv4Addr, MacAddr>,
+    entries: Table,
 }
 
 impl Neighbours {
     /// The link address of `peer`, where the kernel knows it. Waits a quarter of a second at most.
     pub(super) async fn mac_of(&self, peer: IpAddr) -> Option<MacAddr> {
-        let IpAddr::V4(peer) = peer else { return None };
+        let peer = peer.to_canonical();
         if peer.is_loopback() {
             return None;
         }
@@ -49,68 +55,141 @@ impl Neighbours {
             // The table is read for all who wait on the lock meanwhile.
             tokio::time::sleep_until(known.at + REFRESH).await;
         }
-        let fresh = Seen { at: Instant::now(), entries: read().await };
-        seen.insert(fresh).entries.get(&peer).copied()
+        let read = tokio::task::spawn_blocking(read).await;
+        let entries = match read.map_err(io::Error::other).flatten() {
+            Ok(entries) => entries,
+            Err(error) => {
+                tracing::debug!("cannot read the neighbour table: {error}");
+                Table::new()
+            }
+        };
+        seen.insert(Seen { at: Instant::now(), entries }).entries.get(&peer).copied()
     }
 }
 
-async fn read() -> HashMap<Ipv4Addr, MacAddr> {
-    let mut text = Vec::new();
-    let read = async { tokio::fs::File::open(TABLE).await?.take(MAX_BYTES).read_to_end(&mut text).await };
-    if let Err(error) = read.await {
-        tracing::debug!("cannot read `{TABLE}`: {error}");
+/// Asks the kernel for all neighbours of both families.
+fn read() -> io::Result<Table> {
+    let mut socket = Socket::new(NETLINK_ROUTE)?;
+    socket.bind_auto()?;
+    socket.connect(&SocketAddr::new(0, 0))?;
+    socket.send(&request(), 0)?;
+    let mut table = Table::new();
+    let mut datagram = Vec::with_capacity(DATAGRAM);
+    for _ in 0..MAX_DATAGRAMS {
+        datagram.clear();
+        socket.recv(&mut datagram, 0)?;
+        if take(&datagram, &mut table)? {
+            break;
+        }
     }
-    parse(&String::from_utf8_lossy(&text))
+    Ok(table)
 }
 
-/// Lines are `address type flags mac mask device`; the first one is a heading. What does not read as such is left out.
-fn parse(table: &str) -> HashMap<Ipv4Addr, MacAddr> {
-    table.lines().filter_map(entry).collect()
+fn request() -> Vec<u8> {
+    let inner = RouteNetlinkMessage::GetNeighbour(NeighbourMessage::default());
+    let mut request = NetlinkMessage::new(NetlinkHeader::default(), NetlinkPayload::from(inner));
+    request.header.flags = NLM_F_DUMP | NLM_F_REQUEST;
+    request.header.sequence_number = 1;
+    request.finalize();
+    let mut bytes = vec![0; request.buffer_len()];
+    request.serialize(&mut bytes);
+    bytes
 }
 
-fn entry(line: &str) -> Option<(Ipv4Addr, MacAddr)> {
-    let mut words = line.split_ascii_whitespace();
-    let address = words.next()?.parse().ok()?;
-    let flags = u32::from_str_radix(words.nth(1)?.strip_prefix("0x")?, 16).ok()?;
-    let mac: MacAddr = words.next()?.parse().ok()?;
-    (flags & COMPLETE != 0 && mac.is_identifying()).then_some((address, mac))
+/// Takes the entries out of one datagram; whether it was the last one. What does not read as an entry is left out.
+fn take(mut datagram: &[u8], table: &mut Table) -> io::Result<bool> {
+    while !datagram.is_empty() {
+        let message = NetlinkMessage::<RouteNetlinkMessage>::deserialize(datagram).map_err(io::Error::other)?;
+        let length = usize::try_from(message.header.length).unwrap_or(usize::MAX);
+        match message.payload {
+            NetlinkPayload::Done(_) => return Ok(true),
+            NetlinkPayload::Error(error) => return Err(error.to_io()),
+            NetlinkPayload::InnerMessage(RouteNetlinkMessage::NewNeighbour(neighbour)) => {
+                table.extend(entry(&neighbour));
+            }
+            _ => {}
+        }
+        // Messages are padded to four bytes.
+        let next = length.max(1).next_multiple_of(4);
+        datagram = datagram.get(next..).unwrap_or_default();
+    }
+    Ok(false)
+}
+
+fn entry(neighbour: &NeighbourMessage) -> Option<(IpAddr, MacAddr)> {
+    let is_known = matches!(
+        neighbour.header.state,
+        NeighbourState::Reachable
+            | NeighbourState::Stale
+            | NeighbourState::Delay
+            | NeighbourState::Probe
+            | NeighbourState::Permanent
+    );
+    let mut address = None;
+    let mut mac = None;
+    for attribute in &neighbour.attributes {
+        match attribute {
+            NeighbourAttribute::Destination(NeighbourAddress::Inet(v4)) => address = Some(IpAddr::V4(*v4)),
+            NeighbourAttribute::Destination(NeighbourAddress::Inet6(v6)) => address = Some(IpAddr::V6(*v6)),
+            NeighbourAttribute::LinkLayerAddress(bytes) => mac = bytes.as_slice().try_into().ok().map(MacAddr),
+            _ => {}
+        }
+    }
+    let mac = mac.filter(|mac| mac.is_identifying());
+    address.filter(|_| is_known).zip(mac)
 }
 
 #[cfg(test)]
 mod tests {
+    use std::process::Command;
+
     use super::*;
     use proptest::prelude::*;
 
-    const SAMPLE: &str = "\
-IP address       HW type     Flags       HW address            Mask     Device
-192.0.2.7        0x1         0x2         b4:2e:99:ac:ad:b4     *        eth0
-192.0.2.8        0x1         0x0         00:00:00:00:00:00     *        eth0
-192.0.2.9        0x1         0x6         b4:2e:99:ac:ad:b5     *        eth0
-192.0.2.10       0x20        0x2         80:00:02:08:fe:80:00:00:00:00:00:00:00:02:c9:03:00:0a:0b:0c *  ib0
-garbage
-192.0.2.11
-";
+    /// Set where the test runs in a network of its own.
+    const INSIDE: &str = "PROX_TEST_NETWORK";
 
+    /// Neighbours of both families as the kernel has them, in a network namespace that needs no rights of root.
     #[test]
-    fn complete_entries_are_read() {
-        let entries = parse(SAMPLE);
-        assert_eq!(entries.len(), 2);
-        assert_eq!(entries[&Ipv4Addr::new(192, 0, 2, 7)].to_string(), "b4:2e:99:ac:ad:b4");
-        assert_eq!(entries[&Ipv4Addr::new(192, 0, 2, 9)].to_string(), "b4:2e:99:ac:ad:b5");
+    fn the_kernels_own_table_is_read() {
+        if std::env::var_os(INSIDE).is_some() {
+            let table = read().unwrap();
+            let mac = |address: &str| table.get(&address.parse::<IpAddr>().unwrap()).map(ToString::to_string);
+            assert_eq!(mac("192.0.2.7").as_deref(), Some("b4:2e:99:ac:ad:b4"));
+            assert_eq!(mac("2001:db8::7").as_deref(), Some("b4:2e:99:ac:ad:b5"));
+            assert_eq!(mac("192.0.2.8"), None, "one that never answered");
+            return;
+        }
+        let script = "ip link add v0 type veth peer name v1 && ip link set v1 up && ip link set v0 up \
+             && ip addr add 192.0.2.1/24 dev v0 && ip -6 addr add 2001:db8::1/64 dev v0 nodad \
+             && ip neigh add 192.0.2.7 lladdr b4:2e:99:ac:ad:b4 dev v0 nud reachable \
+             && ip neigh add 192.0.2.8 dev v0 nud failed \
+             && ip -6 neigh add 2001:db8::7 lladdr b4:2e:99:ac:ad:b5 dev v0 nud stale || exit 77; exec \"$0\" \"$@\"";
+        let name = "server::neighbours::tests::the_kernels_own_table_is_read";
+        let mut command = Command::new("unshare");
+        command.args(["-rn", "sh", "-c", script]).arg(std::env::current_exe().unwrap());
+        let ran = command.args([name, "--exact", "--nocapture"]).env(INSIDE, "1").output();
+        match ran {
+            Ok(ran) if ran.status.success() => {
+                assert!(String::from_utf8_lossy(&ran.stdout).contains("1 passed"), "{ran:?}");
+            }
+            Ok(ran) if ran.status.code() == Some(101) => panic!("{}", String::from_utf8_lossy(&ran.stderr)),
+            other => println!("SKIPPED: no network of its own can be made here (unshare, ip): {other:?}"),
+        }
     }
 
     #[tokio::test]
     async fn a_stranger_is_not_known() {
         let neighbours = Neighbours::default();
-        // A reserved address: no machine that runs this test can have it beside it.
+        // Reserved addresses: no machine that runs this test can have them beside it.
         assert_eq!(neighbours.mac_of("240.0.0.1".parse().unwrap()).await, None);
         assert_eq!(neighbours.mac_of("2001:db8::1".parse().unwrap()).await, None);
     }
 
     proptest! {
         #[test]
-        fn any_table_is_survived(table in ".{0,200}") {
-            let _ = parse(&table);
+        fn any_datagram_is_survived(datagram in proptest::collection::vec(any::<u8>(), 0..200)) {
+            let _ = take(&datagram, &mut Table::new());
         }
     }
 }

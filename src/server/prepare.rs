@@ -52,7 +52,10 @@ pub(super) struct Prepared {
 pub(super) struct Asking<'a> {
     pub(super) name: &'a Fqdn,
     pub(super) info: &'a SystemInfo,
-    pub(super) peer: IpAddr,
+    /// The address chosen for it, else the one it asks from.
+    pub(super) address: IpAddr,
+    /// The NIC the operator chose.
+    pub(super) chosen: Option<MacAddr>,
     /// The NIC it asked through, where that is known.
     pub(super) nic: Option<MacAddr>,
 }
@@ -67,9 +70,15 @@ pub(super) async fn prepare(
 ) -> Result<Prepared, Impossible> {
     let kit = app.kit.borrow().clone();
     let (secret, webhook) = webhook(app, conn, host, ask)?;
-    let machine = Asking { name: &grant.name, info: &ask.info, peer: ask.stamp.peer, nic: ask.asking_mac };
+    let machine = Asking {
+        name: &grant.name,
+        info: &ask.info,
+        address: grant.address.unwrap_or(ask.stamp.peer),
+        chosen: grant.nic,
+        nic: ask.asking_mac,
+    };
     let layers = numbered(app, &kit, grant, ask).await?;
-    let vendor_unseen = match nic(&kit, machine.nic) {
+    let vendor_unseen = match nic(&kit, &machine) {
         Some(NicChoice::Vendor(pattern)) if !layers.overlay.uses_dhcp() && !layers.overlay.has_nic_filter() => {
             !has_seen(app, &pattern)
         }
@@ -85,6 +94,7 @@ pub(super) async fn prepare(
             stamp: ask.stamp.clone(),
             name: grant.name.clone(),
             address: rendered.address,
+            granted: (grant.address, grant.nic),
             document: rendered.hash,
             secret,
             vendor_unseen,
@@ -146,11 +156,11 @@ pub(super) fn rendered(
         fqdn: machine.name.clone(),
         generation: machine.info.generation,
         installer: layers.profile.as_ref().and_then(|profile| profile.installer()),
-        address: Some(machine.peer),
+        address: Some(machine.address),
         mask: kit.network.mask,
         dns: kit.network.dns,
         gateway: kit.network.gateway,
-        nic: nic(kit, machine.nic),
+        nic: nic(kit, machine),
         webhook,
         ssh_key: kit.ssh_key.clone(),
     };
@@ -175,10 +185,11 @@ fn webhook(
     Ok((hash, Some(Webhook { url, token: secret.into(), fingerprint })))
 }
 
-/// The asking NIC, where it is known, else any of the configured vendor.
-fn nic(kit: &AnswerKit, asking_mac: Option<MacAddr>) -> Option<NicChoice> {
+/// The NIC the operator chose, else the asking one, where it is known, else any of the configured vendor.
+fn nic(kit: &AnswerKit, machine: &Asking<'_>) -> Option<NicChoice> {
     let by_vendor = || kit.network.nic_vendor.clone().map(NicChoice::Vendor);
-    asking_mac.map(NicChoice::Mac).or_else(by_vendor)
+    let asking = machine.nic.filter(|_| !kit.network.by_vendor);
+    machine.chosen.or(asking).map(NicChoice::Mac).or_else(by_vendor)
 }
 
 /// Whether any report has shown a NIC that the vendor filter would take. Matched as the installer does: the whole

@@ -62,6 +62,8 @@ pub struct NetworkSettings {
     pub gateway: Option<IpAddr>,
     /// `machine_net_int`: a glob over the NIC's vendor, used where the asking NIC is not known.
     pub nic_vendor: Option<String>,
+    /// Whether the vendor goes before the asking NIC.
+    pub by_vendor: bool,
 }
 
 /// The handlers' shared state; cheap to clone.

@@ -93,8 +93,10 @@ pub(super) enum Action {
     Jump,
     /// Change a host name.
     Rename,
-    /// Tell where Ansible reaches a node.
+    /// Give a node an address.
     Address,
+    /// Choose the NIC of a machine.
+    Nic,
     /// Start the playbook.
     Run,
     /// Start it on the nodes that failed.

@@ -116,12 +116,13 @@ impl Rack {
         let stamp = self.stamp(node);
         let address = format!("{}/24", stamp.peer).parse().ok();
         let secret = secret(node);
-        let name = row.name.clone();
+        let (name, granted) = (row.name.clone(), (row.fixed_address(), row.nic));
         let release = Release {
             node,
             stamp,
             name,
             address,
+            granted,
             document,
             secret,
             vendor_unseen: false,

@@ -5,6 +5,7 @@ use super::keymap::Scope;
 use super::modal::{Dialog, Modal, Verb};
 use super::model::{Check, Model, Subject};
 use crate::domain::fleet::Gate;
+use crate::domain::node::Flag;
 use crate::domain::{Node, Phase};
 
 /// Whether `action`, pressed in `scope`, would do something.
@@ -45,7 +46,9 @@ pub(super) fn offer(model: &Model, scope: Scope, action: Action) -> Result<(), S
                 format!("`{}` is {}; a node can be renamed until it installs", node.name, node.phase.word())
             })
         }
-        Action::Address | Action::Forget | Action::Merge => node(model).map(|_| ()),
+        Action::Address | Action::Merge => node(model).map(|_| ()),
+        Action::Forget => forget(node(model)?),
+        Action::Nic => nic(node(model)?),
         Action::MarkInstalled => {
             let node = node(model)?;
             let may = matches!(node.phase, Phase::Approved | Phase::Installing | Phase::Stalled { .. });
@@ -148,7 +151,11 @@ fn about_runs(model: &Model, scope: Scope, action: Action) -> Option<Result<(), 
 /// Whether the footer should bring `action` up: a reinstall nobody asks for is possible, and better not at hand.
 pub(super) fn is_advised(model: &Model, action: Action) -> bool {
     let unasked = |node: &std::sync::Arc<Node>| node.may_be_installed() && !asks_again(node);
-    !(action == Action::Approve && model.node().is_some_and(unasked))
+    match action {
+        Action::Approve => !model.node().is_some_and(unasked),
+        Action::Nic => model.node().is_some_and(|node| node.flags.contains(&Flag::ChooseNic)),
+        _ => true,
+    }
 }
 
 fn subject(model: &Model) -> Result<Subject<'_>, String> {
@@ -170,7 +177,7 @@ pub(super) fn needs_decision(node: &Node) -> bool {
 
 /// Whether the machine asks although it may be installed, and nobody allowed it yet.
 pub(super) fn asks_again(node: &Node) -> bool {
-    node.flags.contains(&crate::domain::node::Flag::AsksAgain) && !node.reinstall_allowed
+    node.flags.contains(&Flag::AsksAgain) && !node.reinstall_allowed
 }
 
 /// An order to all marked nodes needs one that can take it.
@@ -181,6 +188,22 @@ fn marked(model: &Model, verb: Verb) -> Result<(), String> {
     let any = model.marked().any(|node| verb.takes(model, node).is_ok());
     any.then_some(())
         .ok_or_else(|| format!("none of the {} marked nodes can be {}", model.nodes.marks.len(), verb.done()))
+}
+
+/// Whether a row can be dropped: one the plan expects comes from its file.
+fn forget(node: &Node) -> Result<(), String> {
+    let words = || format!("`{}` is in the plan; take it out of plan.toml instead", node.name);
+    (!node.is_unclaimed()).then_some(()).ok_or_else(words)
+}
+
+/// Whether the NIC of a node can be chosen.
+fn nic(node: &Node) -> Result<(), String> {
+    let may = node.phase.may_rename() && !node.may_be_installed();
+    match node.request.as_ref().map(|asked| asked.info.links.len()) {
+        None | Some(0) => Err(format!("`{}` has shown no NICs to choose from", node.name)),
+        Some(_) if may => Ok(()),
+        Some(_) => Err(format!("`{}` is {}; its NIC was chosen before it installed", node.name, node.phase.word())),
+    }
 }
 
 /// Whether `a` would approve a node, or offer its reinstall.

@@ -137,6 +137,7 @@ fn on_reply(model: &mut Model, ticket: Ticket, done: String, result: Result<Repl
         Ok(
             Reply::Done
             | Reply::Barred(_)
+            | Reply::Planned(_)
             | Reply::Released
             | Reply::Asked { .. }
             | Reply::Withheld(_)
@@ -262,6 +263,7 @@ fn act(model: &mut Model, scope: Scope, action: Action) -> Vec<Request> {
         Action::Standing => ask(model, |model| Some(Question::standing(model))),
         Action::Jump => ask(model, |_| Some(Question::jump())),
         Action::Rename => ask(model, |model| model.node().map(|node| Question::rename(node))),
+        Action::Nic => ask(model, |model| model.node().and_then(|node| Question::nic(node))),
         Action::Address => ask(model, |model| model.node().map(|node| Question::address(node))),
         Action::Run => ask(model, |model| Some(Question::run(model))),
         Action::RunFailed => ask(model, |model| Some(Question::run_failed(model))),

@@ -16,6 +16,7 @@ mod init;
 mod inventory;
 mod layers;
 mod main_job;
+mod plan;
 mod process;
 mod pty;
 mod reload;

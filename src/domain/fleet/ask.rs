@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 
+use super::plan::Placed;
 use super::{Decision, Fleet, MAX_NODES};
 use crate::domain::command::{Ask, Release, Reply};
 use crate::domain::event::Event;
@@ -11,8 +12,9 @@ use crate::domain::guard::{self, Verdict, Withheld};
 use crate::domain::id::NodeId;
 use crate::domain::machine::MachineId;
 use crate::domain::naming::NameWish;
-use crate::domain::node::{Asked, Flag, Node};
+use crate::domain::node::{Asked, AssignedBy, Flag, Node};
 use crate::domain::phase::Phase;
+use crate::domain::plan::{PlanEntry, PlanMatch};
 use crate::domain::refusal::Refusal;
 
 /// What a set of identifiers points at.
@@ -77,7 +79,7 @@ impl Fleet {
             return Ok(Decision::none(Reply::Barred(Withheld::Banned(ban.reason.as_str().to_owned()))));
         }
         let resolved = self.resolve(&machine, Some(ask));
-        let flags = Self::identity_flags(&machine, &resolved);
+        let mut flags = Self::identity_flags(&machine, &resolved);
         let known = resolved.node.and_then(|id| self.node(id));
         let count = known.and_then(|node| node.request.as_ref()).map_or(1, |asked| asked.count.saturating_add(1));
         let asked = Asked {
@@ -88,12 +90,16 @@ impl Fleet {
             count,
             token: ask.token.clone(),
         };
+        let Placed { row, flags: about_plan } = self.place(&machine, &ask.info.dmi, known.map(AsRef::as_ref));
+        flags.extend(about_plan);
         let Some(node) = known else {
-            let decision = self.decide_stranger(machine, asked, flags, ask.wish.as_ref())?;
-            return Ok(self.admit(decision, &ask.stamp, now));
+            return match row {
+                Some(planned) => Ok(self.decide_planned(planned, machine, asked, flags)),
+                None => self.decide_stranger(machine, asked, flags, ask.wish.as_ref()),
+            }
+            .map(|decision| self.admit(decision, &ask.stamp, now));
         };
 
-        let mut flags = flags;
         if let (Some(known), Some(shown)) = (node.machine.uuid, machine.uuid)
             && known != shown
         {
@@ -103,16 +109,51 @@ impl Fleet {
             // A row can outlive the one its machine was installed as.
             flags.extend(self.former(&machine).map(|former| Flag::InstalledBefore { name: former.name.clone() }));
         }
-        let mut events = vec![Event::MachineAsked { node: node.id, machine, asked, flags }];
+        let mut events = Vec::new();
+        let mut fixed = node.fixed_address();
+        if let Some((id, found)) = row {
+            let entry = self.node(id).filter(|row| row.id != node.id).and_then(|row| row.plan.clone());
+            events.push(match entry {
+                Some(entry) => {
+                    fixed = fixed_with(node, &entry);
+                    Event::PlanJoined { node: node.id, row: id, entry, found }
+                }
+                None => Event::PlanMatched { node: node.id, found },
+            });
+        }
+        flags.extend(self.network_flags(node.id, fixed, node.nic, &asked));
+        let seen = asked.clone();
+        events.push(Event::MachineAsked { node: node.id, machine, asked, flags });
         if node.phase == Phase::Approved && node.approved.as_ref() != Some(&ask.stamp) {
             events.push(Event::ApprovalVoided { node: node.id });
         }
-        let verdict = guard::judge(node, &ask.stamp, now, &self.policy);
+        let mut verdict = self.checked(guard::judge(node, &ask.stamp, now, &self.policy), &seen);
+        if let Verdict::Serve(grant) = &verdict
+            && let Some((grant, assigned)) = self.completed(grant)
+        {
+            events.push(assigned);
+            verdict = Verdict::Serve(grant);
+        }
         if matches!(verdict, Verdict::Hold(Withheld::AsksAgain { .. })) {
             events.push(Event::Flagged { node: node.id, flag: Flag::AsksAgain });
         }
         let decision = Decision { events, effects: Vec::new(), reply: Reply::Asked { node: node.id, verdict } };
         Ok(self.admit(decision, &ask.stamp, now))
+    }
+
+    /// A machine nobody has seen is a row of the plan.
+    fn decide_planned(
+        &self,
+        (node, found): (NodeId, PlanMatch),
+        machine: MachineId,
+        asked: Asked,
+        mut flags: Vec<Flag>,
+    ) -> Decision {
+        let fixed = self.node(node).and_then(|row| row.fixed_address());
+        flags.extend(self.network_flags(node, fixed, None, &asked));
+        let verdict = Verdict::Hold(Withheld::Undecided(guard::ClaimCode::of(node)));
+        let events = vec![Event::PlanMatched { node, found }, Event::MachineAsked { node, machine, asked, flags }];
+        Decision { events, effects: Vec::new(), reply: Reply::Asked { node, verdict } }
     }
 
     fn decide_stranger(
@@ -134,6 +175,7 @@ impl Fleet {
                 (self.policy.derive_name(&machine, node.0, taken).ok_or(Refusal::NoName)?, BTreeMap::new())
             }
         };
+        flags.extend(self.network_flags(node, None, None, &asked));
         flags.extend(self.former(&machine).map(|former| Flag::InstalledBefore { name: former.name.clone() }));
         let verdict = Verdict::Hold(Withheld::Undecided(guard::ClaimCode::of(node)));
         let seen = Event::MachineSeen { node, name, machine, asked, flags };
@@ -157,11 +199,23 @@ impl Fleet {
     /// Asks the guard again, and whether name and address still hold, before an answer leaves.
     pub(super) fn decide_release(&self, release: &Release, now: Timestamp) -> Result<Decision, Refusal> {
         let node = self.node(release.node).ok_or(Refusal::UnknownNode(release.node))?;
-        let grant = match guard::judge(node, &release.stamp, now, &self.policy) {
+        let judged = guard::judge(node, &release.stamp, now, &self.policy);
+        let grant = match self.checked_as_asked(node, judged) {
             Verdict::Serve(grant) => grant,
-            Verdict::Hold(why) | Verdict::Refuse(why) => return Ok(Decision::none(Reply::Withheld(why))),
+            Verdict::Hold(why) | Verdict::Refuse(why) => {
+                let owner = match &why {
+                    Withheld::AddressTaken(name) => self.named(name),
+                    _ => None,
+                };
+                let flag = owner.map(|owner| Flag::AddressTaken { by: owner.id });
+                let events = flag.map(|flag| Event::Flagged { node: node.id, flag }).into_iter().collect();
+                return Ok(Decision { events, effects: Vec::new(), reply: Reply::Withheld(why) });
+            }
         };
-        if grant.name != release.name {
+        if let Some((grant, assigned)) = self.completed(&grant).filter(|_| release.address.is_some()) {
+            return Ok(Decision { events: vec![assigned], effects: Vec::new(), reply: Reply::Rerender(grant) });
+        }
+        if grant.name != release.name || (grant.address, grant.nic) != release.granted {
             return Ok(Decision::none(Reply::Rerender(grant)));
         }
         let owner = release.address.and_then(|net| self.owner_of(net.addr(), node.id));
@@ -189,9 +243,22 @@ impl Fleet {
     #[must_use]
     pub fn judge(&self, node: NodeId, stamp: &crate::domain::node::Stamp, now: Timestamp) -> Option<Verdict> {
         if let Some(node) = self.node(node) {
-            return Some(guard::judge(node, stamp, now, &self.policy));
+            return Some(self.checked_as_asked(node, guard::judge(node, stamp, now, &self.policy)));
         }
         let ban = self.bans().find(|ban| !ban.machine.macs.is_disjoint(&stamp.macs))?;
         Some(Verdict::Refuse(Withheld::Banned(ban.reason.as_str().to_owned())))
     }
+
+    fn checked_as_asked(&self, node: &Node, verdict: Verdict) -> Verdict {
+        match &node.request {
+            Some(asked) => self.checked(verdict, asked),
+            None => verdict,
+        }
+    }
+}
+
+/// The address of a node once it takes over an entry of the plan.
+fn fixed_with(node: &Node, entry: &PlanEntry) -> Option<std::net::IpAddr> {
+    let by_operator = node.assigned.filter(|assigned| assigned.by == AssignedBy::Operator);
+    by_operator.map(|assigned| assigned.address).or(entry.address).or(node.fixed_address())
 }

@@ -70,6 +70,7 @@ impl Fleet {
                 Some(_) | None => Decision::none(Reply::Done),
             }),
             Command::Import { entries } => Ok(self.decide_import(entries)),
+            Command::Plan { entries } => Ok(self.decide_plan(entries)),
             Command::Tick => Ok(self.decide_tick(now)),
             Command::Order(order) => self.decide_order(order, now),
         }

@@ -15,6 +15,7 @@ use crate::domain::node::{Answers, Delivery, Flag, Node, ProfileChoice, Reported
 use crate::domain::phase::Phase;
 use crate::domain::run::{HostResult, Run, RunOutcome, RunState};
 
+use super::planned::{is_about_plan, set_address};
 use super::{Fleet, MAX_RUNS, MAX_UNMATCHED, Unmatched};
 
 impl Fleet {
@@ -24,6 +25,13 @@ impl Fleet {
         self.learn_time(recorded);
         match &recorded.event {
             Event::MachineSeen { .. } | Event::Imported { .. } => self.apply_new_row(&recorded.event, at),
+            Event::Planned { .. }
+            | Event::PlanChanged { .. }
+            | Event::PlanMatched { .. }
+            | Event::PlanJoined { .. }
+            | Event::Unplanned { .. }
+            | Event::AddressAssigned { .. }
+            | Event::NicChosen { .. } => self.apply_plan(&recorded.event, at),
             Event::ReportUnmatched { report, peer, document, facts } => {
                 let (id, peer, document) = (*report, *peer, *document);
                 self.state.last_report = self.state.last_report.max(id.0);
@@ -74,7 +82,19 @@ impl Fleet {
         let Some(shared) = self.state.nodes.get_mut(&id) else { return };
         let before = Arc::clone(shared);
         change(Arc::make_mut(shared));
-        self.index.update(&before, shared);
+        let after = Arc::clone(shared);
+        self.index.update(&before, &after);
+        self.lower_floor(&before, Some(&after));
+    }
+
+    pub(super) fn add_row(&mut self, row: Node) {
+        self.state.last_node = self.state.last_node.max(row.id.0);
+        self.index.insert(&row);
+        self.state.nodes.insert(row.id, Arc::new(row));
+    }
+
+    pub(super) fn remove_row(&mut self, id: NodeId) {
+        let _ = self.drop_row(id);
     }
 
     fn apply_new_row(&mut self, event: &Event, at: Timestamp) {
@@ -89,9 +109,7 @@ impl Fleet {
             _ => return,
         };
         row.since = at;
-        self.state.last_node = self.state.last_node.max(row.id.0);
-        self.index.insert(&row);
-        self.state.nodes.insert(row.id, Arc::new(row));
+        self.add_row(row);
     }
 
     fn apply_run(&mut self, recorded: &Recorded) {
@@ -198,6 +216,8 @@ pub(super) fn empty_row(id: NodeId, name: Fqdn, at: Timestamp) -> Node {
         host_keys: Vec::new(),
         unproven: None,
         address: None,
+        assigned: None,
+        nic: None,
         reinstall_allowed: false,
         gated: false,
         last_run: None,
@@ -270,10 +290,7 @@ fn apply_to_node(node: &mut Node, event: &Event, at: Timestamp) {
         }
         Event::ProfileChosen { profile, .. } => node.profile.clone_from(profile),
         Event::CounterTaken { counter, value, .. } => drop(node.counters.insert(counter.clone(), *value)),
-        Event::AddressSet { address, .. } => {
-            node.address = Some(*address);
-            node.flags.retain(|flag| !matches!(flag, Flag::AddressTaken { .. }));
-        }
+        Event::AddressSet { address, .. } => set_address(node, *address),
         Event::Stalled { reason, .. } => enter(node, Phase::Stalled { reason: reason.clone() }, at),
         Event::Booting { .. } => enter(node, Phase::Booting, at),
         Event::BecameReady { .. } => {
@@ -296,6 +313,13 @@ fn apply_to_node(node: &mut Node, event: &Event, at: Timestamp) {
         | Event::TakenBack { .. }
         | Event::MachineSeen { .. }
         | Event::Imported { .. }
+        | Event::Planned { .. }
+        | Event::PlanChanged { .. }
+        | Event::PlanMatched { .. }
+        | Event::PlanJoined { .. }
+        | Event::Unplanned { .. }
+        | Event::AddressAssigned { .. }
+        | Event::NicChosen { .. }
         | Event::Forgotten { .. }
         | Event::GaveWay { .. }
         | Event::TicketIssued { .. }
@@ -383,6 +407,9 @@ fn is_about_asking(flag: &Flag) -> bool {
             | Flag::UuidChanged { .. }
             | Flag::CannotAnswer { .. }
             | Flag::AddressTaken { .. }
+            | Flag::LeaseReused { .. }
+            | Flag::ChooseNic
+            | Flag::PlanConflict { .. }
     )
 }
 
@@ -418,8 +445,9 @@ fn release(
     node.gated = false;
     // Until it has reported it may still carry what was installed before.
     node.flags.retain(|flag| {
-        let is_over = matches!(flag, Flag::AsksAgain | Flag::CannotAnswer { .. });
-        (is_about_asking(flag) && !is_over) || matches!(flag, Flag::InstalledBefore { .. })
+        let is_over = matches!(flag, Flag::AsksAgain | Flag::CannotAnswer { .. } | Flag::ChooseNic);
+        let stays = is_about_plan(flag) || matches!(flag, Flag::InstalledBefore { .. });
+        (is_about_asking(flag) && !is_over) || stays
     });
     node.phase = Phase::Installing;
     node.since = at;

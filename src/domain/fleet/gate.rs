@@ -99,7 +99,7 @@ pub enum Gate {
     Waits {
         /// Nodes that are ready or were configured.
         ready: usize,
-        /// Nodes it waits for in all.
+        /// Nodes it waits for in all: approved, or expected by the plan.
         of: usize,
         /// The first of those that are missing.
         missing: Vec<Missing>,

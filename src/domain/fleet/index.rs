@@ -1,6 +1,7 @@
 //! Where to find a node by anything that identifies it. Derived from the nodes; never stored.
 
 use std::cmp::Reverse;
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 use imbl::{HashMap, OrdMap, OrdSet};
@@ -11,6 +12,7 @@ use crate::domain::id::{NodeId, SecretHash};
 use crate::domain::mac::MacAddr;
 use crate::domain::node::Node;
 use crate::domain::phase::Phase;
+use crate::domain::plan::{PlanEntry, Shown};
 use crate::domain::text::Text;
 
 /// Nodes by name, identifier, address and secret.
@@ -22,10 +24,40 @@ pub(super) struct Index {
     macs: HashMap<MacAddr, OrdSet<NodeId>>,
     addresses: HashMap<IpAddr, OrdSet<NodeId>>,
     secrets: HashMap<SecretHash, NodeId>,
+    planned: HashMap<Token, OrdSet<NodeId>>,
+    peers: HashMap<IpAddr, OrdSet<NodeId>>,
     counters: HashMap<Text, OrdSet<u64>>,
     /// Rows nobody has decided on, by the address their machine last asked from.
     waiting: OrdMap<IpAddr, OrdSet<NodeId>>,
     waiting_count: usize,
+}
+
+/// Anything a row of the plan can be recognised by; texts in lower case.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Token {
+    Uuid(Uuid),
+    Serial(String),
+    Mac(MacAddr),
+    AssetTag(String),
+}
+
+/// What an entry of the plan can be recognised by.
+pub(super) fn tokens(entry: &PlanEntry) -> impl Iterator<Item = Token> {
+    let lower = |text: &Text| text.as_str().to_ascii_lowercase();
+    let serial = entry.serial.as_ref().map(lower).map(Token::Serial);
+    let tag = entry.asset_tag.as_ref().map(lower).map(Token::AssetTag);
+    let macs = entry.macs.iter().copied().map(Token::Mac);
+    entry.uuid.map(Token::Uuid).into_iter().chain(serial).chain(tag).chain(macs)
+}
+
+/// What a machine shows of these.
+pub(super) fn shown_tokens(shown: Shown<'_>) -> impl Iterator<Item = Token> {
+    let lower = |text: &Text| text.as_str().to_ascii_lowercase();
+    let machine = shown.machine;
+    let serial = machine.serial.as_ref().map(lower).map(Token::Serial);
+    let tag = shown.asset_tag.map(lower).map(Token::AssetTag);
+    let macs = machine.macs.iter().copied().map(Token::Mac);
+    machine.uuid.map(Token::Uuid).into_iter().chain(serial).chain(tag).chain(macs)
 }
 
 impl Index {
@@ -34,6 +66,7 @@ impl Index {
         self.names.insert(node.name.clone(), node.id);
         self.insert_machine(node);
         self.insert_addresses(node);
+        self.insert_plan(node);
         for secret in secrets(node) {
             self.secrets.insert(*secret, node.id);
         }
@@ -46,6 +79,7 @@ impl Index {
         self.names.remove(&node.name);
         self.remove_machine(node);
         self.remove_addresses(node);
+        self.remove_plan(node);
         for secret in secrets(node) {
             self.secrets.remove(secret);
         }
@@ -63,9 +97,13 @@ impl Index {
             self.remove_machine(before);
             self.insert_machine(after);
         }
-        if !owned_addresses(before).eq(owned_addresses(after)) {
+        if peer(before) != peer(after) || owned_addresses(before) != owned_addresses(after) {
             self.remove_addresses(before);
             self.insert_addresses(after);
+        }
+        if before.plan != after.plan {
+            self.remove_plan(before);
+            self.insert_plan(after);
         }
         if before.counters != after.counters {
             self.remove_counters(before);
@@ -129,11 +167,29 @@ impl Index {
         for address in owned_addresses(node) {
             self.addresses.entry(address).or_default().insert(node.id);
         }
+        if let Some(peer) = peer(node) {
+            self.peers.entry(peer).or_default().insert(node.id);
+        }
     }
 
     fn remove_addresses(&mut self, node: &Node) {
         for address in owned_addresses(node) {
             take(&mut self.addresses, &address, node.id);
+        }
+        if let Some(peer) = peer(node) {
+            take(&mut self.peers, &peer, node.id);
+        }
+    }
+
+    fn insert_plan(&mut self, node: &Node) {
+        for token in node.plan.iter().flat_map(|entry| tokens(entry)) {
+            self.planned.entry(token).or_default().insert(node.id);
+        }
+    }
+
+    fn remove_plan(&mut self, node: &Node) {
+        for token in node.plan.iter().flat_map(|entry| tokens(entry)) {
+            take(&mut self.planned, &token, node.id);
         }
     }
 
@@ -185,6 +241,25 @@ impl Index {
         self.macs.get(&mac).into_iter().flatten().copied()
     }
 
+    /// Rows of the plan that name this.
+    pub(super) fn planned(&self, token: &Token) -> impl Iterator<Item = NodeId> {
+        self.planned.get(token).into_iter().flatten().copied()
+    }
+
+    /// Whether `address` belongs to a node, or a machine asked from it last; `except` does not count.
+    pub(super) fn is_taken(&self, address: IpAddr, except: Option<NodeId>) -> bool {
+        let of = |map: &HashMap<IpAddr, OrdSet<NodeId>>| {
+            map.get(&address).is_some_and(|ids| ids.iter().any(|id| Some(*id) != except))
+        };
+        of(&self.addresses) || of(&self.peers)
+    }
+
+    /// Every address that [`is_taken`](Self::is_taken).
+    pub(super) fn taken(&self) -> impl Iterator<Item = IpAddr> {
+        let only_peers = self.peers.keys().filter(|address| !self.addresses.contains_key(*address));
+        self.addresses.keys().chain(only_peers).copied()
+    }
+
     /// The lowest value of a counter, from `start` on, that no row has.
     pub(super) fn lowest_free(&self, counter: &Text, start: u64) -> u64 {
         let taken = self.counters.get(counter).into_iter().flat_map(|values| values.range(start..));
@@ -209,16 +284,25 @@ fn take<K: std::hash::Hash + Eq + Clone>(map: &mut HashMap<K, OrdSet<NodeId>>, k
     }
 }
 
-/// The addresses a node holds: the one Ansible uses and the one put into its answer.
-fn owned_addresses(node: &Node) -> impl Iterator<Item = IpAddr> {
+/// The addresses a node holds: the one Ansible uses, the one put into its answer, the one chosen for it and the plan's.
+pub(super) fn owned_addresses(node: &Node) -> BTreeSet<IpAddr> {
     let answered = node.answers.as_ref().and_then(|answers| answers.address).map(|net| net.addr());
-    let own = node.address;
-    own.into_iter().chain(answered.filter(move |address| Some(*address) != own))
+    let assigned = node.assigned.map(|assigned| assigned.address);
+    let planned = node.plan.as_ref().and_then(|entry| entry.address);
+    [node.address, answered, assigned, planned].into_iter().flatten().collect()
+}
+
+/// Where its machine asked from last.
+fn peer(node: &Node) -> Option<IpAddr> {
+    node.request.as_ref().map(|asked| asked.stamp.peer)
 }
 
 /// Where a machine asks from that nobody has decided on.
 fn waits_at(node: &Node) -> Option<IpAddr> {
-    (node.phase == Phase::Waiting).then(|| node.request.as_ref().map(|asked| asked.stamp.peer)).flatten()
+    // One that is expected is no stranger.
+    (node.phase == Phase::Waiting && node.plan.is_none())
+        .then(|| node.request.as_ref().map(|asked| asked.stamp.peer))
+        .flatten()
 }
 
 fn secrets(node: &Node) -> impl Iterator<Item = &SecretHash> {

@@ -4,6 +4,7 @@
 //! the maps share structure, so a clone per batch is the coordinator's transaction and a clone per publication the
 //! readers' snapshot.
 
+mod address;
 mod ask;
 pub mod clock;
 mod counters;
@@ -13,6 +14,8 @@ mod gate;
 mod identity;
 mod index;
 mod order;
+mod plan;
+mod planned;
 mod room;
 mod rules;
 #[cfg(test)]
@@ -40,6 +43,7 @@ use super::ticket::{Ban, Former, Ticket};
 use super::token::{Token, TokenName};
 use index::Index;
 
+pub use address::PoolOutlook;
 pub use gate::{Countdown, Gate, Missing};
 pub use identity::{likely_twins, who_stays};
 
@@ -98,6 +102,9 @@ pub struct Fleet {
     index: Index,
     #[serde(skip)]
     policy: Arc<Policy>,
+    /// No address of the pool below this one is free.
+    #[serde(skip)]
+    pool_floor: Option<IpAddr>,
 }
 
 /// What is stored of a fleet; the index and the policy are made anew.
@@ -135,7 +142,7 @@ impl From<State> for Fleet {
             index.insert(node);
             index
         });
-        Self { state, index, policy: Arc::default() }
+        Self { state, index, policy: Arc::default(), pool_floor: None }
     }
 }
 
@@ -149,6 +156,7 @@ impl Fleet {
     /// Puts other rules into force.
     pub fn set_policy(&mut self, policy: Policy) {
         self.policy = Arc::new(policy);
+        self.pool_floor = None;
     }
 
     /// The rules in force.

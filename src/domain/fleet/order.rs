@@ -1,32 +1,36 @@
 //! The operator's orders.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 use jiff::Timestamp;
 
+use super::plan::fit_of;
 use super::{Decision, Fleet};
+use crate::domain::address::judge_host;
 use crate::domain::command::{Order, Reply};
 use crate::domain::effect::Effect;
 use crate::domain::event::Event;
 use crate::domain::fqdn::Fqdn;
 use crate::domain::id::{NodeId, ReportId};
+use crate::domain::mac::MacAddr;
 use crate::domain::node::{Node, Stamp};
 use crate::domain::options::{RunOptions, RunReason};
 use crate::domain::phase::Phase;
+use crate::domain::plan::PlanMatch;
 use crate::domain::refusal::Refusal;
 use crate::domain::ticket::Closing;
 
 impl Fleet {
     pub(super) fn decide_order(&self, order: &Order, now: Timestamp) -> Result<Decision, Refusal> {
         match order {
-            Order::Approve { node, seen } => Self::decide_approve(self.existing(*node)?, seen),
+            Order::Approve { node, seen } => self.decide_approve(self.existing(*node)?, seen),
             Order::Reject { node, reason } => {
                 Self::decide_reject(self.existing(*node)?)?;
                 Ok(Decision::one(Event::Rejected { node: *node, reason: reason.clone() }))
             }
             Order::AllowReinstall { node, seen, confirm } => {
-                Self::decide_reinstall(self.existing(*node)?, seen, confirm)
+                self.decide_reinstall(self.existing(*node)?, seen, confirm)
             }
             Order::Undo { node } => self.decide_undo(self.existing(*node)?),
             Order::Merge { node, into } => Self::decide_merge(self.existing(*node)?, self.existing(*into)?),
@@ -47,6 +51,7 @@ impl Fleet {
                 })
             }
             Order::SetAddress { node, address } => self.decide_address(self.existing(*node)?, *address),
+            Order::ChooseNic { node, mac } => Self::decide_nic(self.existing(*node)?, *mac),
             Order::Adopt { report, node } => self.decide_adopt(*report, self.existing(*node)?),
             Order::MarkInstalled { node } => Self::decide_mark(self.existing(*node)?),
             Order::TrustHostKey { node, fingerprint } => Self::decide_trust(self.existing(*node)?, fingerprint),
@@ -67,7 +72,7 @@ impl Fleet {
         }
     }
 
-    fn decide_approve(node: &Node, seen: &Stamp) -> Result<Decision, Refusal> {
+    fn decide_approve(&self, node: &Node, seen: &Stamp) -> Result<Decision, Refusal> {
         let name = || node.name.clone();
         let asked = node.request.as_ref().ok_or_else(|| Refusal::NeverAsked(name()))?;
         match node.phase {
@@ -90,7 +95,8 @@ impl Fleet {
         if asked.stamp != *seen {
             return Err(Refusal::ChangedWhileYouLooked(name()));
         }
-        Ok(Decision::one(Event::Approved { node: node.id, stamp: seen.clone() }))
+        let approved = Event::Approved { node: node.id, stamp: seen.clone() };
+        self.with_address(node, approved)
     }
 
     fn decide_reject(node: &Node) -> Result<(), Refusal> {
@@ -104,7 +110,7 @@ impl Fleet {
         })
     }
 
-    fn decide_reinstall(node: &Node, seen: &Stamp, confirm: &Fqdn) -> Result<Decision, Refusal> {
+    fn decide_reinstall(&self, node: &Node, seen: &Stamp, confirm: &Fqdn) -> Result<Decision, Refusal> {
         if *confirm != node.name {
             return Err(Refusal::NameMismatch(node.name.clone()));
         }
@@ -122,7 +128,14 @@ impl Fleet {
         if asked.stamp != *seen {
             return Err(Refusal::ChangedWhileYouLooked(node.name.clone()));
         }
-        Ok(Decision::one(Event::ReinstallAllowed { node: node.id, stamp: seen.clone() }))
+        let allowed = Event::ReinstallAllowed { node: node.id, stamp: seen.clone() };
+        self.with_address(node, allowed)
+    }
+
+    /// A decision to install a node, with the address it takes from the pool by that.
+    fn with_address(&self, node: &Node, decided: Event) -> Result<Decision, Refusal> {
+        let events = [decided].into_iter().chain(self.address_on_approval(node)?).collect();
+        Ok(Decision { events, effects: Vec::new(), reply: Reply::Done })
     }
 
     /// What nobody has used can be taken back, and a merge; the coordinator takes back what is inside its undo window.
@@ -144,13 +157,38 @@ impl Fleet {
         if !node.phase.may_rename() {
             return Err(Refusal::TooLateToRename(node.name.clone()));
         }
+        if let Some(row) = self.unclaimed(name).filter(|_| node.plan.is_none() && node.request.is_some()) {
+            return Ok(Self::join(node, row));
+        }
         if let Some(by) = self.named(name) {
             return Err(Refusal::NameTaken { name: name.clone(), by: by.id });
         }
         Ok(Decision::one(Event::Renamed { node: node.id, name: name.clone() }))
     }
 
+    /// The operator says which row of the plan a machine is, by giving it that row's name.
+    fn join(node: &Node, row: &Node) -> Decision {
+        let Some(entry) = row.plan.clone() else { return Decision::none(Reply::Done) };
+        let against = fit_of(node, &entry).map(|found| found.against).unwrap_or_default();
+        let found = PlanMatch { by: BTreeSet::new(), against };
+        Decision::one(Event::PlanJoined { node: node.id, row: row.id, entry, found })
+    }
+
+    fn decide_nic(node: &Node, mac: MacAddr) -> Result<Decision, Refusal> {
+        let asked = node.request.as_ref().ok_or_else(|| Refusal::NeverAsked(node.name.clone()))?;
+        if !asked.info.links.iter().any(|link| link.mac == mac) {
+            let has = asked.info.links.iter().map(|link| link.mac.to_string()).collect::<Vec<_>>().join(", ");
+            let has = if has.is_empty() { "none".to_owned() } else { has };
+            return Err(Refusal::NoSuchNic { name: node.name.clone(), mac, has });
+        }
+        Ok(Decision::one(Event::NicChosen { node: node.id, mac }))
+    }
+
     fn decide_address(&self, node: &Node, address: IpAddr) -> Result<Decision, Refusal> {
+        let address = address.to_canonical();
+        let is_to_be_installed = node.phase.may_rename() && !node.may_be_installed();
+        let judged = if is_to_be_installed { self.policy.addresses.judge(address) } else { judge_host(address) };
+        judged.map_err(|why| Refusal::BadAddress { address, why })?;
         if let Some(owner) = self.owner_of(address, node.id) {
             return Err(Refusal::AddressTaken(owner.name.clone()));
         }
@@ -198,7 +236,14 @@ impl Fleet {
     fn decide_forget(&self, node: &Node) -> Result<Decision, Refusal> {
         match self.active_run() {
             Some(run) if run.nodes.contains_key(&node.id) => Err(Refusal::RunActive(run.id)),
-            Some(_) | None => Ok(Decision::one(Event::Forgotten { node: node.id })),
+            Some(_) | None if node.is_unclaimed() => Err(Refusal::InThePlan(node.name.clone())),
+            // The plan goes on expecting the node.
+            Some(_) | None => {
+                let row = NodeId(self.state.last_node + 1);
+                let again = node.plan.clone().map(|entry| Event::Planned { node: row, entry });
+                let events = [Event::Forgotten { node: node.id }].into_iter().chain(again).collect();
+                Ok(Decision { events, effects: Vec::new(), reply: Reply::Done })
+            }
         }
     }
 

@@ -207,6 +207,7 @@ impl Fleet {
     pub(super) fn drop_row(&mut self, node: NodeId) -> Option<Arc<Node>> {
         let gone = self.state.nodes.remove(&node)?;
         self.index.remove(&gone);
+        self.lower_floor(&gone, None);
         Some(gone)
     }
 

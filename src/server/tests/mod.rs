@@ -28,7 +28,7 @@ use crate::coordinator::{self, Handle, Started, SubmitError};
 use crate::domain::ghost::{Cause, Ghost};
 use crate::domain::mask::Netmask;
 use crate::domain::snapshot::Service;
-use crate::domain::{Command, Effect, Node, NodeId, Order, Origin, Policy, Reply, Snapshot};
+use crate::domain::{AddressRules, Command, Effect, NicRule, Node, NodeId, Order, Origin, Policy, Reply, Snapshot};
 use crate::store::Store;
 
 /// Longest wait for anything that must happen.
@@ -90,7 +90,9 @@ impl Bench {
 
     async fn in_folder(setup: Setup, state_dir: tempfile::TempDir) -> Self {
         let mut store = Store::open(state_dir.path()).unwrap();
-        let loaded = store.load(Policy::default()).unwrap();
+        let nic = NicRule::Asking { or_vendor: setup.nic_vendor.is_some() };
+        let addresses = AddressRules { nic, ..AddressRules::default() };
+        let loaded = store.load(Policy { addresses, ..Policy::default() }).unwrap();
         let (effects, kept_effects) = mpsc::channel(16);
         let started = coordinator::start(store, loaded, effects).unwrap();
         let handle = started.handle.clone();
@@ -111,6 +113,7 @@ impl Bench {
             dns: Some([127, 0, 0, 253].into()),
             gateway: setup.gateway.map(IpAddr::from),
             nic_vendor: setup.nic_vendor.map(str::to_owned),
+            by_vendor: false,
         };
         let kit = AnswerKit {
             dir: state_dir.path().to_owned(),

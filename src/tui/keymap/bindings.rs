@@ -78,7 +78,14 @@ pub(in crate::tui) const BINDINGS: &[Binding] = &[
     bind(Scope::Nodes, &[char('r')], Action::Run, "run", "run the playbook on this node or on all that are ready"),
     bind(Scope::Nodes, &[char('w')], Action::Gate, "", "wait for missing nodes, go on without them, or hold runs"),
     bind(Scope::Nodes, &[char('c')], Action::Cancel, "cancel run", "stop the run; a second time: at once"),
-    bind(Scope::Nodes, &[char('d')], Action::Address, "address", "tell where Ansible reaches the node"),
+    bind(
+        Scope::Nodes,
+        &[char('d')],
+        Action::Address,
+        "address",
+        "give the node an address: for its answer, or where Ansible reaches it",
+    ),
+    bind(Scope::Nodes, &[char('N')], Action::Nic, "NIC", "choose which NIC of the machine is set up"),
     bind(Scope::Nodes, &[char('f')], Action::Forget, "forget", "drop the row; a machine that asks again is a stranger"),
     bind(
         Scope::Nodes,

@@ -1,4 +1,4 @@
-//! Where Ansible reaches a node that told no address.
+//! The address of a node: the one it is installed with, or the one where Ansible reaches it.
 
 use super::{Ask, Field, Paragraph, Sending, parse_address};
 use crate::domain::{Fqdn, Node, NodeId, Order};
@@ -9,13 +9,16 @@ use crate::tui::model::Model;
 pub(in crate::tui) struct Address {
     node: NodeId,
     name: Fqdn,
+    is_to_come: bool,
     field: Field,
 }
 
 impl Address {
     pub(super) fn new(node: &Node) -> Self {
-        let known = node.address.map(|address| address.to_string()).unwrap_or_default();
-        Self { node: node.id, name: node.name.clone(), field: Field::new("address", &known) }
+        let is_to_come = node.phase.may_rename() && !node.may_be_installed();
+        let known = if is_to_come { node.fixed_address() } else { node.address };
+        let known = known.map(|address| address.to_string()).unwrap_or_default();
+        Self { node: node.id, name: node.name.clone(), is_to_come, field: Field::new("address", &known) }
     }
 }
 
@@ -25,7 +28,12 @@ impl Ask for Address {
     }
 
     fn body(&self, _model: &Model) -> Vec<Paragraph> {
-        vec![Paragraph::plain("Where SSH and Ansible reach the installed system. Nothing on the machine is changed.")]
+        let words = if self.is_to_come {
+            "The address it is installed with, whatever the pool, the plan or DHCP say."
+        } else {
+            "Where SSH and Ansible reach the installed system. Nothing on the machine is changed."
+        };
+        vec![Paragraph::plain(words)]
     }
 
     fn order(&self, model: &Model) -> Result<Sending, String> {
@@ -33,7 +41,8 @@ impl Ask for Address {
         if let Some(owner) = model.snapshot.fleet.owner_of(address, self.node) {
             return Err(format!("{address} belongs to `{}`; choose another one", owner.name));
         }
-        let done = format!("`{}` is reached at {address}", self.name);
+        let verb = if self.is_to_come { "gets" } else { "is reached at" };
+        let done = format!("`{}` {verb} {address}", self.name);
         Ok(Sending { order: Order::SetAddress { node: self.node, address }, done })
     }
 

@@ -13,6 +13,7 @@ mod gate;
 mod hostname;
 mod jump;
 mod mark;
+mod nic;
 pub(super) mod quit;
 mod reinstall;
 mod reject;
@@ -213,6 +214,8 @@ pub(super) enum Question {
     Hostname(hostname::Hostname),
     /// Another address.
     Address(address::Address),
+    /// Another NIC.
+    ChooseNic(nic::ChooseNic),
     /// Send a machine away.
     Reject(reject::Reject),
     /// Drop a report.
@@ -265,6 +268,11 @@ impl Question {
     /// Asks where Ansible reaches a node.
     pub(super) fn address(node: &Node) -> Self {
         Self::Address(address::Address::new(node))
+    }
+
+    /// Asks which NIC is to be configured. `None` where the machine lists none.
+    pub(super) fn nic(node: &Node) -> Option<Self> {
+        nic::ChooseNic::new(node).map(Self::ChooseNic)
     }
 
     /// Asks whether, and why, to send a machine away.
@@ -356,6 +364,7 @@ impl Question {
         match self {
             Self::Hostname(question) => question,
             Self::Address(question) => question,
+            Self::ChooseNic(question) => question,
             Self::Reject(question) => question,
             Self::Dismiss(question) => question,
             Self::Reinstall(question) => question,
@@ -379,6 +388,7 @@ impl Question {
         match self {
             Self::Hostname(question) => question,
             Self::Address(question) => question,
+            Self::ChooseNic(question) => question,
             Self::Reject(question) => question,
             Self::Dismiss(question) => question,
             Self::Reinstall(question) => question,

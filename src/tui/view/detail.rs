@@ -11,8 +11,10 @@ use super::{flags, nodes};
 use crate::domain::facts::{Disk, Nic, Report};
 use crate::domain::fleet::Unmatched;
 use crate::domain::guard::ClaimCode;
+use crate::domain::node::AssignedBy;
+use crate::domain::plan::words;
 use crate::domain::run::HostResult;
-use crate::domain::{HostKey, Node, Phase};
+use crate::domain::{AddressSource, HostKey, Node, Phase};
 use crate::tui::model::{Model, Subject};
 use crate::tui::{offer, text, theme};
 
@@ -73,6 +75,9 @@ fn next_step(node: &Node, model: &Model) -> Option<String> {
             format!("{name} asks again{last}; `a` approves it beforehand (code {code}).")
         }
         Phase::Approved => format!("{name} gets its answer as soon as it asks."),
+        Phase::Planned if node.is_unclaimed() => {
+            format!("{name} is planned: its machine takes this row when it asks. `d` gives it an address.")
+        }
         Phase::Planned => format!("{name} is a name from an older inventory; its machine has not asked."),
         Phase::Rejected { .. } => format!("{name} is refused while it asks; `a` approves it after all."),
         Phase::Unreachable { reason } | Phase::Stalled { reason } | Phase::Failed { reason } => {
@@ -126,7 +131,8 @@ fn about_node(page: &mut Page, node: &Node, model: &Model) {
     for flag in &node.flags {
         page.words(&format!("! {}", flags::sentence(flag, node, model)), theme::waiting());
     }
-    identity(page, node);
+    identity(page, node, model);
+    plan(page, node);
     request(page, node, model);
     answers(page, node, model);
     match &node.report {
@@ -157,7 +163,7 @@ fn about_node(page: &mut Page, node: &Node, model: &Model) {
     }
 }
 
-fn identity(page: &mut Page, node: &Node) {
+fn identity(page: &mut Page, node: &Node, model: &Model) {
     page.heading("Machine");
     let dmi = node.request.as_ref().map(|asked| &asked.info.dmi);
     let dmi = dmi.or_else(|| node.report.as_ref().map(|reported| &reported.report.dmi));
@@ -170,9 +176,68 @@ fn identity(page: &mut Page, node: &Node) {
         page.maybe("Asset tag", dmi.asset_tag.as_ref());
         page.maybe("UUID", dmi.uuid.as_ref());
     }
-    let address = node.address.map(|address| address.to_string());
-    page.fact("Address", &address.unwrap_or_else(|| "not known yet (`d` sets it)".to_owned()), Style::new());
+    page.fact("Address", &address(node, model), Style::new());
     page.fact("Row", &format!("{}, {}", node.id, node.product().short()), theme::muted());
+}
+
+fn plan(page: &mut Page, node: &Node) {
+    let Some(entry) = &node.plan else { return };
+    page.heading("Plan");
+    if let Some(found) = &node.plan_match {
+        let by = if found.by.is_empty() { "the operator's word".to_owned() } else { words(&found.by) };
+        page.fact("Fits by", &by, Style::new());
+    }
+    if entry.hostname != node.name {
+        page.fact("Name", entry.hostname.as_str(), theme::waiting());
+    }
+    if let Some(place) = entry.place() {
+        page.fact("Place", &place, Style::new());
+    }
+    page.maybe("Role", entry.role.as_ref());
+    if let Some(profile) = &entry.profile {
+        page.fact("Profile", profile.as_str(), Style::new());
+    }
+    if let Some(address) = entry.address {
+        page.fact("Address", &address.to_string(), Style::new());
+    }
+    if node.request.is_none() {
+        page.maybe("Serial", entry.serial.as_ref());
+        page.maybe("Asset tag", entry.asset_tag.as_ref());
+        if let Some(uuid) = entry.uuid {
+            page.fact("UUID", &uuid.to_string(), Style::new());
+        }
+        for mac in &entry.macs {
+            page.fact("MAC", &mac.to_string(), Style::new());
+        }
+    }
+    for (name, said) in &entry.columns {
+        page.fact(&text::clean(name), said.as_str(), theme::muted());
+    }
+}
+
+/// The address it will have, before it has one.
+fn address(node: &Node, model: &Model) -> String {
+    if let Some(address) = node.address {
+        return address.to_string();
+    }
+    let is_to_come = node.phase.may_rename();
+    if let Some(address) = node.fixed_address().filter(|_| is_to_come) {
+        let by = match node.assigned.map(|assigned| assigned.by) {
+            Some(AssignedBy::Operator) => "given to it",
+            _ if node.plan.as_ref().is_some_and(|entry| entry.address.is_some()) => "by the plan",
+            _ => "by the pool",
+        };
+        return format!("{address} ({by})");
+    }
+    let fleet = &model.snapshot.fleet;
+    match fleet.policy().addresses.source {
+        AddressSource::Pool if is_to_come => match fleet.next_free(Some(node.id)) {
+            Some(next) => format!("{next} (next free of the pool)"),
+            None => "none: the pool is used up (`d` sets one)".to_owned(),
+        },
+        AddressSource::Plan if is_to_come => "none: not in the plan (`d` sets one)".to_owned(),
+        _ => "not known yet (`d` sets it)".to_owned(),
+    }
 }
 
 fn request(page: &mut Page, node: &Node, model: &Model) {
@@ -189,7 +254,11 @@ fn request(page: &mut Page, node: &Node, model: &Model) {
         page.words("This installer sends no report: press `i` when its screen says it is done.", theme::waiting());
     }
     for link in &asked.info.links {
-        let asking = if asked.asking_mac == Some(link.mac) { "  <- asked through this" } else { "" };
+        let asking = match () {
+            () if node.nic == Some(link.mac) => "  <- chosen",
+            () if asked.asking_mac == Some(link.mac) => "  <- asked through this",
+            () => "",
+        };
         page.fact("Link", &format!("{} {}{asking}", link.mac, link.name), Style::new());
     }
 }

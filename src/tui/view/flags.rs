@@ -20,6 +20,12 @@ pub(in crate::tui) fn word(flag: &Flag) -> String {
         Flag::InstalledBefore { .. } => "was here".to_owned(),
         Flag::UuidChanged { .. } => "other UUID".to_owned(),
         Flag::AddressTaken { by } => format!("IP of {by}"),
+        Flag::LeaseReused { of } => format!("lease of {of}"),
+        Flag::ChooseNic => "which NIC?".to_owned(),
+        Flag::PlanConflict { other } => format!("plan: {other}?"),
+        Flag::PlanContradicted { .. } => "not as plan".to_owned(),
+        Flag::PlanWeak => "plan by tag".to_owned(),
+        Flag::PlanName { .. } => "plan name".to_owned(),
         Flag::VendorUnseen => "NIC vendor".to_owned(),
         Flag::LeftOut { .. } => "left out".to_owned(),
         Flag::NotAsWished { .. } => "other name".to_owned(),
@@ -75,6 +81,21 @@ pub(super) fn sentence(flag: &Flag, node: &Node, model: &Model) -> String {
         Flag::AddressTaken { by } => {
             format!("Its address belongs to {}; give one of them another address (`d`).", name(by))
         }
+        Flag::LeaseReused { of } => format!(
+            "Asks from the address of {}: DHCP gave its lease out again. Take nodes' addresses out of the DHCP range.",
+            name(of),
+        ),
+        Flag::ChooseNic => "It has several NICs, and which one asked is not known: it is not on this network segment. \
+                            `N` chooses the one to configure; until then it gets no answer."
+            .to_owned(),
+        Flag::PlanConflict { other } => {
+            format!("It also fits {} of the plan: check which machine it is, then correct plan.toml.", name(other))
+        }
+        Flag::PlanContradicted { what } => format!(
+            "It fits its row of the plan, but with another {what}: check which machine it is, or correct plan.toml.",
+        ),
+        Flag::PlanWeak => "It fits its row of the plan by asset tag only: check which machine it is.".to_owned(),
+        Flag::PlanName { name } => format!("The plan calls it {name}; it keeps the name it was installed with."),
         Flag::VendorUnseen => "`machine_net_int` names a NIC vendor no report has shown yet; if the install fails for \
                                want of a network card, correct it."
             .to_owned(),
@@ -125,6 +146,9 @@ pub(super) fn note(node: &Node, model: &Model) -> String {
     }
     if node.reinstall_allowed {
         return "reinstall".to_owned();
+    }
+    if let Some(place) = node.plan.as_ref().filter(|_| node.is_unclaimed()).and_then(|entry| entry.place()) {
+        return place;
     }
     match (gravest, hold) {
         (Some(Flag::AsksAgain), Some(left)) => format!("again {left}s"),
@@ -193,14 +217,14 @@ fn gravity(flag: &Flag) -> u8 {
         Flag::AsksAgain => 0,
         Flag::ChangedSinceApproval | Flag::InstalledBefore { .. } | Flag::UuidChanged { .. } => 1,
         Flag::CannotAnswer { .. } => 2,
-        Flag::TwoAddresses { .. } | Flag::AddressTaken { .. } => 3,
+        Flag::TwoAddresses { .. } | Flag::AddressTaken { .. } | Flag::LeaseReused { .. } | Flag::ChooseNic => 3,
         Flag::WrongHostKey => 4,
-        Flag::Ambiguous { .. } => 5,
-        Flag::DuplicateOf { .. } => 6,
+        Flag::Ambiguous { .. } | Flag::PlanConflict { .. } => 5,
+        Flag::DuplicateOf { .. } | Flag::PlanContradicted { .. } => 6,
         Flag::NoIdentity => 7,
         Flag::Unproven => 8,
         Flag::UnprovenReport => 9,
-        Flag::VendorUnseen => 10,
+        Flag::VendorUnseen | Flag::PlanWeak | Flag::PlanName { .. } => 10,
         Flag::NotAsWished { .. } => 11,
         Flag::LeftOut { .. } => 12,
         Flag::UntrustedUuid => 13,

@@ -234,15 +234,14 @@ fn line(row: Row, columns: &[(Column, usize)], model: &Model) -> Option<Line<'st
 }
 
 fn cell(column: Column, node: &Node, model: &Model) -> (String, Style) {
-    let plain = |words: String| (words, Style::new());
+    let style = if node.phase == Phase::Planned { theme::muted() } else { Style::new() };
+    let plain = |words: String| (words, style);
     match column {
         Column::State => {
             let words = format!("{} {}", model.theme.symbol(&node.phase), node.phase.word());
             (words, theme::phase(&node.phase))
         }
-        Column::Host => {
-            (node.name.to_string(), if node.phase == Phase::Planned { theme::muted() } else { Style::new() })
-        }
+        Column::Host => plain(node.name.to_string()),
         Column::Address => plain(node.shown_address().map(|address| address.to_string()).unwrap_or_default()),
         Column::Note => {
             let undecided = model.snapshot.undecided.contains_key(&node.id);

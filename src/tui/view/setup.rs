@@ -5,6 +5,7 @@ use ratatui::layout::Rect;
 use ratatui::style::Style;
 use ratatui::text::{Line, Span};
 
+use crate::domain::{AddressSource, Fleet};
 use crate::tui::model::{Check, Model};
 use crate::tui::setup::{self, Topic, answer_url};
 use crate::tui::{text, theme};
@@ -68,6 +69,9 @@ fn lines(model: &Model, width: u16) -> Vec<Line<'static>> {
             page.words(step, Style::new());
         }
     }
+    page.gap();
+    let style = if lends(model) { theme::waiting() } else { Style::new() };
+    page.words(&addresses(&model.snapshot.fleet), style);
     if service.capacity > 0 {
         page.gap();
         let held = format!("Up to {} machines can wait on an open connection at once.", service.capacity);
@@ -117,6 +121,30 @@ const STEPS: [&str; 5] = [
     "4. It reports, reboots, and is ready when SSH answers with the host key it reported.",
     "5. When all approved machines are ready the playbook runs; tab 2 shows it. `r` starts it by hand.",
 ];
+
+/// Whether nodes keep addresses that DHCP may give out again.
+fn lends(model: &Model) -> bool {
+    model.snapshot.fleet.policy().addresses.source == AddressSource::Requester
+}
+
+/// Where nodes get their addresses from, and what to mind.
+fn addresses(fleet: &Fleet) -> String {
+    match fleet.policy().addresses.source {
+        AddressSource::Requester => {
+            "Each node keeps the address it asks from, for good. DHCP does not know that: take nodes' \
+                                     addresses out of its range, or a lease is given out twice."
+                .to_owned()
+        }
+        AddressSource::Dhcp => "Nodes keep the address DHCP gives them.".to_owned(),
+        AddressSource::Plan => "Nodes get the address that plan.toml gives them.".to_owned(),
+        AddressSource::Pool => match fleet.next_free(None) {
+            Some(address) => {
+                format!("Nodes get an address of the pool when they are approved; the next free one is {address}.")
+            }
+            None => "No address of the pool is free.".to_owned(),
+        },
+    }
+}
 
 /// Lines under construction.
 struct Page {

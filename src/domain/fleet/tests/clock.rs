@@ -24,6 +24,7 @@ impl Rack {
             document: DocumentHash::of(&[n, 1]),
             secret: secret(node, 0),
             vendor_unseen: false,
+            granted: (None, None),
             profile: None,
             left_out: None,
         };

@@ -1,11 +1,13 @@
 //! Tables and properties of the fleet. [`Rack`] plays machines and operator against it.
 
+mod addresses;
 mod clock;
 mod counters;
 mod gate;
 mod identity;
 mod life;
 mod model;
+mod planned;
 mod room;
 mod rules;
 mod tokens;
@@ -56,7 +58,8 @@ impl Box1 {
             macs: self.macs.iter().map(|mac| mac.parse().unwrap()).collect(),
             body: DocumentHash::of(&[self.body]),
         };
-        Ask { stamp, info, asking_mac: None, token: None, wish: None }
+        let asking_mac = stamp.macs.first().copied();
+        Ask { stamp, info, asking_mac, token: None, wish: None }
     }
 }
 
@@ -144,6 +147,7 @@ impl Rack {
             document: DocumentHash::of(text.as_bytes()),
             secret: secret(grant.node, self.node(grant.node).answers.as_ref().map_or(0, |answers| answers.count)),
             vendor_unseen: false,
+            granted: (grant.address, grant.nic),
             profile: None,
             left_out: None,
         };

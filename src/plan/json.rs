@@ -1,0 +1,112 @@
+//! A table as JSON: an array of objects, also as NetBox's API gives it (`{"results": [...]}`).
+
+use serde_json::Value;
+use serde_json::value::RawValue;
+
+use super::column::Mapping;
+use super::csv::columns;
+use super::row::{self, Row};
+use super::{Context, MAX_ROWS};
+use crate::config::{Problem, Problems, Source};
+
+/// What NetBox calls a related object's own name, the best first.
+const NAMES: [&str; 6] = ["address", "name", "label", "value", "display", "slug"];
+
+/// Reads the rows; what is wrong is added to `problems`.
+pub(super) fn rows(source: &Source, map: &[Mapping], context: &Context, problems: &mut Problems) -> Vec<Row> {
+    let objects = match objects(&source.text) {
+        Ok(objects) => objects,
+        Err(error) => {
+            problems.add(|| broken(source, 0, &error));
+            return Vec::new();
+        }
+    };
+    if objects.len() > MAX_ROWS {
+        problems.add(|| Problem::whole(&source.name, format!("too many rows: {MAX_ROWS} at most")));
+        return Vec::new();
+    }
+    let mut read = Vec::new();
+    let mut names: Vec<String> = Vec::new();
+    let mut known = std::collections::HashSet::new();
+    for object in objects {
+        // Slices of one text: the distance is the place.
+        let start = object.get().as_ptr() as usize - source.text.as_ptr() as usize;
+        let span = start..start + object.get().len();
+        match serde_json::from_str::<Value>(object.get()) {
+            Ok(Value::Object(members)) => {
+                let cells: Vec<_> = flat(members).collect();
+                for (name, _) in &cells {
+                    if known.insert(name.clone()) {
+                        names.push(name.clone());
+                    }
+                }
+                read.push((cells, span));
+            }
+            Ok(_) => {
+                problems.add(|| source.problem(span, "a row is not an object").hint("write `[{\"hostname\": …}, …]`"));
+            }
+            Err(error) => problems.add(|| broken(source, start, &error)),
+        }
+    }
+    let columns = match columns(source, &names, map) {
+        Ok(columns) => columns,
+        Err(_) if read.is_empty() => return Vec::new(),
+        Err(problem) => {
+            problems.add(|| *problem);
+            return Vec::new();
+        }
+    };
+    let rows = read.into_iter().filter_map(|(cells, span)| {
+        let cells: std::collections::HashMap<_, _> = cells.into_iter().collect();
+        let texts = names.iter().map(|name| cells.get(name).map_or("", String::as_str));
+        row::read(columns.cells(texts), span, source, context, problems)
+    });
+    rows.collect()
+}
+
+fn objects(text: &str) -> Result<Vec<&RawValue>, serde_json::Error> {
+    #[derive(serde::Deserialize)]
+    struct Page<'a> {
+        #[serde(borrow)]
+        results: Vec<&'a RawValue>,
+    }
+    if text.trim_start().starts_with('{') {
+        return serde_json::from_str::<Page<'_>>(text).map(|page| page.results);
+    }
+    serde_json::from_str(text)
+}
+
+/// The members with their values as text; related objects by their name, custom fields as columns of their own.
+fn flat(members: serde_json::Map<String, Value>) -> impl Iterator<Item = (String, String)> {
+    members.into_iter().flat_map(|(name, value)| match value {
+        Value::Object(inner) if name == "custom_fields" || name == "columns" => {
+            inner.into_iter().map(|(own, value)| (format!("{name}.{own}"), text_of(&value))).collect::<Vec<_>>()
+        }
+        value => vec![(name, text_of(&value))],
+    })
+}
+
+fn text_of(value: &Value) -> String {
+    match value {
+        Value::Null => String::new(),
+        Value::String(text) => text.clone(),
+        Value::Bool(_) | Value::Number(_) => value.to_string(),
+        Value::Array(values) => values.iter().map(text_of).collect::<Vec<_>>().join(" "),
+        Value::Object(members) => NAMES
+            .iter()
+            .find_map(|name| members.get(*name))
+            .filter(|value| !value.is_object())
+            .map(text_of)
+            .unwrap_or_default(),
+    }
+}
+
+fn broken(source: &Source, start: usize, error: &serde_json::Error) -> Problem {
+    // The error counts lines and columns from where its text begins.
+    let text = source.text.get(start..).unwrap_or_default();
+    let line_start: usize = text.split_inclusive('\n').take(error.line().saturating_sub(1)).map(str::len).sum();
+    let at = start + line_start + error.column().saturating_sub(1);
+    let words = error.to_string();
+    let words = words.split(" at line ").next().unwrap_or_default().to_owned();
+    source.problem(at..at + 1, format!("cannot be read as JSON: {words}")).hint("write an array of objects, one a node")
+}
