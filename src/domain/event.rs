@@ -3,6 +3,8 @@
 //! Events hold no secret (DESIGN.md §4). A variant is never changed once released: a new meaning is a new variant, and
 //! [`Event::VERSION`] is stored beside each row.
 
+mod subject;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -485,68 +487,4 @@ fn has_no_options(options: &RunOptions) -> bool {
 impl Event {
     /// Version of the event vocabulary written by this program.
     pub const VERSION: u32 = 1;
-
-    /// The row an event is about.
-    #[must_use]
-    pub fn node(&self) -> Option<NodeId> {
-        match self {
-            Self::MachineSeen { node, .. }
-            | Self::MachineAsked { node, .. }
-            | Self::ApprovalVoided { node }
-            | Self::Approved { node, .. }
-            | Self::Admitted { node, .. }
-            | Self::Merged { node, .. }
-            | Self::Unmerged { node, .. }
-            | Self::SplitOff { node, .. }
-            | Self::Banned { node, .. }
-            | Self::Rejected { node, .. }
-            | Self::ReinstallAllowed { node, .. }
-            | Self::AnswerReleased { node, .. }
-            | Self::AnswerDelivered { node, .. }
-            | Self::AnswerLost { node, .. }
-            | Self::RetryServed { node, .. }
-            | Self::RefusalServed { node, .. }
-            | Self::TakenBack { node, .. }
-            | Self::Withdrawn { node }
-            | Self::Flagged { node, .. }
-            | Self::ReportAccepted { node, .. }
-            | Self::MarkedInstalled { node }
-            | Self::Renamed { node, .. }
-            | Self::ProfileChosen { node, .. }
-            | Self::CounterTaken { node, .. }
-            | Self::AddressSet { node, .. }
-            | Self::Stalled { node, .. }
-            | Self::Booting { node }
-            | Self::BecameReady { node }
-            | Self::BecameUnreachable { node, .. }
-            | Self::HostKeySeen { node, .. }
-            | Self::HostKeyTrusted { node, .. }
-            | Self::Forgotten { node }
-            | Self::Planned { node, .. }
-            | Self::PlanChanged { node, .. }
-            | Self::PlanMatched { node, .. }
-            | Self::PlanJoined { node, .. }
-            | Self::Unplanned { node }
-            | Self::AddressAssigned { node, .. }
-            | Self::NicChosen { node, .. }
-            | Self::GaveWay { node, .. }
-            | Self::Imported { node, .. } => Some(*node),
-            Self::ReportUnmatched { .. }
-            | Self::ReportSettled { .. }
-            | Self::TicketIssued { .. }
-            | Self::TicketClosed { .. }
-            | Self::BanLifted { .. }
-            | Self::RunQueued { .. }
-            | Self::RunStarted { .. }
-            | Self::RunStopping { .. }
-            | Self::RunEnded { .. }
-            | Self::GateCounting { .. }
-            | Self::GateStopped
-            | Self::GateHeld
-            | Self::GateReleased
-            | Self::GateWaived { .. }
-            | Self::TokenMade { .. }
-            | Self::TokenRevoked { .. } => None,
-        }
-    }
 }

@@ -17,9 +17,11 @@ use crate::client::OrderError;
 use crate::domain::fleet::Gate;
 use crate::domain::{Fqdn, Order, Reply, Snapshot};
 pub(super) use finding::palette;
+use moving::{neighbour, page, step};
 
 mod finding;
 mod mouse;
+mod moving;
 mod table;
 
 /// Refusals of a batch that are listed by name.
@@ -308,60 +310,6 @@ fn show(model: &mut Model, tab: Tab) {
     model.tab = tab;
 }
 
-/// Rows in a page of what is in front.
-fn page(model: &Model) -> isize {
-    isize::try_from(view::page(model)).unwrap_or(1).max(1)
-}
-
-/// Moves whatever is in front by `by` rows.
-fn step(model: &mut Model, by: isize) {
-    let overflow = view::page_overflow(model);
-    let found = palette(model).len();
-    match &mut model.modal {
-        Some(Modal::Help { top, .. } | Modal::Problems { top } | Modal::Ghosts { top }) => {
-            *top = moved(*top, by, overflow);
-        }
-        Some(Modal::Palette { marked, .. }) => *marked = moved(*marked, by, found.saturating_sub(1)),
-        Some(Modal::Ask(dialog)) => dialog.choose(by),
-        Some(Modal::Filter(_)) => table::select(model, by),
-        Some(Modal::Quit | Modal::Suspend) => {}
-        None => step_in_tab(model, by),
-    }
-}
-
-fn step_in_tab(model: &mut Model, by: isize) {
-    match model.tab {
-        Tab::Nodes => match model.nodes.detail {
-            Some(top) => model.nodes.detail = Some(moved(top, by, view::detail_overflow(model))),
-            None => table::select(model, by),
-        },
-        Tab::Ansible => match model.runs.level {
-            Level::Output => scroll_output(model, by),
-            Level::Grid => match by {
-                isize::MIN | isize::MAX => model.runs.step_task(by),
-                by => model.runs.step_host(by),
-            },
-            Level::Result => model.runs.top = moved(model.runs.top, by, view::result_overflow(model)),
-        },
-        Tab::Setup => model.setup_top = moved(model.setup_top, by, view::setup_overflow(model)),
-        Tab::Log => {}
-    }
-}
-
-/// `from` moved by `by`, between 0 and `last`.
-fn moved(from: usize, by: isize, last: usize) -> usize {
-    from.saturating_add_signed(by).min(last)
-}
-
-fn scroll_output(model: &mut Model, by: isize) {
-    let (columns, rows) = view::output_size(model);
-    match by {
-        isize::MIN => model.pager.go_to_oldest(),
-        isize::MAX => model.pager.place = super::pager::Place::Follow,
-        by => model.pager.scroll(by, columns, rows),
-    }
-}
-
 fn open(model: &mut Model) {
     match model.modal.take() {
         Some(Modal::Ask(dialog)) => model.modal = Some(Modal::Ask(dialog.reconsider())),
@@ -417,27 +365,6 @@ fn raw_output(model: &mut Model) {
     if !model.pager.go_to(name.as_str(), earlier, host.as_ref().map_or("", |host| host.as_str())) {
         model.warn("the output of that task is not kept here; it is in the run's folder, output.log");
     }
-}
-
-fn neighbour(model: &mut Model, scope: Scope, forward: bool) {
-    if scope == Scope::Detail {
-        return table::select(model, if forward { 1 } else { -1 });
-    }
-    if scope == Scope::Grid {
-        return model.runs.step_task(if forward { 1 } else { -1 });
-    }
-    if scope == Scope::Setup {
-        let last = super::setup::COUNT - 1;
-        model.topic = moved(model.topic, if forward { 1 } else { -1 }, last);
-        model.setup_top = 0;
-        return;
-    }
-    // Runs are listed newest first.
-    let runs = &model.overview.runs;
-    let here = runs.iter().position(|run| Some(*run) == model.pager.run()).unwrap_or_default();
-    let there = moved(here, if forward { -1 } else { 1 }, runs.len().saturating_sub(1));
-    let run = runs.get(there).copied();
-    model.show_run(run);
 }
 
 /// Opens a question about what is selected.

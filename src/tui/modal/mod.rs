@@ -14,6 +14,7 @@ mod hostname;
 mod jump;
 mod mark;
 mod nic;
+mod open;
 pub(super) mod quit;
 mod reinstall;
 mod reject;
@@ -32,8 +33,7 @@ use super::action::Ticket;
 use super::keymap::Scope;
 use super::model::Model;
 use super::theme;
-use crate::domain::fleet::{Fleet, Unmatched};
-use crate::domain::{Fqdn, Node, NodeId, Order, Run};
+use crate::domain::{Fqdn, NodeId, Order};
 pub(super) use bulk::Verb;
 pub(super) use field::{Field, Picker};
 pub(super) use sheet::{Sheet, SheetLine};
@@ -260,101 +260,6 @@ pub(super) enum Local {
 }
 
 impl Question {
-    /// Asks for another host name.
-    pub(super) fn rename(node: &Node) -> Self {
-        Self::Hostname(hostname::Hostname::new(node))
-    }
-
-    /// Asks where Ansible reaches a node.
-    pub(super) fn address(node: &Node) -> Self {
-        Self::Address(address::Address::new(node))
-    }
-
-    /// Asks which NIC is to be configured. `None` where the machine lists none.
-    pub(super) fn nic(node: &Node) -> Option<Self> {
-        nic::ChooseNic::new(node).map(Self::ChooseNic)
-    }
-
-    /// Asks whether, and why, to send a machine away.
-    pub(super) fn reject(node: &Node) -> Self {
-        Self::Reject(reject::Reject::new(node))
-    }
-
-    /// Asks whether to drop a report.
-    pub(super) fn dismiss(report: &Unmatched) -> Self {
-        Self::Dismiss(reject::Dismiss::new(report))
-    }
-
-    /// Asks for the name of a node that is to be wiped. `None` where it never asked.
-    pub(super) fn reinstall(node: &Node) -> Option<Self> {
-        reinstall::Reinstall::new(node).map(Self::Reinstall)
-    }
-
-    /// Asks where to run the playbook.
-    pub(super) fn run(model: &Model) -> Self {
-        Self::Run(run::RunNodes::new(model, false))
-    }
-
-    /// The same, with those that failed first.
-    pub(super) fn run_failed(model: &Model) -> Self {
-        Self::Run(run::RunNodes::new(model, true))
-    }
-
-    /// Asks what is to become of a run that starts by itself.
-    pub(super) fn gate(model: &Model) -> Self {
-        Self::Gate(gate::GateChoice::new(model))
-    }
-
-    /// Asks whether to stop a run.
-    pub(super) fn cancel(run: &Run) -> Self {
-        Self::Cancel(run::CancelRun::new(run))
-    }
-
-    /// Asks whether a node is installed.
-    pub(super) fn mark(node: &Node) -> Self {
-        Self::Mark(mark::Mark::new(node))
-    }
-
-    /// Asks whether the key shown is the node's. `None` where none is shown.
-    pub(super) fn trust(node: &Node) -> Option<Self> {
-        trust::Trust::new(node).map(Self::Trust)
-    }
-
-    /// Asks whose a report is. `None` where no node could have sent it.
-    pub(super) fn adopt(report: &Unmatched, fleet: &Fleet) -> Option<Self> {
-        adopt::Adopt::new(report, fleet).map(Self::Adopt)
-    }
-
-    /// Asks whether to drop a row.
-    pub(super) fn forget(node: &Node) -> Self {
-        Self::Forget(forget::Forget::new(node))
-    }
-
-    /// Asks why to send a machine away for good.
-    pub(super) fn ban(node: &Node) -> Self {
-        Self::Ban(ban::Ban::new(node))
-    }
-
-    /// Asks which row is the same machine, or whether the row is two.
-    pub(super) fn same(node: &Node, fleet: &Fleet) -> Self {
-        Self::Same(same::Same::new(node, fleet))
-    }
-
-    /// Asks for a claim code.
-    pub(super) fn jump() -> Self {
-        Self::Jump(jump::Jump::new())
-    }
-
-    /// Lists tickets and bans.
-    pub(super) fn standing(model: &Model) -> Self {
-        Self::Standing(standing::Standing::new(model))
-    }
-
-    /// Asks whether to give an order to all marked nodes.
-    pub(super) fn bulk(verb: Verb, model: &Model) -> Self {
-        Self::Bulk(bulk::Bulk::new(verb, model))
-    }
-
     /// Whether it is about many nodes, whose orders are refused one by one.
     pub(super) fn is_bulk(&self) -> bool {
         matches!(self, Self::Bulk(_))

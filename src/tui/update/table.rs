@@ -1,6 +1,7 @@
 //! Moving in the node table and choosing what it shows.
 
-use super::{moved, view};
+use super::moving::moved;
+use super::view;
 use crate::tui::listing::{Item, Sort};
 use crate::tui::model::{Model, Row};
 use crate::tui::offer::needs_decision;

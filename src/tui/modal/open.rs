@@ -1,0 +1,106 @@
+//! Opens each question about what is selected.
+
+use super::{
+    Question, Verb, address, adopt, ban, bulk, forget, gate, hostname, jump, mark, nic, reinstall, reject, run, same,
+    standing, trust,
+};
+use crate::domain::fleet::{Fleet, Unmatched};
+use crate::domain::{Node, Run};
+use crate::tui::model::Model;
+
+impl Question {
+    /// Asks for another host name.
+    pub(in crate::tui) fn rename(node: &Node) -> Self {
+        Self::Hostname(hostname::Hostname::new(node))
+    }
+
+    /// Asks where Ansible reaches a node.
+    pub(in crate::tui) fn address(node: &Node) -> Self {
+        Self::Address(address::Address::new(node))
+    }
+
+    /// Asks which NIC is to be configured. `None` where the machine lists none.
+    pub(in crate::tui) fn nic(node: &Node) -> Option<Self> {
+        nic::ChooseNic::new(node).map(Self::ChooseNic)
+    }
+
+    /// Asks whether, and why, to send a machine away.
+    pub(in crate::tui) fn reject(node: &Node) -> Self {
+        Self::Reject(reject::Reject::new(node))
+    }
+
+    /// Asks whether to drop a report.
+    pub(in crate::tui) fn dismiss(report: &Unmatched) -> Self {
+        Self::Dismiss(reject::Dismiss::new(report))
+    }
+
+    /// Asks for the name of a node that is to be wiped. `None` where it never asked.
+    pub(in crate::tui) fn reinstall(node: &Node) -> Option<Self> {
+        reinstall::Reinstall::new(node).map(Self::Reinstall)
+    }
+
+    /// Asks where to run the playbook.
+    pub(in crate::tui) fn run(model: &Model) -> Self {
+        Self::Run(run::RunNodes::new(model, false))
+    }
+
+    /// The same, with those that failed first.
+    pub(in crate::tui) fn run_failed(model: &Model) -> Self {
+        Self::Run(run::RunNodes::new(model, true))
+    }
+
+    /// Asks what is to become of a run that starts by itself.
+    pub(in crate::tui) fn gate(model: &Model) -> Self {
+        Self::Gate(gate::GateChoice::new(model))
+    }
+
+    /// Asks whether to stop a run.
+    pub(in crate::tui) fn cancel(run: &Run) -> Self {
+        Self::Cancel(run::CancelRun::new(run))
+    }
+
+    /// Asks whether a node is installed.
+    pub(in crate::tui) fn mark(node: &Node) -> Self {
+        Self::Mark(mark::Mark::new(node))
+    }
+
+    /// Asks whether the key shown is the node's. `None` where none is shown.
+    pub(in crate::tui) fn trust(node: &Node) -> Option<Self> {
+        trust::Trust::new(node).map(Self::Trust)
+    }
+
+    /// Asks whose a report is. `None` where no node could have sent it.
+    pub(in crate::tui) fn adopt(report: &Unmatched, fleet: &Fleet) -> Option<Self> {
+        adopt::Adopt::new(report, fleet).map(Self::Adopt)
+    }
+
+    /// Asks whether to drop a row.
+    pub(in crate::tui) fn forget(node: &Node) -> Self {
+        Self::Forget(forget::Forget::new(node))
+    }
+
+    /// Asks why to send a machine away for good.
+    pub(in crate::tui) fn ban(node: &Node) -> Self {
+        Self::Ban(ban::Ban::new(node))
+    }
+
+    /// Asks which row is the same machine, or whether the row is two.
+    pub(in crate::tui) fn same(node: &Node, fleet: &Fleet) -> Self {
+        Self::Same(same::Same::new(node, fleet))
+    }
+
+    /// Asks for a claim code.
+    pub(in crate::tui) fn jump() -> Self {
+        Self::Jump(jump::Jump::new())
+    }
+
+    /// Lists tickets and bans.
+    pub(in crate::tui) fn standing(model: &Model) -> Self {
+        Self::Standing(standing::Standing::new(model))
+    }
+
+    /// Asks whether to give an order to all marked nodes.
+    pub(in crate::tui) fn bulk(verb: Verb, model: &Model) -> Self {
+        Self::Bulk(bulk::Bulk::new(verb, model))
+    }
+}
