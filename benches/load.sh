@@ -21,6 +21,8 @@ machine_net_gateway = "127.0.0.1"
 listen = "127.0.0.1:18443"
 max_held = 20000
 hold = "50s"
+[approval]
+undo_window = "0s"
 TOML
 cat >"$dir/default.toml" <<'TOML'
 [global]
