@@ -130,7 +130,7 @@ pub fn playbook(dir: &Path, state_dir: &Path, playbook: &Path) -> Result<PathBuf
     let roles = config::roles().map(|(path, content)| (folder.join(path), content));
     for (path, content) in std::iter::once(own).chain(roles) {
         let made = fs::create_dir_all(path.parent().unwrap_or(&folder));
-        let written = made.and_then(|()| atomic::write(&path, content, 0o644, Durability::Rebuilt));
+        let written = made.and_then(|()| atomic::write(&path, content, 0o600, Durability::Rebuilt));
         written.map_err(|error| {
             problem(format!("cannot write `{}`: {error}", path.display()), "make the state folder writable")
         })?;
