@@ -1,5 +1,6 @@
 //! The command line: what can be typed, and where it goes. Reads arguments and environment; decides nothing.
 
+mod answer;
 mod check;
 #[cfg(test)]
 mod fixture;
@@ -116,6 +117,12 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Show what a node would be given, and where every value is from
+    #[command(subcommand)]
+    Answer(answer::AnswerCommand),
+    /// Make a profile from a machine, or choose a node's
+    #[command(subcommand)]
+    Profile(answer::ProfileCommand),
     #[command(flatten)]
     Order(order::OrderCommand),
     /// Lead the session of one Ansible run (used by the engine)
@@ -197,6 +204,13 @@ async fn run(Cli { global, command }: Cli) -> Result<ExitCode, Failure> {
             let node = select::node(&snapshot, &node).or_exit(Exit::Refused)?;
             rows::write_node(&snapshot, node, json, &mut out)?;
             Ok(Exit::Success.into())
+        }
+        Some(Command::Answer(command)) => {
+            let options = engine_options(&global);
+            answer::show(command, &options, &global.state_dir(), &mut out).await.map(Into::into)
+        }
+        Some(Command::Profile(command)) => {
+            answer::profile(command, &global.state_dir(), &mut out).await.map(Into::into)
         }
         Some(Command::Order(command)) => order::execute(command, &global.state_dir(), &mut out).await.map(Into::into),
         // Handled before the runtime was made: they wait for a person, lead a session, or need no threads.

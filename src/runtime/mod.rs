@@ -8,6 +8,7 @@ pub mod demo;
 mod engine;
 mod journal;
 mod local;
+mod profile;
 mod reload;
 mod settings;
 
@@ -18,8 +19,10 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 use crate::config::{CliLayer, EnvLayer};
+use crate::domain::Snapshot;
 use crate::domain::snapshot::Problem;
 use crate::error::{Exit, Failure, OrExit as _};
+use crate::server::Previewer;
 use crate::telemetry::Sink;
 use crate::{headless, tui};
 
@@ -56,6 +59,14 @@ pub fn operator() -> String {
 /// Everything that is wrong with them.
 pub fn check(options: &EngineOptions) -> Result<Vec<Problem>, Failure> {
     engine::check(options)
+}
+
+/// The stored state of a folder in which no engine runs, and what explains answers from it.
+///
+/// # Errors
+/// Everything that is wrong with the folder's files, or nothing is stored there.
+pub fn stored(options: &EngineOptions) -> Result<(Snapshot, Previewer), Failure> {
+    engine::stored(options)
 }
 
 /// Runs the engine with the console in front of it.

@@ -15,6 +15,7 @@ mod listener;
 mod neighbours;
 mod note;
 mod prepare;
+mod preview;
 mod reply;
 mod report_desk;
 mod request;
@@ -27,6 +28,7 @@ pub use layers::LayersError;
 pub use limits::{capacity, raise_open_files};
 pub use listener::{BindError, Listener, serve};
 pub use note::{Noted, ServerNote};
+pub use preview::Previewer;
 pub use state::{AnswerKit, App, NetworkSettings, ServerSettings};
 pub use tls::{Identity, TlsError};
 

@@ -6,8 +6,8 @@ use crossterm::event::KeyEvent;
 use jiff::Timestamp;
 use tui_logger::TuiWidgetEvent;
 
-use crate::client::{OrderError, OutputChunk};
-use crate::domain::{Order, Reply, RunId, Snapshot};
+use crate::client::{NewProfile, OrderError, OutputChunk, Preview};
+use crate::domain::{NodeId, Order, Reply, RunId, Snapshot};
 
 /// The four screens.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -95,6 +95,12 @@ pub(super) enum Action {
     Trust,
     /// Say whose a report is.
     Adopt,
+    /// Show the answer a node would be given.
+    Preview,
+    /// Make a profile from a machine.
+    NewProfile,
+    /// Tick a line.
+    Toggle,
     /// Drop a row.
     Forget,
     /// Follow the output, or hold it.
@@ -139,6 +145,13 @@ pub(super) enum Msg {
         /// What became of it.
         result: Result<Reply, OrderError>,
     },
+    /// An answer, explained.
+    Previewed {
+        /// What it was asked with.
+        ticket: Ticket,
+        /// The answer.
+        result: Result<Box<Preview>, OrderError>,
+    },
     /// The engine ended.
     EngineGone,
 }
@@ -158,6 +171,20 @@ pub(super) enum Request {
         order: Order,
         /// What to say when it was carried out.
         done: String,
+    },
+    /// Have an answer explained.
+    Preview {
+        /// Comes back with the explanation.
+        ticket: Ticket,
+        /// The node.
+        node: NodeId,
+    },
+    /// Have a profile written.
+    NewProfile {
+        /// Comes back with the reply.
+        ticket: Ticket,
+        /// What is to be written.
+        wish: NewProfile,
     },
     /// Put a text on the clipboard of whoever looks at the terminal.
     Copy(String),

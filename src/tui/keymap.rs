@@ -32,6 +32,10 @@ pub(super) enum Scope {
     Form,
     /// A dialog with a list to choose from.
     Choice,
+    /// A page about an answer.
+    Preview,
+    /// A dialog with lines to tick and a text field.
+    Ticks,
     /// A dialog that has sent its order, or shows why it was refused.
     Answered,
 }
@@ -51,12 +55,14 @@ impl Scope {
             Self::Confirm => "questions",
             Self::Form => "text fields",
             Self::Choice => "lists to choose from",
+            Self::Preview => "the answer of a node",
+            Self::Ticks => "lines to tick",
             Self::Answered => "after an answer",
         }
     }
 
     /// All scopes, as the help lists them.
-    pub(super) const ALL: [Self; 12] = [
+    pub(super) const ALL: [Self; 14] = [
         Self::Nodes,
         Self::Detail,
         Self::Ansible,
@@ -68,6 +74,8 @@ impl Scope {
         Self::Confirm,
         Self::Form,
         Self::Choice,
+        Self::Ticks,
+        Self::Preview,
         Self::Answered,
     ];
 }
@@ -194,6 +202,14 @@ pub(super) const BINDINGS: &[Binding] = &[
     bind(Scope::Nodes, &[char('r')], Action::Run, "run", "run the playbook on this node or on all that are ready"),
     bind(Scope::Nodes, &[char('c')], Action::Cancel, "cancel run", "stop the run; a second time: at once"),
     bind(Scope::Nodes, &[char('d')], Action::Address, "address", "tell where Ansible reaches the node"),
+    bind(
+        Scope::Nodes,
+        &[char('p')],
+        Action::Preview,
+        "answer",
+        "show the answer it would get, and where each value is from",
+    ),
+    bind(Scope::Nodes, &[char('P')], Action::NewProfile, "profile", "make a profile for machines like this one"),
     bind(Scope::Nodes, &[char('f')], Action::Forget, "forget", "drop the row; a machine that asks again is a stranger"),
     bind(
         Scope::Nodes,
@@ -287,6 +303,18 @@ pub(super) const BINDINGS: &[Binding] = &[
     bind(Scope::Choice, ESC, Action::Back, "leave as it is", "leave everything as it is"),
     bind(Scope::Choice, UP, Action::Up, "", "the line above"),
     bind(Scope::Choice, DOWN, Action::Down, "choose", "the line below"),
+    bind(Scope::Preview, &[key(KeyCode::Esc), char('p'), char('q')], Action::Back, "close", "close the page"),
+    bind(Scope::Preview, UP, Action::Up, "", "scroll up"),
+    bind(Scope::Preview, DOWN, Action::Down, "scroll", "scroll down"),
+    bind(Scope::Preview, PAGE_UP, Action::PageUp, "", "scroll a page up"),
+    bind(Scope::Preview, PAGE_DOWN, Action::PageDown, "", "scroll a page down"),
+    bind(Scope::Preview, TOP, Action::Top, "", "to the beginning"),
+    bind(Scope::Preview, BOTTOM, Action::Bottom, "", "to the end"),
+    bind(Scope::Ticks, ENTER, Action::Confirm, "write it", "write the profile"),
+    bind(Scope::Ticks, &[char(' ')], Action::Toggle, "tick", "tick the line, or take the tick away"),
+    bind(Scope::Ticks, &[key(KeyCode::Up)], Action::Up, "", "the line above"),
+    bind(Scope::Ticks, &[key(KeyCode::Down)], Action::Down, "choose", "the line below"),
+    bind(Scope::Ticks, ESC, Action::Back, "leave as it is", "leave everything as it is"),
     bind(Scope::Answered, ENTER, Action::Open, "back to the question", "back to the question after a refusal"),
     bind(Scope::Answered, ESC, Action::Back, "close", "close the dialog"),
     bind(Scope::Tabs, &[char('1')], Action::Show(Tab::Nodes), "", "the node table"),

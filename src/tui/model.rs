@@ -163,6 +163,8 @@ pub(super) struct Model {
     pub(super) setup_top: usize,
     /// The dialog that is open.
     pub(super) modal: Option<Modal>,
+    /// What the last question about a reinstall was asked with: what it would touch comes later.
+    pub(super) reinstall: Option<(Ticket, NodeId)>,
     /// News.
     pub(super) notice: Option<Notice>,
     /// The last ticket given out.
@@ -195,6 +197,7 @@ impl Model {
             log: TuiWidgetState::new(),
             setup_top: 0,
             modal: None,
+            reinstall: None,
             notice: None,
             last_ticket: Ticket::default(),
         }

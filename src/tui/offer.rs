@@ -29,7 +29,12 @@ pub(super) fn offer(model: &Model, scope: Scope, action: Action) -> Result<(), S
                 format!("`{}` is {}; a node can be renamed until it installs", node.name, node.phase.word())
             })
         }
-        Action::Address | Action::Forget => node(model).map(|_| ()),
+        Action::NewProfile => {
+            let node = node(model)?;
+            let known = node.request.as_ref().map(|_| ());
+            known.ok_or_else(|| format!("`{}` has not asked yet: nothing is known of its machine", node.name))
+        }
+        Action::Address | Action::Forget | Action::Preview => node(model).map(|_| ()),
         Action::Run => run(model),
         Action::Cancel => model.snapshot.fleet.active_run().map(|_| ()).ok_or_else(|| "no run is going on".to_owned()),
         Action::MarkInstalled => {

@@ -19,6 +19,7 @@ use super::model::Model;
 use super::terminal::Screen;
 use super::update::update;
 use crate::client::{Client, OrderError};
+use crate::domain::Reply;
 
 /// Shortest time between two frames.
 const FRAME: Duration = Duration::from_millis(33);
@@ -167,9 +168,27 @@ impl<C: Client, S: Surface> Console<'_, C, S> {
                 Request::Redraw => self.surface.redraw()?,
                 Request::Copy(text) => self.surface.copy(&text)?,
                 Request::Order { .. } => self.send(request),
+                Request::Preview { ticket, node } => self.question(move |client| async move {
+                    let result = client.preview(node).await.map(Box::new);
+                    Msg::Previewed { ticket, result }
+                }),
+                Request::NewProfile { ticket, wish } => self.question(move |client| async move {
+                    let written = client.new_profile(wish).await;
+                    let done = written.as_ref().map(|file| format!("wrote {file}; edit it now, it is read at once"));
+                    Msg::Replied { ticket, done: done.unwrap_or_default(), result: written.map(|_| Reply::Done) }
+                }),
             }
         }
         Ok(None)
+    }
+
+    /// Asks the engine something, in a task of its own. Where too much is on its way it is not asked; Esc gives up.
+    fn question<F: Future<Output = Msg> + Send + 'static>(&mut self, ask: impl FnOnce(C) -> F) {
+        let Ok(place) = self.replies.clone().try_reserve_owned() else { return };
+        let asking = ask(self.client.clone());
+        tokio::spawn(async move {
+            place.send(asking.await);
+        });
     }
 
     fn send(&mut self, request: Request) {

@@ -31,6 +31,14 @@ impl Client for FakeEngine {
         Ok(Reply::Done)
     }
 
+    async fn preview(&self, node: NodeId) -> Result<crate::client::Preview, OrderError> {
+        Err(crate::domain::Refusal::UnknownNode(node).into())
+    }
+
+    async fn new_profile(&self, wish: crate::client::NewProfile) -> Result<String, OrderError> {
+        Ok(format!("profiles/{}.toml", wish.name))
+    }
+
     fn output(&self, _run: RunId, cursor: u64, _max: usize) -> OutputChunk {
         let all = ["first line", "second line"];
         let from = usize::try_from(cursor).unwrap().min(all.len());

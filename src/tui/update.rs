@@ -5,11 +5,11 @@ use ratatui::layout::Size;
 
 use super::action::{Action, Msg, Request, Tab, Ticket};
 use super::keymap::{self, Scope};
-use super::modal::{Ask as _, Dialog, Modal, Question, Sending};
+use super::modal::{Ask as _, Dialog, Look, Modal, ProfileForm, Question, Sending};
 use super::model::{Model, Row, Subject};
 use super::offer::{needs_decision, offer};
 use super::view;
-use crate::client::OrderError;
+use crate::client::{OrderError, Preview};
 use crate::domain::{Order, Reply};
 
 /// Folds one message in.
@@ -18,8 +18,10 @@ pub(super) fn update(model: &mut Model, msg: Msg) -> Vec<Request> {
         Msg::Key(event) if event.kind == KeyEventKind::Release => Vec::new(),
         Msg::Key(event) => on_key(model, event),
         Msg::Paste(text) => {
-            if let Some(Modal::Ask(dialog)) = &mut model.modal {
-                dialog.paste(&text);
+            match &mut model.modal {
+                Some(Modal::Ask(dialog)) => dialog.paste(&text),
+                Some(Modal::Profile(form)) => form.field.paste(&text),
+                _ => {}
             }
             Vec::new()
         }
@@ -52,6 +54,10 @@ pub(super) fn update(model: &mut Model, msg: Msg) -> Vec<Request> {
             on_reply(model, ticket, done, result);
             Vec::new()
         }
+        Msg::Previewed { ticket, result } => {
+            on_preview(model, ticket, result);
+            Vec::new()
+        }
         Msg::EngineGone => {
             model.warn("the engine has stopped: nothing is served any more; q leaves");
             Vec::new()
@@ -59,8 +65,37 @@ pub(super) fn update(model: &mut Model, msg: Msg) -> Vec<Request> {
     }
 }
 
+fn on_preview(model: &mut Model, ticket: Ticket, result: Result<Box<Preview>, OrderError>) {
+    match &mut model.modal {
+        Some(Modal::Preview(look)) if look.ticket == ticket => {
+            look.said = Some(result.map_err(|error| error.to_string()));
+        }
+        Some(Modal::Ask(dialog)) => {
+            // The ticket of a question about the node that is asked about; an old one is about another.
+            let node = model.reinstall.filter(|(mine, _)| *mine == ticket).map(|(_, node)| node);
+            if let Some((question, node)) = dialog.asking().zip(node) {
+                question.learn(node, result.as_deref());
+            }
+        }
+        _ => {}
+    }
+}
+
 fn on_reply(model: &mut Model, ticket: Ticket, done: String, result: Result<Reply, OrderError>) {
     let waits = matches!(&model.modal, Some(Modal::Ask(Dialog::Waiting { ticket: mine, .. })) if *mine == ticket);
+    if let Some(Modal::Profile(form)) = &mut model.modal
+        && form.ticket == Some(ticket)
+    {
+        form.ticket = None;
+        match result {
+            Ok(_) => {
+                model.modal = None;
+                model.tell(done);
+            }
+            Err(error) => form.refused = Some(error.to_string()),
+        }
+        return;
+    }
     let dialog = if waits { model.modal.take() } else { None };
     match result {
         Ok(Reply::Queued(run)) => model.tell(format!("run {run} is queued; its output is on tab 2")),
@@ -84,8 +119,13 @@ fn on_key(model: &mut Model, event: KeyEvent) -> Vec<Request> {
     if let Some(binding) = binding {
         return act(model, binding.scope, binding.action);
     }
-    if let Some(Modal::Ask(dialog)) = &mut model.modal {
-        dialog.type_key(event);
+    match &mut model.modal {
+        Some(Modal::Ask(dialog)) => dialog.type_key(event),
+        Some(Modal::Profile(form)) => {
+            form.refused = None;
+            form.field.type_key(event);
+        }
+        _ => {}
     }
     Vec::new()
 }
@@ -120,6 +160,16 @@ fn act(model: &mut Model, scope: Scope, action: Action) -> Vec<Request> {
         Action::Trust => ask(model, |model| model.node().and_then(|node| Question::trust(node))),
         Action::Adopt => adopt(model),
         Action::Forget => ask(model, |model| model.node().map(|node| Question::forget(node))),
+        Action::Preview => return preview(model),
+        Action::NewProfile => {
+            model.modal =
+                model.node().and_then(|node| ProfileForm::new(node)).map(|form| Modal::Profile(Box::new(form)));
+        }
+        Action::Toggle => {
+            if let Some(Modal::Profile(form)) = &mut model.modal {
+                form.toggle();
+            }
+        }
         Action::Follow => {
             let size = view::output_size(model);
             model.pager.toggle(size.0, size.1);
@@ -147,11 +197,17 @@ fn page(model: &Model) -> isize {
 /// Moves whatever is in front by `by` rows.
 fn step(model: &mut Model, by: isize) {
     let overflow = view::help_overflow(model);
+    let preview_overflow = view::preview_overflow(model);
     match &mut model.modal {
         Some(Modal::Help { top }) => {
             *top = moved(*top, by, overflow);
             return;
         }
+        Some(Modal::Preview(look)) => {
+            look.top = moved(look.top, by, preview_overflow);
+            return;
+        }
+        Some(Modal::Profile(form)) => return form.step(by),
         Some(Modal::Ask(dialog)) => return dialog.choose(by),
         Some(Modal::Quit) => return,
         None => {}
@@ -262,13 +318,23 @@ fn approve(model: &mut Model) -> Vec<Request> {
     let Some(asked) = &node.request else { return Vec::new() };
     if node.may_be_installed() {
         ask(model, |_| Question::reinstall(&node));
-        return Vec::new();
+        let ticket = model.ticket();
+        model.reinstall = Some((ticket, node.id));
+        return vec![Request::Preview { ticket, node: node.id }];
     }
     let held = model.snapshot.holds.contains_key(&node.id);
     let what_next = if held { "its answer is on its way" } else { "it gets its answer when it asks again" };
     let order = Order::Approve { node: node.id, seen: asked.stamp.clone() };
     let done = format!("approved `{}`; {what_next}", node.name);
     vec![send(model, Sending { order, done }).1]
+}
+
+/// Opens the page about the answer of the selected node.
+fn preview(model: &mut Model) -> Vec<Request> {
+    let Some(node) = model.node().cloned() else { return Vec::new() };
+    let ticket = model.ticket();
+    model.modal = Some(Modal::Preview(Look::new(&node, ticket)));
+    vec![Request::Preview { ticket, node: node.id }]
 }
 
 /// Takes the decision about the selected row back, without asking.
@@ -319,6 +385,18 @@ fn quit(model: &mut Model) -> Vec<Request> {
 fn confirm(model: &mut Model) -> Vec<Request> {
     match model.modal.take() {
         Some(Modal::Quit) => vec![Request::Exit],
+        Some(Modal::Profile(mut form)) => {
+            let wish = form.wish();
+            // One is on its way, or the dialog shows what is missing.
+            let wish = wish.ok().filter(|_| form.ticket.is_none());
+            let request = wish.map(|wish| {
+                let ticket = model.ticket();
+                form.ticket = Some(ticket);
+                Request::NewProfile { ticket, wish }
+            });
+            model.modal = Some(Modal::Profile(form));
+            request.into_iter().collect()
+        }
         Some(Modal::Ask(Dialog::Asking(question))) => {
             // Where there is no order yet, the dialog shows the reason beside the field.
             let Ok(sending) = question.order(model) else {

@@ -49,7 +49,7 @@ impl Field {
     }
 
     /// Edits the line as a shell would.
-    pub(super) fn type_key(&mut self, event: KeyEvent) {
+    pub(in crate::tui) fn type_key(&mut self, event: KeyEvent) {
         let ctrl = event.modifiers.contains(KeyModifiers::CONTROL);
         let request = match event.code {
             KeyCode::Char('a') if ctrl => InputRequest::GoToStart,
@@ -71,7 +71,7 @@ impl Field {
     }
 
     /// Takes in a pasted text without its control characters.
-    pub(super) fn paste(&mut self, pasted: &str) {
+    pub(in crate::tui) fn paste(&mut self, pasted: &str) {
         for c in text::clean(pasted.trim()).chars().take(MAX_CHARS) {
             self.insert(c);
         }

@@ -9,6 +9,8 @@ mod field;
 mod forget;
 mod hostname;
 mod mark;
+mod preview;
+mod profile;
 pub(super) mod quit;
 mod reinstall;
 mod reject;
@@ -24,9 +26,12 @@ use super::action::Ticket;
 use super::keymap::Scope;
 use super::model::Model;
 use super::theme;
+use crate::client::{OrderError, Preview};
 use crate::domain::fleet::{Fleet, Unmatched};
-use crate::domain::{Node, Order, Run};
+use crate::domain::{Node, NodeId, Order, Run};
 pub(super) use field::{Field, Picker};
+pub(super) use preview::Look;
+pub(super) use profile::ProfileForm;
 
 /// The dialog that is open.
 #[derive(Debug)]
@@ -38,6 +43,10 @@ pub(super) enum Modal {
     },
     /// Whether to leave while work is going on.
     Quit,
+    /// The answer of a node.
+    Preview(Look),
+    /// A profile made from a machine.
+    Profile(Box<ProfileForm>),
     /// A question that leads to an order.
     Ask(Dialog<Box<Question>>),
 }
@@ -187,6 +196,13 @@ impl Question {
         reinstall::Reinstall::new(node).map(Self::Reinstall)
     }
 
+    /// Takes in what a reinstall would touch, where that is the question.
+    pub(super) fn learn(&mut self, node: NodeId, touch: Result<&Preview, &OrderError>) {
+        if let Self::Reinstall(question) = self {
+            question.learn(node, touch);
+        }
+    }
+
     /// Asks where to run the playbook.
     pub(super) fn run(model: &Model) -> Self {
         Self::Run(run::RunNodes::new(model))
@@ -285,6 +301,8 @@ impl Modal {
     pub(super) fn scope(&self) -> Scope {
         match self {
             Self::Help { .. } => Scope::Help,
+            Self::Preview(_) => Scope::Preview,
+            Self::Profile(_) => Scope::Ticks,
             Self::Ask(Dialog::Asking(question)) if question.field().is_some() => Scope::Form,
             Self::Ask(Dialog::Asking(question)) if question.picker().is_some() => Scope::Choice,
             Self::Quit | Self::Ask(Dialog::Asking(_)) => Scope::Confirm,
@@ -327,7 +345,8 @@ impl<T> Dialog<T> {
 }
 
 impl Dialog<Box<Question>> {
-    fn asking(&mut self) -> Option<&mut Question> {
+    /// The question, while the operator has the word.
+    pub(super) fn asking(&mut self) -> Option<&mut Question> {
         match self {
             Self::Asking(question) => Some(question),
             Self::Waiting { .. } | Self::Refused { .. } => None,

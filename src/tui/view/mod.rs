@@ -16,6 +16,7 @@ mod help;
 mod logs;
 mod nodes;
 mod output;
+mod preview;
 mod setup;
 #[cfg(test)]
 mod tests;
@@ -88,6 +89,7 @@ pub(super) fn draw(frame: &mut Frame<'_>, model: &Model) {
         }
         footer::draw(frame, areas.footer, model);
         match &model.modal {
+            Some(Modal::Preview(look)) => preview::draw(frame, areas.body, look),
             Some(Modal::Help { top }) => help::draw(frame, areas.body, *top),
             Some(open) => dialog::draw(frame, areas.body, model, open),
             None => {}
@@ -139,6 +141,14 @@ pub(super) fn detail_overflow(model: &Model) -> usize {
 /// How far the Setup tab can be scrolled.
 pub(super) fn setup_overflow(model: &Model) -> usize {
     setup::overflow(areas(model).body, model)
+}
+
+/// How far the page about an answer can be scrolled.
+pub(super) fn preview_overflow(model: &Model) -> usize {
+    match &model.modal {
+        Some(Modal::Preview(look)) => preview::overflow(areas(model).body, look),
+        _ => 0,
+    }
 }
 
 /// How far the help can be scrolled.
