@@ -7,6 +7,9 @@ use crate::domain::{Fqdn, Node, NodeId, Order};
 use crate::tui::model::Model;
 use crate::tui::{offer, text};
 
+/// Lines of what it would touch that leave room for the question on the smallest screen.
+const MOST: usize = 3;
+
 /// Asks for the name of the node that is to be wiped.
 #[derive(Debug)]
 pub(in crate::tui) struct Reinstall {
@@ -59,7 +62,11 @@ impl Ask for Reinstall {
         }
         match &self.touch {
             None => body.push(Paragraph::muted("Looking up what it would touch …")),
-            Some(Ok(lines)) => body.extend(lines.iter().map(|line| Paragraph::strong(text::clean(line)))),
+            Some(Ok(lines)) => {
+                body.extend(lines.iter().take(MOST).map(|line| Paragraph::strong(text::clean(line))));
+                let more = lines.len().saturating_sub(MOST);
+                body.extend((more > 0).then(|| Paragraph::strong(format!("… and {more} more; `p` lists all of them"))));
+            }
             Some(Err(why)) => body.push(Paragraph::danger(text::clean(why))),
         }
         body.push(Paragraph::danger("A reinstall WIPES ITS DISKS. It is allowed once."));
