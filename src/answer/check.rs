@@ -91,7 +91,10 @@ fn judge(
             Err(stop) => checked.problems.push(stopped(&reading, stop)),
         }
     }
-    if let Some(why) = checked.touch.as_ref().and_then(|touch| touch.refused.as_ref()) {
+    // A list that is too short was judged as such, whatever the machine.
+    let listed = reading.settings.texts(Setting::DiskList).map(<[String]>::len);
+    let news = checked.touch.as_ref().filter(|touch| listed != Some(touch.disks.len()));
+    if let Some(why) = news.and_then(|touch| touch.refused.as_ref()) {
         let path = Setting::Filesystem.spec().path;
         let span = reading.given.get(&Setting::Filesystem).map(|given| given.value.clone());
         let problem =

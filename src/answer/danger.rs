@@ -7,6 +7,7 @@ use super::read::Reading;
 use super::schema::{Setting, Setting as S};
 use super::settings::{Settings, Value};
 use super::validate::{HASH_HINT, Target};
+use crate::domain::MacAddr;
 
 /// Properties that every disk has; a filter over others may meet disks that lack them.
 const ON_EVERY_DISK: [&str; 6] = ["DEVNAME", "DEVPATH", "DEVTYPE", "MAJOR", "MINOR", "SUBSYSTEM"];
@@ -16,7 +17,9 @@ pub(super) fn check(reading: &Reading, target: Target, hardware: Option<&Hardwar
     let mut lint = Lint { reading, settings: &reading.settings, hardware, problems: Vec::new() };
     lint.password(target);
     lint.stranded(target);
+    lint.keys();
     lint.nic();
+    lint.pinned();
     lint.disk_names();
     lint.disk_filter();
     lint.problems
@@ -58,6 +61,35 @@ impl Lint<'_> {
         }
     }
 
+    /// The installer puts any text into root's `authorized_keys`.
+    fn keys(&mut self) {
+        for key in self.settings.texts(S::RootSshKeys).into_iter().flatten() {
+            if key.contains("PRIVATE KEY") {
+                let message = "a private key stands here, and whoever gets the answer can read it";
+                self.danger(S::RootSshKeys, message, "replace the key pair; the line of the `.pub` file belongs here");
+            } else if !is_key_line(key) {
+                let message = "an entry is no public SSH key: nobody can log in with it";
+                self.push(Severity::Warning, S::RootSshKeys, message, "take the line of a `.pub` file");
+            }
+        }
+    }
+
+    /// Names for interfaces that this machine does not have; the installer says a word, and goes on.
+    fn pinned(&mut self) {
+        let Some(hardware) = self.hardware else { return };
+        let known: Vec<_> =
+            hardware.nics.iter().filter_map(|nic| nic.mac.as_deref()?.parse::<MacAddr>().ok()).collect();
+        if known.len() < hardware.nics.len() {
+            return;
+        }
+        for (mac, name) in self.settings.table(S::PinningMapping).into_iter().flatten() {
+            if mac.parse().is_ok_and(|mac| !known.contains(&mac)) {
+                let message = format!("this machine has no interface `{mac}`: nothing is named `{name}`");
+                self.push(Severity::Warning, S::PinningMapping, message, "compare it with the machine's interfaces");
+            }
+        }
+    }
+
     fn nic(&mut self) {
         let Some(filter) = Filter::of(self.settings, S::NicFilter) else { return };
         let hint = "match one interface by its address, such as `ID_NET_NAME_MAC = \"*b42e99acadb4\"`";
@@ -89,9 +121,6 @@ impl Lint<'_> {
             if name.is_empty() {
                 let message = format!("an empty disk name selects the first disk{would}");
                 self.danger(S::DiskList, message, "name the disk");
-            } else if name.starts_with("/dev/disk/") {
-                let message = format!("`{name}` names no disk: links are never looked at");
-                self.push(Severity::Warning, S::DiskList, message, "use a `filter` over `ID_SERIAL` or `ID_PATH`");
             } else if !name.starts_with("/dev/") && !is_kernel_name(name) {
                 let message =
                     format!("`{name}` is no whole name: the first disk whose path ends with it is taken{would}");
@@ -158,6 +187,13 @@ impl Lint<'_> {
             }
         }
     }
+}
+
+/// Whether `text` has a key type and a key, as the line of a `.pub` file and of `authorized_keys` has.
+fn is_key_line(text: &str) -> bool {
+    let mut words = text.split_ascii_whitespace();
+    let is_type = |word: &str| ["ssh-", "ecdsa-sha2-", "sk-"].iter().any(|prefix| word.starts_with(prefix));
+    words.any(is_type) && words.next().is_some_and(|key| key.starts_with("AAAA"))
 }
 
 /// Whether `name` is a whole name that the kernel gives a disk.

@@ -88,7 +88,13 @@ pub(super) fn evaluate(settings: &Settings, hardware: &Hardware) -> Result<Touch
     };
     let refused = raid.map(str::to_ascii_lowercase).and_then(|raid| {
         let (least, count) = (least_disks(&raid), disks.len());
-        (count < least).then(|| format!("{raid} needs at least {least} disks, and {count} are chosen"))
+        if count < least {
+            Some(format!("{raid} needs at least {least} disks, and {count} are chosen"))
+        } else if filesystem == "zfs" && raid == "raid10" && count % 2 == 1 {
+            Some(format!("{raid} needs an even number of disks, and {count} are chosen"))
+        } else {
+            None
+        }
     });
     let filesystem = match raid {
         Some(raid) => format!("{filesystem} ({})", raid.to_ascii_uppercase()),

@@ -38,8 +38,11 @@ impl Installer {
     pub(super) const V8_4: Self = Self::new(8, 4, 0);
     /// From here on `fqdn` may be a table.
     pub(super) const V8_4_3: Self = Self::new(8, 4, 3);
-    /// From here on disks are counted, duplicates and swap checked, and an empty filter is none.
+    /// From here on disks are counted, duplicates and swap checked, and an empty filter or domain is none. This version
+    /// alone also refuses the address of a network or its broadcast address.
     pub(super) const V9_0_5: Self = Self::new(9, 0, 5);
+    /// This version alone takes pinned names in lower case only.
+    pub(super) const V9_1_2: Self = Self::new(9, 1, 2);
     /// From here on pinned MAC addresses may be written in upper case.
     pub(super) const V9_1_7: Self = Self::new(9, 1, 7);
     /// From here on `network.source` must be given.
@@ -82,6 +85,15 @@ impl Installer {
             Generation::V9_0 => [Self::new(9, 0, 0), Self::V9_1_7],
             Generation::V9_2 => [Self::V9_2, Self::NEWEST],
         }
+    }
+
+    /// Every version there is, oldest first.
+    #[cfg(test)]
+    pub(super) fn all() -> impl Iterator<Item = Self> {
+        let patches = |(first, last): (Self, Self)| {
+            (first.patch..=last.patch).map(move |patch| Self::new(first.major, first.minor, patch))
+        };
+        SERIES.into_iter().flat_map(patches)
     }
 
     /// The oldest version of a generation, as which all of it is served.

@@ -53,7 +53,12 @@ pub(super) fn read_beside(
 ) -> Result<Reading, Problem> {
     let document = Document::parse(text).map_err(|error| {
         let message = format!("not TOML: {}", error.message().trim_end().replace('\n', ", "));
-        Problem::new("", error.span(), message).hint("correct this first; the rest is checked after it")
+        let hint = if text.trim_start().starts_with('{') {
+            "this looks like JSON, which only installers from 9.2 on read; write it as TOML"
+        } else {
+            "correct this first; the rest is checked after it"
+        };
+        Problem::new("", error.span(), message).hint(hint)
     })?;
     let mut reading = Reading::default();
     reading.walk("", document.as_table(), &mut own);

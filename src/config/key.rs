@@ -59,6 +59,8 @@ keys! {
     COMMAND = "ansible" "command" r#""/usr/bin/ansible-playbook""#;
     PRIVATE_KEY = "ansible" "private_key" r#""/root/.ssh/id_ed25519""#;
     KEEP_RUNS = "ansible" "keep_runs" "20";
+    MOUSE = "console" "mouse" "true";
+    BELL = "console" "bell" "true";
     ANSWER_BODY = "limits" "answer_body" r#""1MiB""#;
     REPORT_BODY = "limits" "report_body" r#""8MiB""#;
     HEAD_TIME = "limits" "head_time" r#""10s""#;
@@ -71,7 +73,7 @@ keys! {
 
 impl Key {
     /// The tables of the file, in its order.
-    pub const TABLES: [&'static str; 6] = ["server", "approval", "install", "ansible", "limits", "log"];
+    pub const TABLES: [&'static str; 7] = ["server", "approval", "install", "ansible", "console", "limits", "log"];
 
     /// The table it stands in; empty for a key above the first table.
     #[must_use]

@@ -12,8 +12,8 @@ use std::time::Duration;
 use super::file::FileLayer;
 use super::key::{ENV_PREFIX, Key, nearest};
 use super::model::{
-    AUTO, Ansible, Approval, Config, Install, LOG_LEVEL, Limits, Log, LogLevel, MIB, Naming, Network, START, Server,
-    WEBHOOK_AUTH, WHEN_UNAPPROVED,
+    AUTO, Ansible, Approval, Config, Console, Install, LOG_LEVEL, Limits, Log, LogLevel, MIB, Naming, Network, START,
+    Server, WEBHOOK_AUTH, WHEN_UNAPPROVED,
 };
 use super::problem::{Problem, Problems, quoted};
 use super::value::{self, Invalid, Raw};
@@ -134,7 +134,7 @@ impl<'a> Layers<'a> {
     /// Every setting from the highest layer that has a good value for it; what is wrong is in `problems`.
     pub(crate) fn resolve(&mut self) -> Config {
         self.env.unknown(&mut self.warnings);
-        let Config { naming, network, server, approval, install, ansible, limits, log } = Config::default();
+        let Config { naming, network, server, approval, install, ansible, console, limits, log } = Config::default();
         let cli = self.cli;
         Config {
             naming: Naming {
@@ -152,6 +152,10 @@ impl<'a> Layers<'a> {
             install: self.install(&install),
             ansible: self.ansible(ansible),
             limits: self.limits(&limits),
+            console: Console {
+                mouse: self.get(Key::MOUSE, None, value::boolean).unwrap_or(console.mouse),
+                bell: self.get(Key::BELL, None, value::boolean).unwrap_or(console.bell),
+            },
             log: Log { level: self.get(Key::LOG_LEVEL, cli.log_level, value::choice(LOG_LEVEL)).unwrap_or(log.level) },
         }
     }

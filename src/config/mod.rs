@@ -22,7 +22,7 @@ use std::path::Path;
 pub use folder::{Named, OVERRIDE_FILE, PROFILES_FOLDER, load_override, load_overrides, load_profiles};
 pub use key::Key;
 pub use layer::{CliLayer, EnvLayer, Origin, Origins};
-pub use model::{Ansible, Approval, Config, Install, Limits, Log, LogLevel, Naming, Network, Server};
+pub use model::{Ansible, Approval, Config, Console, Install, Limits, Log, LogLevel, Naming, Network, Server};
 pub use problem::{Place, Problem, Problems, Severity, Source};
 pub use url::{PublicUrl, PublicUrlError};
 

@@ -26,6 +26,8 @@ pub struct Config {
     pub install: Install,
     /// `[ansible]`
     pub ansible: Ansible,
+    /// `[console]`
+    pub console: Console,
     /// `[limits]`
     pub limits: Limits,
     /// `[log]`
@@ -142,6 +144,15 @@ pub struct Limits {
     pub connections_per_address: NonZeroU32,
     /// Rows of machines that wait for a first decision.
     pub waiting_rows: NonZeroU32,
+}
+
+/// `[console]`: how the console treats its terminal.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Console {
+    /// Clicks and the wheel go to the console; without, the terminal's own marking and copying works as ever.
+    pub mouse: bool,
+    /// A machine that begins to wait rings the bell and is counted in the window's title.
+    pub bell: bool,
 }
 
 /// `[log]`
@@ -274,6 +285,12 @@ impl Default for Limits {
             connections_per_address: count(512),
             waiting_rows: count(20_000),
         }
+    }
+}
+
+impl Default for Console {
+    fn default() -> Self {
+        Self { mouse: true, bell: true }
     }
 }
 

@@ -133,6 +133,7 @@ fn every_key_reaches_its_field() {
             repeat_window: Duration::from_mins(90),
             require_token: true,
         },
+        console: Console { mouse: false, bell: false },
         limits: Limits {
             answer_body: 64 * 1024,
             report_body: 2 * 1024 * 1024,

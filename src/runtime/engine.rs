@@ -14,7 +14,7 @@ use super::reload::{Folder, Found, Reloader};
 use super::settings::AnswerFiles;
 use super::{EngineOptions, LocalClient, STATE_DIR, board, journal, operator, settings};
 use crate::ansible::{self, Feed, Runner, SshKeyPair, preflight};
-use crate::config::Config;
+use crate::config::{self, Config};
 use crate::coordinator::{self, Handle, Started};
 use crate::domain::snapshot::{Problem, Service};
 use crate::domain::{Command, Effect, Fleet, Origin, Recorded, Snapshot};
@@ -47,6 +47,7 @@ pub(super) struct Engine {
     projector: JoinHandle<()>,
     journal: JoinHandle<()>,
     failure: Option<anyhow::Error>,
+    console: config::Console,
     _logging: Logging,
     _lock: StateLock,
 }
@@ -142,6 +143,7 @@ impl Engine {
             projector,
             journal,
             failure: None,
+            console: config.console.clone(),
             _logging: logging,
             _lock: lock,
         })
@@ -150,6 +152,11 @@ impl Engine {
     /// This engine, as a console sees it.
     pub(super) fn client(&self) -> LocalClient {
         self.client.clone()
+    }
+
+    /// How the console treats its terminal.
+    pub(super) fn console(&self) -> &config::Console {
+        &self.console
     }
 
     /// Events from now on.

@@ -91,7 +91,12 @@ fn require_terminal() -> Result<(), Failure> {
 /// Shows the console until the operator quits, a signal comes or the engine fails; then stops the engine.
 async fn attend(mut engine: Engine, ascii: bool) -> Result<Exit, Failure> {
     let closing = CancellationToken::new();
-    let options = tui::TuiOptions { ascii: ascii || !is_utf8(), mono: std::env::var_os("NO_COLOR").is_some() };
+    let options = tui::TuiOptions {
+        ascii: ascii || !is_utf8(),
+        colours: colours(),
+        mouse: engine.console().mouse,
+        bell: engine.console().bell,
+    };
     // On a task of its own: a panic in the console is caught there, and held machines still get their retry answer.
     let mut console = tokio::spawn(tui::run(engine.client(), options, closing.clone()));
     let ended = tokio::select! {
@@ -155,6 +160,19 @@ async fn interruption() {
     tokio::select! {
         () = termination() => {}
         _ = interrupt.recv() => {}
+    }
+}
+
+/// What the environment says of the terminal's colours.
+fn colours() -> tui::Colours {
+    let term = std::env::var("TERM").unwrap_or_default();
+    let is_any = |names: &[&str]| names.iter().any(|name| term.starts_with(name));
+    if std::env::var_os("NO_COLOR").is_some_and(|set| !set.is_empty()) || is_any(&["vt1", "vt2", "vt3", "dumb"]) {
+        tui::Colours::Mono
+    } else if is_any(&["linux", "ansi", "cons", "xterm-color"]) || term == "screen" {
+        tui::Colours::Eight
+    } else {
+        tui::Colours::Sixteen
     }
 }
 

@@ -293,6 +293,8 @@ fn waiting_for_restart(started: &Config, now: &Config) -> Option<Problem> {
         ("ansible.command", ansible.command != now.ansible.command),
         ("ansible.private_key", ansible.private_key != now.ansible.private_key),
         ("ansible.keep_runs", ansible.keep_runs != now.ansible.keep_runs),
+        ("console.mouse", started.console.mouse != now.console.mouse),
+        ("console.bell", started.console.bell != now.console.bell),
         ("log.level", started.log != now.log),
     ];
     let names: Vec<_> = changed.iter().filter(|(_, is)| *is).map(|(name, _)| format!("`{name}`")).collect();

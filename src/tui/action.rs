@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
-use crossterm::event::KeyEvent;
+use crossterm::event::{KeyEvent, MouseEvent};
 use jiff::Timestamp;
 use tui_logger::TuiWidgetEvent;
 
 use crate::client::{NewProfile, OrderError, OutputChunk, Preview};
-use crate::domain::{NodeId, Order, Reply, RunId, Snapshot};
+use crate::domain::{Fqdn, NodeId, Order, Reply, RunId, Snapshot};
 
 /// The four screens.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -103,6 +103,18 @@ pub(super) enum Action {
     Toggle,
     /// Drop a row.
     Forget,
+    /// Mark a row, or take its mark away.
+    Mark,
+    /// Mark every row shown, or take all marks away.
+    MarkAll,
+    /// Type a filter.
+    Filter,
+    /// Sort by the next column.
+    Sort,
+    /// Sort the other way round.
+    Reverse,
+    /// Group by the next property.
+    Group,
     /// Follow the output, or hold it.
     Follow,
     /// Copy the command line.
@@ -111,6 +123,12 @@ pub(super) enum Action {
     Log(TuiWidgetEvent),
     /// Show all keys.
     Help,
+    /// List what is wrong.
+    Problems,
+    /// Find an action by its words.
+    Palette,
+    /// Give the terminal back to the shell for a while.
+    Suspend,
     /// Leave, after asking where work is going on.
     Quit,
     /// Leave; the second time without asking.
@@ -128,6 +146,8 @@ pub(super) enum Msg {
     Key(KeyEvent),
     /// A text was pasted. Goes into an open field or nowhere, so that no paste can approve anything.
     Paste(String),
+    /// The mouse.
+    Mouse(MouseEvent),
     /// The terminal has another size.
     Resize(u16, u16),
     /// A snapshot that is about to be drawn.
@@ -144,6 +164,15 @@ pub(super) enum Msg {
         done: String,
         /// What became of it.
         result: Result<Reply, OrderError>,
+    },
+    /// What became of the orders of a batch, row by row.
+    Settled {
+        /// The batch's ticket.
+        ticket: Ticket,
+        /// What was done where it was, such as `approved`.
+        done: &'static str,
+        /// What became of each.
+        results: Vec<(Fqdn, Result<Reply, String>)>,
     },
     /// An answer, explained.
     Previewed {
@@ -172,6 +201,15 @@ pub(super) enum Request {
         /// What to say when it was carried out.
         done: String,
     },
+    /// Send many orders, one per row, and bring all replies back at once.
+    Batch {
+        /// Comes back with the replies.
+        ticket: Ticket,
+        /// What was done where it was.
+        done: &'static str,
+        /// An order per row, or why its row gets none.
+        orders: Vec<(Fqdn, Result<Order, String>)>,
+    },
     /// Have an answer explained.
     Preview {
         /// Comes back with the explanation.
@@ -188,8 +226,14 @@ pub(super) enum Request {
     },
     /// Put a text on the clipboard of whoever looks at the terminal.
     Copy(String),
+    /// Ring the terminal's bell.
+    Ring,
+    /// Name the terminal's window.
+    Title(String),
     /// Draw everything anew.
     Redraw,
+    /// Give the terminal back to the shell until it continues the program.
+    Suspend,
     /// Leave.
     Exit,
 }

@@ -9,9 +9,11 @@
 //! going to start, and [`run()`] starts the collecting thread.
 
 mod action;
+mod filter;
 #[cfg(test)]
 mod fixture;
 mod keymap;
+mod listing;
 mod modal;
 mod model;
 mod offer;
@@ -25,11 +27,27 @@ mod view;
 
 pub use run::{Exit, TuiError, run};
 
+/// What the terminal can do with colours.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Colours {
+    /// None (`NO_COLOR`); words and bold, dim and reverse remain.
+    Mono,
+    /// The eight old ones.
+    Eight,
+    /// Sixteen.
+    #[default]
+    Sixteen,
+}
+
 /// How to draw.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct TuiOptions {
     /// Only ASCII characters: for consoles without UTF-8.
     pub ascii: bool,
-    /// No colours (`NO_COLOR`); words and bold, dim and reverse remain.
-    pub mono: bool,
+    /// Colours.
+    pub colours: Colours,
+    /// Take mouse clicks and the wheel.
+    pub mouse: bool,
+    /// Ring the bell and name the window when a machine begins to wait.
+    pub bell: bool,
 }

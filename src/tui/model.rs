@@ -2,21 +2,25 @@
 //!
 //! Only [`update`](super::update) changes a model; views read it.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use jiff::Timestamp;
 use jiff::tz::TimeZone;
+use jiff::{SignedDuration, Timestamp};
 use ratatui::layout::Size;
 use tui_logger::TuiWidgetState;
 
 use super::TuiOptions;
 use super::action::{Tab, Ticket};
 use super::keymap::Scope;
+use super::listing::Listing;
 use super::modal::Modal;
+use super::offer::needs_decision;
 use super::pager::Pager;
 use super::theme::Theme;
 use crate::domain::fleet::{Gate, Unmatched};
 use crate::domain::node::Flag;
+use crate::domain::text::Text;
 use crate::domain::{Node, NodeId, Phase, ReportId, RunId, Snapshot};
 
 /// How long a notice stays unless a key takes it away.
@@ -46,18 +50,26 @@ pub(super) enum Subject<'a> {
 /// What every tab shows about the fleet, worked out once per snapshot.
 #[derive(Debug)]
 pub(super) struct Overview {
-    /// The table: nodes oldest first, then unmatched reports. The order never changes under the operator's hands.
-    pub(super) rows: Vec<Row>,
+    /// Rows there are, shown or not.
+    pub(super) rows: usize,
     /// How many nodes stand in which phase, in the order of life.
     pub(super) counts: Vec<(Phase, usize)>,
     /// Machines that wait for a first decision.
     pub(super) waiting: usize,
     /// Machines on hold that may be installed already.
     pub(super) asking_again: usize,
+    /// Rows that wait for the operator's word.
+    pub(super) undecided: usize,
+    /// Nodes a run may include.
+    pub(super) runnable: usize,
     /// Nodes whose report is still to come.
     pub(super) installing: usize,
     /// Columns of the longest host name.
     pub(super) longest_name: usize,
+    /// When a machine was last heard.
+    pub(super) heard: Option<Timestamp>,
+    /// How long installing takes on each model, in the middle.
+    usual: BTreeMap<Option<Text>, SignedDuration>,
     /// How far the gate is.
     pub(super) gate: Gate,
     /// Runs, newest first.
@@ -67,34 +79,61 @@ pub(super) struct Overview {
 impl Overview {
     fn of(snapshot: &Snapshot) -> Self {
         let fleet = &snapshot.fleet;
-        let nodes = fleet.nodes().map(|node| Row::Node(node.id));
-        let reports = fleet.unmatched().map(|report| Row::Report(report.id));
-        let mut counts: Vec<(Phase, usize)> = Vec::new();
-        for node in fleet.nodes() {
-            match counts.iter_mut().find(|(phase, _)| phase.word() == node.phase.word()) {
-                Some((_, count)) => *count += 1,
-                None => counts.push((node.phase.clone(), 1)),
-            }
-        }
-        counts.sort_by_key(|(phase, _)| order(phase));
-        let number =
-            |wanted: fn(&Phase) -> bool| counts.iter().filter(|(phase, _)| wanted(phase)).map(|(_, count)| count).sum();
-        let held = snapshot.holds.keys().filter_map(|id| fleet.node(*id));
-        Self {
-            rows: nodes.chain(reports).collect(),
-            waiting: number(|phase| *phase == Phase::Waiting),
-            installing: number(|phase| *phase == Phase::Installing),
-            asking_again: held.filter(|node| node.flags.contains(&Flag::AsksAgain)).count(),
-            longest_name: fleet.nodes().map(|node| node.name.as_str().len()).max().unwrap_or_default(),
+        let mut all = Self {
+            rows: fleet.node_count() + fleet.unmatched().count(),
+            counts: Vec::new(),
+            waiting: 0,
+            asking_again: 0,
+            undecided: 0,
+            runnable: 0,
+            installing: 0,
+            longest_name: 0,
+            heard: None,
+            usual: BTreeMap::new(),
             gate: fleet.gate(),
             runs: fleet.runs().rev().map(|run| run.id).collect(),
-            counts,
+        };
+        let mut times: BTreeMap<Option<Text>, Vec<SignedDuration>> = BTreeMap::new();
+        for node in fleet.nodes() {
+            match all.counts.iter_mut().find(|(phase, _)| phase.word() == node.phase.word()) {
+                Some((_, count)) => *count += 1,
+                None => all.counts.push((node.phase.clone(), 1)),
+            }
+            all.undecided += usize::from(needs_decision(node));
+            all.runnable += usize::from(node.may_run());
+            all.longest_name = all.longest_name.max(node.name.as_str().len());
+            let reported = node.report.as_ref().map(|reported| reported.at);
+            all.heard = all.heard.max(reported).max(node.request.as_ref().map(|asked| asked.at));
+            if let (Some(at), Some(answers)) = (reported, &node.answers) {
+                times.entry(node.model().cloned()).or_default().push(at.duration_since(answers.last));
+            }
         }
+        all.usual = times.into_iter().filter_map(|(model, times)| Some((model, middle(times)?))).collect();
+        all.counts.sort_by_key(|(phase, _)| life(phase));
+        let number = |wanted: fn(&Phase) -> bool| {
+            all.counts.iter().filter(|(phase, _)| wanted(phase)).map(|(_, count)| count).sum()
+        };
+        (all.waiting, all.installing) =
+            (number(|phase| *phase == Phase::Waiting), number(|phase| *phase == Phase::Installing));
+        let held = snapshot.holds.keys().filter_map(|id| fleet.node(*id));
+        all.asking_again = held.filter(|node| node.flags.contains(&Flag::AsksAgain)).count();
+        all
+    }
+
+    /// How long a node like this one takes from its answer to its report, as far as this fleet has shown.
+    pub(super) fn usual_install(&self, node: &Node) -> Option<SignedDuration> {
+        self.usual.get(&node.model().cloned()).copied()
     }
 }
 
-/// Place of a phase in the header: what went wrong first, then the order of life.
-fn order(phase: &Phase) -> u8 {
+/// The one in the middle.
+fn middle(mut times: Vec<SignedDuration>) -> Option<SignedDuration> {
+    let half = times.len() / 2;
+    (!times.is_empty()).then(|| *times.select_nth_unstable(half).1)
+}
+
+/// Place of a phase in header and table: who waits and what went wrong first, then the order of life.
+pub(super) fn life(phase: &Phase) -> u8 {
     match phase {
         Phase::Waiting => 0,
         Phase::Failed { .. } => 1,
@@ -118,12 +157,14 @@ pub(super) struct NodesPane {
     /// The row the keys act on. `None` where the table is empty, and when the row vanished: then no key may act on
     /// whatever moved into its place.
     pub(super) selected: Option<Row>,
-    /// Its place in the table.
+    /// Its line in the listing.
     pub(super) index: usize,
-    /// The first row drawn.
+    /// The first line drawn.
     pub(super) top: usize,
     /// How far the detail is scrolled, where it is in front.
     pub(super) detail: Option<usize>,
+    /// Nodes marked for an order to all of them.
+    pub(super) marks: BTreeSet<NodeId>,
 }
 
 /// A line of news in the footer.
@@ -143,6 +184,10 @@ pub(super) struct Model {
     pub(super) snapshot: Arc<Snapshot>,
     /// What is derived from it.
     pub(super) overview: Overview,
+    /// The table's lines.
+    pub(super) listing: Listing,
+    /// Whether the engine has ended.
+    pub(super) engine_is_gone: bool,
     /// The clock.
     pub(super) now: Timestamp,
     /// Zone of the clock in the header.
@@ -151,6 +196,8 @@ pub(super) struct Model {
     pub(super) size: Size,
     /// How to draw.
     pub(super) theme: Theme,
+    /// Whether a machine that begins to wait rings the bell and is named in the window's title.
+    pub(super) rings: bool,
     /// The tab in front.
     pub(super) tab: Tab,
     /// The Nodes tab.
@@ -181,16 +228,20 @@ impl Model {
         options: TuiOptions,
     ) -> Self {
         let overview = Overview::of(&snapshot);
-        let nodes = NodesPane { selected: overview.rows.first().copied(), ..NodesPane::default() };
+        let listing = Listing::of(&snapshot);
+        let nodes = NodesPane { selected: listing.row(0), ..NodesPane::default() };
         let mut pager = Pager::default();
         pager.show(overview.runs.first().copied());
         Self {
             snapshot,
             overview,
+            listing,
+            engine_is_gone: false,
             now,
             zone,
             size,
             theme: Theme::new(options),
+            rings: options.bell,
             tab: Tab::default(),
             nodes,
             pager,
@@ -206,23 +257,37 @@ impl Model {
     /// Takes in a newer snapshot; the selection stays on its row.
     pub(super) fn set_snapshot(&mut self, snapshot: Arc<Snapshot>) {
         let newest = self.overview.runs.first().copied();
-        let was_empty = self.overview.rows.is_empty();
+        let was_empty = self.overview.rows == 0;
         self.overview = Overview::of(&snapshot);
         self.snapshot = snapshot;
-        let rows = &self.overview.rows;
-        match self.nodes.selected {
-            Some(row) => match rows.iter().position(|candidate| *candidate == row) {
-                Some(index) => self.nodes.index = index,
-                None => self.nodes = NodesPane { selected: None, detail: None, ..self.nodes },
-            },
-            None if was_empty => self.nodes.selected = rows.first().copied(),
-            None => {}
+        self.nodes.marks.retain(|id| self.snapshot.fleet.node(*id).is_some());
+        self.list();
+        if was_empty && self.nodes.selected.is_none() {
+            self.nodes.index = self.listing.nearest_row(0, true).unwrap_or_default();
+            self.nodes.selected = self.listing.row(self.nodes.index);
         }
-        self.nodes.index = self.nodes.index.min(rows.len().saturating_sub(1));
         let latest = self.overview.runs.first().copied();
         if self.pager.run() == newest || self.shown_run().is_none() {
             self.pager.show(latest);
         }
+    }
+
+    /// Works the table's lines out anew. A selected row that is not among them any more is not selected any more.
+    pub(super) fn list(&mut self) {
+        self.listing.refresh(&self.snapshot);
+        if let Some(row) = self.nodes.selected {
+            if let Some(index) = self.listing.place(row) {
+                self.nodes.index = index;
+            } else {
+                (self.nodes.selected, self.nodes.detail) = (None, None);
+            }
+        }
+        self.nodes.index = self.nodes.index.min(self.listing.items().len().saturating_sub(1));
+    }
+
+    /// The marked nodes as they are now.
+    pub(super) fn marked(&self) -> impl Iterator<Item = &Arc<Node>> {
+        self.nodes.marks.iter().filter_map(|id| self.snapshot.fleet.node(*id))
     }
 
     /// What the selected row stands for.
@@ -283,7 +348,7 @@ impl Model {
     }
 
     fn notify(&mut self, text: &str, is_bad: bool) {
-        let until = self.now + jiff::SignedDuration::from_secs(NOTICE_SECONDS);
+        let until = self.now + SignedDuration::from_secs(NOTICE_SECONDS);
         self.notice = Some(Notice { text: super::text::clean(text), is_bad, until });
     }
 

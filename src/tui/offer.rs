@@ -2,6 +2,7 @@
 
 use super::action::Action;
 use super::keymap::Scope;
+use super::modal::{Dialog, Modal, Verb};
 use super::model::{Model, Subject};
 use crate::domain::{Node, Phase};
 
@@ -10,6 +11,9 @@ use crate::domain::{Node, Phase};
 /// # Errors
 /// Why not, in words for the operator.
 pub(super) fn offer(model: &Model, scope: Scope, action: Action) -> Result<(), String> {
+    if let Some(verb) = Verb::of(action).filter(|_| scope == Scope::Nodes && !model.nodes.marks.is_empty()) {
+        return marked(model, verb);
+    }
     match action {
         Action::Approve => approve(node(model)?),
         Action::Undo => undo(model, node(model)?),
@@ -60,15 +64,30 @@ pub(super) fn offer(model: &Model, scope: Scope, action: Action) -> Result<(), S
             }
         },
         Action::NextWaiting => {
-            let any = model.snapshot.fleet.nodes().any(|node| needs_decision(node));
+            let any = model.overview.undecided > 0;
             any.then_some(()).ok_or_else(|| "no machine waits for a decision".to_owned())
+        }
+        Action::Back if scope == Scope::Nodes => {
+            let any = model.nodes.detail.is_some() || !model.nodes.marks.is_empty() || model.listing.filter.is_on();
+            any.then_some(()).ok_or_else(String::new)
+        }
+        Action::Mark => node(model).map(|_| ()),
+        Action::MarkAll | Action::Sort | Action::Reverse | Action::Group | Action::Filter => {
+            (model.overview.rows > 0).then_some(()).ok_or_else(|| "there is no machine yet".to_owned())
+        }
+        Action::Problems => {
+            let any = !model.snapshot.service.problems.is_empty();
+            any.then_some(()).ok_or_else(|| "nothing is wrong".to_owned())
         }
         Action::Open if scope == Scope::Nodes && model.nodes.detail.is_some() => {
             Err("the detail is open; Esc goes back to the table".to_owned())
         }
         Action::Open if scope == Scope::Nodes => subject(model).map(|_| ()),
         Action::Open if scope == Scope::Answered => {
-            let refused = model.modal.as_ref().is_some_and(super::modal::Modal::is_refused);
+            if matches!(&model.modal, Some(Modal::Ask(Dialog::Refused { about, .. })) if about.is_bulk()) {
+                return Err("Esc closes this; look at the rows that are still marked, then decide anew".to_owned());
+            }
+            let refused = model.modal.as_ref().is_some_and(Modal::is_refused);
             refused.then_some(()).ok_or_else(|| "the engine has not answered yet".to_owned())
         }
         Action::Previous | Action::Next if scope == Scope::Ansible => {
@@ -90,7 +109,7 @@ pub(super) fn is_advised(model: &Model, action: Action) -> bool {
 }
 
 fn subject(model: &Model) -> Result<Subject<'_>, String> {
-    let nothing = if model.overview.rows.is_empty() { "there is no machine yet" } else { "no row is selected" };
+    let nothing = if model.overview.rows == 0 { "there is no machine yet" } else { "no row is selected" };
     model.subject().ok_or_else(|| nothing.to_owned())
 }
 
@@ -111,7 +130,21 @@ pub(super) fn asks_again(node: &Node) -> bool {
     node.flags.contains(&crate::domain::node::Flag::AsksAgain) && !node.reinstall_allowed
 }
 
-fn approve(node: &Node) -> Result<(), String> {
+/// An order to all marked nodes needs one that can take it.
+fn marked(model: &Model, verb: Verb) -> Result<(), String> {
+    if verb == Verb::Run {
+        run(model)?;
+    }
+    let any = model.marked().any(|node| verb.takes(node).is_ok());
+    any.then_some(())
+        .ok_or_else(|| format!("none of the {} marked nodes can be {}", model.nodes.marks.len(), verb.done()))
+}
+
+/// Whether `a` would approve a node, or offer its reinstall.
+///
+/// # Errors
+/// Why not.
+pub(super) fn approve(node: &Node) -> Result<(), String> {
     if node.request.is_none() {
         return Err(format!("`{}` has not asked for an answer yet; boot it from the prepared medium", node.name));
     }
@@ -143,6 +176,6 @@ fn run(model: &Model) -> Result<(), String> {
     if let Some(run) = fleet.active_run() {
         return Err(format!("run {} is going on; wait for it or cancel it first", run.id));
     }
-    let any = fleet.nodes().any(|node| node.may_run());
+    let any = model.overview.runnable > 0;
     any.then_some(()).ok_or_else(|| "no node is ready: a run needs nodes that answer SSH as themselves".to_owned())
 }

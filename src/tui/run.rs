@@ -8,18 +8,20 @@ use crossterm::event::{Event, EventStream};
 use futures_util::{Stream, StreamExt as _};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
+use nix::sys::signal::Signal;
 use ratatui::layout::Size;
+use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 use tokio_util::sync::CancellationToken;
 
 use super::TuiOptions;
-use super::action::{Msg, Request, Tab};
+use super::action::{Msg, Request, Tab, Ticket};
 use super::model::Model;
 use super::terminal::Screen;
 use super::update::update;
 use crate::client::{Client, OrderError};
-use crate::domain::Reply;
+use crate::domain::{Fqdn, Order, Reply};
 
 /// Shortest time between two frames.
 const FRAME: Duration = Duration::from_millis(33);
@@ -32,6 +34,12 @@ const LINES: usize = 10_000;
 
 /// Orders that may be on their way at once.
 const ORDERS: usize = 64;
+
+/// Orders of a batch that are with the engine at once: few enough that machines' own requests find room.
+const AT_ONCE: usize = 32;
+
+/// How long the system may take to stop the program that asked for it.
+const STOPPING: Duration = Duration::from_millis(500);
 
 /// Why the console ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,6 +70,14 @@ pub(super) trait Surface {
     fn redraw(&mut self) -> io::Result<()>;
     /// Puts a text on the clipboard.
     fn copy(&mut self, text: &str) -> io::Result<()>;
+    /// Rings its bell.
+    fn ring(&mut self) -> io::Result<()>;
+    /// Names its window.
+    fn entitle(&mut self, words: &str) -> io::Result<()>;
+    /// Gives it back to the shell and asks the system to stop the program.
+    fn suspend(&mut self) -> io::Result<()>;
+    /// Takes it again after the program was stopped, whatever state it is in by then.
+    fn resume(&mut self) -> io::Result<()>;
     /// Takes it over again after a panic elsewhere gave it back. Says whether that was so.
     fn recover(&mut self) -> io::Result<bool>;
 }
@@ -74,7 +90,7 @@ pub(super) trait Surface {
 pub async fn run<C: Client>(client: C, options: TuiOptions, shutdown: CancellationToken) -> Result<Exit, TuiError> {
     // Fails only where the thread cannot be made; then the Log tab stays empty, and the log file has everything.
     let _ = tui_logger::init_logger(tui_logger::LevelFilter::Info);
-    let mut screen = Screen::open()?;
+    let mut screen = Screen::open(options)?;
     let input = EventStream::new();
     Ok(drive(client, options, shutdown, &mut screen, input).await?)
 }
@@ -86,6 +102,8 @@ struct Console<'a, C, S> {
     model: Model,
     replies: mpsc::Sender<Msg>,
     dirty: bool,
+    /// Until when the shell may take to stop the program that asked for it.
+    suspended: Option<Instant>,
 }
 
 async fn drive<C: Client, S: Surface>(
@@ -99,15 +117,21 @@ async fn drive<C: Client, S: Surface>(
     let first = snapshots.borrow_and_update().clone();
     let model = Model::new(first, Timestamp::now(), TimeZone::system(), surface.size()?, options);
     let (replies, mut incoming) = mpsc::channel(ORDERS);
-    let mut console = Console { client, surface, model, replies, dirty: true };
+    let mut console = Console { client, surface, model, replies, dirty: true, suspended: None };
     let mut engine_lives = true;
     let mut news = false;
     let mut next_frame = Instant::now();
+    let mut continued = signal(SignalKind::from_raw(Signal::SIGCONT as i32))?;
     let [mut clock, mut poll] = [Duration::from_secs(1), POLL].map(ticker);
     loop {
         tokio::select! {
             biased;
             () = shutdown.cancelled() => return Ok(Exit::Shutdown),
+            _ = continued.recv() => console.take_back()?,
+            () = sleep_until(console.suspended.unwrap_or(next_frame)), if console.suspended.is_some() => {
+                // Nobody stopped it: there is no shell that could continue it.
+                console.take_back()?;
+            }
             () = sleep_until(next_frame), if console.dirty => {
                 // The model changes to a newer snapshot only here: keys always act on what is on the screen.
                 if std::mem::take(&mut news) {
@@ -155,8 +179,16 @@ impl<C: Client, S: Surface> Console<'_, C, S> {
             Event::Key(key) => self.tell(Msg::Key(key)),
             Event::Paste(text) => self.tell(Msg::Paste(text)),
             Event::Resize(width, height) => self.tell(Msg::Resize(width, height)),
-            Event::FocusGained | Event::FocusLost | Event::Mouse(_) => Ok(None),
+            Event::Mouse(event) => self.tell(Msg::Mouse(event)),
+            Event::FocusGained | Event::FocusLost => Ok(None),
         }
+    }
+
+    /// Takes the terminal back after the program was stopped, by Ctrl-Z or by somebody else.
+    fn take_back(&mut self) -> io::Result<()> {
+        self.suspended = None;
+        self.surface.resume()?;
+        self.tell(Msg::Tick(Timestamp::now())).map(|_| ())
     }
 
     /// Folds a message in and does what follows from it.
@@ -166,8 +198,10 @@ impl<C: Client, S: Surface> Console<'_, C, S> {
             match request {
                 Request::Exit => return Ok(Some(Exit::Quit)),
                 Request::Redraw => self.surface.redraw()?,
+                Request::Ring => self.surface.ring()?,
+                Request::Title(words) => self.surface.entitle(&words)?,
                 Request::Copy(text) => self.surface.copy(&text)?,
-                Request::Order { .. } => self.send(request),
+                Request::Order { ticket, order, done } => self.send(ticket, order, done),
                 Request::Preview { ticket, node } => self.question(move |client| async move {
                     let result = client.preview(node).await.map(Box::new);
                     Msg::Previewed { ticket, result }
@@ -177,6 +211,11 @@ impl<C: Client, S: Surface> Console<'_, C, S> {
                     let done = written.as_ref().map(|file| format!("wrote {file}; edit it now, it is read at once"));
                     Msg::Replied { ticket, done: done.unwrap_or_default(), result: written.map(|_| Reply::Done) }
                 }),
+                Request::Batch { ticket, done, orders } => self.send_all(ticket, done, orders),
+                Request::Suspend => {
+                    self.surface.suspend()?;
+                    self.suspended = Some(Instant::now() + STOPPING);
+                }
             }
         }
         Ok(None)
@@ -191,8 +230,7 @@ impl<C: Client, S: Surface> Console<'_, C, S> {
         });
     }
 
-    fn send(&mut self, request: Request) {
-        let Request::Order { ticket, order, done } = request else { return };
+    fn send(&mut self, ticket: Ticket, order: Order, done: String) {
         // The place for the reply is taken first, so that a stuck engine cannot pile up orders.
         let Ok(place) = self.replies.clone().try_reserve_owned() else {
             let result = Err(OrderError::Busy);
@@ -203,6 +241,30 @@ impl<C: Client, S: Surface> Console<'_, C, S> {
         tokio::spawn(async move {
             let result = client.order(order).await;
             place.send(Msg::Replied { ticket, done, result });
+        });
+    }
+
+    fn send_all(&mut self, ticket: Ticket, done: &'static str, orders: Vec<(Fqdn, Result<Order, String>)>) {
+        let Ok(place) = self.replies.clone().try_reserve_owned() else {
+            let busy = |(name, _)| (name, Err(OrderError::Busy.to_string()));
+            let results = orders.into_iter().map(busy).collect();
+            update(&mut self.model, Msg::Settled { ticket, done, results });
+            return;
+        };
+        let client = self.client.clone();
+        tokio::spawn(async move {
+            let one = |(name, order): (Fqdn, Result<Order, String>)| {
+                let client = client.clone();
+                async move {
+                    let result = match order {
+                        Ok(order) => client.order(order).await.map_err(|error| error.to_string()),
+                        Err(why) => Err(why),
+                    };
+                    (name, result)
+                }
+            };
+            let results = futures_util::stream::iter(orders).map(one).buffered(AT_ONCE).collect().await;
+            place.send(Msg::Settled { ticket, done, results });
         });
     }
 

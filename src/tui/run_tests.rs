@@ -81,6 +81,22 @@ impl Surface for Paper {
         Ok(())
     }
 
+    fn ring(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn entitle(&mut self, _words: &str) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn suspend(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn resume(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+
     fn recover(&mut self) -> io::Result<bool> {
         Ok(false)
     }

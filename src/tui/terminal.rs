@@ -2,19 +2,22 @@
 //! a usable terminal.
 
 use std::io::{self, Stdout, Write as _, stdout};
-use std::sync::Once;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Once, OnceLock};
 
 use crossterm::clipboard::CopyToClipboard;
 use crossterm::cursor::Show;
 use crossterm::event::{DisableBracketedPaste, EnableBracketedPaste};
 use crossterm::execute;
-use crossterm::style::ResetColor;
-use crossterm::terminal::{EnterAlternateScreen, LeaveAlternateScreen, disable_raw_mode, enable_raw_mode};
+use crossterm::style::{Print, ResetColor};
+use crossterm::terminal::{EnterAlternateScreen, LeaveAlternateScreen, SetTitle, disable_raw_mode, enable_raw_mode};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use ratatui::Terminal;
 use ratatui::backend::CrosstermBackend;
 use ratatui::layout::Size;
 
+use super::TuiOptions;
 use super::model::Model;
 use super::run::Surface;
 use super::view;
@@ -24,6 +27,33 @@ static TAKEN: AtomicBool = AtomicBool::new(false);
 
 static HOOK: Once = Once::new();
 
+/// Mouse reports on: presses and the wheel, in the form without limits. Not every motion: on a slow line that is a flood.
+const MOUSE_ON: &str = "\x1b[?1000h\x1b[?1006h";
+
+const MOUSE_OFF: &str = "\x1b[?1006l\x1b[?1000l";
+
+/// Keeps the window's title and brings it back: terminals that do not know it pass over it.
+const TITLE_SAVE: &str = "\x1b[22;2t";
+
+const TITLE_BACK: &str = "\x1b[23;2t";
+
+/// What else than the screen is taken over. Set once, before anything is taken.
+static EXTRAS: OnceLock<Extras> = OnceLock::new();
+
+#[derive(Clone, Copy, Debug)]
+struct Extras {
+    mouse: bool,
+    title: bool,
+}
+
+/// Terminals that print what they do not know, or whose window has no title.
+fn has_title() -> bool {
+    let term = std::env::var("TERM").unwrap_or_default();
+    ["xterm", "screen", "tmux", "rxvt", "alacritty", "foot", "konsole", "gnome", "st-"]
+        .iter()
+        .any(|name| term.starts_with(name))
+}
+
 /// Our hold on the terminal; dropping it gives the terminal back.
 #[derive(Debug)]
 pub(super) struct Screen {
@@ -32,7 +62,8 @@ pub(super) struct Screen {
 
 impl Screen {
     /// Takes the terminal over.
-    pub(super) fn open() -> io::Result<Self> {
+    pub(super) fn open(options: TuiOptions) -> io::Result<Self> {
+        EXTRAS.get_or_init(|| Extras { mouse: options.mouse, title: options.bell && has_title() });
         HOOK.call_once(|| {
             let previous = std::panic::take_hook();
             std::panic::set_hook(Box::new(move |panic| {
@@ -50,12 +81,23 @@ impl Screen {
 fn take() -> io::Result<()> {
     enable_raw_mode()?;
     // Marked pastes arrive as one piece and can be kept away from the keys; without it a pasted word presses them.
-    execute!(stdout(), EnterAlternateScreen, EnableBracketedPaste)
+    execute!(stdout(), EnterAlternateScreen, EnableBracketedPaste)?;
+    if let Some(extras) = EXTRAS.get() {
+        let title = if extras.title { TITLE_SAVE } else { "" };
+        let mouse = if extras.mouse { MOUSE_ON } else { "" };
+        execute!(stdout(), Print(title), Print(mouse))?;
+    }
+    Ok(())
 }
 
 /// Gives the terminal back; does nothing where it is not ours. What fails here cannot be helped any more.
 fn restore() {
     if TAKEN.swap(false, Ordering::SeqCst) {
+        if let Some(extras) = EXTRAS.get() {
+            let mouse = if extras.mouse { MOUSE_OFF } else { "" };
+            let title = if extras.title { TITLE_BACK } else { "" };
+            let _ = execute!(stdout(), Print(mouse), Print(title));
+        }
         let _ = execute!(stdout(), DisableBracketedPaste, LeaveAlternateScreen, ResetColor, Show);
         let _ = disable_raw_mode();
         let _ = stdout().flush();
@@ -86,6 +128,29 @@ impl Surface for Screen {
 
     fn copy(&mut self, text: &str) -> io::Result<()> {
         execute!(stdout(), CopyToClipboard::to_clipboard_from(text))
+    }
+
+    fn ring(&mut self) -> io::Result<()> {
+        execute!(stdout(), Print('\u{7}'))
+    }
+
+    fn entitle(&mut self, words: &str) -> io::Result<()> {
+        match EXTRAS.get() {
+            Some(extras) if extras.title => execute!(stdout(), SetTitle(words)),
+            Some(_) | None => Ok(()),
+        }
+    }
+
+    fn suspend(&mut self) -> io::Result<()> {
+        restore();
+        // The whole job, as the terminal's own Ctrl-Z would; where no shell waits for it, the system ignores it.
+        kill(Pid::from_raw(0), Signal::SIGTSTP).map_err(io::Error::from)
+    }
+
+    fn resume(&mut self) -> io::Result<()> {
+        TAKEN.store(true, Ordering::SeqCst);
+        take()?;
+        self.redraw()
     }
 
     fn recover(&mut self) -> io::Result<bool> {

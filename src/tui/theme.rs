@@ -4,7 +4,7 @@
 use ratatui::buffer::Buffer;
 use ratatui::style::{Color, Modifier, Style};
 
-use super::TuiOptions;
+use super::{Colours, TuiOptions};
 use crate::domain::Phase;
 use crate::domain::run::RunState;
 use crate::domain::{Run, RunOutcome};
@@ -103,6 +103,8 @@ fn ascii_twin(symbol: &str) -> &'static str {
         "┌" | "┐" | "└" | "┘" | "├" | "┤" | "┬" | "┴" | "┼" => "+",
         "•" | "·" => "*",
         "▶" | "→" => ">",
+        "▲" => "^",
+        "▼" => "v",
         "█" | "▐" => "#",
         "░" => ".",
         _ => "?",
@@ -112,7 +114,7 @@ fn ascii_twin(symbol: &str) -> &'static str {
 impl Theme {
     /// The theme the options ask for.
     pub(super) fn new(options: TuiOptions) -> Self {
-        Self { ascii: options.ascii, mono: options.mono }
+        Self { ascii: options.ascii, mono: options.colours == Colours::Mono }
     }
 
     /// The symbol of a phase, one column wide and different for each.

@@ -1,16 +1,27 @@
 //! Folds what happened into the model and returns what is to be done about it. Pure: no clock, no terminal, no engine.
 
+use std::sync::Arc;
+
 use crossterm::event::{KeyEvent, KeyEventKind};
 use ratatui::layout::Size;
 
 use super::action::{Action, Msg, Request, Tab, Ticket};
 use super::keymap::{self, Scope};
-use super::modal::{Ask as _, Dialog, Look, Modal, ProfileForm, Question, Sending};
-use super::model::{Model, Row, Subject};
-use super::offer::{needs_decision, offer};
+use super::modal::{Ask as _, Dialog, Field, Modal, Question, Sending, Verb, quit};
+use super::model::{Model, Subject};
+use super::offer::offer;
 use super::view;
-use crate::client::{OrderError, Preview};
-use crate::domain::{Order, Reply};
+use crate::client::OrderError;
+use crate::domain::{Fqdn, Order, Reply, Snapshot};
+pub(super) use finding::palette;
+
+mod answers;
+mod finding;
+mod mouse;
+mod table;
+
+/// Refusals of a batch that are listed by name.
+const REFUSALS: usize = 6;
 
 /// Folds one message in.
 pub(super) fn update(model: &mut Model, msg: Msg) -> Vec<Request> {
@@ -18,27 +29,19 @@ pub(super) fn update(model: &mut Model, msg: Msg) -> Vec<Request> {
         Msg::Key(event) if event.kind == KeyEventKind::Release => Vec::new(),
         Msg::Key(event) => on_key(model, event),
         Msg::Paste(text) => {
-            match &mut model.modal {
-                Some(Modal::Ask(dialog)) => dialog.paste(&text),
-                Some(Modal::Profile(form)) => form.field.paste(&text),
-                _ => {}
+            if let Some(field) = model.modal.as_mut().and_then(Modal::typing) {
+                field.paste(&text);
+                finding::typed(model);
             }
             Vec::new()
         }
+        Msg::Mouse(event) => mouse::on_mouse(model, event),
         Msg::Resize(width, height) => {
             model.size = Size { width, height };
-            keep_in_view(model);
+            table::keep_in_view(model);
             Vec::new()
         }
-        Msg::Snapshot(snapshot) => {
-            let had = model.nodes.selected;
-            model.set_snapshot(snapshot);
-            if had.is_some() && model.nodes.selected.is_none() {
-                model.tell("the selected row is gone; choose another one");
-            }
-            keep_in_view(model);
-            Vec::new()
-        }
+        Msg::Snapshot(snapshot) => on_snapshot(model, snapshot),
         Msg::Tick(now) => {
             model.now = now;
             if model.notice.as_ref().is_some_and(|notice| notice.until <= now) {
@@ -55,48 +58,53 @@ pub(super) fn update(model: &mut Model, msg: Msg) -> Vec<Request> {
             Vec::new()
         }
         Msg::Previewed { ticket, result } => {
-            on_preview(model, ticket, result);
+            answers::on_preview(model, ticket, result);
+            Vec::new()
+        }
+        Msg::Settled { ticket, done, results } => {
+            on_settled(model, ticket, done, results);
             Vec::new()
         }
         Msg::EngineGone => {
+            model.engine_is_gone = true;
             model.warn("the engine has stopped: nothing is served any more; q leaves");
             Vec::new()
         }
     }
 }
 
-fn on_preview(model: &mut Model, ticket: Ticket, result: Result<Box<Preview>, OrderError>) {
-    match &mut model.modal {
-        Some(Modal::Preview(look)) if look.ticket == ticket => {
-            look.said = Some(result.map_err(|error| error.to_string()));
-        }
-        Some(Modal::Ask(dialog)) => {
-            // The ticket of a question about the node that is asked about; an old one is about another.
-            let node = model.reinstall.filter(|(mine, _)| *mine == ticket).map(|(_, node)| node);
-            if let Some((question, node)) = dialog.asking().zip(node) {
-                question.learn(node, result.as_deref());
-            }
-        }
-        _ => {}
+fn on_snapshot(model: &mut Model, snapshot: Arc<Snapshot>) -> Vec<Request> {
+    let (had, undecided) = (model.nodes.selected, model.overview.undecided);
+    model.set_snapshot(snapshot);
+    if had.is_some() && model.nodes.selected.is_none() {
+        let why = if model.listing.filter.is_on() { "does not match the filter any more" } else { "is gone" };
+        model.tell(format!("the selected row {why}; choose another one"));
     }
+    table::keep_in_view(model);
+    alert(model, undecided)
+}
+
+/// Rings when more machines wait than before, and keeps their number in the terminal's title.
+fn alert(model: &Model, before: usize) -> Vec<Request> {
+    let now = model.overview.undecided;
+    if !model.rings || now == before {
+        return Vec::new();
+    }
+    let title = Request::Title(view::title(model));
+    if now > before { vec![title, Request::Ring] } else { vec![title] }
+}
+
+/// Closes and returns the dialog that waits for this ticket's reply.
+fn awaiting(model: &mut Model, ticket: Ticket) -> Option<Modal> {
+    let waits = matches!(&model.modal, Some(Modal::Ask(Dialog::Waiting { ticket: mine, .. })) if *mine == ticket);
+    if waits { model.modal.take() } else { None }
 }
 
 fn on_reply(model: &mut Model, ticket: Ticket, done: String, result: Result<Reply, OrderError>) {
-    let waits = matches!(&model.modal, Some(Modal::Ask(Dialog::Waiting { ticket: mine, .. })) if *mine == ticket);
-    if let Some(Modal::Profile(form)) = &mut model.modal
-        && form.ticket == Some(ticket)
-    {
-        form.ticket = None;
-        match result {
-            Ok(_) => {
-                model.modal = None;
-                model.tell(done);
-            }
-            Err(error) => form.refused = Some(error.to_string()),
-        }
+    if answers::on_written(model, ticket, &done, &result) {
         return;
     }
-    let dialog = if waits { model.modal.take() } else { None };
+    let dialog = awaiting(model, ticket);
     match result {
         Ok(Reply::Queued(run)) => model.tell(format!("run {run} is queued; its output is on tab 2")),
         Ok(Reply::Undecided { until }) => {
@@ -113,26 +121,57 @@ fn on_reply(model: &mut Model, ticket: Ticket, done: String, result: Result<Repl
     }
 }
 
+/// Says what became of a batch. Marks stay on what was refused.
+fn on_settled(model: &mut Model, ticket: Ticket, done: &str, results: Vec<(Fqdn, Result<Reply, String>)>) {
+    let dialog = awaiting(model, ticket);
+    let all = results.len();
+    let mut refused = Vec::new();
+    for (name, result) in results {
+        match result {
+            Ok(_) => {
+                if let Some(node) = model.snapshot.fleet.named(&name) {
+                    model.nodes.marks.remove(&node.id);
+                }
+            }
+            Err(why) => refused.push(format!("{}: {why}", name.host())),
+        }
+    }
+    let good = format!("{} {done}", super::text::count(all - refused.len(), "node"));
+    if refused.is_empty() {
+        return model.tell(good);
+    }
+    let more = refused.len().saturating_sub(REFUSALS);
+    let listed = refused[..refused.len() - more].join("\n");
+    let rest = if more > 0 { format!("\nand {more} more; they are still marked") } else { String::new() };
+    let words = format!("{good}, {} refused:\n{listed}{rest}", refused.len());
+    match dialog {
+        Some(Modal::Ask(waiting)) => model.modal = Some(Modal::Ask(waiting.refuse(words))),
+        _ => model.warn(words),
+    }
+}
+
 fn on_key(model: &mut Model, event: KeyEvent) -> Vec<Request> {
     model.notice = None;
     let binding = keymap::lookup(event, &model.scopes());
     if let Some(binding) = binding {
         return act(model, binding.scope, binding.action);
     }
-    match &mut model.modal {
-        Some(Modal::Ask(dialog)) => dialog.type_key(event),
-        Some(Modal::Profile(form)) => {
-            form.refused = None;
-            form.field.type_key(event);
-        }
-        _ => {}
+    if let Some(field) = model.modal.as_mut().and_then(Modal::typing) {
+        field.type_key(event);
+        finding::typed(model);
     }
     Vec::new()
 }
 
 fn act(model: &mut Model, scope: Scope, action: Action) -> Vec<Request> {
     if let Err(why) = offer(model, scope, action) {
-        model.warn(why);
+        if !why.is_empty() {
+            model.warn(why);
+        }
+        return Vec::new();
+    }
+    if let Some(verb) = Verb::of(action).filter(|_| scope == Scope::Nodes && !model.nodes.marks.is_empty()) {
+        ask(model, |model| Some(Question::bulk(verb, model)));
         return Vec::new();
     }
     match action {
@@ -148,7 +187,13 @@ fn act(model: &mut Model, scope: Scope, action: Action) -> Vec<Request> {
         Action::Open => open(model),
         Action::Back => back(model),
         Action::Previous | Action::Next => neighbour(model, scope, action == Action::Next),
-        Action::NextWaiting => next_waiting(model),
+        Action::NextWaiting => table::next_waiting(model),
+        Action::Mark => table::mark(model),
+        Action::MarkAll => table::mark_all(model),
+        Action::Filter => model.modal = Some(Modal::Filter(Field::new("filter", model.listing.filter.text()))),
+        Action::Sort => table::sort(model),
+        Action::Reverse => table::reverse(model),
+        Action::Group => table::group(model),
         Action::Approve => return approve(model),
         Action::Reject => reject(model),
         Action::Undo => return undo(model),
@@ -160,23 +205,20 @@ fn act(model: &mut Model, scope: Scope, action: Action) -> Vec<Request> {
         Action::Trust => ask(model, |model| model.node().and_then(|node| Question::trust(node))),
         Action::Adopt => adopt(model),
         Action::Forget => ask(model, |model| model.node().map(|node| Question::forget(node))),
-        Action::Preview => return preview(model),
-        Action::NewProfile => {
-            model.modal =
-                model.node().and_then(|node| ProfileForm::new(node)).map(|form| Modal::Profile(Box::new(form)));
-        }
-        Action::Toggle => {
-            if let Some(Modal::Profile(form)) = &mut model.modal {
-                form.toggle();
-            }
-        }
+        Action::Preview => return answers::preview(model),
+        Action::NewProfile => answers::new_profile(model),
+        Action::Toggle => answers::toggle(model),
         Action::Follow => {
             let size = view::output_size(model);
             model.pager.toggle(size.0, size.1);
         }
         Action::Copy => return copy(model),
         Action::Log(event) => model.log.transition(event),
-        Action::Help => model.modal = Some(Modal::Help { top: 0 }),
+        Action::Help => model.modal = Some(Modal::Help { top: 0, search: Field::new("search", "") }),
+        Action::Palette => model.modal = Some(Modal::Palette { marked: 0, search: Field::new("do", "") }),
+        Action::Problems => model.modal = Some(Modal::Problems { top: 0 }),
+        Action::Suspend if quit::reasons(model).is_empty() => return vec![Request::Suspend],
+        Action::Suspend => model.modal = Some(Modal::Suspend),
         Action::Interrupt if matches!(model.modal, Some(Modal::Quit)) => return vec![Request::Exit],
         Action::Interrupt | Action::Quit => return quit(model),
         Action::Redraw => return vec![Request::Redraw],
@@ -196,26 +238,25 @@ fn page(model: &Model) -> isize {
 
 /// Moves whatever is in front by `by` rows.
 fn step(model: &mut Model, by: isize) {
-    let overflow = view::help_overflow(model);
-    let preview_overflow = view::preview_overflow(model);
+    let overflow = view::page_overflow(model);
+    let found = palette(model).len();
     match &mut model.modal {
-        Some(Modal::Help { top }) => {
-            *top = moved(*top, by, overflow);
-            return;
-        }
-        Some(Modal::Preview(look)) => {
-            look.top = moved(look.top, by, preview_overflow);
-            return;
-        }
-        Some(Modal::Profile(form)) => return form.step(by),
-        Some(Modal::Ask(dialog)) => return dialog.choose(by),
-        Some(Modal::Quit) => return,
-        None => {}
+        Some(Modal::Help { top, .. } | Modal::Problems { top }) => *top = moved(*top, by, overflow),
+        Some(Modal::Palette { marked, .. }) => *marked = moved(*marked, by, found.saturating_sub(1)),
+        Some(Modal::Preview(look)) => look.top = moved(look.top, by, overflow),
+        Some(Modal::Profile(form)) => form.step(by),
+        Some(Modal::Ask(dialog)) => dialog.choose(by),
+        Some(Modal::Filter(_)) => table::select(model, by),
+        Some(Modal::Quit | Modal::Suspend) => {}
+        None => step_in_tab(model, by),
     }
+}
+
+fn step_in_tab(model: &mut Model, by: isize) {
     match model.tab {
         Tab::Nodes => match model.nodes.detail {
             Some(top) => model.nodes.detail = Some(moved(top, by, view::detail_overflow(model))),
-            None => select(model, by),
+            None => table::select(model, by),
         },
         Tab::Ansible => scroll_output(model, by),
         Tab::Setup => model.setup_top = moved(model.setup_top, by, view::setup_overflow(model)),
@@ -228,20 +269,6 @@ fn moved(from: usize, by: isize, last: usize) -> usize {
     from.saturating_add_signed(by).min(last)
 }
 
-fn select(model: &mut Model, by: isize) {
-    // Without a selection the first press only shows where the keys are going to act.
-    let by = if model.nodes.selected.is_some() || by == isize::MAX || by == isize::MIN { by } else { 0 };
-    let last = model.overview.rows.len().saturating_sub(1);
-    select_index(model, moved(model.nodes.index, by, last));
-}
-
-fn select_index(model: &mut Model, index: usize) {
-    model.nodes.index = index;
-    model.nodes.selected = model.overview.rows.get(index).copied();
-    model.nodes.detail = model.nodes.detail.map(|_| 0);
-    keep_in_view(model);
-}
-
 fn scroll_output(model: &mut Model, by: isize) {
     let (columns, rows) = view::output_size(model);
     match by {
@@ -249,18 +276,6 @@ fn scroll_output(model: &mut Model, by: isize) {
         isize::MAX => model.pager.place = super::pager::Place::Follow,
         by => model.pager.scroll(by, columns, rows),
     }
-}
-
-/// Scrolls the table so that the selected row is on the screen, and no more than needed.
-fn keep_in_view(model: &mut Model) {
-    let rows = view::table_rows(model).max(1);
-    let nodes = &mut model.nodes;
-    let last_top = model.overview.rows.len().saturating_sub(rows);
-    nodes.top = nodes.top.min(nodes.index).max((nodes.index + 1).saturating_sub(rows)).min(last_top);
-    if let Some(top) = model.nodes.detail {
-        model.nodes.detail = Some(top.min(view::detail_overflow(model)));
-    }
-    model.setup_top = model.setup_top.min(view::setup_overflow(model));
 }
 
 fn open(model: &mut Model) {
@@ -271,17 +286,20 @@ fn open(model: &mut Model) {
     }
 }
 
+/// One step back: the dialog, the detail, the marks, the filter.
 fn back(model: &mut Model) {
-    if model.modal.take().is_none() {
-        model.nodes.detail = None;
+    match model.modal.take() {
+        Some(Modal::Filter(_)) => table::filter(model, ""),
+        Some(_) => {}
+        None if model.nodes.detail.is_some() => model.nodes.detail = None,
+        None if !model.nodes.marks.is_empty() => model.nodes.marks.clear(),
+        None => table::filter(model, ""),
     }
 }
 
 fn neighbour(model: &mut Model, scope: Scope, forward: bool) {
     if scope == Scope::Detail {
-        let last = model.overview.rows.len().saturating_sub(1);
-        let by = if forward { 1 } else { -1 };
-        return select_index(model, moved(model.nodes.index, by, last));
+        return table::select(model, if forward { 1 } else { -1 });
     }
     // Runs are listed newest first.
     let runs = &model.overview.runs;
@@ -289,20 +307,6 @@ fn neighbour(model: &mut Model, scope: Scope, forward: bool) {
     let there = moved(here, if forward { -1 } else { 1 }, runs.len().saturating_sub(1));
     let run = runs.get(there).copied();
     model.pager.show(run);
-}
-
-fn next_waiting(model: &mut Model) {
-    let rows = &model.overview.rows;
-    let fleet = &model.snapshot.fleet;
-    let waits = |index: &usize| match rows[*index % rows.len()] {
-        Row::Node(id) => fleet.node(id).is_some_and(|node| needs_decision(node)),
-        Row::Report(_) => false,
-    };
-    let start = model.nodes.index + usize::from(model.nodes.selected.is_some());
-    let next = (start..start + rows.len()).find(waits).map(|index| index % rows.len());
-    if let Some(index) = next {
-        select_index(model, index);
-    }
 }
 
 /// Opens a question about what is selected.
@@ -317,24 +321,13 @@ fn approve(model: &mut Model) -> Vec<Request> {
     let Some(node) = model.node().cloned() else { return Vec::new() };
     let Some(asked) = &node.request else { return Vec::new() };
     if node.may_be_installed() {
-        ask(model, |_| Question::reinstall(&node));
-        let ticket = model.ticket();
-        model.reinstall = Some((ticket, node.id));
-        return vec![Request::Preview { ticket, node: node.id }];
+        return answers::reinstall(model, &node);
     }
     let held = model.snapshot.holds.contains_key(&node.id);
     let what_next = if held { "its answer is on its way" } else { "it gets its answer when it asks again" };
     let order = Order::Approve { node: node.id, seen: asked.stamp.clone() };
     let done = format!("approved `{}`; {what_next}", node.name);
     vec![send(model, Sending { order, done }).1]
-}
-
-/// Opens the page about the answer of the selected node.
-fn preview(model: &mut Model) -> Vec<Request> {
-    let Some(node) = model.node().cloned() else { return Vec::new() };
-    let ticket = model.ticket();
-    model.modal = Some(Modal::Preview(Look::new(&node, ticket)));
-    vec![Request::Preview { ticket, node: node.id }]
 }
 
 /// Takes the decision about the selected row back, without asking.
@@ -375,7 +368,7 @@ fn copy(model: &mut Model) -> Vec<Request> {
 }
 
 fn quit(model: &mut Model) -> Vec<Request> {
-    if super::modal::quit::reasons(model).is_empty() {
+    if quit::reasons(model).is_empty() {
         return vec![Request::Exit];
     }
     model.modal = Some(Modal::Quit);
@@ -385,25 +378,27 @@ fn quit(model: &mut Model) -> Vec<Request> {
 fn confirm(model: &mut Model) -> Vec<Request> {
     match model.modal.take() {
         Some(Modal::Quit) => vec![Request::Exit],
-        Some(Modal::Profile(mut form)) => {
-            let wish = form.wish();
-            // One is on its way, or the dialog shows what is missing.
-            let wish = wish.ok().filter(|_| form.ticket.is_none());
-            let request = wish.map(|wish| {
-                let ticket = model.ticket();
-                form.ticket = Some(ticket);
-                Request::NewProfile { ticket, wish }
-            });
-            model.modal = Some(Modal::Profile(form));
-            request.into_iter().collect()
+        Some(Modal::Suspend) => vec![Request::Suspend],
+        Some(Modal::Profile(form)) => answers::write(model, form),
+        Some(Modal::Palette { marked, search }) => {
+            model.modal = Some(Modal::Palette { marked, search });
+            finding::carry_out(model)
         }
+        // The filter stays; only the line closes.
+        Some(Modal::Filter(_)) => Vec::new(),
         Some(Modal::Ask(Dialog::Asking(question))) => {
             // Where there is no order yet, the dialog shows the reason beside the field.
             let Ok(sending) = question.order(model) else {
                 model.modal = Some(Modal::Ask(Dialog::Asking(question)));
                 return Vec::new();
             };
-            let (ticket, request) = send(model, sending);
+            let (ticket, request) = match question.batch(model) {
+                Some(batch) => {
+                    let ticket = model.ticket();
+                    (ticket, Request::Batch { ticket, done: batch.done, orders: batch.orders })
+                }
+                None => send(model, sending),
+            };
             model.modal = Some(Modal::Ask(Dialog::Waiting { about: question, ticket }));
             vec![request]
         }

@@ -10,6 +10,7 @@ use crate::domain::snapshot::Undecided;
 use crate::domain::text::Text;
 use crate::domain::{Command, NodeId, Origin, Refusal, ReportId, RunId};
 use crate::tui::fixture::*;
+use crate::tui::model::Row;
 use crate::tui::pager::Place;
 
 const WAITING: NodeId = NodeId(9);
@@ -121,7 +122,7 @@ fn a_new_name_is_judged_while_typed_and_a_refusal_leads_back_to_it() {
     update(&mut model, Msg::Key(ctrl('u')));
     type_text(&mut model, "Rack1.lab");
     let requests = press(&mut model, KeyCode::Enter);
-    let name: crate::domain::Fqdn = "rack1.lab".parse().unwrap();
+    let name: Fqdn = "rack1.lab".parse().unwrap();
     assert_eq!(order_of(&requests), Order::Rename { node: WAITING, name: name.clone() });
     let refusal = Refusal::NameTaken { name, by: NodeId(1) };
     reply(&mut model, &requests[0], Err(refusal.into()));
@@ -186,7 +187,7 @@ fn a_key_that_makes_no_sense_says_why(#[case] row: Row, #[case] key: char, #[cas
 #[test]
 fn keys_on_an_empty_table_are_harmless() {
     let mut model = Rack::new().model(80, 24);
-    for c in "axertmicdfnjkGg".chars() {
+    for c in "axertmicdfnjkGgsS*/ ".chars() {
         assert!(press(&mut model, KeyCode::Char(c)).is_empty());
         assert!(model.modal.is_none());
     }
@@ -395,9 +396,12 @@ fn news_goes_by_itself_after_a_while() {
 fn help_scrolls_and_closes_and_keys_below_it_do_nothing() {
     let mut model = model_at(Row::Node(WAITING));
     press(&mut model, KeyCode::Char('?'));
-    assert!(press(&mut model, KeyCode::Char('a')).is_empty());
     press(&mut model, KeyCode::End);
-    assert!(matches!(model.modal, Some(Modal::Help { top }) if top > 50));
+    assert!(matches!(model.modal, Some(Modal::Help { top, .. }) if top > 50));
+    assert!(press(&mut model, KeyCode::Char('a')).is_empty(), "typing searches and orders nothing");
+    assert!(text_of(&model).contains("let the machine be installed"));
+    type_text(&mut model, "bcdefg");
+    assert!(text_of(&model).contains("No key is about that."));
     press(&mut model, KeyCode::Esc);
     assert!(model.modal.is_none());
 }
@@ -414,7 +418,10 @@ fn a_release_event_is_no_key_press() {
 #[test]
 fn every_binding_can_be_pressed_on_every_row() {
     let rack = busy_rack();
-    let rows = rack.model(80, 24).overview.rows;
+    let rows: Vec<_> = {
+        let model = rack.model(80, 24);
+        (0..model.listing.items().len()).filter_map(|line| model.listing.row(line)).collect()
+    };
     for row in rows {
         for binding in keymap::BINDINGS {
             let mut model = rack.model(80, 24);
@@ -424,3 +431,6 @@ fn every_binding_can_be_pressed_on_every_row() {
         }
     }
 }
+
+#[path = "update/tests/many.rs"]
+mod many;

@@ -7,6 +7,7 @@
 mod cli;
 mod demo;
 mod end_to_end;
+mod fuzz_corpus;
 mod http;
 mod init;
 mod inventory;

@@ -7,6 +7,8 @@ mod documentation;
 mod hostile;
 mod layers;
 mod reading;
+mod rendered;
+mod rules;
 mod templates;
 mod verdicts;
 

@@ -33,19 +33,27 @@ fn cases(folder: &Path) -> BTreeMap<String, (String, [bool; 5])> {
 fn every_verdict_is_that_of_the_real_installer() {
     let Some(folder) = conformance() else { return };
     let machine = Hardware::parse(&std::fs::read(folder.join("machine.json")).unwrap()).unwrap();
-    let (mut equal, mut different) = (0, Vec::new());
+    let mut table = Installer::RELEASES.map(|installer| (installer, [0, 0], 0));
+    let mut different = Vec::new();
     for (name, (text, accepted)) in cases(&folder) {
-        for (installer, expected) in Installer::RELEASES.into_iter().zip(accepted) {
+        for ((installer, by_verdict, equal), expected) in table.iter_mut().zip(accepted) {
+            let installer = *installer;
+            by_verdict[usize::from(expected)] += 1;
             let question = Question { installer, hardware: Some(&machine), first_boot_on_medium: false };
             let checked = check_answer(&text, &question);
             assert_eq!(checked.touch.is_some(), checked.is_accepted(), "`{name}`: the machine is known");
             if checked.is_accepted() == expected {
-                equal += 1;
+                *equal += 1;
             } else {
                 different.push(format!("`{name}` by {installer}: {expected}, {:?}", checked.problems));
             }
         }
     }
+    println!("installer  rejects  accepts  equal");
+    for (installer, [rejects, accepts], equal) in &table {
+        println!("{:9}  {rejects:7}  {accepts:7}  {equal:2} of {}", installer.to_string(), rejects + accepts);
+    }
+    let equal: usize = table.iter().map(|(.., equal)| equal).sum();
     println!("{equal} of {} verdicts are those of the real installers", equal + different.len());
     assert!(different.is_empty(), "{} differ:\n{}", different.len(), different.join("\n"));
     assert!(equal > 0);

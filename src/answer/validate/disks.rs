@@ -95,6 +95,12 @@ impl Check<'_> {
                 self.unwise(setting, message, "such as `32`");
             }
         }
+        for setting in [S::ZfsHdsize, S::LvmHdsize, S::BtrfsHdsize] {
+            if self.settings().number(setting).is_some_and(|number| (0.0..2.0).contains(&number)) {
+                let message = format!("`{}` is too small for an installation", setting.spec().path);
+                self.push(Severity::Warning, setting, message, "GiB, 2 or more; without it all of the disk is used");
+            }
+        }
         let ranges = [(S::ZfsAshift, 9.0, 16.0), (S::ZfsCopies, 1.0, 3.0), (S::ZfsArcMax, 64.0, f64::INFINITY)];
         for (setting, least, most) in ranges {
             if self.settings().number(setting).is_some_and(|number| !(least..=most).contains(&number)) {
@@ -126,9 +132,23 @@ impl Check<'_> {
         if self.is_base() && list.iter().any(|name| name.trim().is_empty()) {
             self.wrong(S::DiskList, "an empty disk name selects the first disk", "name the disk");
         }
+        self.links(list);
         self.duplicates(list);
-        if count > 0 && self.target.knows(Installer::V9_0_5) {
+        if count > 0 {
             self.raid_count(filesystem, count);
+        }
+    }
+
+    /// Names are compared with the ends of the kernel's paths; links such as `/dev/disk/by-id/…` are never looked at.
+    fn links(&mut self, list: &[String]) {
+        let is_link = |name: &&String| name.starts_with("/dev/disk/") || name.starts_with("/dev/mapper/");
+        let Some(link) = list.iter().find(is_link) else { return };
+        let hint = "use a `filter` over `ID_SERIAL` or `ID_PATH`";
+        let message = format!("`{link}` names no disk: links are never looked at");
+        if list.iter().all(|name| is_link(&name)) {
+            self.wrong(S::DiskList, message, hint);
+        } else {
+            self.push(Severity::Warning, S::DiskList, message, hint);
         }
     }
 
@@ -155,7 +175,12 @@ impl Check<'_> {
         let least = least_disks(&raid);
         if count < least {
             let message = format!("{raid} needs at least {least} disks, and {count} are named");
-            self.wrong(S::DiskList, message, "name more disks, or choose another level");
+            let hint = "name more disks, or choose another level";
+            if self.target.knows(Installer::V9_0_5) {
+                self.wrong(S::DiskList, message, hint);
+            } else {
+                self.unwise(S::DiskList, format!("{message}: it stops before it writes"), hint);
+            }
         } else if raid == "raid10" && count % 2 == 1 {
             let message = format!("raid10 needs an even number of disks, and {count} are named");
             let hint = "name one more, or one less";
@@ -174,6 +199,7 @@ impl Check<'_> {
         self.require(S::FirstBootSource, "add `source = \"from-url\"` or `\"from-iso\"`");
         if self.settings().text(S::FirstBootSource) == Some("from-url") {
             self.require(S::FirstBootUrl, "add the address of the script");
+            self.address(S::FirstBootUrl, S::FirstBootFingerprint);
         }
     }
 }

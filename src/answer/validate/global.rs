@@ -98,6 +98,22 @@ impl Check<'_> {
         if let Some(source) = table.get("source").filter(|source| *source != "from-dhcp") {
             self.wrong(S::Fqdn, format!("`global.fqdn.source` cannot be `{source}`"), "the only source is `from-dhcp`");
         }
+        if let Some(domain) = table.get("domain") {
+            self.domain(domain);
+        }
+    }
+
+    /// A domain for the host name of the lease; an empty one counts as unset from 9.0.5, before it made every name wrong.
+    fn domain(&mut self, domain: &str) {
+        let hint = "write a domain such as `example.com`, or remove it to take that of the lease";
+        if domain.is_empty() {
+            if !self.target.knows(Installer::V9_0_5) {
+                let message = format!("installers before {} take the empty `domain` for one", Installer::V9_0_5);
+                self.wrong(S::Fqdn, message, hint);
+            }
+        } else if let Err(error) = format!("host.{domain}").parse::<Fqdn>() {
+            self.wrong(S::Fqdn, format!("no name from DHCP goes with the domain `{domain}`: {error}"), hint);
+        }
     }
 }
 

@@ -133,6 +133,38 @@ impl<'a> Check<'a> {
     fn webhook(&mut self) {
         if self.has_table("post-installation-webhook") {
             self.require(Setting::WebhookUrl, "add the address that gets the report");
+            self.address(Setting::WebhookUrl, Setting::WebhookFingerprint);
         }
     }
+
+    /// An address the installer calls, and the certificate it expects there (PROTOCOL.md §a.3). It looks at neither before
+    /// it calls, and what fails then leaves the machine in a debug shell.
+    fn address(&mut self, url: Setting, fingerprint: Setting) {
+        let text = self.settings().text(url).unwrap_or_default();
+        let host = ["https://", "http://"].iter().find_map(|scheme| text.strip_prefix(scheme));
+        if self.settings().has(url) && host.is_none_or(|host| host.is_empty() || host.starts_with(['/', ':'])) {
+            let message = format!("`{}` is no address that can be called", url.spec().path);
+            self.push(Severity::Danger, url, message, "write it in full, such as `https://deploy.example.com/path`");
+        }
+        let Some(given) = self.settings().text(fingerprint) else { return };
+        if !is_sha256(given) {
+            let message = format!("`{}` is no SHA-256 of a certificate", fingerprint.spec().path);
+            self.push(
+                Severity::Danger,
+                fingerprint,
+                message,
+                "64 hexadecimal digits, with or without colons, and nothing before them",
+            );
+        }
+        if text.starts_with("https://[") {
+            let message = "some installers take no IPv6 address beside a fingerprint, and call nobody";
+            self.push(Severity::Warning, url, message, "write a host name, which need not be in any DNS");
+        }
+    }
+}
+
+/// A SHA-256 in hexadecimal digits of either case, with colons or without.
+fn is_sha256(text: &str) -> bool {
+    let digits = || text.bytes().filter(|b| *b != b':');
+    digits().count() == 64 && digits().all(|b| b.is_ascii_hexdigit())
 }

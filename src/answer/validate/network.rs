@@ -3,6 +3,8 @@
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 
+use ipnet::IpNet;
+
 use super::{Check, Severity, Target};
 use crate::answer::installer::Installer;
 use crate::answer::schema::{Setting, Setting as S};
@@ -52,9 +54,41 @@ impl Check<'_> {
             let message = format!("`{cidr}` is not an address with a prefix length");
             self.wrong(S::Cidr, message, "write it such as `192.0.2.9/24`");
         }
+        self.reachable(installer);
         if self.settings().table(S::NicFilter).is_some_and(std::collections::BTreeMap::is_empty) {
             let message = "`network.filter` is empty, and `source = \"from-answer\"` needs one";
             self.wrong(S::NicFilter, message, "add a property such as `filter.ID_NET_NAME_MAC = \"*b42e99acadb4\"`");
+        }
+    }
+
+    /// Whether the machine will be found under its address; the installer looks at none of this, but for 9.0.5.
+    fn reachable(&mut self, installer: Installer) {
+        let text = self.settings().text(S::Cidr).unwrap_or_default();
+        let Ok(network) = text.parse::<IpNet>() else {
+            if text.parse::<IpAddr>().is_ok() && installer >= Installer::V9_2 {
+                let message = format!("`{text}` has no prefix length: it is taken for a network of one address");
+                self.push(Severity::Warning, S::Cidr, message, "write it such as `192.0.2.9/24`");
+            }
+            return;
+        };
+        let address = network.addr();
+        if !is_host(network) {
+            let message = format!("`{network}` is the address of the network itself, or reaches all of it: no host's");
+            let severity = if installer == Installer::V9_0_5 { Severity::Error } else { Severity::Danger };
+            self.push(severity, S::Cidr, message, "give the machine an address of its own");
+        }
+        for (setting, what) in [(S::Dns, "name server"), (S::Gateway, "gateway")] {
+            let Some(Ok(server)) = self.settings().text(setting).map(str::parse::<IpAddr>) else { continue };
+            if server.is_ipv4() != address.is_ipv4() {
+                let message = format!("the {what} `{server}` and the machine's `{address}` are not of one family");
+                self.push(Severity::Warning, setting, message, format!("name a {what} that `{address}` can reach"));
+            } else if setting == S::Gateway && !network.contains(&server) {
+                let message = format!("the gateway `{server}` is outside of the machine's network `{network}`");
+                self.push(Severity::Warning, setting, message, "compare the prefix length with that of the network");
+            } else if setting == S::Gateway && server == address {
+                let message = format!("`{server}` is the machine's own address, and no gateway to anywhere");
+                self.push(Severity::Warning, setting, message, "name the router");
+            }
         }
     }
 
@@ -94,6 +128,9 @@ impl Check<'_> {
             if !is_nic_name(name) {
                 let message = format!("`{name}` is not an interface name of 2 to 15 letters, digits and `_`");
                 self.push(severity, S::PinningMapping, message, hint);
+            } else if self.target == Target::Whole(Installer::V9_1_2) && name.bytes().any(|b| b.is_ascii_uppercase()) {
+                let message = format!("installer {} takes `{name}` in lower case only", Installer::V9_1_2);
+                self.push(severity, S::PinningMapping, message, format!("write `{}`", name.to_ascii_lowercase()));
             } else if !names.insert(name.as_str()) {
                 self.push(severity, S::PinningMapping, format!("the interface name `{name}` is given twice"), hint);
             }
@@ -120,6 +157,14 @@ fn is_cidr(text: &str, installer: Installer) -> bool {
         Err(_) => return false,
     };
     prefix.parse::<u8>().is_ok_and(|prefix| prefix <= most)
+}
+
+/// Whether the address is one that a host of its network can have. Point-to-point networks have no others.
+fn is_host(network: IpNet) -> bool {
+    let is_wide = network.max_prefix_len() - network.prefix_len() > 1;
+    let (address, first, last) = (network.addr(), network.network(), network.broadcast());
+    // IPv6 has no broadcast address.
+    !(is_wide && (address == first || address == last && address.is_ipv4())) && !address.is_multicast()
 }
 
 /// A pinned interface name: a letter, then letters, digits and `_`, with an optional `.N` or `:N`.

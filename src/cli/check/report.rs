@@ -106,27 +106,34 @@ pub(super) fn write_text(reports: &[FileReport], out: &mut impl Write) -> io::Re
         }
     }
     for report in reports {
-        writeln!(out, "{}: {}{}", report.file, report.summary(), verdicts(report))?;
-        for line in report.touch.iter().flat_map(Touch::lines) {
+        writeln!(out, "{}: {}", report.file, report.summary())?;
+        for line in verdicts(report).into_iter().chain(report.touch.iter().flat_map(Touch::lines)) {
             writeln!(out, "  {line}")?;
         }
     }
     Ok(())
 }
 
-/// `; accepted by 8.4, 9.1; refused by 8.2`.
-fn verdicts(report: &FileReport) -> String {
+/// Who takes the file, in sentences: those that were asked, then those that nobody asked about and that would not.
+fn verdicts(report: &FileReport) -> Vec<String> {
     let named = |accepted: bool| {
         let these = report.verdicts.iter().filter(|verdict| verdict.accepted == accepted);
-        releases(these.map(|verdict| verdict.installer))
+        Some(releases(these.map(|verdict| verdict.installer))).filter(|list| !list.is_empty())
     };
-    let (accepted, refused, others) = (named(true), named(false), releases(report.also_refused_by.iter().copied()));
-    let words = match report.kind {
-        "base" => ["serves", "cannot serve", "cannot serve (not asked)"],
-        _ => ["accepted by", "refused by", "also refused by"],
+    let [accepts, refuses, others] = match report.kind {
+        "base" => {
+            ["can serve machines with installer", "cannot serve machines with installer", "machines with installer"]
+        }
+        _ => ["accepted by installer", "refused by installer", "installer"],
     };
-    let parts = [accepted, refused, others].into_iter().zip(words).filter(|(list, _)| !list.is_empty());
-    parts.fold(String::new(), |words, (list, word)| words + "; " + word + " " + &list)
+    let others = |oldest: &Installer| {
+        let list = releases(report.also_refused_by.iter().copied());
+        let what = if report.kind == "base" { "could not be served" } else { "would refuse it" };
+        format!("but {others} {list} {what}; `--release {}` says why", oldest.release())
+    };
+    let accepts = named(true).map(|list| format!("{accepts} {list}"));
+    let refuses = named(false).map(|list| format!("{refuses} {list}"));
+    accepts.into_iter().chain(refuses).chain(report.also_refused_by.first().map(others)).collect()
 }
 
 #[derive(Serialize)]

@@ -17,7 +17,7 @@ pub(in crate::tui) struct Field {
 
 impl Field {
     /// A field that holds `value`.
-    pub(super) fn new(label: &'static str, value: &str) -> Self {
+    pub(in crate::tui) fn new(label: &'static str, value: &str) -> Self {
         Self { input: Input::new(value.to_owned()), label }
     }
 

@@ -5,6 +5,7 @@
 
 mod address;
 mod adopt;
+mod bulk;
 mod field;
 mod forget;
 mod hostname;
@@ -19,7 +20,6 @@ mod trust;
 
 use std::net::IpAddr;
 
-use crossterm::event::KeyEvent;
 use ratatui::style::Style;
 
 use super::action::Ticket;
@@ -28,7 +28,8 @@ use super::model::Model;
 use super::theme;
 use crate::client::{OrderError, Preview};
 use crate::domain::fleet::{Fleet, Unmatched};
-use crate::domain::{Node, NodeId, Order, Run};
+use crate::domain::{Fqdn, Node, NodeId, Order, Run};
+pub(super) use bulk::Verb;
 pub(super) use field::{Field, Picker};
 pub(super) use preview::Look;
 pub(super) use profile::ProfileForm;
@@ -36,13 +37,31 @@ pub(super) use profile::ProfileForm;
 /// The dialog that is open.
 #[derive(Debug)]
 pub(super) enum Modal {
-    /// All keys.
+    /// All keys, or those whose words were typed.
     Help {
+        /// How far it is scrolled.
+        top: usize,
+        /// What is looked for.
+        search: Field,
+    },
+    /// The actions whose words were typed.
+    Palette {
+        /// Which of those found is marked.
+        marked: usize,
+        /// What is looked for.
+        search: Field,
+    },
+    /// The line under the table that filters it.
+    Filter(Field),
+    /// What is wrong, and the cures.
+    Problems {
         /// How far it is scrolled.
         top: usize,
     },
     /// Whether to leave while work is going on.
     Quit,
+    /// Whether to stop the program for a while although work is going on.
+    Suspend,
     /// The answer of a node.
     Preview(Look),
     /// A profile made from a machine.
@@ -79,6 +98,15 @@ pub(super) struct Sending {
     pub(super) order: Order,
     /// Good news.
     pub(super) done: String,
+}
+
+/// Orders to many nodes, one each.
+#[derive(Debug)]
+pub(super) struct Batch {
+    /// An order per node, or why it gets none.
+    pub(super) orders: Vec<(Fqdn, Result<Order, String>)>,
+    /// What was done where it was, such as `approved`.
+    pub(super) done: &'static str,
 }
 
 /// A paragraph of a dialog.
@@ -121,6 +149,12 @@ pub(super) trait Ask {
     /// # Errors
     /// What is wrong with the text so far.
     fn order(&self, model: &Model) -> Result<Sending, String>;
+
+    /// The orders it leads to, where it is about many nodes; they go out in place of [`Ask::order`]'s, once that finds
+    /// nothing wrong.
+    fn batch(&self, _model: &Model) -> Option<Batch> {
+        None
+    }
 
     /// Its text field, if it has one.
     fn field(&self) -> Option<&Field> {
@@ -168,6 +202,8 @@ pub(super) enum Question {
     Adopt(adopt::Adopt),
     /// Drop a row.
     Forget(forget::Forget),
+    /// Something about all marked nodes.
+    Bulk(bulk::Bulk),
 }
 
 impl Question {
@@ -233,6 +269,16 @@ impl Question {
         Self::Forget(forget::Forget::new(node))
     }
 
+    /// Asks whether to give an order to all marked nodes.
+    pub(super) fn bulk(verb: Verb, model: &Model) -> Self {
+        Self::Bulk(bulk::Bulk::new(verb, model))
+    }
+
+    /// Whether it is about many nodes, whose orders are refused one by one.
+    pub(super) fn is_bulk(&self) -> bool {
+        matches!(self, Self::Bulk(_))
+    }
+
     fn ask(&self) -> &dyn Ask {
         match self {
             Self::Hostname(question) => question,
@@ -246,6 +292,7 @@ impl Question {
             Self::Trust(question) => question,
             Self::Adopt(question) => question,
             Self::Forget(question) => question,
+            Self::Bulk(question) => question,
         }
     }
 
@@ -262,6 +309,7 @@ impl Question {
             Self::Trust(question) => question,
             Self::Adopt(question) => question,
             Self::Forget(question) => question,
+            Self::Bulk(question) => question,
         }
     }
 }
@@ -277,6 +325,10 @@ impl Ask for Question {
 
     fn order(&self, model: &Model) -> Result<Sending, String> {
         self.ask().order(model)
+    }
+
+    fn batch(&self, model: &Model) -> Option<Batch> {
+        self.ask().batch(model)
     }
 
     fn field(&self) -> Option<&Field> {
@@ -301,18 +353,30 @@ impl Modal {
     pub(super) fn scope(&self) -> Scope {
         match self {
             Self::Help { .. } => Scope::Help,
-            Self::Preview(_) => Scope::Preview,
+            Self::Palette { .. } => Scope::Palette,
+            Self::Filter(_) => Scope::Filter,
+            Self::Problems { .. } | Self::Preview(_) => Scope::Page,
             Self::Profile(_) => Scope::Ticks,
             Self::Ask(Dialog::Asking(question)) if question.field().is_some() => Scope::Form,
             Self::Ask(Dialog::Asking(question)) if question.picker().is_some() => Scope::Choice,
-            Self::Quit | Self::Ask(Dialog::Asking(_)) => Scope::Confirm,
+            Self::Quit | Self::Suspend | Self::Ask(Dialog::Asking(_)) => Scope::Confirm,
             Self::Ask(Dialog::Waiting { .. } | Dialog::Refused { .. }) => Scope::Answered,
         }
     }
 
-    /// Whether it shows a refusal.
+    /// Whether it shows a refusal that can be reconsidered; the nodes of many that were refused are looked at anew.
     pub(super) fn is_refused(&self) -> bool {
-        matches!(self, Self::Ask(Dialog::Refused { .. }))
+        matches!(self, Self::Ask(Dialog::Refused { about, .. }) if !about.is_bulk())
+    }
+
+    /// The field that typing goes to.
+    pub(super) fn typing(&mut self) -> Option<&mut Field> {
+        match self {
+            Self::Help { search, .. } | Self::Palette { search, .. } | Self::Filter(search) => Some(search),
+            Self::Ask(dialog) => dialog.asking().and_then(Question::field_mut),
+            Self::Profile(form) => Some(&mut form.field),
+            Self::Quit | Self::Suspend | Self::Problems { .. } | Self::Preview(_) => None,
+        }
     }
 }
 
@@ -350,20 +414,6 @@ impl Dialog<Box<Question>> {
         match self {
             Self::Asking(question) => Some(question),
             Self::Waiting { .. } | Self::Refused { .. } => None,
-        }
-    }
-
-    /// A key that no binding took: it belongs to the text field.
-    pub(super) fn type_key(&mut self, event: KeyEvent) {
-        if let Some(field) = self.asking().and_then(Question::field_mut) {
-            field.type_key(event);
-        }
-    }
-
-    /// A pasted text.
-    pub(super) fn paste(&mut self, text: &str) {
-        if let Some(field) = self.asking().and_then(Question::field_mut) {
-            field.paste(text);
         }
     }
 

@@ -36,3 +36,14 @@ pub(in crate::tui) fn body(model: &Model) -> Vec<Paragraph> {
     body.push(Paragraph::strong("Leave?"));
     body
 }
+
+/// The words before the program is stopped for a while.
+pub(in crate::tui) fn suspend_body() -> Vec<Paragraph> {
+    vec![
+        Paragraph::plain("Back to the shell until `fg` brings the console back."),
+        Paragraph::danger(
+            "Until then NOTHING runs here: machines on hold end in a shell on their own screens, and reports are lost.",
+        ),
+        Paragraph::strong("Suspend all the same?"),
+    ]
+}

@@ -26,8 +26,15 @@ pub(super) fn draw(frame: &mut Frame<'_>, body: Rect, model: &Model, open: &Moda
     let width = body.width.saturating_sub(2).min(WIDEST);
     let columns = usize::from(width.saturating_sub(4));
     let inside = match open {
-        Modal::Help { .. } | Modal::Preview(_) => return,
+        Modal::Help { .. } | Modal::Palette { .. } | Modal::Filter(_) | Modal::Problems { .. } | Modal::Preview(_) => {
+            return;
+        }
         Modal::Profile(form) => ticks(form, columns),
+        Modal::Suspend => Inside {
+            title: "Suspend the console".to_owned(),
+            lines: paragraphs(&quit::suspend_body(), columns),
+            cursor: None,
+        },
         Modal::Quit => Inside {
             title: "Work is going on".to_owned(),
             lines: paragraphs(&quit::body(model), columns),
@@ -88,8 +95,10 @@ fn conversation(model: &Model, dialog: &Dialog<Box<Question>>, columns: usize) -
         Dialog::Asking(_) => controls(model, question, columns, &mut inside),
         Dialog::Waiting { .. } => inside.lines.push(Line::styled("Waiting for the engine …", theme::busy())),
         Dialog::Refused { why, .. } => {
-            let words = format!("Refused: {}", text::clean(why));
-            inside.lines.extend(text::wrap_styled(&words, theme::bad(), columns));
+            for (index, words) in why.lines().enumerate() {
+                let words = format!("{}{}", if index == 0 { "Refused: " } else { "  " }, text::clean(words));
+                inside.lines.extend(text::wrap_styled(&words, theme::bad(), columns));
+            }
         }
     }
     inside

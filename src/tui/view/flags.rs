@@ -7,7 +7,7 @@ use crate::domain::node::Flag;
 use crate::tui::model::Model;
 
 /// One or two words for the table.
-pub(super) fn word(flag: &Flag) -> String {
+pub(in crate::tui) fn word(flag: &Flag) -> String {
     match flag {
         Flag::NoIdentity => "no identity".to_owned(),
         Flag::UntrustedUuid => "odd UUID".to_owned(),
@@ -122,7 +122,25 @@ pub(super) fn note(node: &Node, model: &Model) -> String {
         (Some(flag), _) => word(flag),
         (None, Some(left)) => format!("asks {left}s"),
         (None, None) if node.is_unconfirmed() => "sent?".to_owned(),
+        (None, None) if node.phase == crate::domain::Phase::Installing => progress(node, model),
         (None, None) => String::new(),
+    }
+}
+
+/// How far an installation is, by what others of its model took: a bar and the minutes left. Without others: how long it
+/// has taken so far.
+fn progress(node: &Node, model: &Model) -> String {
+    const CELLS: i64 = 5;
+    let Some(usual) = model.overview.usual_install(node).map(|usual| usual.as_secs().max(1)) else {
+        return crate::tui::text::stopwatch(node.since, model.now);
+    };
+    let gone = model.now.duration_since(node.since).as_secs().max(0);
+    let full = usize::try_from((gone * CELLS / usual).min(CELLS)).unwrap_or_default();
+    let bar: String = (0..5).map(|cell| if cell < full { '█' } else { '░' }).collect();
+    match usual - gone {
+        left @ 60.. => format!("{bar} {}m", (left + 59) / 60),
+        left @ 1.. => format!("{bar} {left}s"),
+        late => format!("{bar} +{}m", late.abs() / 60),
     }
 }
 

@@ -6,9 +6,10 @@ use ratatui::style::Style;
 use ratatui::text::{Line, Span};
 use ratatui::widgets::Clear;
 
-use super::detail;
+use super::{detail, overlay};
 use crate::tui::action::{Action, Tab};
-use crate::tui::keymap::BINDINGS;
+use crate::tui::keymap::{BINDINGS, Binding, Scope};
+use crate::tui::modal::Modal;
 use crate::tui::model::Model;
 use crate::tui::offer::{is_advised, offer};
 use crate::tui::{text, theme};
@@ -23,6 +24,7 @@ pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, model: &Model) {
     let columns = usize::from(area.width);
     let [status, keys] = [0, 1].map(|row| Rect { y: area.y + row, height: 1, ..area });
     match &model.notice {
+        _ if matches!(model.modal, Some(Modal::Filter(_))) => filter_line(frame, status, model),
         Some(notice) => {
             let (mark, style) = if notice.is_bad { ("!", theme::bad()) } else { ("*", theme::good()) };
             let lines = text::wrap(&format!(" {mark} {}", notice.text), columns.saturating_sub(1));
@@ -50,51 +52,98 @@ fn clipped(mut lines: Vec<String>, most: usize) -> Vec<String> {
     lines
 }
 
-/// What to do about the selected row.
+/// The filter while it is typed, and how much it shows.
+fn filter_line(frame: &mut Frame<'_>, row: Rect, model: &Model) {
+    let Some(Modal::Filter(field)) = &model.modal else { return };
+    let count = format!(" {} of {} rows ", model.listing.shown(), model.overview.rows);
+    let wide = u16::try_from(text::width(&count)).unwrap_or(u16::MAX).min(row.width);
+    overlay::draw_field(frame, Rect { width: row.width - wide, ..row }, field);
+    frame.render_widget(Line::styled(count, theme::strong()), Rect { x: row.right() - wide, width: wide, ..row });
+}
+
+/// What to do about the selected row, or about all marked ones.
 fn advice(model: &Model) -> String {
     match model.tab {
+        Tab::Nodes if !model.nodes.marks.is_empty() => marked(model),
         Tab::Nodes => detail::advice(model).map(|words| format!(" {words}")).unwrap_or_default(),
         Tab::Ansible | Tab::Log | Tab::Setup => String::new(),
     }
 }
 
+fn marked(model: &Model) -> String {
+    let marks = &model.nodes.marks;
+    let hidden = if model.listing.filter.is_on() {
+        let shown = model.listing.nodes().filter(|id| marks.contains(id)).count();
+        marks.len() - shown
+    } else {
+        0
+    };
+    let hidden = if hidden > 0 { format!(", {hidden} of them hidden by the filter") } else { String::new() };
+    format!(" {} marked{hidden}: keys act on all of them; Esc takes the marks away.", text::count(marks.len(), "node"))
+}
+
+/// A key as it is shown: where it begins, and its words.
+struct Shown {
+    binding: &'static Binding,
+    x: usize,
+    key: String,
+    label: &'static str,
+}
+
+impl Shown {
+    /// Columns it takes with the gap after it.
+    fn wide(&self) -> usize {
+        text::width(&self.key) + 1 + text::width(self.label) + 2
+    }
+}
+
 /// Keys that would do something now, most useful first; help and leaving are always there.
-fn key_line(model: &Model, columns: usize) -> Line<'static> {
-    let scopes = model.scopes();
+fn shown_keys(model: &Model, columns: usize) -> Vec<Shown> {
     let mut offered = Vec::new();
-    for scope in &scopes {
+    for scope in &model.scopes() {
         let shown = BINDINGS.iter().filter(|binding| binding.scope == *scope && !binding.label.is_empty());
         let shown = shown.filter(|binding| offer(model, *scope, binding.action).is_ok());
         offered.extend(shown.filter(|binding| is_advised(model, binding.action)));
     }
-    let is_fixed = |scope: crate::tui::keymap::Scope| scope == crate::tui::keymap::Scope::Tabs;
-    let word = |binding: &crate::tui::keymap::Binding| {
+    let show = |binding: &'static Binding| {
         let key = binding.keys.first().map(ToString::to_string).unwrap_or_default();
-        let reinstalls = binding.action == Action::Approve && model.node().is_some_and(|node| node.may_be_installed());
-        (key, if reinstalls { "reinstall" } else { binding.label })
+        let is_single = model.nodes.marks.is_empty() && binding.action == Action::Approve;
+        let reinstalls = is_single && model.node().is_some_and(|node| node.may_be_installed());
+        Shown { binding, x: 0, key, label: if reinstalls { "reinstall" } else { binding.label } }
     };
-    let (fixed, free): (Vec<_>, Vec<_>) = offered.into_iter().partition(|binding| is_fixed(binding.scope));
-    let cost = |(key, label): &(String, &str)| text::width(key) + 1 + text::width(label) + 2;
-    let reserve: usize = fixed.iter().map(|binding| cost(&word(binding))).sum();
-    let mut line = Line::raw(" ");
-    let mut used = 1 + reserve;
-    let mut seen = Vec::new();
-    for item in free.into_iter().map(word) {
+    let (fixed, free): (Vec<_>, Vec<_>) =
+        offered.into_iter().map(show).partition(|shown| shown.binding.scope == Scope::Tabs);
+    let mut left = columns.saturating_sub(1 + fixed.iter().map(Shown::wide).sum::<usize>());
+    let mut kept: Vec<Shown> = Vec::new();
+    for shown in free {
         // The detail's keys hide the table's of the same name.
-        if seen.contains(&item.0) || used + cost(&item) > columns {
-            continue;
+        if shown.wide() <= left && !kept.iter().any(|other| other.key == shown.key) {
+            left -= shown.wide();
+            kept.push(shown);
         }
-        used += cost(&item);
-        seen.push(item.0.clone());
-        push(&mut line, &item);
     }
-    for binding in fixed {
-        push(&mut line, &word(binding));
+    kept.extend(fixed);
+    let mut x = 1;
+    for shown in &mut kept {
+        shown.x = x;
+        x += shown.wide();
+    }
+    kept
+}
+
+fn key_line(model: &Model, columns: usize) -> Line<'static> {
+    let mut line = Line::raw(" ");
+    for shown in shown_keys(model, columns) {
+        line.push_span(Span::styled(shown.key, theme::key()));
+        line.push_span(Span::styled(format!(" {}  ", shown.label), Style::new()));
     }
     line
 }
 
-fn push(line: &mut Line<'static>, (key, label): &(String, &'static str)) {
-    line.push_span(Span::styled(key.clone(), theme::key()));
-    line.push_span(Span::styled(format!(" {label}  "), Style::new()));
+/// The key whose button is at a place of the footer.
+pub(super) fn key_at(area: Rect, model: &Model, x: u16, y: u16) -> Option<&'static Binding> {
+    let x = usize::from(x.checked_sub(area.x)?);
+    let at = |shown: &Shown| (shown.x..shown.x + shown.wide() - 2).contains(&x);
+    let keys = shown_keys(model, usize::from(area.width));
+    keys.into_iter().find(at).filter(|_| y + 1 == area.bottom()).map(|shown| shown.binding)
 }

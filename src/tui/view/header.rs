@@ -5,6 +5,7 @@ use ratatui::layout::Rect;
 use ratatui::style::Style;
 use ratatui::text::{Line, Span};
 
+use super::Spot;
 use crate::domain::Phase;
 use crate::domain::fleet::Gate;
 use crate::domain::run::RunState;
@@ -27,14 +28,45 @@ pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, model: &Model) {
     }
 }
 
+/// What is served and how well; the clock. What does not fit goes from the end, never the address.
 fn bar(model: &Model, columns: usize) -> Line<'static> {
     let clock = model.now.to_zoned(model.zone.clone()).strftime("%H:%M:%S ").to_string();
-    let url = match model.snapshot.service.url.as_str() {
-        "" => "not serving yet".to_owned(),
-        url => format!("serving {}", text::clean(url)),
-    };
-    let left = columns.saturating_sub(text::width(&clock) + 1);
-    Line::styled(format!("{} {clock}", text::pad(&format!(" prox-orchestrator  {url}"), left)), theme::bar())
+    let room = columns.saturating_sub(text::width(&clock) + 1);
+    let mut left = " prox-orchestrator ".to_owned();
+    for part in health(model) {
+        if text::width(&left) + 1 + text::width(&part) <= room || text::width(&left) < 20 {
+            left = format!("{left} {part} ");
+        }
+    }
+    let style = if model.engine_is_gone { theme::bad().patch(theme::bar()) } else { theme::bar() };
+    Line::styled(format!("{} {clock}", text::pad(&left, room)), style)
+}
+
+/// The listener's state in words, most important first.
+fn health(model: &Model) -> Vec<String> {
+    let service = &model.snapshot.service;
+    if model.engine_is_gone {
+        return vec!["THE ENGINE HAS STOPPED: nothing is served".to_owned()];
+    }
+    if service.url.is_empty() {
+        return vec!["not serving yet".to_owned()];
+    }
+    let mut parts = vec![format!("serving {}", text::clean(&service.url))];
+    let held = model.snapshot.holds.len();
+    if held > 0 {
+        // Near the limit, machines are told to ask again instead of being held.
+        let of = if service.capacity > 0 && held * 2 >= service.capacity {
+            format!(" of {}", service.capacity)
+        } else {
+            String::new()
+        };
+        parts.push(format!("{held}{of} held"));
+    }
+    match model.overview.heard {
+        Some(at) => parts.push(format!("heard {} ago", text::age(at, model.now))),
+        None => parts.push("nothing heard yet".to_owned()),
+    }
+    parts
 }
 
 /// Who waits comes first and loud, then what failed, then the rest in the order of life.
@@ -83,17 +115,38 @@ fn joined(parts: Vec<(String, Style)>, columns: usize) -> Line<'static> {
 fn problems(model: &Model, columns: usize) -> Option<Line<'static>> {
     let problems = &model.snapshot.service.problems;
     let first = problems.first()?;
-    let more = if problems.len() > 1 { format!(" (+{} more, tab 4)", problems.len() - 1) } else { String::new() };
+    let more =
+        if problems.len() > 1 { format!(" (+{} more: press !)", problems.len() - 1) } else { " (press !)".to_owned() };
     let room = columns.saturating_sub(text::width(&more) + 3);
     let words = text::fit(&text::clean(&format!("{}: {}", first.what, first.hint)), room);
     Some(Line::styled(format!(" ! {words}{more}"), theme::bad()))
+}
+
+fn label(index: usize, tab: Tab) -> String {
+    format!(" {} {} ", index + 1, tab.name())
+}
+
+/// What is at a place of the header.
+pub(super) fn spot(area: Rect, model: &Model, x: u16, y: u16) -> Spot {
+    if y + 1 < area.bottom() {
+        let is_problems = y + 2 == area.bottom() && !model.snapshot.service.problems.is_empty();
+        return if is_problems { Spot::Problems } else { Spot::Nothing };
+    }
+    let mut right = usize::from(area.x) + 1;
+    for (index, tab) in Tab::ALL.into_iter().enumerate() {
+        right += text::width(&label(index, tab));
+        if x > area.x && usize::from(x) < right {
+            return Spot::Tab(tab);
+        }
+    }
+    Spot::Nothing
 }
 
 fn tabs(model: &Model, columns: usize) -> Line<'static> {
     let mut line = Line::raw(" ");
     let mut used = 1;
     for (index, tab) in Tab::ALL.into_iter().enumerate() {
-        let label = format!(" {} {} ", index + 1, tab.name());
+        let label = label(index, tab);
         used += text::width(&label);
         let style = if tab == model.tab { theme::selected().patch(theme::strong()) } else { Style::new() };
         line.push_span(Span::styled(label, style));

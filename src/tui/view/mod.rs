@@ -12,10 +12,10 @@ mod dialog;
 mod flags;
 mod footer;
 mod header;
-mod help;
 mod logs;
 mod nodes;
 mod output;
+mod overlay;
 mod preview;
 mod setup;
 #[cfg(test)]
@@ -23,14 +23,17 @@ mod tests;
 mod too_small;
 
 use ratatui::Frame;
-use ratatui::layout::{Constraint, Layout, Rect, Size};
+use ratatui::layout::{Constraint, Layout, Position, Rect, Size};
 use ratatui::text::Line;
 use ratatui::widgets::Clear;
 
 use super::action::Tab;
+use super::keymap::Binding;
+use super::listing::Sort;
 use super::modal::Modal;
 use super::model::Model;
 use super::{text, theme};
+pub(super) use flags::word as flag_word;
 pub(super) use setup::prepare_command;
 
 /// The smallest screen that shows a row without hiding what matters.
@@ -88,11 +91,9 @@ pub(super) fn draw(frame: &mut Frame<'_>, model: &Model) {
             Tab::Setup => setup::draw(frame, areas.body, model),
         }
         footer::draw(frame, areas.footer, model);
-        match &model.modal {
-            Some(Modal::Preview(look)) => preview::draw(frame, areas.body, look),
-            Some(Modal::Help { top }) => help::draw(frame, areas.body, *top),
-            Some(open) => dialog::draw(frame, areas.body, model, open),
-            None => {}
+        if let Some(open) = &model.modal {
+            overlay::draw(frame, areas.body, model, open);
+            dialog::draw(frame, areas.body, model, open);
         }
     }
     model.theme.finish(frame.buffer_mut());
@@ -105,6 +106,56 @@ fn more_below(frame: &mut Frame<'_>, area: Rect, hidden: usize) {
         let words = format!(" {} {} more ", text::ELLIPSIS, text::count(hidden + 1, "line"));
         frame.render_widget(Clear, row);
         frame.render_widget(Line::styled(words, theme::strong()).right_aligned(), row);
+    }
+}
+
+/// What is at a place of the screen.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Spot {
+    /// A tab's name.
+    Tab(Tab),
+    /// A line of the table.
+    Line(usize),
+    /// The title of a column.
+    Sort(Sort),
+    /// A key in the footer.
+    Key(&'static Binding),
+    /// The detail beside the table.
+    Detail,
+    /// The line that says what is wrong.
+    Problems,
+    /// Nothing that can be clicked.
+    Nothing,
+}
+
+/// What is at column `x` of row `y`.
+pub(super) fn spot(model: &Model, x: u16, y: u16) -> Spot {
+    let areas = areas(model);
+    let at = Position { x, y };
+    if areas.header.contains(at) {
+        return header::spot(areas.header, model, x, y);
+    }
+    if areas.footer.contains(at) {
+        return footer::key_at(areas.footer, model, x, y).map_or(Spot::Nothing, Spot::Key);
+    }
+    if model.tab != Tab::Nodes {
+        return Spot::Nothing;
+    }
+    match panes(model, areas.body) {
+        (_, Some(detail)) if detail.contains(at) => Spot::Detail,
+        (Some(table), _) if table.contains(at) && y == table.y => {
+            nodes::sort_at(table, x, model).map_or(Spot::Nothing, Spot::Sort)
+        }
+        (Some(table), _) if table.contains(at) => nodes::line_at(table, y, model).map_or(Spot::Nothing, Spot::Line),
+        _ => Spot::Nothing,
+    }
+}
+
+/// The window's title: who waits comes first.
+pub(super) fn title(model: &Model) -> String {
+    match model.overview.undecided {
+        0 => "prox-orchestrator".to_owned(),
+        count => format!("({count} waiting) prox-orchestrator"),
     }
 }
 
@@ -124,7 +175,7 @@ pub(super) fn output_size(model: &Model) -> (usize, usize) {
 pub(super) fn page(model: &Model) -> usize {
     let body = usize::from(areas(model).body.height);
     match model.tab {
-        _ if model.modal.is_some() => body.saturating_sub(3),
+        _ if model.modal.as_ref().is_some_and(|open| !matches!(open, Modal::Filter(_))) => body.saturating_sub(3),
         Tab::Nodes if model.nodes.detail.is_none() => table_rows(model).saturating_sub(1),
         Tab::Ansible => output_size(model).1.saturating_sub(1),
         Tab::Nodes | Tab::Log | Tab::Setup => body.saturating_sub(3),
@@ -143,15 +194,7 @@ pub(super) fn setup_overflow(model: &Model) -> usize {
     setup::overflow(areas(model).body, model)
 }
 
-/// How far the page about an answer can be scrolled.
-pub(super) fn preview_overflow(model: &Model) -> usize {
-    match &model.modal {
-        Some(Modal::Preview(look)) => preview::overflow(areas(model).body, look),
-        _ => 0,
-    }
-}
-
-/// How far the help can be scrolled.
-pub(super) fn help_overflow(model: &Model) -> usize {
-    help::overflow(areas(model).body)
+/// How far the open page can be scrolled.
+pub(super) fn page_overflow(model: &Model) -> usize {
+    overlay::overflow(areas(model).body, model)
 }

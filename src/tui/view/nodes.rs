@@ -10,6 +10,7 @@ use crate::domain::facts::{Cpu, Disk};
 use crate::domain::fleet::Unmatched;
 use crate::domain::text::Text;
 use crate::domain::{Node, Phase};
+use crate::tui::listing::{Item, Sort};
 use crate::tui::model::{Model, Row};
 use crate::tui::{offer, text, theme};
 
@@ -44,6 +45,21 @@ impl Column {
             Self::Serial => "SERIAL",
             Self::Disks => "DISKS",
             Self::Cpu => "CPU",
+        }
+    }
+}
+
+impl Column {
+    /// What its title sorts by.
+    fn sort(self) -> Option<Sort> {
+        match self {
+            Self::State => Some(Sort::State),
+            Self::Host => Some(Sort::Name),
+            Self::Address => Some(Sort::Address),
+            Self::Since => Some(Sort::Since),
+            Self::Model => Some(Sort::Model),
+            Self::Serial => Some(Sort::Serial),
+            Self::Note | Self::Disks | Self::Cpu => None,
         }
     }
 }
@@ -92,40 +108,108 @@ fn plan(width: usize, name: usize) -> Vec<(Column, usize)> {
     columns
 }
 
+/// Columns for the marks, where there are any.
+const MARKS: u16 = 2;
+
 pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, model: &Model) {
-    if model.overview.rows.is_empty() {
+    if model.overview.rows == 0 {
         for (row, line) in area.rows().zip(empty(usize::from(area.width), model)) {
             frame.render_widget(line, row);
         }
         return;
     }
-    let columns = plan(usize::from(area.width), model.overview.longest_name);
+    let marks = if model.nodes.marks.is_empty() { 0 } else { MARKS };
+    let cells = |row: Rect| Rect { x: row.x + marks, width: row.width.saturating_sub(marks), ..row };
+    let columns = plan(usize::from(area.width.saturating_sub(marks)), model.overview.longest_name);
     let mut rows = area.rows();
     if let Some(row) = rows.next() {
-        frame.render_widget(heading(&columns, &range(area, model)), row);
+        frame.render_widget(heading(&columns, &range(area, model), model), cells(row));
     }
-    let shown = model.overview.rows.iter().skip(model.nodes.top);
-    for (row, item) in rows.zip(shown) {
-        let Some(line) = line(*item, &columns, model) else { continue };
-        frame.render_widget(line, row);
-        if model.nodes.selected == Some(*item) {
-            let style = if model.nodes.detail.is_some() { theme::strong() } else { theme::selected() };
-            frame.buffer_mut().set_style(row, style);
+    if model.listing.shown() == 0 {
+        nothing_fits(frame, area, model);
+    }
+    for (row, item) in rows.zip(model.listing.items().iter().skip(model.nodes.top)) {
+        match item {
+            Item::Heading { name, rows } => frame.render_widget(group_line(name, *rows, usize::from(row.width)), row),
+            Item::Row(item) => {
+                let Some(line) = line(*item, &columns, model) else { continue };
+                if is_marked(*item, model) {
+                    frame.render_widget(Line::styled("*", theme::strong()), row);
+                }
+                frame.render_widget(line, cells(row));
+                if model.nodes.selected == Some(*item) {
+                    let style = if model.nodes.detail.is_some() { theme::strong() } else { theme::selected() };
+                    frame.buffer_mut().set_style(row, style);
+                }
+            }
         }
     }
 }
 
-/// Which rows are shown, where they are not all.
-fn range(area: Rect, model: &Model) -> String {
-    let (first, all) = (model.nodes.top, model.overview.rows.len());
-    let shown = usize::from(rows_in(area)).min(all - first.min(all));
-    if shown == all { String::new() } else { format!(" {}-{}/{all}", first + 1, first + shown) }
+fn is_marked(row: Row, model: &Model) -> bool {
+    matches!(row, Row::Node(id) if model.nodes.marks.contains(&id))
 }
 
-fn heading(columns: &[(Column, usize)], range: &str) -> Line<'static> {
-    let title = |column: Column| match column {
-        Column::Host if !range.is_empty() => format!("NAME{range}"),
-        _ => column.title().to_owned(),
+/// The line of the table at `y`, if one is drawn there.
+pub(super) fn line_at(area: Rect, y: u16, model: &Model) -> Option<usize> {
+    let below = usize::from(y.checked_sub(area.y + 1)?);
+    let index = model.nodes.top + below;
+    (y < area.bottom() && index < model.listing.items().len()).then_some(index)
+}
+
+/// What the column whose title is at `x` can be sorted by.
+pub(super) fn sort_at(area: Rect, x: u16, model: &Model) -> Option<Sort> {
+    let marks = if model.nodes.marks.is_empty() { 0 } else { MARKS };
+    let mut left = area.x + marks;
+    for (column, wide) in plan(usize::from(area.width.saturating_sub(marks)), model.overview.longest_name) {
+        left += u16::try_from(wide + 1).unwrap_or(u16::MAX);
+        if x < left {
+            return column.sort();
+        }
+    }
+    None
+}
+
+fn nothing_fits(frame: &mut Frame<'_>, area: Rect, model: &Model) {
+    let words =
+        format!("No row matches `{}`. Esc shows all {} rows.", model.listing.filter.text(), model.overview.rows);
+    let lines = text::wrap_styled(&words, theme::waiting(), usize::from(area.width).saturating_sub(2));
+    for (row, line) in area.rows().skip(2).zip(lines) {
+        frame.render_widget(line, Rect { x: row.x + 1, width: row.width.saturating_sub(1), ..row });
+    }
+}
+
+fn group_line(name: &str, rows: usize, columns: usize) -> Line<'static> {
+    let words = format!("── {} ({}) ", text::clean(name), rows);
+    let fill = columns.saturating_sub(text::width(&words));
+    Line::styled(text::fit(&format!("{words}{}", "─".repeat(fill)), columns), theme::strong().patch(theme::muted()))
+}
+
+/// Which rows are shown, where they are not all.
+fn range(area: Rect, model: &Model) -> String {
+    let (first, all) = (model.nodes.top, model.listing.items().len());
+    let lines = usize::from(rows_in(area)).min(all - first.min(all));
+    let filtered = if model.listing.filter.is_on() {
+        format!(" {} of {}", model.listing.shown(), model.overview.rows)
+    } else {
+        String::new()
+    };
+    if lines == all {
+        filtered
+    } else {
+        format!(" {}-{}/{all}{}", first + 1, first + lines, if filtered.is_empty() { "" } else { "*" })
+    }
+}
+
+fn heading(columns: &[(Column, usize)], range: &str, model: &Model) -> Line<'static> {
+    let sort = model.listing.sort;
+    let arrow = if model.listing.is_reversed { '▲' } else { '▼' };
+    let title = |column: Column| {
+        let title = match column {
+            Column::Host if !range.is_empty() => format!("NAME{range}"),
+            _ => column.title().to_owned(),
+        };
+        if column.sort() == Some(sort) && sort != Sort::Arrival { format!("{title}{arrow}") } else { title }
     };
     let cells: Vec<_> = columns.iter().map(|(column, wide)| text::pad(&title(*column), *wide)).collect();
     Line::styled(cells.join(" "), theme::strong().patch(theme::muted()))

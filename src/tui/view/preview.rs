@@ -1,37 +1,14 @@
 //! The answer a node would be given: what it would touch, then every setting with where it is from.
 
-use ratatui::Frame;
-use ratatui::layout::Rect;
 use ratatui::style::Style;
 use ratatui::text::Line;
-use ratatui::widgets::{Block, Clear};
 
 use crate::client::Preview;
 use crate::tui::modal::Look;
 use crate::tui::{text, theme};
 
-pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, look: &Look) {
-    let title = text::fit(&format!("Answer for {}", look.name), usize::from(area.width.saturating_sub(6)));
-    let block = Block::bordered().title(format!(" {title} "));
-    let inner = block.inner(area);
-    frame.render_widget(Clear, area);
-    frame.render_widget(block, area);
-    let lines = lines(look, usize::from(inner.width));
-    let hidden = lines.len().saturating_sub(usize::from(inner.height));
-    let top = look.top.min(hidden);
-    for (row, line) in inner.rows().zip(lines.into_iter().skip(top)) {
-        frame.render_widget(line, row);
-    }
-    super::more_below(frame, inner, hidden - top);
-}
-
-/// How far it can be scrolled.
-pub(super) fn overflow(area: Rect, look: &Look) -> usize {
-    let inner = Block::bordered().inner(area);
-    lines(look, usize::from(inner.width)).len().saturating_sub(usize::from(inner.height))
-}
-
-fn lines(look: &Look, columns: usize) -> Vec<Line<'static>> {
+/// The page.
+pub(super) fn lines(look: &Look, columns: usize) -> Vec<Line<'static>> {
     let mut page = Page { columns, lines: Vec::new() };
     match &look.said {
         None => page.words("The engine is asked …", theme::busy()),

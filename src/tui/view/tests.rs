@@ -10,11 +10,11 @@ use crate::domain::command::Sighting;
 use crate::domain::facts::{Generation, SystemInfo};
 use crate::domain::text::Text;
 use crate::domain::{Command, NodeId, Order, Reply, ReportId};
-use crate::tui::TuiOptions;
 use crate::tui::action::{Msg, Request};
 use crate::tui::fixture::*;
 use crate::tui::model::{Model, Row};
 use crate::tui::update::update;
+use crate::tui::{Colours, TuiOptions};
 
 fn output(model: &mut Model, lines: &[&str]) {
     let run = model.pager.run().unwrap();
@@ -46,7 +46,8 @@ fn nodes_200_asks_again() {
 
 #[test]
 fn nodes_60_ascii_mono() {
-    let mut model = busy_rack().model_with(60, 16, TuiOptions { ascii: true, mono: true });
+    let mut model =
+        busy_rack().model_with(60, 16, TuiOptions { ascii: true, colours: Colours::Mono, ..TuiOptions::default() });
     go_to(&mut model, Row::Node(NodeId(6)));
     let terminal = screen(&model);
     let buffer = terminal.backend().buffer();

@@ -1,0 +1,211 @@
+//! One order to all marked nodes. They are frozen by id, and with what was on the screen, when the dialog opens: what
+//! arrives later is never included, and a row that changed meanwhile is refused.
+
+use std::sync::Arc;
+
+use super::{Ask, Batch, Field, Paragraph, Sending};
+use crate::domain::text::Text;
+use crate::domain::{Fqdn, Node, NodeId, Order, Phase};
+use crate::tui::action::Action;
+use crate::tui::model::Model;
+use crate::tui::{offer, text};
+
+/// Names listed in full.
+const NAMED: usize = 8;
+
+/// What is ordered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::tui) enum Verb {
+    /// Let them be installed.
+    Approve,
+    /// Send them away.
+    Reject,
+    /// Run the playbook on them.
+    Run,
+    /// Drop their rows.
+    Forget,
+}
+
+impl Verb {
+    /// The order that a key gives to marked nodes, if it is one.
+    pub(in crate::tui) fn of(action: Action) -> Option<Self> {
+        match action {
+            Action::Approve => Some(Self::Approve),
+            Action::Reject => Some(Self::Reject),
+            Action::Run => Some(Self::Run),
+            Action::Forget => Some(Self::Forget),
+            _ => None,
+        }
+    }
+
+    /// What was done, in a word.
+    pub(in crate::tui) fn done(self) -> &'static str {
+        match self {
+            Self::Approve => "approved",
+            Self::Reject => "rejected",
+            Self::Run => "run",
+            Self::Forget => "forgotten",
+        }
+    }
+
+    fn title(self) -> &'static str {
+        match self {
+            Self::Approve => "Approve",
+            Self::Reject => "Reject",
+            Self::Run => "Run the playbook on",
+            Self::Forget => "Forget",
+        }
+    }
+
+    /// Whether a node can take the order.
+    ///
+    /// # Errors
+    /// Why not.
+    pub(in crate::tui) fn takes(self, node: &Node) -> Result<(), String> {
+        let why = |may: bool, why: &str| may.then_some(()).ok_or_else(|| why.to_owned());
+        match self {
+            Self::Approve if node.may_be_installed() => {
+                Err("may be installed: allow its reinstall by itself".to_owned())
+            }
+            Self::Approve => offer::approve(node).map_err(|_| node.phase.word().to_owned()),
+            Self::Reject => why(node.phase.may_rename() && node.phase != Phase::Planned, node.phase.word()),
+            Self::Run if node.host_keys.is_empty() && node.phase.is_installed() => Err("unproven".to_owned()),
+            Self::Run => why(node.may_run(), node.phase.word()),
+            Self::Forget => Ok(()),
+        }
+    }
+}
+
+/// A question about many nodes.
+#[derive(Debug)]
+pub(in crate::tui) struct Bulk {
+    verb: Verb,
+    /// As they were when the dialog opened.
+    nodes: Vec<Arc<Node>>,
+    /// Marked nodes that cannot take the order, with the reason.
+    aside: Vec<(Fqdn, String)>,
+    /// How many of `nodes` the filter hid.
+    hidden: usize,
+    field: Option<Field>,
+}
+
+impl Bulk {
+    pub(super) fn new(verb: Verb, model: &Model) -> Self {
+        let (mut nodes, mut aside) = (Vec::new(), Vec::new());
+        for node in model.marked() {
+            match verb.takes(node) {
+                Ok(()) => nodes.push(Arc::clone(node)),
+                Err(why) => aside.push((node.name.clone(), why)),
+            }
+        }
+        let shown: std::collections::BTreeSet<NodeId> = model.listing.nodes().collect();
+        let hidden = nodes.iter().filter(|node| !shown.contains(&node.id)).count();
+        let loses_guard = nodes.iter().any(|node| node.may_be_installed());
+        let field = match verb {
+            Verb::Reject => Some(Field::new("reason (may stay empty)", "")),
+            Verb::Forget if loses_guard => Some(Field::new("how many nodes are forgotten", "")),
+            Verb::Approve | Verb::Run | Verb::Forget => None,
+        };
+        Self { verb, nodes, aside, hidden, field }
+    }
+
+    /// The order for one node, unless it is not what it was when the dialog opened.
+    fn order_for(&self, node: &Arc<Node>, model: &Model) -> Result<Order, String> {
+        let now = model.snapshot.fleet.node(node.id).ok_or_else(|| "is gone; somebody forgot it".to_owned())?;
+        if has_changed(node, now) {
+            return Err(format!("changed while you looked: it is {} now; look again, then decide", now.phase.word()));
+        }
+        let id = node.id;
+        Ok(match self.verb {
+            Verb::Approve => {
+                let asked = node.request.as_ref().ok_or_else(|| "has not asked".to_owned())?;
+                Order::Approve { node: id, seen: asked.stamp.clone() }
+            }
+            Verb::Reject => {
+                let reason = Text::new(self.field.as_ref().map_or("", Field::value));
+                Order::Reject { node: id, reason }
+            }
+            Verb::Forget => Order::Forget { node: id },
+            Verb::Run => Order::Run { nodes: vec![id] },
+        })
+    }
+
+    fn names(nodes: impl ExactSizeIterator<Item = String>) -> String {
+        let count = nodes.len();
+        let named: Vec<_> = nodes.take(NAMED).collect();
+        match count - named.len() {
+            0 => named.join(", "),
+            more => format!("{} and {more} more", named.join(", ")),
+        }
+    }
+
+    fn changed<'a>(&'a self, model: &'a Model) -> impl Iterator<Item = &'a Arc<Node>> {
+        self.nodes.iter().filter(|node| model.snapshot.fleet.node(node.id).is_none_or(|now| has_changed(node, now)))
+    }
+}
+
+/// Whether a row is about something else than it was: another phase, another request.
+fn has_changed(then: &Arc<Node>, now: &Arc<Node>) -> bool {
+    let stamp = |node: &Node| node.request.as_ref().map(|asked| asked.stamp.clone());
+    !Arc::ptr_eq(then, now) && (then.phase != now.phase || stamp(then) != stamp(now))
+}
+
+impl Ask for Bulk {
+    fn title(&self) -> String {
+        format!("{} {}", self.verb.title(), text::count(self.nodes.len(), "node"))
+    }
+
+    fn body(&self, model: &Model) -> Vec<Paragraph> {
+        let mut body = vec![Paragraph::strong(Self::names(self.nodes.iter().map(|node| node.name.host().to_owned())))];
+        if self.hidden > 0 {
+            body.push(Paragraph::danger(format!("{} of them are hidden by the filter.", self.hidden)));
+        }
+        body.push(match self.verb {
+            Verb::Approve => Paragraph::danger("The disks of all these machines are wiped and they are installed."),
+            Verb::Reject => Paragraph::plain("They are refused at once, and their disks stay as they are."),
+            Verb::Run => Paragraph::plain("Ansible logs in as root and changes these nodes."),
+            Verb::Forget if self.field.is_some() => Paragraph::danger(
+                "Those that may be installed lose their protection against a second install. Type how many nodes these are.",
+            ),
+            Verb::Forget => Paragraph::plain("Those that ask again come back as new rows."),
+        });
+        if !self.aside.is_empty() {
+            let names = self.aside.iter().map(|(name, why)| format!("{} ({why})", name.host()));
+            body.push(Paragraph::muted(format!("Left out: {}.", Self::names(names))));
+        }
+        let changed: Vec<_> = self.changed(model).map(|node| node.name.host().to_owned()).collect();
+        if !changed.is_empty() {
+            let names = Self::names(changed.into_iter());
+            body.push(Paragraph::danger(format!("Changed since this opened, and will be refused: {names}.")));
+        }
+        body
+    }
+
+    fn order(&self, model: &Model) -> Result<Sending, String> {
+        if let (Verb::Forget, Some(field)) = (self.verb, &self.field)
+            && field.value().trim() != self.nodes.len().to_string()
+        {
+            return Err(format!("type {} to forget these nodes", self.nodes.len()));
+        }
+        // One order runs on all: which of them changed is looked at here.
+        let nodes: Vec<_> = self.nodes.iter().map(|node| node.id).collect();
+        if self.verb == Verb::Run && self.changed(model).next().is_some() {
+            return Err("some of these nodes changed while you looked; close this and look again".to_owned());
+        }
+        Ok(Sending { order: Order::Run { nodes }, done: "the run is queued".to_owned() })
+    }
+
+    fn batch(&self, model: &Model) -> Option<Batch> {
+        let order = |node: &Arc<Node>| (node.name.clone(), self.order_for(node, model));
+        let orders = || self.nodes.iter().map(order).collect();
+        (self.verb != Verb::Run).then(|| Batch { orders: orders(), done: self.verb.done() })
+    }
+
+    fn field(&self) -> Option<&Field> {
+        self.field.as_ref()
+    }
+
+    fn field_mut(&mut self) -> Option<&mut Field> {
+        self.field.as_mut()
+    }
+}

@@ -1,0 +1,67 @@
+//! Finding by typing: the filter of the table, the search in the help, the list of actions.
+
+use super::{act, show, table};
+use crate::tui::action::{Action, Request};
+use crate::tui::keymap::{BINDINGS, Binding, Scope, mentions};
+use crate::tui::modal::Modal;
+use crate::tui::model::Model;
+use crate::tui::offer::offer;
+
+/// Does what follows from a changed search field.
+pub(super) fn typed(model: &mut Model) {
+    match &mut model.modal {
+        Some(Modal::Help { top, .. }) => *top = 0,
+        Some(Modal::Palette { marked, .. }) => *marked = 0,
+        Some(Modal::Filter(field)) => {
+            let text = field.value().to_owned();
+            table::filter(model, &text);
+        }
+        _ => {}
+    }
+}
+
+/// The actions that the open palette lists: those whose words were typed, what is possible here first.
+pub(in crate::tui) fn palette(model: &Model) -> Vec<&'static Binding> {
+    let Some(Modal::Palette { search, .. }) = &model.modal else { return Vec::new() };
+    let mut found: Vec<_> =
+        BINDINGS.iter().filter(|binding| is_listed(binding) && mentions(binding, search.value())).collect();
+    found.sort_by_key(|binding| place(model, binding));
+    found
+}
+
+fn is_listed(binding: &Binding) -> bool {
+    let has_place = binding.scope.tab().is_some() || matches!(binding.scope, Scope::Tabs | Scope::Always);
+    let only_moves = matches!(
+        binding.action,
+        Action::Up
+            | Action::Down
+            | Action::PageUp
+            | Action::PageDown
+            | Action::Top
+            | Action::Bottom
+            | Action::Back
+            | Action::Palette
+    );
+    has_place && !only_moves && binding.scope != Scope::Detail
+}
+
+/// What can be done on this tab now, what could be done elsewhere, what cannot be done now.
+fn place(model: &Model, binding: &Binding) -> u8 {
+    let is_here = binding.scope.tab().is_none_or(|tab| tab == model.tab);
+    match (is_here, offer(model, binding.scope, binding.action).is_ok()) {
+        (true, true) => 0,
+        (false, true) => 1,
+        (_, false) => 2,
+    }
+}
+
+/// Does what is marked in the palette, on the tab it belongs to.
+pub(super) fn carry_out(model: &mut Model) -> Vec<Request> {
+    let Some(Modal::Palette { marked, .. }) = &model.modal else { return Vec::new() };
+    let Some(binding) = palette(model).get(*marked).copied() else { return Vec::new() };
+    model.modal = None;
+    if let Some(tab) = binding.scope.tab() {
+        show(model, tab);
+    }
+    act(model, binding.scope, binding.action)
+}
