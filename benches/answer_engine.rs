@@ -86,7 +86,11 @@ fn rendering() -> anyhow::Result<String> {
         dns: Some("192.0.2.53".parse()?),
         gateway: Some("192.0.2.1".parse()?),
         nic: Some(NicChoice::Mac(mac)),
-        webhook: Some(Webhook { url: SecretString::from("https://192.0.2.9/webhook/x"), fingerprint: None }),
+        webhook: Some(Webhook {
+            url: SecretString::from("https://192.0.2.9/webhook/x"),
+            token: SecretString::from("x"),
+            fingerprint: None,
+        }),
         ssh_key: Some("ssh-ed25519 AAAA console".to_owned()),
     };
     let time = |own: &prox_orchestrator::answer::Overlay| -> anyhow::Result<f64> {

@@ -321,6 +321,7 @@ fn time_rendering() -> anyhow::Result<Duration> {
         nic: Some(NicChoice::Mac("02:00:00:00:00:01".parse()?)),
         webhook: Some(Webhook {
             url: "https://192.0.2.1:8443/webhook/0123456789012345678901234567890123456789abc".into(),
+            token: "0123456789012345678901234567890123456789abc".into(),
             fingerprint: Some("AB:".repeat(31) + "AB"),
         }),
         ssh_key: Some(

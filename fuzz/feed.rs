@@ -250,6 +250,7 @@ fn inputs(generation: Generation) -> Inputs {
         nic: Some(NicChoice::Mac(MacAddr([2, 0, 0, 0, 0, 1]))),
         webhook: Some(Webhook {
             url: SecretString::from("https://192.0.2.1/webhook/fuzz-secret"),
+            token: SecretString::from("fuzz-secret"),
             fingerprint: Some("AB:CD".to_owned()),
         }),
         ssh_key: Some("ssh-ed25519 AAAA console".to_owned()),

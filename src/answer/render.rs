@@ -56,6 +56,8 @@ pub enum NicChoice {
 pub struct Webhook {
     /// Our address with the install's secret in it.
     pub url: SecretString,
+    /// The same secret as installers from 9.2 on echo it in the report's body; left out for older ones.
+    pub token: SecretString,
     /// SHA-256 of our certificate in hex, where we serve TLS.
     pub fingerprint: Option<String>,
 }
@@ -172,13 +174,13 @@ pub fn render(layers: &Overlay, inputs: &Inputs) -> Result<Rendered, RenderError
     {
         answer.put("the console's own key", [(Setting::RootSshKeys, Value::Texts(vec![key.clone()]))]);
     }
-    if let Some(webhook) = inputs.webhook.as_ref().filter(|_| inputs.generation.has_webhook()) {
-        report_to(&mut answer, webhook);
-    }
     let stated = inputs.installer.filter(|installer| installer.generation() == inputs.generation);
     let installers = stated.map_or_else(|| Installer::ends(inputs.generation).to_vec(), |installer| vec![installer]);
-    let mut settings = answer.overlay.settings();
     let served_as = installers.first().copied().unwrap_or(Installer::oldest(inputs.generation));
+    if let Some(webhook) = inputs.webhook.as_ref().filter(|_| inputs.generation.has_webhook()) {
+        report_to(&mut answer, webhook, served_as);
+    }
+    let mut settings = answer.overlay.settings();
     let left_out = dialect::fit(&mut settings, served_as).map_err(|setting| RenderError::TooNew {
         setting: setting.spec().path,
         generation: inputs.generation.label(),
@@ -290,9 +292,12 @@ fn nic_filter(nic: &NicChoice) -> Result<BTreeMap<String, String>, RenderError> 
 
 /// Puts in the webhook and, with it, the reboot without which a failed report strands an installed node in a debug shell
 /// (PROTOCOL.md §c.1).
-fn report_to(answer: &mut Program, webhook: &Webhook) {
+fn report_to(answer: &mut Program, webhook: &Webhook, installer: Installer) {
     let mut values = vec![(Setting::WebhookUrl, Value::Text(webhook.url.expose_secret().to_owned()))];
     values.extend(webhook.fingerprint.clone().map(|hex| (Setting::WebhookFingerprint, Value::Text(hex))));
+    if dialect::knows(installer, Setting::WebhookToken) {
+        values.push((Setting::WebhookToken, Value::Text(webhook.token.expose_secret().to_owned())));
+    }
     answer.put("where it reports to", values);
     answer.put("a failed report must not strand it", [(Setting::RebootOnError, Value::Flag(true))]);
 }

@@ -162,7 +162,7 @@ settings! {
     WebhookUrl = spec("post-installation-webhook.url", Text).since(v(8, 2, 7), Refuse).show(Show::Host);
     WebhookFingerprint = spec("post-installation-webhook.cert_fingerprint", Text).alias("cert-fingerprint")
         .since(v(8, 2, 7), Refuse);
-    // Never written: our secret is in the URL, which every generation keeps.
+    // The secret that is in the URL too: installers that know it echo it in the report's body, where no proxy logs it.
     WebhookToken = spec("post-installation-webhook.auth_token", Text).alias("auth-token").since(v(9, 2, 0), LeaveOut)
         .show(Show::Secret);
 

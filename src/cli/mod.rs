@@ -10,6 +10,7 @@ mod order;
 mod rows;
 mod select;
 mod status;
+mod token;
 
 use std::io::Write as _;
 use std::net::SocketAddr;
@@ -125,6 +126,9 @@ enum Command {
     Profile(answer::ProfileCommand),
     #[command(flatten)]
     Order(order::OrderCommand),
+    /// Make, list and revoke the tokens of prepared media
+    #[command(subcommand)]
+    Token(token::TokenCommand),
     /// Lead the session of one Ansible run (used by the engine)
     #[command(hide = true)]
     SuperviseRun {
@@ -213,6 +217,7 @@ async fn run(Cli { global, command }: Cli) -> Result<ExitCode, Failure> {
             answer::profile(command, &global.state_dir(), &mut out).await.map(Into::into)
         }
         Some(Command::Order(command)) => order::execute(command, &global.state_dir(), &mut out).await.map(Into::into),
+        Some(Command::Token(command)) => token::execute(command, &global.state_dir(), &mut out).await.map(Into::into),
         // Handled before the runtime was made: they wait for a person, lead a session, or need no threads.
         Some(Command::Init(args)) => init::execute(&args, &engine_options(&global)).map(Into::into),
         Some(Command::SuperviseRun { run_dir }) => supervise(&run_dir),

@@ -9,7 +9,7 @@ use serde::Serialize;
 use crate::domain::guard::ClaimCode;
 use crate::domain::node::Flag;
 use crate::domain::text::Text;
-use crate::domain::{Node, NodeId, Phase, Snapshot};
+use crate::domain::{Node, NodeId, Phase, Snapshot, TokenName};
 
 /// A node as scripts see it. Fields are added, never changed.
 #[derive(Debug, Serialize)]
@@ -23,6 +23,8 @@ struct Row<'a> {
     product: &'static str,
     model: Option<&'a str>,
     serial: Option<&'a str>,
+    /// The token its last request showed.
+    token: Option<&'a str>,
     uuid: Option<String>,
     macs: Vec<String>,
     /// Only while it waits.
@@ -62,6 +64,7 @@ fn row<'a>(snapshot: &Snapshot, node: &'a Node) -> Row<'a> {
         product: node.product().short(),
         model: node.model().map(Text::as_str),
         serial: node.serial().map(Text::as_str),
+        token: node.request.as_ref().and_then(|asked| asked.token.as_ref()).map(TokenName::as_str),
         uuid: node.machine.uuid.map(|uuid| uuid.to_string()),
         macs: node.machine.macs.iter().map(ToString::to_string).collect(),
         claim_code: (node.phase == Phase::Waiting).then(|| ClaimCode::of(node.id).to_string()),
@@ -132,6 +135,9 @@ pub(super) fn write_node(snapshot: &Snapshot, node: &Node, json: bool, out: &mut
     line("product", row.product)?;
     line("model", row.model.unwrap_or("-"))?;
     line("serial", row.serial.unwrap_or("-"))?;
+    if let Some(token) = row.token {
+        line("token", token)?;
+    }
     line("uuid", row.uuid.as_deref().unwrap_or("-"))?;
     line("macs", if row.macs.is_empty() { "-".to_owned() } else { row.macs.join(" ") }.as_str())?;
     if let Some(answer) = row.answer {

@@ -2,10 +2,12 @@
 
 use std::collections::BTreeMap;
 use std::io::{self, Write};
+use std::net::IpAddr;
 
 use jiff::Timestamp;
 use serde::Serialize;
 
+use crate::domain::ghost::{Cause, Ghost};
 use crate::domain::run::RunState;
 use crate::domain::snapshot::Problem;
 use crate::domain::{Run, Snapshot};
@@ -22,8 +24,34 @@ struct Status<'a> {
     /// Machines whose request is open.
     held: usize,
     problems: &'a [Problem],
+    /// Whether a machine must show a token.
+    token_required: bool,
+    /// Who was turned away or never came to ask, the latest first.
+    turned_away: Vec<GhostRow<'a>>,
     /// The run that is going on, else the last.
     run: Option<RunRow>,
+}
+
+/// An almost-arrival as scripts see it.
+#[derive(Debug, Serialize)]
+struct GhostRow<'a> {
+    address: IpAddr,
+    /// A word for scripts.
+    cause: Cause,
+    /// What it did, in words.
+    what: String,
+    /// What to do about it.
+    cure: &'a str,
+    count: u64,
+    first: Timestamp,
+    last: Timestamp,
+}
+
+impl GhostRow<'_> {
+    fn new(ghost: &Ghost) -> Self {
+        let Ghost { peer, cause, count, first, last, .. } = *ghost;
+        Self { address: peer, cause, what: ghost.words(), cure: cause.cure(), count, first, last }
+    }
 }
 
 #[derive(Debug, Serialize)]
@@ -45,6 +73,9 @@ impl RunRow {
     }
 }
 
+/// Almost-arrivals written for people.
+const GHOSTS: usize = 10;
+
 /// Writes it for people, or as JSON.
 pub(super) fn write(snapshot: &Snapshot, json: bool, out: &mut impl Write) -> io::Result<()> {
     let mut nodes = BTreeMap::new();
@@ -60,6 +91,8 @@ pub(super) fn write(snapshot: &Snapshot, json: bool, out: &mut impl Write) -> io
         unmatched_reports: snapshot.fleet.unmatched().count(),
         held: snapshot.holds.len(),
         problems: &snapshot.service.problems,
+        token_required: snapshot.service.require_token,
+        turned_away: snapshot.service.ghosts.iter().map(GhostRow::new).collect(),
         run: run.map(|run| RunRow::new(run)),
     };
     if json {
@@ -77,6 +110,16 @@ pub(super) fn write(snapshot: &Snapshot, json: bool, out: &mut impl Write) -> io
     }
     if let Some(run) = &status.run {
         writeln!(out, "{:<12} {} {}, {} nodes", "run", run.id, run.state, run.nodes)?;
+    }
+    if status.token_required {
+        writeln!(out, "{:<12} required of every machine", "token")?;
+    }
+    for ghost in status.turned_away.iter().take(GHOSTS) {
+        let GhostRow { address, what, cure, count, .. } = ghost;
+        writeln!(out, "{:<12} {address} {what} ({count}x, last {:.0}); {cure}", "turned away", ghost.last)?;
+    }
+    if let Some(more @ 1..) = status.turned_away.len().checked_sub(GHOSTS) {
+        writeln!(out, "{:<12} and {more} more; --json lists them", "turned away")?;
     }
     for Problem { what, hint } in status.problems {
         writeln!(out, "{:<12} {what}{}{hint}", "problem", if hint.is_empty() { "" } else { "; " })?;
@@ -98,7 +141,17 @@ mod tests {
             fleet.apply(&recorded);
         }
         let problems = vec![Problem { what: "config.toml:3: bad".to_owned(), hint: "mend it".to_owned() }];
-        let service = Service { url: "https://192.0.2.1:8443".to_owned(), problems, ..Service::default() };
+        let first = Timestamp::UNIX_EPOCH;
+        let ghost = |last| Ghost {
+            peer: [192, 0, 2, last].into(),
+            cause: Cause::TokenRefused,
+            detail: "no such token".into(),
+            first,
+            last: first,
+            count: 3,
+        };
+        let ghosts = (0..12).map(ghost).collect();
+        let service = Service { url: "https://192.0.2.1:8443".to_owned(), problems, ghosts, ..Service::default() };
         Snapshot {
             seq: 1,
             at: Timestamp::UNIX_EPOCH,
@@ -123,6 +176,15 @@ mod tests {
         let json: serde_json::Value = serde_json::from_str(&written(true)).unwrap();
         assert_eq!(json["problems"][0]["what"], "config.toml:3: bad");
         assert_eq!(json["fingerprint"], serde_json::Value::Null);
+        assert_eq!(json["turned_away"].as_array().map(Vec::len), Some(12));
+        assert_eq!(json["turned_away"][0]["cause"], "token_refused");
+        assert!(
+            text.contains(
+                "turned away  192.0.2.0 shows a token that is not good: no such token (3x, last 1970-01-01T00:00:00Z); "
+            ),
+            "{text}"
+        );
+        assert!(text.contains("turned away  and 2 more; --json lists them\n"), "{text}");
         let total: u64 = json["nodes"].as_object().unwrap().values().filter_map(serde_json::Value::as_u64).sum();
         assert_eq!(total, snapshot().fleet.node_count() as u64);
         for (phase, count) in json["nodes"].as_object().unwrap() {

@@ -67,6 +67,7 @@ keys! {
     BODY_TIME = "limits" "body_time" r#""30s""#;
     CONNECTIONS = "limits" "connections" "4000";
     CONNECTIONS_PER_ADDRESS = "limits" "connections_per_address" "512";
+    REQUESTS_PER_MINUTE = "limits" "requests_per_minute" "600";
     WAITING_ROWS = "limits" "waiting_rows" "20000";
     LOG_LEVEL = "log" "level" r#""info""#;
 }

@@ -190,6 +190,9 @@ impl<'a> Layers<'a> {
             body_time: self.get(Key::BODY_TIME, None, time(50)).unwrap_or(default.body_time),
             connections: self.get(Key::CONNECTIONS, None, value::count(1_000_000)),
             connections_per_address: per_address.unwrap_or(default.connections_per_address),
+            requests_per_minute: self
+                .get(Key::REQUESTS_PER_MINUTE, None, value::count(1_000_000))
+                .unwrap_or(default.requests_per_minute),
             waiting_rows: self.get(Key::WAITING_ROWS, None, value::count(40_000)).unwrap_or(default.waiting_rows),
         }
     }

@@ -134,7 +134,7 @@ pub struct Limits {
     pub answer_body: usize,
     /// Longest body of a report that is kept whole, in bytes.
     pub report_body: usize,
-    /// For a request's head.
+    /// For the TLS handshake, and then for a request's head.
     pub head_time: Duration,
     /// For the whole request, from the accept of its connection.
     pub body_time: Duration,
@@ -142,6 +142,8 @@ pub struct Limits {
     pub connections: Option<NonZeroU32>,
     /// Connections of one address open at once.
     pub connections_per_address: NonZeroU32,
+    /// Requests of one address in a minute, and reports of it that no secret proves.
+    pub requests_per_minute: NonZeroU32,
     /// Rows of machines that wait for a first decision.
     pub waiting_rows: NonZeroU32,
 }
@@ -283,6 +285,7 @@ impl Default for Limits {
             body_time: Duration::from_secs(30),
             connections: None,
             connections_per_address: count(512),
+            requests_per_minute: count(600),
             waiting_rows: count(20_000),
         }
     }

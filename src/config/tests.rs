@@ -141,6 +141,7 @@ fn every_key_reaches_its_field() {
             body_time: Duration::from_secs(20),
             connections: Some(900.try_into().unwrap()),
             connections_per_address: 40.try_into().unwrap(),
+            requests_per_minute: 50.try_into().unwrap(),
             waiting_rows: 100.try_into().unwrap(),
         },
         install: Install { deadline: Duration::from_hours(2), boot_deadline: Duration::from_mins(5) },
@@ -320,6 +321,10 @@ fn durations_tables_and_line_ends_have_several_spellings(#[case] text: &str, #[c
 #[case("[server]\npublic_url = \"http://console\"\n", "`server.public_url` says `http`, but `server.tls` is on")]
 #[case("[server]\nlisten = \"[2001:db8::1]:8443\"\n", "`server.listen`: installers 8.2 and 9.2 cannot call")]
 #[case("machine_net_dns = \"::1\"\nmachine_net_gateway = \"10.0.0.1\"\n", "are of different IP versions")]
+#[case(
+    "[server]\ntrusted_proxies = [\"10.0.0.3\"]\n",
+    "`server.trusted_proxies` is set, but `server.public_url` is not"
+)]
 fn what_is_probably_wrong_is_a_warning(#[case] text: &str, #[case] warning: &str) {
     let warnings = good(text).warnings;
     assert_eq!(warnings.list().len(), 1);

@@ -15,6 +15,7 @@ pub(crate) fn check(config: &Config, layers: &mut Layers<'_>) {
     one_family(config, layers);
     scheme_fits_listener(config, layers);
     listener_can_be_called(config, layers);
+    proxies_are_called(config, layers);
 }
 
 /// Prefix, four digits and domain make a host name the installer takes.
@@ -62,6 +63,17 @@ fn scheme_fits_listener(config: &Config, layers: &mut Layers<'_>) {
     let message = format!("`{}` says `http`, but `{}` is on", Key::PUBLIC_URL, Key::TLS);
     let problem = layers.problem(Key::PUBLIC_URL, layers.origins.of(Key::PUBLIC_URL), &message);
     let hint = "write `https://`, or set `tls = false` (a proxy in front of it may also make this right)";
+    layers.warnings.add(|| problem.hint(hint).warning());
+}
+
+/// Machines that come through a proxy must report through it, too.
+fn proxies_are_called(config: &Config, layers: &mut Layers<'_>) {
+    if config.server.trusted_proxies.is_empty() || config.server.public_url.is_some() {
+        return;
+    }
+    let message = format!("`{}` is set, but `{}` is not", Key::TRUSTED_PROXIES, Key::PUBLIC_URL);
+    let problem = layers.problem(Key::TRUSTED_PROXIES, layers.origins.of(Key::TRUSTED_PROXIES), &message);
+    let hint = "machines are told to report to the address the proxy called; set `public_url` to the proxy's own URL";
     layers.warnings.add(|| problem.hint(hint).warning());
 }
 

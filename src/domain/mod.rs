@@ -12,6 +12,7 @@ pub(crate) mod event_samples;
 pub mod facts;
 pub mod fleet;
 pub mod fqdn;
+pub mod ghost;
 pub mod guard;
 pub mod id;
 pub mod mac;

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::command::{Origin, Verb};
 use super::fleet::Fleet;
+use super::ghost::Ghost;
 use super::id::NodeId;
 
 /// The state after some batch of events. Shares its nodes with every other snapshot.
@@ -58,6 +59,12 @@ pub struct Service {
     pub capacity: usize,
     /// What the operator should know: each with what to do.
     pub problems: Vec<Problem>,
+    /// Whether a machine must show a token.
+    #[serde(default)]
+    pub require_token: bool,
+    /// Clients that could not even ask or were turned away, the latest first.
+    #[serde(default)]
+    pub ghosts: Vec<Ghost>,
 }
 
 /// Something wrong with the program or its surroundings.

@@ -1,18 +1,21 @@
 //! The notice board: what is being served and what is wrong with the program, gathered for all readers.
 
-use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
 
-use tokio::sync::{mpsc, watch};
+use tokio::sync::watch;
+use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
 use crate::coordinator::Handle;
+use crate::domain::ghost::Ghost;
 use crate::domain::snapshot::{Problem, Service};
-use crate::server::ServerNote;
+use crate::server::{AnswerKit, Ghosts};
 
-/// Notes about machines that could not even ask, kept for the operator.
-const NOTES: usize = 8;
+/// Pause between two looks at the almost-arrivals: a flood of them must not make a flood of snapshots.
+const CALM: Duration = Duration::from_millis(500);
 
-/// What comes and goes on the board, besides the notes.
+/// What comes and goes on the board.
 pub(super) struct Sources {
     /// The folder's files: what is wrong with them, and what they leave open.
     pub(super) files: watch::Receiver<Vec<Problem>>,
@@ -20,41 +23,45 @@ pub(super) struct Sources {
     pub(super) projection: watch::Receiver<Option<Problem>>,
     /// Ansible on this host.
     pub(super) preflight: watch::Receiver<Vec<Problem>>,
+    /// What answers are made from, and who may ask.
+    pub(super) kit: watch::Receiver<Arc<AnswerKit>>,
+    /// Who could not even ask.
+    pub(super) ghosts: Ghosts,
 }
 
 /// Gathers until `shutdown`. `fixed` holds what stays as it is; its problems are those of `sources`.
-pub(super) async fn run(
-    handle: Handle,
-    fixed: Service,
-    sources: Sources,
-    mut notes: mpsc::Receiver<ServerNote>,
-    shutdown: CancellationToken,
-) {
-    let Sources { mut files, mut projection, mut preflight } = sources;
-    let mut latest: VecDeque<ServerNote> = VecDeque::new();
+pub(super) async fn run(handle: Handle, fixed: Service, sources: Sources, shutdown: CancellationToken) {
+    let Sources { mut files, mut projection, mut preflight, mut kit, ghosts } = sources;
+    let mut changes = ghosts.changes();
     loop {
         let mut service = fixed.clone();
         service.problems.clone_from(&files.borrow_and_update());
         service.problems.extend(projection.borrow_and_update().clone());
         service.problems.extend(preflight.borrow_and_update().iter().cloned());
-        service.problems.extend(latest.iter().map(problem));
+        service.require_token = kit.borrow_and_update().access.require_token;
+        service.ghosts = ghosts.shown();
+        service.problems.extend(service.ghosts.iter().filter(|ghost| ghost.cause.is_loss()).map(problem));
         handle.set_service(service).await;
         tokio::select! {
             () = shutdown.cancelled() => return,
             Ok(()) = files.changed() => {}
             Ok(()) = projection.changed() => {}
             Ok(()) = preflight.changed() => {}
-            Some(note) = notes.recv() => {
-                // One line a source and cause: a machine in a loop must not push the others out.
-                latest.retain(|other| other.peer != note.peer || other.what != note.what);
-                latest.push_front(note);
-                latest.truncate(NOTES);
-            }
+            Ok(()) = kit.changed() => {}
+            () = calmly(&mut changes) => {}
         }
     }
 }
 
-fn problem(note: &ServerNote) -> Problem {
-    let time = note.at.to_zoned(jiff::tz::TimeZone::system()).strftime("%H:%M:%S");
-    Problem { what: format!("{} at {time}: {}", note.peer, note.what), hint: String::new() }
+/// Resolves some time after the almost-arrivals have changed.
+async fn calmly(changes: &mut watch::Receiver<u64>) {
+    if changes.changed().await.is_err() {
+        std::future::pending::<()>().await;
+    }
+    sleep(CALM).await;
+}
+
+fn problem(ghost: &Ghost) -> Problem {
+    let time = ghost.last.to_zoned(jiff::tz::TimeZone::system()).strftime("%H:%M:%S");
+    Problem { what: format!("{} at {time} {}", ghost.peer, ghost.words()), hint: ghost.cause.cure().to_owned() }
 }

@@ -19,7 +19,7 @@ use crate::coordinator::{self, Handle, Started};
 use crate::domain::snapshot::{Problem, Service};
 use crate::domain::{Command, Effect, Fleet, Origin, Recorded, Snapshot};
 use crate::error::{Exit, Failure, OrExit as _};
-use crate::server::{self, App, Identity, Listener, Previewer};
+use crate::server::{self, App, Ghosts, Identity, Listener, Previewer};
 use crate::store::{self, Reader, StateLock, Store};
 use crate::telemetry::{self, Logging, Sink};
 use crate::{api, probe};
@@ -97,6 +97,8 @@ impl Engine {
             fingerprint: fingerprint.clone(),
             capacity,
             problems: files.borrow().clone(),
+            require_token: config.approval.require_token,
+            ghosts: Vec::new(),
         };
         handle.set_service(service.clone()).await;
         // Whoever greets or shows a URL next must see it.
@@ -110,9 +112,10 @@ impl Engine {
             parts.project(dir, reader, settings::projection(config, &private_key));
         let feed = parts.lead_runs(&prepared, &private_key, shown, effects)?;
         let preflight = parts.look_for_ansible(config, dir);
-        let (notes_in, notes) = mpsc::channel(256);
-        let sources = board::Sources { files, projection: projection_problem, preflight };
-        parts.work(board::run(handle.clone(), service, sources, notes, parts.working.clone()));
+        let ghosts = Ghosts::default();
+        let (projection, kit_shown) = (projection_problem, kit.clone());
+        let sources = board::Sources { files, projection, preflight, kit: kit_shown, ghosts: ghosts.clone() };
+        parts.work(board::run(handle.clone(), service, sources, parts.working.clone()));
         parts.work(reloader.run(parts.working.clone()));
         parts.work(probe::run(
             handle.clone(),
@@ -124,7 +127,7 @@ impl Engine {
         let client = LocalClient::new(handle.clone(), feed, operator(), previewer);
         parts.work(api::server::serve(socket, handle.clone(), client.clone(), parts.working.clone()));
 
-        let app = App::new(handle.clone(), settings::server(config, fingerprint), kit, notes_in, parts.serving.clone());
+        let app = App::new(handle.clone(), settings::server(config, fingerprint), kit, ghosts, parts.serving.clone());
         let tls = identity.as_ref().map(Identity::server_config);
         // Room for those that only report or look, beside those that are held.
         let connections = server::capacity(open_files);

@@ -8,6 +8,7 @@ pub mod demo;
 mod engine;
 mod journal;
 mod local;
+mod offline;
 mod profile;
 mod reload;
 mod settings;
@@ -28,6 +29,7 @@ use crate::{headless, tui};
 
 use engine::Engine;
 pub use local::LocalClient;
+pub use offline::Offline;
 pub(crate) use settings::{base_answer, override_problems, placed, profiles};
 
 /// The engine's own folder in the project folder.

@@ -7,7 +7,7 @@ use crate::answer::{self, BaseAnswer, Profile, Profiles};
 use crate::config::{self, Config, LogLevel, Source};
 use crate::domain::snapshot::Problem;
 use crate::domain::{Policy, WebhookAuth};
-use crate::server::{AnswerKit, NetworkSettings, ServerSettings};
+use crate::server::{Access, AnswerKit, Limits, NetworkSettings, ServerSettings};
 use crate::store::ProjectionSettings;
 use tracing_subscriber::filter::LevelFilter;
 
@@ -38,7 +38,28 @@ pub(super) fn answer_kit(dir: &Path, config: &Config, files: &AnswerFiles, ssh_k
         nic_vendor: config.network.nic_vendor.clone(),
     };
     let AnswerFiles { base, profiles } = files.clone();
-    AnswerKit { dir: dir.to_owned(), base, profiles, network, ssh_key: Some(ssh_key.to_owned()) }
+    let (dir, ssh_key) = (dir.to_owned(), Some(ssh_key.to_owned()));
+    AnswerKit { dir, base, profiles, network, ssh_key, access: access(config) }
+}
+
+/// Who may ask, and how much a client may take.
+fn access(config: &Config) -> Access {
+    let limits = &config.limits;
+    let number = |count: std::num::NonZeroU32| usize::try_from(count.get()).unwrap_or(usize::MAX);
+    Access {
+        allow: config.server.allow.clone(),
+        trusted_proxies: config.server.trusted_proxies.clone(),
+        require_token: config.approval.require_token,
+        limits: Limits {
+            answer_body: limits.answer_body,
+            report_body: limits.report_body,
+            head_time: limits.head_time,
+            body_time: limits.body_time,
+            connections: limits.connections.map(number),
+            connections_per_address: number(limits.connections_per_address),
+            requests_per_minute: limits.requests_per_minute.get(),
+        },
+    }
 }
 
 /// The operator's answer files, understood.
@@ -244,6 +265,7 @@ disk-list = ["sda"]
         let rules = policy(&config);
         assert_eq!((rules.start, rules.expect, rules.webhook_auth), (StartRule::ByHand, Some(6), WebhookAuth::None));
         assert_eq!(policy(&Config::default()), Policy::default(), "both sides have the same defaults");
+        assert_eq!(access(&Config::default()), Access::default());
     }
 
     #[rstest]

@@ -18,6 +18,7 @@ use super::prepare::{self, Impossible, Prepared};
 use super::state::App;
 use super::{reply, request};
 use crate::coordinator::{Asked, Held, Patience, SubmitError};
+use crate::domain::ghost::Cause;
 use crate::domain::text::Text;
 use crate::domain::{Ask, Command, Grant, NodeId, Origin, Refusal, Reply, Verdict, WhenUnapproved, Withheld};
 use crate::store::Document;
@@ -70,7 +71,7 @@ impl Exchange {
             Ok(Asked::Held(parked)) => self.hold(parked, patience.ends).await,
             Ok(Asked::Refused { why, .. }) => reply::refused(&why),
             Err(error) => {
-                tracing::warn!("{} asked in vain: {error}", self.ask.stamp.peer);
+                self.app.ghosts.tell(self.ask.stamp.peer, Cause::AskedInVain, &error.to_string());
                 reply::retry(screen(&error))
             }
         }

@@ -18,6 +18,11 @@ pub(super) struct Bounds {
     pub(super) read: usize,
 }
 
+impl Bounds {
+    /// Enough to see whether a body starts like a JSON object; the rest is read and thrown away.
+    pub(super) const GLANCE: Self = Self { keep: 64, keep_of_longer: 64, read: 16 * 1024 * 1024 };
+}
+
 /// Why a body is not there in full.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Cut {

@@ -7,11 +7,12 @@ use std::future::poll_fn;
 use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use axum::Router;
+use axum::http::HeaderMap;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
@@ -25,15 +26,12 @@ use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt as _;
 
+use super::crowd::Ticket;
 use super::delivery::Delivery;
-use super::note::Noted;
 use super::state::App;
 use crate::domain::Origin;
+use crate::domain::ghost::Cause;
 
-/// From accept to the end of the TLS handshake. The installer gives up everything after 60 s (PROTOCOL.md §a.4).
-const HANDSHAKE_TIME: Duration = Duration::from_secs(10);
-/// For the request's head.
-const HEAD_TIME: Duration = Duration::from_secs(10);
 /// Largest head, and most of a body that is read ahead, in bytes.
 const READ_AHEAD: usize = 64 * 1024;
 /// How long the client may take to close after our reply, and how much more it may send: closing first, with its bytes
@@ -54,8 +52,34 @@ pub(super) struct ConnInfo {
     pub(super) accepted_at: Timestamp,
     /// Whether it speaks TLS.
     pub(super) tls: bool,
+    /// Whether it is over a limit: all it gets is the retry answer.
+    pub(super) hurried: bool,
     /// What becomes of the reply.
     pub(super) delivery: Delivery,
+    /// Its place among the open connections.
+    ticket: Arc<Ticket>,
+}
+
+impl ConnInfo {
+    /// A connection accepted just now, whose place among the others is `place`.
+    pub(super) fn new(peer: SocketAddr, local: SocketAddr, place: (Ticket, bool)) -> Self {
+        let (ticket, hurried) = place;
+        Self {
+            peer: canonical(peer),
+            local: canonical(local),
+            accepted: Instant::now(),
+            accepted_at: Timestamp::now(),
+            tls: false,
+            hurried,
+            delivery: Delivery::default(),
+            ticket: Arc::new(ticket),
+        }
+    }
+
+    /// Its request is there in full: it is no longer the first to go when there are too many.
+    pub(super) fn asked(&self) {
+        self.ticket.asked();
+    }
 }
 
 /// What all connections of a listener share.
@@ -71,43 +95,41 @@ pub(super) struct Shared {
 
 /// Serves one connection to its end. Thousands of these wait at once: the parts that do not live as long as the whole are
 /// boxed, so that a held request takes no more room than it needs.
-pub(super) async fn run(stream: TcpStream, peer: SocketAddr, shared: Arc<Shared>) {
-    let accepted = Instant::now();
+pub(super) async fn run(stream: TcpStream, peer: SocketAddr, shared: Arc<Shared>, place: (Ticket, bool)) {
     let Ok(local) = stream.local_addr() else { return };
     // Small writes go out at once; a system that cannot do this serves more slowly.
     let _ = stream.set_nodelay(true);
-    let mut info = ConnInfo {
-        peer: canonical(peer),
-        local: canonical(local),
-        accepted,
-        accepted_at: Timestamp::now(),
-        tls: false,
-        delivery: Delivery::default(),
-    };
+    let mut info = ConnInfo::new(peer, local, place);
+    let ghosts = &shared.app.ghosts;
+    let peer = info.peer.ip();
     let Some(acceptor) = &shared.tls else {
         return Box::pin(exchange(stream, info, &shared.router, &shared)).await;
     };
-    let deadline = accepted + HANDSHAKE_TIME;
+    let deadline = info.accepted + shared.app.kit.borrow().access.limits.head_time;
     match timeout_at(deadline, speaks_plain_http(&stream)).await {
         Ok(Ok(false)) => {}
         Ok(Ok(true)) => {
-            shared.app.notes.tell(info.peer.ip(), Noted::PlainHttp);
+            ghosts.tell(peer, Cause::PlainHttp, "");
             return Box::pin(exchange(stream, info, &shared.wrong_scheme, &shared)).await;
         }
-        Ok(Err(_)) | Err(_) => return,
+        Ok(Err(_)) => return,
+        Err(_) => return ghosts.tell(peer, Cause::Silent, ""),
     }
     match timeout_at(deadline, Box::pin(acceptor.accept(stream))).await {
         Ok(Ok(stream)) => {
             info.tls = true;
             Box::pin(exchange(stream, info, &shared.router, &shared)).await;
         }
-        Ok(Err(error)) => shared.app.notes.tell(info.peer.ip(), failed_handshake(&error)),
-        Err(_) => shared.app.notes.tell(info.peer.ip(), Noted::HandshakeFailed("it took too long".to_owned())),
+        Ok(Err(error)) => {
+            let (cause, detail) = failed_handshake(&error);
+            ghosts.tell(peer, cause, &detail);
+        }
+        Err(_) => ghosts.tell(peer, Cause::HandshakeFailed, "it took too long"),
     }
 }
 
 /// An IPv4 peer of a dual-stack socket shows as IPv6; it is IPv4 for everybody else.
-fn canonical(address: SocketAddr) -> SocketAddr {
+pub(super) fn canonical(address: SocketAddr) -> SocketAddr {
     SocketAddr::new(address.ip().to_canonical(), address.port())
 }
 
@@ -120,7 +142,7 @@ async fn speaks_plain_http(stream: &TcpStream) -> io::Result<bool> {
     }
 }
 
-fn failed_handshake(error: &io::Error) -> Noted {
+fn failed_handshake(error: &io::Error) -> (Cause, String) {
     use AlertDescription as Alert;
     let rustls_error = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>());
     match rustls_error {
@@ -134,9 +156,9 @@ fn failed_handshake(error: &io::Error) -> Noted {
             | Alert::UnknownCA
             | Alert::AccessDenied
             | Alert::DecryptError,
-        )) => Noted::CertificateRefused,
-        Some(error) => Noted::HandshakeFailed(error.to_string()),
-        None => Noted::HandshakeFailed(error.kind().to_string()),
+        )) => (Cause::CertificateRefused, String::new()),
+        Some(error) => (Cause::HandshakeFailed, error.to_string()),
+        None => (Cause::HandshakeFailed, error.kind().to_string()),
     }
 }
 
@@ -146,16 +168,22 @@ where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let delivery = info.delivery.clone();
-    let origin = Origin::Peer(info.peer.ip());
-    let router = router.clone();
-    let service = service_fn(move |mut request: hyper::Request<Incoming>| {
-        request.extensions_mut().insert(info.clone());
-        Box::pin(router.clone().oneshot(request))
+    let peer = info.peer.ip();
+    let client = Arc::new(OnceLock::new());
+    let (head_time, router) = (shared.app.kit.borrow().access.limits.head_time, router.clone());
+    let service = service_fn({
+        let (app, client) = (shared.app.clone(), Arc::clone(&client));
+        move |mut request: hyper::Request<Incoming>| {
+            let info = on_behalf(&app, info.clone(), request.headers());
+            let _ = client.set(info.peer.ip());
+            request.extensions_mut().insert(info);
+            Box::pin(router.clone().oneshot(request))
+        }
     });
     let io = TokioIo::new(Watched { stream, delivery: delivery.clone() });
     let mut connection = http1::Builder::new()
         .timer(TokioTimer::new())
-        .header_read_timeout(HEAD_TIME)
+        .header_read_timeout(head_time)
         .keep_alive(false)
         .max_buf_size(READ_AHEAD)
         .serve_connection(io, service);
@@ -171,11 +199,24 @@ where
     };
     // Where the client hung up, its handler has been dropped by here.
     let io = connection.into_parts().io.into_inner();
+    let origin = Origin::Peer(client.get().copied().unwrap_or(peer));
     Box::pin(delivery.settle(&shared.app.handle, origin)).await;
     match result {
         Ok(()) => Box::pin(linger(io.stream)).await,
+        Err(error) if error.is_timeout() && client.get().is_none() => shared.app.ghosts.tell(peer, Cause::Silent, ""),
         Err(error) => tracing::debug!("connection ended early: {error}"),
     }
+}
+
+/// The connection as its request shows it: behind a trusted proxy the peer is whom the proxy names.
+fn on_behalf(app: &App, mut info: ConnInfo, headers: &HeaderMap) -> ConnInfo {
+    let peer = info.peer.ip();
+    match app.kit.borrow().access.client(peer, headers) {
+        Ok(client) if client == peer => {}
+        Ok(client) => info.peer = SocketAddr::new(client, 0),
+        Err(_) => app.ghosts.tell(peer, Cause::BadForward, ""),
+    }
+    info
 }
 
 /// Closes our side, then waits for the client's.
@@ -255,10 +296,10 @@ mod tests {
     fn alerts_about_our_certificate_are_told_from_others() {
         let failed = |error| failed_handshake(&io::Error::other(error));
         let alert = |alert| rustls::Error::AlertReceived(alert);
-        assert_eq!(failed(alert(AlertDescription::BadCertificate)), Noted::CertificateRefused);
-        assert_eq!(failed(alert(AlertDescription::UnknownCA)), Noted::CertificateRefused);
-        assert!(matches!(failed(alert(AlertDescription::ProtocolVersion)), Noted::HandshakeFailed(_)));
+        assert_eq!(failed(alert(AlertDescription::BadCertificate)).0, Cause::CertificateRefused);
+        assert_eq!(failed(alert(AlertDescription::UnknownCA)).0, Cause::CertificateRefused);
+        assert_eq!(failed(alert(AlertDescription::ProtocolVersion)).0, Cause::HandshakeFailed);
         let reset = io::Error::from(io::ErrorKind::ConnectionReset);
-        assert!(matches!(failed_handshake(&reset), Noted::HandshakeFailed(_)));
+        assert_eq!(failed_handshake(&reset).0, Cause::HandshakeFailed);
     }
 }

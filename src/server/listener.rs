@@ -4,22 +4,23 @@
 //! connection, nor a shortage of descriptors, ends it.
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::FutureExt as _;
 use rustls::ServerConfig;
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{sleep, timeout};
 use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::connection::{self, Shared};
+use super::crowd::{self, Admission, Crowd, Pressure, Room, Ticket};
 use super::router;
 use super::state::App;
+use crate::domain::ghost::Cause;
 
 /// Connections the kernel keeps for us while we are busy: a whole rack that powers on at once. The kernel caps it at
 /// `net.core.somaxconn`, 4096 unless set otherwise.
@@ -95,7 +96,8 @@ impl Listener {
 }
 
 /// Serves until the app's shutdown token is cancelled; then gives every held request its retry answer, waits up to 3 s
-/// for replies to leave, and drops what is left. At most `connections` are open at once; more wait in the kernel.
+/// for replies to leave, and drops what is left. At most `connections` are open at once, a few of them for those that are
+/// over a limit and get the retry answer only.
 pub async fn serve(listener: Listener, app: App, tls: Option<Arc<ServerConfig>>, connections: usize) {
     let shared = Arc::new(Shared {
         router: router::machines(app.clone()),
@@ -108,7 +110,8 @@ pub async fn serve(listener: Listener, app: App, tls: Option<Arc<ServerConfig>>,
         shared,
         tasks: TaskTracker::new(),
         kill: CancellationToken::new(),
-        room: Arc::new(Semaphore::new(connections.clamp(1, Semaphore::MAX_PERMITS))),
+        crowd: Crowd::default(),
+        most: crowd::without_reserve(connections),
     };
     open.accept_all(&listener.socket).await;
     open.accept_queued(&listener.socket);
@@ -120,19 +123,20 @@ struct Connections {
     shared: Arc<Shared>,
     tasks: TaskTracker,
     kill: CancellationToken,
-    room: Arc<Semaphore>,
+    crowd: Crowd,
+    /// Most connections that the file descriptors allow.
+    most: usize,
 }
 
 impl Connections {
     async fn accept_all(&self, socket: &TcpListener) {
         let stop = &self.shared.app.shutdown;
         let mut failing = false;
-        while let Some(Ok(room)) = stop.run_until_cancelled(Arc::clone(&self.room).acquire_owned()).await {
-            let Some(accepted) = stop.run_until_cancelled(socket.accept()).await else { return };
+        while let Some(accepted) = stop.run_until_cancelled(socket.accept()).await {
             match accepted {
                 Ok((stream, peer)) => {
                     failing = false;
-                    self.start(stream, peer, room);
+                    self.start(stream, peer);
                 }
                 Err(error) if is_of_one_connection(&error) => tracing::debug!("a connection ended in accept: {error}"),
                 Err(error) => {
@@ -148,19 +152,42 @@ impl Connections {
 
     /// Takes in what the kernel has accepted already: closing the socket would reset it.
     fn accept_queued(&self, socket: &TcpListener) {
-        while let Ok(room) = Arc::clone(&self.room).try_acquire_owned() {
-            let Some(Ok((stream, peer))) = socket.accept().now_or_never() else { return };
-            self.start(stream, peer, room);
+        while let Some(Ok((stream, peer))) = socket.accept().now_or_never() {
+            self.start(stream, peer);
         }
     }
 
-    fn start(&self, stream: TcpStream, peer: SocketAddr, room: OwnedSemaphorePermit) {
+    fn start(&self, stream: TcpStream, peer: SocketAddr) {
+        let Some(place) = self.admit(connection::canonical(peer).ip()) else { return };
         let shared = Arc::clone(&self.shared);
         let kill = self.kill.clone();
+        let cut = place.0.cut.clone();
         self.tasks.spawn(async move {
-            kill.run_until_cancelled(connection::run(stream, peer, shared)).await;
-            drop(room);
+            let connection = connection::run(stream, peer, shared, place);
+            kill.run_until_cancelled(cut.run_until_cancelled(connection)).await;
         });
+    }
+
+    /// A place for another connection of `peer`, and whether it is one over a limit.
+    fn admit(&self, peer: IpAddr) -> Option<(Ticket, bool)> {
+        let app = &self.shared.app;
+        let room = {
+            let access = &app.kit.borrow().access;
+            let per_address = (!access.trusts(peer)).then_some(access.limits.connections_per_address);
+            Room { total: access.limits.connections.map_or(self.most, |most| most.min(self.most)), per_address }
+        };
+        let (admission, pressure) = self.crowd.admit(peer, room);
+        match pressure {
+            Some(Pressure::Own) => app.ghosts.tell(peer, Cause::TooManyConnections, ""),
+            Some(Pressure::Of(victim)) => app.ghosts.tell(victim, Cause::GaveWay, ""),
+            Some(Pressure::All) => app.ghosts.tell(peer, Cause::NoRoom, ""),
+            None => {}
+        }
+        match admission {
+            Admission::In(ticket) => Some((ticket, false)),
+            Admission::Hurried(ticket) => Some((ticket, true)),
+            Admission::Out => None,
+        }
     }
 
     async fn end(self) {

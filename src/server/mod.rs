@@ -3,19 +3,23 @@
 //! Owns the listening socket, the connections on it and the certificate. It decides nothing about a machine: it reads,
 //! asks the coordinator, and writes what it was allowed to. No order of an operator comes in here (DESIGN.md §4).
 
+mod access;
 mod answer;
 mod base_url;
 mod body;
 mod connection;
+mod crowd;
 mod delivery;
+mod gatekeeper;
+mod ghosts;
 mod health;
 mod layers;
 mod limits;
 mod listener;
 mod neighbours;
-mod note;
 mod prepare;
 mod preview;
+mod rates;
 mod reply;
 mod report_desk;
 mod request;
@@ -24,10 +28,11 @@ mod state;
 mod tls;
 mod webhook;
 
+pub use access::{Access, Limits};
+pub use ghosts::Ghosts;
 pub use layers::LayersError;
 pub use limits::{capacity, raise_open_files};
 pub use listener::{BindError, Listener, serve};
-pub use note::{Noted, ServerNote};
 pub use preview::Previewer;
 pub use state::{AnswerKit, App, NetworkSettings, ServerSettings};
 pub use tls::{Identity, TlsError};

@@ -172,7 +172,7 @@ fn webhook(
     let base = base_url(app.settings.public_url.as_deref(), conn.local, conn.tls, host)?;
     let fingerprint = app.settings.fingerprint.clone().filter(|_| base.starts_with("https://"));
     let url = SecretString::from(format!("{base}/webhook/{secret}"));
-    Ok((hash, Some(Webhook { url, fingerprint })))
+    Ok((hash, Some(Webhook { url, token: secret.into(), fingerprint })))
 }
 
 /// The asking NIC, where it is known, else any of the configured vendor.

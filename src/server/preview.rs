@@ -163,7 +163,11 @@ async fn layers(kit: &AnswerKit, fleet: &Fleet, node: &Node) -> Result<Layers, L
 /// Where it would report to; the secret is made when an answer is released.
 fn webhook(service: &Service) -> Webhook {
     let base = if service.url.is_empty() { "https://this-console" } else { service.url.trim_end_matches('/') };
-    Webhook { url: SecretString::from(format!("{base}/webhook/")), fingerprint: service.fingerprint.clone() }
+    Webhook {
+        url: SecretString::from(format!("{base}/webhook/")),
+        token: SecretString::from("made when it is released"),
+        fingerprint: service.fingerprint.clone(),
+    }
 }
 
 /// What the answer would do on this machine.

@@ -3,17 +3,17 @@
 //! A report comes once (PROTOCOL.md §c), so it is not given up because its sender hung up or the disk is full for a
 //! while. Memory is bounded by the body budget, whose share a waiting report keeps.
 
-use std::net::IpAddr;
 use std::time::Duration;
 
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use super::ghosts::Ghosts;
 use super::limits::BodyShare;
-use super::note::{Noted, Notes};
 use crate::coordinator::{Handle, SubmitError};
 use crate::domain::command::ReportIn;
+use crate::domain::ghost::Cause;
 use crate::domain::{Command, Origin};
 use crate::store::Document;
 
@@ -26,14 +26,14 @@ const PAUSE: Duration = Duration::from_secs(2);
 #[derive(Clone, Debug)]
 pub(super) struct ReportDesk {
     handle: Handle,
-    notes: Notes,
+    ghosts: Ghosts,
     shutdown: CancellationToken,
     tasks: TaskTracker,
 }
 
 impl ReportDesk {
-    pub(super) fn new(handle: Handle, notes: Notes, shutdown: CancellationToken) -> Self {
-        Self { handle, notes, shutdown, tasks: TaskTracker::new() }
+    pub(super) fn new(handle: Handle, ghosts: Ghosts, shutdown: CancellationToken) -> Self {
+        Self { handle, ghosts, shutdown, tasks: TaskTracker::new() }
     }
 
     /// Hands a report to the store. Returns when it is stored, or after ten seconds while it is tried on.
@@ -65,16 +65,12 @@ impl ReportDesk {
                 Ok(_) => return,
                 Err(SubmitError::Busy | SubmitError::NotStored(_)) if !is_last => {
                     if std::mem::take(&mut is_first) {
-                        self.note(peer, Noted::ReportWaits, "the store is not ready");
+                        self.ghosts.tell(peer, Cause::ReportWaits, "the store is not ready");
                     }
                     self.shutdown.run_until_cancelled(sleep(PAUSE)).await;
                 }
-                Err(error) => return self.note(peer, Noted::ReportLost, &error.to_string()),
+                Err(error) => return self.ghosts.tell(peer, Cause::ReportLost, &error.to_string()),
             }
         }
-    }
-
-    fn note(&self, peer: IpAddr, kind: fn(String) -> Noted, why: &str) {
-        self.notes.tell(peer, kind(why.to_owned()));
     }
 }

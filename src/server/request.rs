@@ -9,19 +9,17 @@ use axum::response::Response;
 
 use super::body::{self, Bounds, Cut, Received};
 use super::connection::ConnInfo;
+use super::gatekeeper::{self, TurnedAway};
 use super::neighbours::Neighbours;
-use super::note::Noted;
 use super::reply;
 use super::state::App;
+use crate::domain::ghost::Cause;
 use crate::domain::{Ask, DocumentHash, MacAddr, NameWish, Stamp, SystemInfo};
 use crate::store::Document;
 use crate::wire::{RequestSigns, system_info};
 
-const MIB: usize = 1024 * 1024;
-/// A request has less than 10 KiB; what is longer is read on so that the client gets to read our reply.
-const BOUNDS: Bounds = Bounds { keep: MIB, keep_of_longer: 1024, read: 16 * MIB };
-/// For the body, from accept.
-const BODY_TIME: Duration = Duration::from_secs(30);
+/// What is longer than allowed is read on, so far, so that the client gets to read our reply; in bytes.
+const READ_ON: usize = 16 * 1024 * 1024;
 
 /// Reads and parses an answer request; the document is its body in a canonical form.
 ///
@@ -33,20 +31,49 @@ pub(super) async fn read(
     headers: &HeaderMap,
     body: Body,
 ) -> Result<(Ask, Document), Response> {
-    let received = body::read(body, BOUNDS, conn.accepted + BODY_TIME, &app.budget).await;
+    let peer = conn.peer.ip();
+    let token = match gatekeeper::admit(app, conn, headers) {
+        Ok(token) => token,
+        Err(why) => return Err(turn_away(app, conn, body, why).await),
+    };
+    let (bounds, time) = bounds(app);
+    let received = body::read(body, bounds, conn.accepted + time, &app.budget).await;
+    conn.asked();
     if let Some(cut) = received.cut {
-        app.notes.tell(conn.peer.ip(), Noted::RequestCut(cut.words()));
+        app.ghosts.tell(peer, Cause::RequestCut, cut.words());
         return Err(cut_short(&received, cut));
     }
-    let info = system_info::parse(&received.bytes, &signs(headers))
-        .map_err(|error| reply::plain(StatusCode::BAD_REQUEST, &error.to_string()))?;
+    let info = system_info::parse(&received.bytes, &signs(headers)).map_err(|error| {
+        app.ghosts.tell(peer, Cause::UnreadableRequest, &error.to_string());
+        reply::plain(StatusCode::BAD_REQUEST, &error.to_string())
+    })?;
     let document = canonical(&received.bytes);
-    let peer = conn.peer.ip();
     let macs = info.links.iter().map(|link| link.mac).collect();
     let stamp = Stamp { peer, macs, body: document.hash };
     let asking_mac = asking_mac(&info, peer, &app.neighbours).await;
     let wish = wish(app, &info, peer);
-    Ok((Ask { stamp, info, asking_mac, token: None, wish }, document))
+    Ok((Ask { stamp, info, asking_mac, wish, token }, document))
+}
+
+/// How much of a body is read, and for how long.
+fn bounds(app: &App) -> (Bounds, Duration) {
+    let limits = &app.kit.borrow().access.limits;
+    let bounds = Bounds { keep: limits.answer_body, keep_of_longer: 1024, read: READ_ON.max(limits.answer_body) };
+    (bounds, limits.body_time)
+}
+
+/// The reply to a request that is not looked at: the retry answer with `screen` for a machine, whose body is a JSON
+/// object; `None` for whoever is none.
+pub(super) async fn glance(app: &App, conn: &ConnInfo, body: Body, screen: &str) -> Option<Response> {
+    let (_, time) = bounds(app);
+    let received = body::read(body, Bounds::GLANCE, conn.accepted + time, &app.budget).await;
+    conn.asked();
+    received.starts_like_an_object().then(|| reply::retry(screen))
+}
+
+async fn turn_away(app: &App, conn: &ConnInfo, body: Body, why: TurnedAway) -> Response {
+    let (status, words) = why.refusal();
+    glance(app, conn, body, why.screen()).await.unwrap_or_else(|| reply::plain(status, words))
 }
 
 /// The name a template has for this machine, should it be new. Where that cannot be said it gets a name all the same,
@@ -62,12 +89,8 @@ fn wish(app: &App, info: &SystemInfo, peer: IpAddr) -> Option<NameWish> {
 /// The reply to plain HTTP on the TLS port: a machine that got the scheme wrong reboots and says so on its screen; a
 /// person is told in words.
 pub(super) async fn reply_to_wrong_scheme(app: &App, conn: &ConnInfo, body: Body) -> Response {
-    let received = body::read(body, BOUNDS, conn.accepted + BODY_TIME, &app.budget).await;
-    if received.starts_like_an_object() {
-        reply::retry("USE https:// IN THE URL - this port speaks no http")
-    } else {
-        wrong_scheme()
-    }
+    let screen = "USE https:// IN THE URL - this port speaks no http";
+    glance(app, conn, body, screen).await.unwrap_or_else(wrong_scheme)
 }
 
 /// What a person reads who came by `http://`.

@@ -13,7 +13,8 @@ use tower_http::catch_panic::CatchPanicLayer;
 use super::base_url::base_url;
 use super::connection::ConnInfo;
 use super::state::App;
-use super::{answer, health, reply, request, webhook};
+use super::{answer, gatekeeper, health, reply, request, webhook};
+use crate::domain::ghost::Cause;
 
 /// What machines, browsers and monitoring are served.
 pub(super) fn machines(app: App) -> Router {
@@ -55,11 +56,20 @@ async fn answer_wrong_scheme(
 }
 
 async fn explain_answer(State(app): State<App>, Extension(conn): Extension<ConnInfo>, request: Request) -> Response {
+    if let Err(why) = gatekeeper::admit_address(&app, &conn, Cause::AddressRefused) {
+        let (status, words) = why.refusal();
+        return reply::plain(status, words);
+    }
+    if is_installer(&request) {
+        app.ghosts.tell(conn.peer.ip(), Cause::Redirected, "");
+    }
     let host = request.headers().get(axum::http::header::HOST).and_then(|host| host.to_str().ok());
     let url = base_url(app.settings.public_url.as_deref(), conn.local, conn.tls, host)
         .unwrap_or_else(|_| "https://NAME-OF-THIS-HOST".to_owned());
     let fingerprint = app.settings.fingerprint.as_deref().filter(|_| url.starts_with("https://"));
     let pin = fingerprint.map(|hex| format!(" \\\n    --cert-fingerprint {hex}")).unwrap_or_default();
+    let needs_token = app.kit.borrow().access.require_token;
+    let token = if needs_token { " \\\n    --answer-auth-token NAME:SECRET" } else { "" };
     let text = format!(
         "prox-orchestrator: this is where the Proxmox automatic installer gets its answer file.\n\
          \n\
@@ -67,7 +77,7 @@ async fn explain_answer(State(app): State<App>, Extension(conn): Extension<ConnI
          \n\
          To prepare an installation medium:\n\
          \n\
-         \x20 proxmox-auto-install-assistant prepare-iso PROXMOX.iso --fetch-from http \\\n    --url {url}/answer{pin}\n\
+         \x20 proxmox-auto-install-assistant prepare-iso PROXMOX.iso --fetch-from http \\\n    --url {url}/answer{pin}{token}\n\
          \n\
          Boot a machine from it: it appears in the console, where you approve it."
     );
@@ -83,11 +93,31 @@ async fn explain_webhook() -> Response {
     )
 }
 
-async fn wrong_method() -> Response {
+/// Whether the HTTP library is the installer's. It turns a redirected POST into a GET (PROTOCOL.md §a.5).
+fn is_installer(request: &Request) -> bool {
+    let agent = request.headers().get(axum::http::header::USER_AGENT);
+    agent.is_some_and(|agent| agent.as_bytes().starts_with(b"ureq/"))
+}
+
+async fn wrong_method(State(app): State<App>, Extension(conn): Extension<ConnInfo>) -> Response {
+    app.ghosts.tell(conn.peer.ip(), Cause::WrongMethod, "");
     reply::plain(StatusCode::METHOD_NOT_ALLOWED, "machines POST a JSON object here; nothing else is understood")
 }
 
-async fn not_found() -> Response {
+/// A machine whose URL is wrong reboots and says so on its screen: an error would leave it in a debug shell
+/// (PROTOCOL.md §a.7). A person is told in words.
+async fn not_found(State(app): State<App>, Extension(conn): Extension<ConnInfo>, request: Request) -> Response {
+    if request.method() != Method::GET && request.method() != Method::HEAD {
+        app.ghosts.tell(conn.peer.ip(), Cause::WrongPath, "");
+    }
+    let machine = match *request.method() {
+        Method::POST => request::glance(&app, &conn, request.into_body(), "WRONG URL - must end in /answer").await,
+        _ => None,
+    };
+    machine.unwrap_or_else(nothing_here)
+}
+
+fn nothing_here() -> Response {
     reply::plain(
         StatusCode::NOT_FOUND,
         "nothing is here: the installer's URL must end in /answer, reports go to /webhook, health is at /healthz",

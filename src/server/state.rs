@@ -5,12 +5,14 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{mpsc, watch};
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
+use super::access::Access;
+use super::ghosts::Ghosts;
 use super::limits::BodyBudget;
 use super::neighbours::Neighbours;
-use super::note::{Notes, ServerNote};
+use super::rates::Rates;
 use super::report_desk::ReportDesk;
 use crate::answer::{BaseAnswer, Profiles};
 use crate::coordinator::Handle;
@@ -31,7 +33,7 @@ pub struct ServerSettings {
     pub fingerprint: Option<String>,
 }
 
-/// What answers are made from. Swapped as a whole when the operator's files change.
+/// What answers are made from, and who may ask. Swapped as a whole when the operator's files change.
 #[derive(Clone, Debug)]
 pub struct AnswerKit {
     /// The project folder, where nodes' overrides are looked for.
@@ -44,6 +46,8 @@ pub struct AnswerKit {
     pub network: NetworkSettings,
     /// The public SSH key line that is put in where `default.toml` has none.
     pub ssh_key: Option<String>,
+    /// Who may ask, and how much a client may take.
+    pub access: Access,
 }
 
 /// The machines' network as `config.toml` describes it.
@@ -68,30 +72,35 @@ pub struct App {
     pub(super) neighbours: Arc<Neighbours>,
     pub(super) budget: BodyBudget,
     pub(super) reports: ReportDesk,
-    pub(super) notes: Notes,
+    pub(super) ghosts: Ghosts,
+    /// Bad tokens.
+    pub(super) failures: Rates,
+    /// Requests and reports that cost room in the store.
+    pub(super) requests: Rates,
     pub(super) shutdown: CancellationToken,
 }
 
 impl App {
-    /// Puts the parts together. Cancelling `shutdown` ends [`serve`](super::serve) and every hold; `notes` is filled as
-    /// long as it has room.
+    /// Puts the parts together. Cancelling `shutdown` ends [`serve`](super::serve) and every hold; whoever cannot
+    /// even ask is listed in `ghosts`.
     #[must_use]
     pub fn new(
         handle: Handle,
         settings: ServerSettings,
         kit: watch::Receiver<Arc<AnswerKit>>,
-        notes: mpsc::Sender<ServerNote>,
+        ghosts: Ghosts,
         shutdown: CancellationToken,
     ) -> Self {
-        let notes = Notes(notes);
         Self {
-            reports: ReportDesk::new(handle.clone(), notes.clone(), shutdown.clone()),
+            reports: ReportDesk::new(handle.clone(), ghosts.clone(), shutdown.clone()),
             handle,
             settings: Arc::new(settings),
             kit,
             neighbours: Arc::default(),
             budget: BodyBudget::default(),
-            notes,
+            ghosts,
+            failures: Rates::default(),
+            requests: Rates::default(),
             shutdown,
         }
     }

@@ -8,41 +8,60 @@ use axum::extract::{Request, State};
 use axum::http::StatusCode;
 use axum::response::Response;
 use secrecy::ExposeSecret as _;
-use std::time::Duration;
 
 use super::body::{self, Bounds, Received};
 use super::connection::ConnInfo;
-use super::note::Noted;
+use super::gatekeeper;
 use super::reply;
 use super::state::App;
 use crate::domain::command::ReportIn;
+use crate::domain::ghost::Cause;
 use crate::domain::{DocumentHash, Report, SecretHash};
 use crate::store::Document;
 use crate::wire;
 
 const MIB: usize = 1024 * 1024;
-/// Reports grow by 1 to 3 KiB per disk and NIC (DESIGN.md §5.3).
-const BOUNDS: Bounds = Bounds { keep: 8 * MIB, keep_of_longer: MIB, read: 32 * MIB };
-/// For the body, from accept; the sender gives up after 60 s.
-const BODY_TIME: Duration = Duration::from_secs(45);
+/// What is longer than allowed is read on, so far, so that the sender gets to read our reply; in bytes.
+const READ_ON: usize = 64 * MIB;
 /// Longest secret taken from a path, in bytes. Ours have 43.
 const MAX_SECRET: usize = 256;
 
 /// Takes a report in.
 pub(super) async fn post(State(app): State<App>, Extension(conn): Extension<ConnInfo>, request: Request) -> Response {
     let from_path = secret_in(request.uri().path()).map(|secret| SecretHash::of(secret.as_bytes()));
-    let received = body::read(request.into_body(), BOUNDS, conn.accepted + BODY_TIME, &app.budget).await;
+    let (bounds, time) = {
+        let limits = &app.kit.borrow().access.limits;
+        (Bounds { keep: limits.report_body, keep_of_longer: MIB, read: READ_ON }, limits.body_time)
+    };
+    let is_allowed = gatekeeper::admit_address(&app, &conn, Cause::ReportRefused).is_ok();
+    let received = body::read(request.into_body(), bounds, conn.accepted + time, &app.budget).await;
+    conn.asked();
     let peer = conn.peer.ip();
     let (report, from_body, document) = match read_report(&received) {
         Ok(parsed) => parsed,
         Err(why) => {
-            app.notes.tell(peer, Noted::UnreadableReport(why));
+            app.ghosts.tell(peer, Cause::UnreadableReport, &why);
             (Report::default(), None, unreadable(&received.bytes))
         }
     };
-    let report = ReportIn { peer, document: document.hash, report, secret: from_path.or(from_body) };
+    let secret = live_secret(&app, [from_path, from_body]);
+    let is_known = secret.is_some_and(|secret| app.handle.snapshot().fleet.knows_secret(&secret));
+    // What may be a node's is always kept; a stranger's report costs room that a flood must not have.
+    if !is_known && (!is_allowed || gatekeeper::is_too_often(&app, peer)) {
+        return reply::plain(StatusCode::OK, "ok");
+    }
+    // From elsewhere even a good secret moves nobody by itself: the operator may adopt the report.
+    let secret = secret.filter(|_| is_allowed);
+    let report = ReportIn { peer, document: document.hash, report, secret };
     app.reports.take(report, document, received.share).await;
     reply::plain(StatusCode::OK, "ok")
+}
+
+/// The secret that counts: the one that is an install's, be it in the path or, from 9.2 on, in the body.
+fn live_secret(app: &App, given: [Option<SecretHash>; 2]) -> Option<SecretHash> {
+    let fleet = &app.handle.snapshot().fleet;
+    let live = given.into_iter().flatten().find(|secret| fleet.knows_secret(secret));
+    live.or(given[0]).or(given[1])
 }
 
 /// The reply to a report whose handler panicked: the node is installed all the same.

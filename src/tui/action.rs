@@ -121,6 +121,8 @@ pub(super) enum Action {
     Copy,
     /// Something in the log widget.
     Log(TuiWidgetEvent),
+    /// Show who could not even ask.
+    Ghosts,
     /// Show all keys.
     Help,
     /// List what is wrong.

@@ -45,7 +45,7 @@ impl Rack {
             url: "https://192.0.2.1:8443".to_owned(),
             fingerprint: Some(vec!["AB"; 32].join(":")),
             capacity: 4_000,
-            problems: Vec::new(),
+            ..Service::default()
         };
         let now = Timestamp::from_second(START).unwrap();
         let (holds, undecided) = (imbl::OrdMap::new(), imbl::OrdMap::new());

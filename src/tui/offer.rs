@@ -97,6 +97,9 @@ pub(super) fn offer(model: &Model, scope: Scope, action: Action) -> Result<(), S
         Action::Follow | Action::PageUp if scope == Scope::Ansible => {
             (!model.pager.is_empty()).then_some(()).ok_or_else(|| "there is no output".to_owned())
         }
+        Action::Ghosts if model.snapshot.service.ghosts.is_empty() => {
+            Err("nobody was turned away: whoever called could ask".to_owned())
+        }
         Action::Copy if model.snapshot.service.url.is_empty() => Err("nothing is being served yet".to_owned()),
         _ => Ok(()),
     }

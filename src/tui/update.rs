@@ -216,6 +216,7 @@ fn act(model: &mut Model, scope: Scope, action: Action) -> Vec<Request> {
         Action::Log(event) => model.log.transition(event),
         Action::Help => model.modal = Some(Modal::Help { top: 0, search: Field::new("search", "") }),
         Action::Palette => model.modal = Some(Modal::Palette { marked: 0, search: Field::new("do", "") }),
+        Action::Ghosts => model.modal = Some(Modal::Ghosts { top: 0 }),
         Action::Problems => model.modal = Some(Modal::Problems { top: 0 }),
         Action::Suspend if quit::reasons(model).is_empty() => return vec![Request::Suspend],
         Action::Suspend => model.modal = Some(Modal::Suspend),
@@ -241,7 +242,9 @@ fn step(model: &mut Model, by: isize) {
     let overflow = view::page_overflow(model);
     let found = palette(model).len();
     match &mut model.modal {
-        Some(Modal::Help { top, .. } | Modal::Problems { top }) => *top = moved(*top, by, overflow),
+        Some(Modal::Help { top, .. } | Modal::Problems { top } | Modal::Ghosts { top }) => {
+            *top = moved(*top, by, overflow);
+        }
         Some(Modal::Palette { marked, .. }) => *marked = moved(*marked, by, found.saturating_sub(1)),
         Some(Modal::Preview(look)) => look.top = moved(look.top, by, overflow),
         Some(Modal::Profile(form)) => form.step(by),

@@ -397,7 +397,7 @@ fn people_who_look_with_a_browser_are_told_what_this_is() {
     }
     assert!(exchange(&engine, "GET", "/answer", b"").body.contains("prepare-iso"));
     assert_eq!(exchange(&engine, "PUT", "/answer", b"{}").status, 405);
-    assert_eq!(exchange(&engine, "POST", "/nowhere", b"{}").status, 404);
+    assert_eq!(exchange(&engine, "POST", "/nowhere", b"hello").status, 404);
 }
 
 #[test]
@@ -408,7 +408,7 @@ fn plain_http_on_the_tls_port_is_explained_on_the_machines_screen() {
     assert!(reply.is_retry() && reply.body.contains("https://"), "{reply:?}");
     assert_eq!(exchange(&engine, "GET", "/answer", b"").status, 400);
     assert!(project.nodes().is_empty(), "it is no row: nobody knows which machine it was");
-    until("the log tells it", || engine.process.err.text().contains("asks by http:// on the https port").then_some(()));
+    until("the log tells it", || engine.process.err.text().contains("speaks http on the https port").then_some(()));
 }
 
 #[test]

@@ -23,6 +23,8 @@ pub(crate) struct Console {
     child: Box<dyn Child + Send + Sync>,
     screen: Arc<Mutex<vt100::Parser>>,
     keys: Arc<Mutex<Box<dyn std::io::Write + Send>>>,
+    /// Every byte that was written to the terminal.
+    raw: Arc<Mutex<Vec<u8>>>,
     /// Our own view of the terminal's line settings.
     line: File,
     _master: Box<dyn MasterPty + Send>,
@@ -49,13 +51,20 @@ impl Console {
         let screen = Arc::new(Mutex::new(vt100::Parser::default()));
         let (shown, answers) = (Arc::clone(&screen), Arc::clone(&keys));
         let from = pair.master.try_clone_reader().unwrap();
-        thread::spawn(move || be_a_terminal(from, &shown, &answers));
-        Self { child, screen, keys, line, _master: pair.master }
+        let raw = Arc::new(Mutex::new(Vec::new()));
+        let written = Arc::clone(&raw);
+        thread::spawn(move || be_a_terminal(from, &shown, &answers, &written));
+        Self { child, screen, keys, raw, line, _master: pair.master }
     }
 
     /// What is on the screen, line by line.
     pub(crate) fn text(&self) -> String {
         self.screen.lock().unwrap().screen().contents()
+    }
+
+    /// Everything that was written to the terminal so far.
+    pub(crate) fn raw(&self) -> String {
+        String::from_utf8_lossy(&self.raw.lock().unwrap()).into_owned()
     }
 
     /// Presses keys.
@@ -128,10 +137,12 @@ fn be_a_terminal(
     mut from: Box<dyn Read + Send>,
     screen: &Mutex<vt100::Parser>,
     answers: &Mutex<Box<dyn std::io::Write + Send>>,
+    raw: &Mutex<Vec<u8>>,
 ) {
     let mut buffer = [0; 8192];
     while let Ok(count @ 1..) = from.read(&mut buffer) {
         let bytes = &buffer[..count];
+        raw.lock().unwrap().extend_from_slice(bytes);
         let mut screen = screen.lock().unwrap();
         screen.process(bytes);
         if bytes.windows(WHERE.len()).any(|part| part == WHERE) {

@@ -69,7 +69,11 @@ proptest! {
         for generation in GENERATIONS {
             let mut given = inputs(generation);
             given.ssh_key = Some(key.clone());
-            given.webhook = Some(Webhook { url: SecretString::from(secret.clone()), fingerprint: None });
+            given.webhook = Some(Webhook {
+                url: SecretString::from(secret.clone()),
+                token: SecretString::from(secret.clone()),
+                fingerprint: None,
+            });
             let rendered = render(&layers, &given).unwrap();
             let document: DocumentMut = rendered.text.expose_secret().parse().unwrap();
             prop_assert_eq!(document["global"]["root_password"].as_str(), Some(password.as_str()));

@@ -38,6 +38,7 @@ fn inputs(generation: Generation) -> Inputs {
         nic: Some(NicChoice::Mac("02:11:22:33:44:55".parse().unwrap())),
         webhook: Some(Webhook {
             url: SecretString::from("https://10.20.0.9:8443/webhook/fixture-secret"),
+            token: SecretString::from("fixture-secret"),
             fingerprint: Some("AB:CD".to_owned()),
         }),
         ssh_key: Some("ssh-ed25519 AAAAown console".to_owned()),
@@ -75,9 +76,11 @@ disk_list = ["sda"]
 url = "https://10.20.0.9:8443/webhook/fixture-secret"
 cert_fingerprint = "AB:CD"
 "#;
-    for generation in [Generation::V8_2_7, Generation::V8_3, Generation::V9_0, Generation::V9_2] {
+    for generation in [Generation::V8_2_7, Generation::V8_3, Generation::V9_0] {
         assert_eq!(text(SMALL, &inputs(generation)), expected);
     }
+    let with_token = format!("{expected}auth_token = \"fixture-secret\"\n");
+    assert_eq!(text(SMALL, &inputs(Generation::V9_2)), with_token);
     let without_report = expected.split("\n[post").next().unwrap().replace("reboot_on_error = true\n", "");
     assert_eq!(text(SMALL, &inputs(Generation::V8_2)), without_report);
 }
@@ -125,6 +128,7 @@ zfs.hdsize = 64.5
 [post-installation-webhook]
 url = "https://10.20.0.9:8443/…"
 cert_fingerprint = "AB:CD"
+auth_token = "…"
 
 [first-boot]
 source = "from-url"
@@ -196,6 +200,7 @@ fn known_keys(generation: Generation) -> BTreeSet<&'static str> {
             Generation::V9_2,
             &[
                 "global.subscription_key",
+                "post-installation-webhook.auth_token",
                 "network.interface-name-pinning.enabled",
                 "network.interface-name-pinning.mapping.*",
             ],

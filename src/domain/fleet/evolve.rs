@@ -27,8 +27,10 @@ impl Fleet {
                 let (id, peer, document) = (*report, *peer, *document);
                 self.state.last_report = self.state.last_report.max(id.0);
                 self.state.unmatched.insert(id, Arc::new(Unmatched { id, at, peer, document, report: facts.clone() }));
-                if self.state.unmatched.len() > MAX_UNMATCHED {
-                    self.state.unmatched = self.state.unmatched.without_min().1;
+                if self.state.unmatched.len() > MAX_UNMATCHED
+                    && let Some(gone) = self.unmatched_to_go()
+                {
+                    self.state.unmatched.remove(&gone);
                 }
             }
             Event::ReportSettled { report } => {

@@ -28,7 +28,7 @@ use super::effect::Effect;
 use super::event::Event;
 use super::facts::Report;
 use super::fqdn::Fqdn;
-use super::id::{DocumentHash, NodeId, ReportId, RunId};
+use super::id::{DocumentHash, NodeId, ReportId, RunId, SecretHash};
 use super::node::Node;
 use super::policy::Policy;
 use super::run::{Run, RunState};
@@ -40,7 +40,7 @@ pub use gate::Gate;
 /// Rows the table holds at most; a flood of strangers stops here.
 pub const MAX_NODES: usize = 50_000;
 
-/// Unmatched reports kept at most; the oldest gives way.
+/// Unmatched reports kept at most; the oldest one of the address that sent most of them gives way.
 pub const MAX_UNMATCHED: usize = 1_000;
 
 /// Runs remembered in the table; older ones stay in the event log and on disk.
@@ -157,6 +157,12 @@ impl Fleet {
     #[must_use]
     pub fn named(&self, name: &Fqdn) -> Option<&Arc<Node>> {
         self.index.named(name).and_then(|id| self.node(id))
+    }
+
+    /// Whether a report may come with this secret: it stands in the answer of one of the nodes.
+    #[must_use]
+    pub fn knows_secret(&self, secret: &SecretHash) -> bool {
+        self.index.by_secret(secret).is_some()
     }
 
     /// Reports that belong to nobody yet, oldest first.

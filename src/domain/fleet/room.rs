@@ -1,7 +1,12 @@
 //! Room for machines nobody has decided on: a flood takes it from itself, not from others.
 
+use std::cmp::Reverse;
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+
 use super::Fleet;
 use crate::domain::event::Event;
+use crate::domain::id::ReportId;
 
 impl Fleet {
     /// Who must go before another stranger gets a row: where all rows for undecided machines are taken, the oldest one
@@ -12,5 +17,15 @@ impl Fleet {
         }
         let (node, rows) = self.index.most_waiting()?;
         Some(Event::GaveWay { node, rows })
+    }
+
+    /// Which unmatched report goes where there are too many: the oldest one of the address that sent most of them.
+    pub(super) fn unmatched_to_go(&self) -> Option<ReportId> {
+        let mut senders: BTreeMap<IpAddr, (usize, Reverse<ReportId>)> = BTreeMap::new();
+        // Oldest first, so the first of each sender is its oldest.
+        for report in self.unmatched() {
+            senders.entry(report.peer).or_insert((0, Reverse(report.id))).0 += 1;
+        }
+        senders.into_values().max().map(|(_, Reverse(oldest))| oldest)
     }
 }

@@ -106,14 +106,14 @@ async fn what_is_no_json_object_is_told_so() {
 #[case::other("\"", None)]
 #[tokio::test]
 async fn ten_mebibytes_are_read_to_the_end_and_answered(#[case] start: &str, #[case] screen: Option<&str>) {
-    let mut bench = Bench::new(Setup::default()).await;
+    let bench = Bench::new(Setup::default()).await;
     let body = format!("{start}{}", "x".repeat(10 * 1024 * 1024));
     let reply = bench.send(2, &post("/answer", &body)).await;
     match screen {
         Some(screen) => assert_eq!(reply.screen(), screen),
         None => assert_eq!(reply.status, 413),
     }
-    assert!(matches!(bench.note().await, Noted::RequestCut(_)));
+    bench.ghost(Cause::RequestCut).await;
     bench.end().await;
 }
 
@@ -135,6 +135,7 @@ async fn no_room_for_another_hold_means_the_retry_answer() {
     let first = bench.post_answer(1).await;
     bench.until_held(1).await;
     assert_eq!(bench.send(2, &post("/answer", &body_of(2))).await.screen(), "SERVER BUSY - retrying");
+    assert_eq!(bench.ghost(Cause::AskedInVain).await.peer, IpAddr::from([127, 0, 0, 2]));
     bench.shutdown.cancel();
     first.await.unwrap().screen();
     bench.end().await;

@@ -4,16 +4,15 @@ use axum::Extension;
 use axum::Router;
 use axum::response::Response;
 use axum::routing::post as on_post;
-use jiff::Timestamp;
 use rstest::rstest;
 use tokio::io::DuplexStream;
 use tokio::sync::{Notify, broadcast};
-use tokio::time::Instant;
 
 use super::*;
 use crate::domain::{DocumentHash, Event, Recorded};
 use crate::server::connection::{self, ConnInfo, Shared};
-use crate::server::delivery::{Delivery, Expected};
+use crate::server::crowd::{Admission, Crowd, Room};
+use crate::server::delivery::Expected;
 use crate::server::reply;
 
 /// Longer than what fits into the tests' pipe.
@@ -42,14 +41,11 @@ fn connect(bench: &Bench, router: Router, pipe: usize) -> DuplexStream {
         tls: None,
         grace: CancellationToken::new(),
     };
-    let info = ConnInfo {
-        peer: ([127, 0, 0, 1], 1).into(),
-        local: bench.address,
-        accepted: Instant::now(),
-        accepted_at: Timestamp::now(),
-        tls: false,
-        delivery: Delivery::default(),
+    let peer = SocketAddr::from(([127, 0, 0, 1], 1));
+    let Admission::In(place) = Crowd::default().admit(peer.ip(), Room { total: 1, per_address: None }).0 else {
+        panic!("there is room")
     };
+    let info = ConnInfo::new(peer, bench.address, (place, false));
     tokio::spawn(async move { connection::exchange(server, info, &router, &shared).await });
     client
 }

@@ -6,6 +6,7 @@ mod deciding;
 mod delivering;
 mod reporting;
 mod transport;
+mod trust;
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
@@ -24,6 +25,7 @@ use tokio_util::sync::CancellationToken;
 use super::*;
 use crate::answer::{BaseAnswer, Profiles};
 use crate::coordinator::{self, Handle, Started, SubmitError};
+use crate::domain::ghost::{Cause, Ghost};
 use crate::domain::mask::Netmask;
 use crate::domain::snapshot::Service;
 use crate::domain::{Command, Effect, Node, NodeId, Order, Origin, Policy, Reply, Snapshot};
@@ -60,12 +62,11 @@ struct Bench {
     handle: Handle,
     app: App,
     started: Started,
-    notes: mpsc::Receiver<ServerNote>,
     shutdown: CancellationToken,
     serving: JoinHandle<()>,
     state_dir: tempfile::TempDir,
     _effects: mpsc::Receiver<Effect>,
-    _kit: watch::Sender<Arc<AnswerKit>>,
+    kit: watch::Sender<Arc<AnswerKit>>,
 }
 
 const BASE: &str = r#"
@@ -117,26 +118,14 @@ impl Bench {
             profiles: Profiles::default(),
             network,
             ssh_key: Some("ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIA console".to_owned()),
+            access: Access::default(),
         };
         let (kit, kits) = watch::channel(Arc::new(kit));
-        let (note, notes) = mpsc::channel(64);
         let shutdown = CancellationToken::new();
-        let app = App::new(handle.clone(), settings, kits, note, shutdown.clone());
+        let app = App::new(handle.clone(), settings, kits, Ghosts::default(), shutdown.clone());
         let tls = identity.map(|identity| identity.server_config());
         let serving = tokio::spawn(serve(listener, app.clone(), tls, 1_000));
-        Self {
-            address,
-            fingerprint,
-            handle,
-            app,
-            started,
-            notes,
-            shutdown,
-            serving,
-            state_dir,
-            _effects: kept_effects,
-            _kit: kit,
-        }
+        Self { address, fingerprint, handle, app, started, shutdown, serving, state_dir, _effects: kept_effects, kit }
     }
 
     /// Ends server and coordinator, in that order.
@@ -186,8 +175,24 @@ impl Bench {
         self.order(Order::Approve { node, seen }).await.unwrap();
     }
 
-    async fn note(&mut self) -> Noted {
-        timeout(PATIENCE, self.notes.recv()).await.unwrap().unwrap().what
+    /// Changes who may ask.
+    fn let_in(&self, change: impl FnOnce(&mut Access)) {
+        self.kit.send_modify(|kit| change(&mut Arc::make_mut(kit).access));
+    }
+
+    /// Waits for an almost-arrival of this cause.
+    async fn ghost(&self, cause: Cause) -> Ghost {
+        let mut changes = self.app.ghosts.changes();
+        let find = async {
+            loop {
+                let found = self.app.ghosts.shown().into_iter().find(|ghost| ghost.cause == cause);
+                match found {
+                    Some(ghost) => break ghost,
+                    None => changes.changed().await.unwrap(),
+                }
+            }
+        };
+        timeout(PATIENCE, find).await.unwrap_or_else(|_| panic!("no {cause:?} in {:?}", self.app.ghosts.shown()))
     }
 }
 

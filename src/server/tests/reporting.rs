@@ -8,7 +8,7 @@ const REPORT: &str =
     r#"{"fqdn":"node-aaaa.example.com","filesystem":"ext4","cpu-info":{"model":"Intel Xeon E5-2670"}}"#;
 
 /// Approves machine 7 and returns its webhook's path.
-async fn installed(bench: &Bench) -> String {
+pub(super) async fn installed(bench: &Bench) -> String {
     let machine = bench.post_answer(7).await;
     bench.approve(only(&*bench.until_held(1).await).id).await;
     let answer = machine.await.unwrap().answer();
@@ -52,6 +52,46 @@ async fn a_report_without_the_secret_is_kept_unmatched(#[case] path: &str) {
     bench.end().await;
 }
 
+/// A 9.2 installer's URL can be rewritten on its way; its body still says which install it is.
+#[rstest]
+#[case::no_secret_in_the_path("/webhook")]
+#[case::another_in_the_path("/webhook/somebody-elses")]
+#[tokio::test]
+async fn the_auth_token_of_the_answer_proves_the_report_too(#[case] path: &str) {
+    let bench = Bench::new(Setup::default()).await;
+    let machine = bench.post_answer(7).await;
+    bench.approve(only(&*bench.until_held(1).await).id).await;
+    let answer = machine.await.unwrap().answer();
+    let webhook = &answer["post-installation-webhook"];
+    let token = webhook["auth_token"].as_str().unwrap();
+    assert!(webhook["url"].as_str().unwrap().ends_with(&format!("/webhook/{token}")));
+    let body = format!(r#"{{"filesystem":"ext4","token":"{token}"}}"#);
+    assert_eq!(bench.send(7, &post(path, &body)).await.status, 200);
+    assert_eq!(only(&bench.handle.snapshot()).phase, Phase::Installed);
+    assert_eq!(bench.handle.snapshot().fleet.unmatched().count(), 0);
+    bench.end().await;
+}
+
+#[tokio::test]
+async fn a_secret_is_spent_once_and_a_repeat_changes_nothing() {
+    let bench = Bench::new(Setup::default()).await;
+    let path = installed(&bench).await;
+    for _ in 0..3 {
+        assert_eq!(bench.send(7, &post(&path, REPORT)).await.status, 200);
+    }
+    let snapshot = bench.handle.snapshot();
+    let reported = only(&snapshot).report.unwrap();
+    assert_eq!(snapshot.fleet.unmatched().count(), 0);
+    let forged = REPORT.replace("ext4", "forged");
+    for peer in [7, 66, 66] {
+        assert_eq!(bench.send(peer, &post(&path, &forged)).await.status, 200);
+    }
+    let snapshot = bench.handle.snapshot();
+    assert_eq!(only(&snapshot).report.unwrap(), reported, "a second, different report moves nobody");
+    assert_eq!(snapshot.fleet.unmatched().count(), 1, "it is a row of its own, once");
+    bench.end().await;
+}
+
 #[tokio::test]
 async fn the_token_of_a_body_counts_and_is_not_stored() {
     let bench = Bench::new(Setup::default()).await;
@@ -71,10 +111,10 @@ async fn the_token_of_a_body_counts_and_is_not_stored() {
 #[case::too_long(format!("{{\"x\":\"{}\"}}", "x".repeat(9 * 1024 * 1024)))]
 #[tokio::test]
 async fn an_unreadable_report_gets_its_200_and_is_kept(#[case] body: String) {
-    let mut bench = Bench::new(Setup::default()).await;
+    let bench = Bench::new(Setup::default()).await;
     let path = installed(&bench).await;
     assert_eq!(bench.send(7, &post(&path, &body)).await.status, 200);
-    assert!(matches!(bench.note().await, Noted::UnreadableReport(_)));
+    bench.ghost(Cause::UnreadableReport).await;
     let reported = only(&bench.handle.snapshot()).report.expect("the secret proves it");
     let kept = Reader::open(bench.state_dir.path()).unwrap().document(reported.document).unwrap().unwrap();
     let kept: serde_json::Value = serde_json::from_slice(&kept).unwrap();
@@ -95,10 +135,10 @@ async fn eight_mebibytes_are_a_report() {
 
 #[tokio::test]
 async fn a_report_whose_store_is_gone_gets_its_200_and_a_note() {
-    let mut bench = Bench::new(Setup::default()).await;
+    let bench = Bench::new(Setup::default()).await;
     bench.handle.stop().await;
     assert_eq!(bench.send(2, &post("/webhook", REPORT)).await.status, 200);
-    assert!(matches!(bench.note().await, Noted::ReportLost(_)));
+    bench.ghost(Cause::ReportLost).await;
     bench.shutdown.cancel();
     bench.serving.await.unwrap();
 }

@@ -36,26 +36,33 @@ async fn the_certificate_is_kept_across_restarts() {
     let folder = bench.end().await;
     let bench = Bench::in_folder(over_tls(), folder).await;
     assert_eq!(bench.fingerprint, fingerprint);
+    // A medium that was prepared before is still served, whatever it calls us.
+    let connector = connector(&fingerprint.unwrap(), &rustls::version::TLS13);
+    for name in ["127.0.0.1", "localhost", "another.name.example"] {
+        let name = ServerName::try_from(name).unwrap();
+        let stream = connector.connect(name, bench.connect(7).await).await.unwrap();
+        assert!(exchange(stream, &post("/answer", &body_of(7))).await.screen().starts_with("CODE "));
+    }
     bench.end().await;
 }
 
 #[tokio::test]
 async fn a_refused_certificate_is_noted() {
-    let mut bench = Bench::new(over_tls()).await;
+    let bench = Bench::new(over_tls()).await;
     let connector = connector("00:11", &rustls::version::TLS13);
     let name = ServerName::try_from("localhost").unwrap();
     connector.connect(name, bench.connect(7).await).await.unwrap_err();
-    assert_eq!(bench.note().await, Noted::CertificateRefused);
+    bench.ghost(Cause::CertificateRefused).await;
     bench.end().await;
 }
 
 #[tokio::test]
 async fn plain_http_on_the_tls_port_is_told_so() {
-    let mut bench = Bench::new(over_tls()).await;
+    let bench = Bench::new(over_tls()).await;
     let reply = bench.send(7, &get("/answer")).await;
     assert_eq!(reply.status, 400);
     assert!(reply.body.contains("use https://"), "{}", reply.body);
-    assert_eq!(bench.note().await, Noted::PlainHttp);
+    bench.ghost(Cause::PlainHttp).await;
     let reply = bench.send(7, &post("/answer", &body_of(7))).await;
     assert!(reply.screen().starts_with("USE https:// IN THE URL"));
     assert_eq!(bench.send(7, &post("/webhook/secret", "{}")).await.status, 400);
@@ -65,11 +72,11 @@ async fn plain_http_on_the_tls_port_is_told_so() {
 
 #[tokio::test]
 async fn garbage_and_silence_disturb_nobody() {
-    let mut bench = Bench::new(over_tls()).await;
+    let bench = Bench::new(over_tls()).await;
     let silent = bench.connect(8).await;
     let mut garbage = bench.connect(9).await;
     garbage.write_all(&[0x16, 0xff, 0xff, 0, 0, 0, 0, 0]).await.unwrap();
-    assert!(matches!(bench.note().await, Noted::HandshakeFailed(_)));
+    bench.ghost(Cause::HandshakeFailed).await;
     let fingerprint = bench.fingerprint.clone().unwrap();
     let name = ServerName::try_from("localhost").unwrap();
     let connector = connector(&fingerprint, &rustls::version::TLS13);

@@ -58,6 +58,11 @@ pub(super) enum Modal {
         /// How far it is scrolled.
         top: usize,
     },
+    /// Who was turned away, or never came to ask.
+    Ghosts {
+        /// How far it is scrolled.
+        top: usize,
+    },
     /// Whether to leave while work is going on.
     Quit,
     /// Whether to stop the program for a while although work is going on.
@@ -355,7 +360,7 @@ impl Modal {
             Self::Help { .. } => Scope::Help,
             Self::Palette { .. } => Scope::Palette,
             Self::Filter(_) => Scope::Filter,
-            Self::Problems { .. } | Self::Preview(_) => Scope::Page,
+            Self::Problems { .. } | Self::Ghosts { .. } | Self::Preview(_) => Scope::Page,
             Self::Profile(_) => Scope::Ticks,
             Self::Ask(Dialog::Asking(question)) if question.field().is_some() => Scope::Form,
             Self::Ask(Dialog::Asking(question)) if question.picker().is_some() => Scope::Choice,
@@ -375,7 +380,7 @@ impl Modal {
             Self::Help { search, .. } | Self::Palette { search, .. } | Self::Filter(search) => Some(search),
             Self::Ask(dialog) => dialog.asking().and_then(Question::field_mut),
             Self::Profile(form) => Some(&mut form.field),
-            Self::Quit | Self::Suspend | Self::Problems { .. } | Self::Preview(_) => None,
+            Self::Quit | Self::Suspend | Self::Problems { .. } | Self::Ghosts { .. } | Self::Preview(_) => None,
         }
     }
 }

@@ -164,6 +164,9 @@ fn request(page: &mut Page, node: &Node, model: &Model) {
     page.fact("Asked", &format!("{} from {}; {times}", moment(asked.at, model), asked.stamp.peer), Style::new());
     let release = asked.info.iso_release.as_ref().map(|release| format!(" (medium {release})")).unwrap_or_default();
     page.fact("Installer", &format!("{}{release}", asked.info.generation.label()), Style::new());
+    if let Some(token) = &asked.token {
+        page.fact("Token", token.as_str(), Style::new());
+    }
     if !asked.info.generation.has_webhook() {
         page.words("This installer sends no report: press `i` when its screen says it is done.", theme::waiting());
     }

@@ -26,7 +26,12 @@ pub(super) fn draw(frame: &mut Frame<'_>, body: Rect, model: &Model, open: &Moda
     let width = body.width.saturating_sub(2).min(WIDEST);
     let columns = usize::from(width.saturating_sub(4));
     let inside = match open {
-        Modal::Help { .. } | Modal::Palette { .. } | Modal::Filter(_) | Modal::Problems { .. } | Modal::Preview(_) => {
+        Modal::Help { .. }
+        | Modal::Palette { .. }
+        | Modal::Filter(_)
+        | Modal::Problems { .. }
+        | Modal::Ghosts { .. }
+        | Modal::Preview(_) => {
             return;
         }
         Modal::Profile(form) => ticks(form, columns),

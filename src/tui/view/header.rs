@@ -1,5 +1,7 @@
 //! The head of every tab: what is served, who waits, what is wrong, which tabs there are, what runs.
 
+use std::collections::BTreeSet;
+
 use ratatui::Frame;
 use ratatui::layout::Rect;
 use ratatui::style::Style;
@@ -80,6 +82,10 @@ fn counts(model: &Model, columns: usize) -> Line<'static> {
         0 => {}
         1 => parts.push((" 1 ASKS AGAIN ".to_owned(), theme::loud())),
         several => parts.push((format!(" {several} ASK AGAIN "), theme::loud())),
+    }
+    let ghosts = model.snapshot.service.ghosts.iter().map(|ghost| ghost.peer).collect::<BTreeSet<_>>().len();
+    if ghosts > 0 {
+        parts.push((format!("{ghosts} turned away (o)"), theme::waiting()));
     }
     let others = overview.counts.iter().filter(|(phase, _)| *phase != Phase::Waiting);
     parts.extend(others.map(|(phase, count)| (format!("{count} {}", phase.word()), theme::phase(phase))));

@@ -11,6 +11,7 @@ mod detail;
 mod dialog;
 mod flags;
 mod footer;
+mod ghosts;
 mod header;
 mod logs;
 mod nodes;

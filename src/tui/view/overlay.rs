@@ -6,6 +6,7 @@ use ratatui::style::Style;
 use ratatui::text::{Line, Span};
 use ratatui::widgets::{Block, Clear};
 
+use super::ghosts;
 use super::preview;
 use crate::tui::keymap::{BINDINGS, Binding, Scope, mentions};
 use crate::tui::modal::{Field, Modal};
@@ -31,6 +32,9 @@ pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, model: &Model, open: &Moda
             page(frame, area, " Actions ", Some(search), &actions(model, *marked, columns), first);
         }
         Modal::Problems { top } => page(frame, area, " What is wrong ", None, &problems(model, columns), *top),
+        Modal::Ghosts { top } => {
+            page(frame, area, " Turned away, or never came to ask ", None, &ghosts::lines(model, columns), *top);
+        }
         Modal::Preview(look) => {
             let title = text::fit(&format!(" Answer for {} ", look.name), columns);
             page(frame, area, &title, None, &preview::lines(look, columns), look.top);
@@ -45,6 +49,7 @@ pub(super) fn overflow(area: Rect, model: &Model) -> usize {
     let (lines, field) = match &model.modal {
         Some(Modal::Help { search, .. }) => (keys(search.value(), usize::from(inner.width)), 1),
         Some(Modal::Problems { .. }) => (problems(model, usize::from(inner.width)), 0),
+        Some(Modal::Ghosts { .. }) => (ghosts::lines(model, usize::from(inner.width)), 0),
         Some(Modal::Preview(look)) => (preview::lines(look, usize::from(inner.width)), 0),
         _ => return 0,
     };

@@ -14,7 +14,17 @@ pub(in crate::tui) fn prepare_command(service: &Service) -> String {
     let url = answer_url(service);
     let pin = service.fingerprint.as_ref().map(|fp| format!(" --cert-fingerprint \"{}\"", text::clean(fp)));
     let pin = pin.unwrap_or_default();
-    format!("proxmox-auto-install-assistant prepare-iso proxmox-ve.iso --fetch-from http --url \"{url}\"{pin}")
+    let token = if service.require_token { " --answer-auth-token \"NAME:SECRET\"" } else { "" };
+    format!("proxmox-auto-install-assistant prepare-iso proxmox-ve.iso --fetch-from http --url \"{url}\"{pin}{token}")
+}
+
+/// How a medium gets its token, where one is required.
+fn about_tokens(service: &Service) -> String {
+    let url = answer_url(service).replacen("://", "://NAME:SECRET@", 1);
+    format!(
+        "Only media with a token may ask: `prox-orchestrator token new NAME` makes one and shows both commands with it. \
+         Installers before 9.2 take it in the URL, {url}"
+    )
 }
 
 fn answer_url(service: &Service) -> String {
@@ -57,6 +67,10 @@ fn lines(model: &Model, width: u16) -> Vec<Line<'static>> {
     page.gap();
     page.words("Prepare the image, on any machine with Proxmox's assistant (y copies this command):", theme::strong());
     page.command(&prepare_command(service));
+    if service.require_token {
+        page.gap();
+        page.words(&about_tokens(service), theme::waiting());
+    }
     page.gap();
     for step in STEPS {
         page.words(step, Style::new());

@@ -8,6 +8,7 @@ use ratatui::style::Color;
 use crate::client::{self, OrderError, OutputChunk, Preview, Value};
 use crate::domain::command::Sighting;
 use crate::domain::facts::{Generation, SystemInfo};
+use crate::domain::ghost::{Cause, Ghost};
 use crate::domain::text::Text;
 use crate::domain::{Command, NodeId, Order, Reply, ReportId};
 use crate::tui::action::{Msg, Request};
@@ -61,6 +62,36 @@ fn nodes_empty_80() {
     let mut rack = Rack::new();
     rack.problem("ansible-playbook is not installed", "apt install ansible-core");
     assert_snapshot!(screen(&rack.model(80, 24)).backend());
+}
+
+#[test]
+fn turned_away_80() {
+    let mut rack = busy_rack();
+    for (last, cause, detail, count) in [
+        (77, Cause::CertificateRefused, "", 3),
+        (78, Cause::TokenRefused, "the token `rack-a` has expired", 1),
+        (79, Cause::AddressRefused, "", 4_711),
+    ] {
+        let (peer, at) = ([192, 0, 2, last].into(), rack.now);
+        rack.service.ghosts.push(Ghost { peer, cause, detail: detail.into(), first: at, last: at, count });
+    }
+    rack.pass(12);
+    let mut model = rack.model(80, 24);
+    let shown = screen(&model).backend().to_string();
+    assert!(shown.contains("3 turned away (o)"), "{shown}");
+    press(&mut model, KeyCode::Char('o'));
+    assert_snapshot!(screen(&model).backend());
+    press(&mut model, KeyCode::Esc);
+    assert!(model.modal.is_none());
+}
+
+#[test]
+fn setup_80_with_tokens() {
+    let mut rack = Rack::new();
+    rack.service.require_token = true;
+    let mut model = rack.model(80, 24);
+    press(&mut model, KeyCode::Char('4'));
+    assert_snapshot!(screen(&model).backend());
 }
 
 #[test]

@@ -63,6 +63,24 @@ fn a_row_somebody_decided_on_never_gives_way() {
 }
 
 #[test]
+fn a_flood_of_reports_pushes_out_its_own() {
+    let mut rack = Rack::new();
+    let mut report = |number: u32, peer: &str| {
+        let document = DocumentHash::of(&number.to_be_bytes());
+        let (peer, report, secret) = (peer.parse().unwrap(), Report::default(), None);
+        rack.submit(&Command::Report(Box::new(ReportIn { peer, document, report, secret }))).unwrap();
+    };
+    report(0, "192.0.2.1");
+    for number in 1..1_500 {
+        report(number, "198.51.100.9");
+    }
+    report(9_999, "192.0.2.2");
+    let peers: Vec<_> = rack.fleet.unmatched().map(|report| report.peer.to_string()).collect();
+    assert_eq!(peers.len(), crate::domain::fleet::MAX_UNMATCHED);
+    assert_eq!((peers[0].as_str(), peers[peers.len() - 1].as_str()), ("192.0.2.1", "192.0.2.2"));
+}
+
+#[test]
 fn a_machine_that_asks_again_takes_no_further_row() {
     let mut rack = narrow(1);
     let node = stranger(&mut rack, 1, "192.0.2.1");
