@@ -6,8 +6,11 @@ mod preview;
 use std::future::Future;
 use std::sync::Arc;
 
+use jiff::Timestamp;
 use tokio::sync::watch;
 
+use crate::domain::grid::{Course, Grid, Place};
+use crate::domain::play::HostTold;
 use crate::domain::{NodeId, Order, Reply, RunId, Snapshot};
 
 pub use preview::{LastAnswer, NewProfile, Preview, Row, Value};
@@ -35,8 +38,49 @@ pub trait Client: Clone + Send + Sync + 'static {
     /// Why not, in words for the operator.
     fn new_profile(&self, wish: NewProfile) -> impl Future<Output = Result<String, OrderError>> + Send;
 
+    /// What happened to a node, oldest first; the newest part of it where that is much. Nothing where it cannot be read.
+    fn history(&self, node: NodeId) -> impl Future<Output = Vec<Moment>> + Send;
+
     /// Lines of a run's output from `cursor` on, at most `max`. `run` is the run the pane shows.
     fn output(&self, run: RunId, cursor: u64, max: usize) -> OutputChunk;
+
+    /// How far a run is; `None` while it is being fetched. The same `Arc` as before means that nothing has changed.
+    fn progress(&self, run: RunId) -> Option<Arc<Progress>>;
+
+    /// The whole result of a task on a host; `None` while it is being fetched.
+    fn result(&self, run: RunId, place: Place) -> Option<Arc<HostTold>>;
+
+    /// Asks the engine's own answer address over the network, as an installer would. Leaves no row behind.
+    fn self_test(&self) -> impl Future<Output = SelfTest> + Send;
+}
+
+/// How far a run is.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Progress {
+    /// Hosts and tasks.
+    pub grid: Arc<Grid>,
+    /// How the last run of the same playbook went.
+    pub before: Option<Arc<Course>>,
+    /// The exact command line, for a shell in the project folder.
+    pub command: Option<String>,
+}
+
+/// What came of asking ourselves.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SelfTest {
+    /// What worked, step by step.
+    pub passed: Vec<String>,
+    /// What did not, and what to do about it.
+    pub failed: Option<String>,
+}
+
+/// Something that happened to a node.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Moment {
+    /// When.
+    pub at: Timestamp,
+    /// What, by whom and from where.
+    pub words: String,
 }
 
 /// Part of a run's output.

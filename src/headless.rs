@@ -80,7 +80,7 @@ impl Narrator {
         // A renamed or forgotten row goes by its name from before; a new one has none yet.
         let subject = before.or_else(|| name(&self.names)).or_else(|| event.node().map(|id| id.to_string()));
         let by = match &recorded.origin {
-            Origin::Operator(operator) => format!(" (by {operator})"),
+            Origin::Operator(_) | Origin::Person(_) => format!(" (by {})", recorded.origin),
             Origin::Peer(peer) => format!(" (from {peer})"),
             Origin::System => String::new(),
         };
@@ -88,14 +88,26 @@ impl Narrator {
         format!("{subject}{}{by}", words(event, &self.runs))
     }
 
+    /// The same without the name of the node: for a page about one.
+    #[must_use]
+    pub fn tell_bare(&self, recorded: &Recorded) -> String {
+        let by = match &recorded.origin {
+            Origin::System => String::new(),
+            origin @ (Origin::Peer(_) | Origin::Operator(_) | Origin::Person(_)) => format!(" ({origin})"),
+        };
+        format!("{}{by}", words(&recorded.event, &self.runs))
+    }
+
     fn learn(&mut self, event: &Event) {
         match event {
             Event::MachineSeen { node, name, .. }
             | Event::Imported { node, name, .. }
-            | Event::Renamed { node, name } => {
+            | Event::Renamed { node, name }
+            | Event::Unmerged { row: node, name, .. }
+            | Event::SplitOff { row: node, name, .. } => {
                 self.names.insert(*node, name.clone());
             }
-            Event::Forgotten { node } | Event::GaveWay { node, .. } => {
+            Event::Forgotten { node } | Event::GaveWay { node, .. } | Event::Banned { node, .. } => {
                 self.names.remove(node);
             }
             Event::RunQueued { run, nodes, .. } => {
@@ -116,6 +128,18 @@ fn words(event: &Event, runs: &BTreeMap<RunId, usize>) -> String {
         Event::MachineAsked { .. } => "asks again".to_owned(),
         Event::ApprovalVoided { .. } => "asks differently than what was approved: approve it again".to_owned(),
         Event::Approved { .. } => "approved".to_owned(),
+        Event::Admitted { admission, .. } => match &admission.profile {
+            Some(profile) => format!("approved by {}, profile {profile}", admission.by),
+            None => format!("approved by {}", admission.by),
+        },
+        Event::Merged { gone, .. } => format!("is the same machine as {gone}, which is part of it now"),
+        Event::Unmerged { row, name, .. } => format!("is not the same machine as {row}: {name} is a row again"),
+        Event::SplitOff { row, name, .. } => format!("asked last as another machine: {row} is {name}"),
+        Event::TicketIssued { ticket } => format!("ticket {} issued for {ticket}", ticket.id),
+        Event::TicketClosed { ticket, why } => format!("ticket {ticket} closed: {why}"),
+        Event::Banned { ban, reason, .. } if reason.is_empty() => format!("banned ({ban})"),
+        Event::Banned { ban, reason, .. } => format!("banned ({ban}): {reason}"),
+        Event::BanLifted { ban } => format!("ban {ban} lifted"),
         Event::Rejected { reason, .. } if reason.is_empty() => "rejected".to_owned(),
         Event::Rejected { reason, .. } => format!("rejected: {reason}"),
         Event::ReinstallAllowed { .. } => "may be installed once more".to_owned(),
@@ -157,10 +181,15 @@ fn words(event: &Event, runs: &BTreeMap<RunId, usize>) -> String {
         }
         Event::Forgotten { .. } => "forgotten".to_owned(),
         Event::Imported { status, .. } => format!("name taken over from the old inventory ({status})"),
-        Event::RunQueued { run, nodes, by_gate } => {
-            let why = if *by_gate { "every approved node is ready" } else { "ordered" };
-            format!("run {run} on {} nodes: {why}", nodes.len())
+        Event::RunQueued { run, nodes, by_gate, options, reason } => {
+            let only = if options.check { " (check only)" } else { "" };
+            format!("run {run} on {} nodes{only}: {}", nodes.len(), reason.words(*by_gate))
         }
+        Event::GateCounting { until, nodes } => format!("a run on {} nodes starts {until:.0}", nodes.len()),
+        Event::GateStopped => "the run does not start by itself yet".to_owned(),
+        Event::GateHeld => "runs that start by themselves are held".to_owned(),
+        Event::GateReleased => "runs may start by themselves again".to_owned(),
+        Event::GateWaived { nodes } => format!("the next run does not wait for {} missing nodes", nodes.len()),
         Event::TokenMade { name, expires: Some(end), .. } => format!("token `{name}` made; it ends {end:.0}"),
         Event::TokenMade { name, expires: None, .. } => format!("token `{name}` made; it ends when it is revoked"),
         Event::TokenRevoked { name } => format!("token `{name}` revoked"),

@@ -9,7 +9,7 @@ use prox_orchestrator::config::{CliLayer, EnvLayer};
 
 const README: &str = include_str!("../README.md");
 
-fn help(arguments: &[&str]) -> String {
+fn help_of(arguments: &[&str]) -> String {
     let output = Command::new(env!("CARGO_BIN_EXE_prox-orchestrator")).args(arguments).arg("--help").output().unwrap();
     assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
     String::from_utf8(output.stdout).unwrap()
@@ -35,11 +35,13 @@ fn every_command_and_option_exists() {
     let commands = commands();
     assert!(commands.len() >= 10, "the README lost its examples: {commands:?}");
     for words in commands {
-        let subcommand: Vec<_> = words.first().into_iter().copied().filter(|word| !word.starts_with('-')).collect();
-        let help = help(&subcommand);
+        let mut subcommand: Vec<_> = words.first().into_iter().copied().filter(|word| !word.starts_with('-')).collect();
+        let mut help = help_of(&subcommand);
+        if help.contains("Commands:") && !subcommand.is_empty() {
+            subcommand.extend(words.get(1));
+            help = help_of(&subcommand);
+        }
         for option in words.iter().filter(|word| word.starts_with("--")) {
-            // Options of `answer show` and `profile set` are in the help of the second word.
-            let help = if help.contains(option) { help.clone() } else { self::help(&words[..2]) };
             assert!(help.contains(option), "`{}` has no {option}", subcommand.join(" "));
         }
     }
@@ -47,7 +49,7 @@ fn every_command_and_option_exists() {
 
 #[test]
 fn every_subcommand_is_named() {
-    let help = help(&[]);
+    let help = help_of(&[]);
     let listed = help.split("Commands:").nth(1).unwrap().split("Options:").next().unwrap();
     for line in listed.lines().filter(|line| line.starts_with("  ") && !line.starts_with("   ")) {
         let name = line.split_whitespace().next().unwrap();
@@ -57,7 +59,7 @@ fn every_subcommand_is_named() {
 
 #[test]
 fn exit_codes_are_those_of_the_help() {
-    let help = help(&[]).split_whitespace().collect::<Vec<_>>().join(" ");
+    let help = help_of(&[]).split_whitespace().collect::<Vec<_>>().join(" ");
     let codes = help.split("Exit codes: ").nth(1).unwrap();
     let rows = README.lines().skip_while(|line| !line.starts_with("| exit code")).skip(2);
     let rows: Vec<_> = rows.take_while(|line| line.starts_with('|')).collect();

@@ -6,6 +6,7 @@
 # not know.
 from __future__ import annotations
 
+import difflib
 import json
 import os
 import sys
@@ -25,6 +26,9 @@ DOCUMENTATION = '''
 SCHEMA = 1
 # Longest text field, in characters; stdout and stderr keep their ends, where the reason usually stands.
 TEXT_LIMIT = 4096
+# Longest diff, and longest side of one that is compared, in characters.
+DIFF_LIMIT = 8192
+SIDE_LIMIT = 262144
 STAT_NAMES = {
     'ok': 'ok', 'changed': 'changed', 'failures': 'failures', 'dark': 'unreachable', 'skipped': 'skipped',
     'rescued': 'rescued', 'ignored': 'ignored',
@@ -39,6 +43,27 @@ def head(text):
 def tail(text):
     text = str(text)
     return text if len(text) <= TEXT_LIMIT else '…' + text[-(TEXT_LIMIT - 1):]
+
+
+def lines_of(side):
+    text = side if isinstance(side, str) else json.dumps(side, indent=2, sort_keys=True, default=str)
+    return text[:SIDE_LIMIT].splitlines()
+
+
+def diff_text(diffs):
+    """What changed, as a unified diff; modules give one or several, prepared or as two sides."""
+    parts = []
+    for diff in diffs if isinstance(diffs, list) else [diffs]:
+        if not isinstance(diff, dict):
+            continue
+        if diff.get('prepared'):
+            parts.append(str(diff['prepared']))
+        elif 'before' in diff and 'after' in diff:
+            before, after = str(diff.get('before_header') or 'before'), str(diff.get('after_header') or 'after')
+            parts.append('\n'.join(
+                difflib.unified_diff(lines_of(diff['before']), lines_of(diff['after']), before, after, lineterm='')))
+    text = '\n'.join(part for part in parts if part)
+    return text if len(text) <= DIFF_LIMIT else text[:DIFF_LIMIT - 1] + '…'
 
 
 def part(result, name):
@@ -127,6 +152,14 @@ class CallbackModule(CallbackBase):
                 fields[name] = tail(data[source])
         if isinstance(data.get('rc'), int):
             fields['rc'] = data['rc']
+        if data.get('diff'):
+            fields['diff'] = diff_text(data['diff']) or None
+        if data.get('failed') or data.get('changed') or data.get('unreachable'):
+            # Ansible has taken the values of `no_log` parameters out.
+            invocation = data.get('invocation')
+            arguments = invocation.get('module_args') if isinstance(invocation, dict) else None
+            if arguments:
+                fields['args'] = head(json.dumps(arguments, sort_keys=True, default=str))
         return fields
 
     def _item_fields(self, result):

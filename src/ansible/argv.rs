@@ -5,7 +5,10 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use super::run_dir::EXTRA_VARS;
 use super::user_config::UserConfig;
+use crate::domain::RunOptions;
+use crate::domain::options::shell_word;
 
 /// The inventory, relative to the project folder.
 pub(crate) const INVENTORY: &str = "nodes/dynamic-inventory.json";
@@ -31,6 +34,15 @@ pub(crate) struct Invocation {
     pub(crate) control_dir: PathBuf,
 }
 
+impl Invocation {
+    /// As a line for a shell in the project folder. What the program sets in the environment is not in it.
+    pub(crate) fn shell_line(&self) -> String {
+        let program = self.program.to_string_lossy();
+        let words = std::iter::once(&*program).chain(self.args.iter().map(String::as_str));
+        words.map(shell_word).collect::<Vec<_>>().join(" ")
+    }
+}
+
 /// What the recipe is made from.
 #[derive(Clone, Debug)]
 pub(crate) struct Recipe<'a> {
@@ -52,6 +64,8 @@ pub(crate) struct Recipe<'a> {
     pub(crate) ssh_port: u16,
     /// Private key to log in with.
     pub(crate) private_key: Option<&'a Path>,
+    /// What was chosen for the run.
+    pub(crate) options: &'a RunOptions,
     /// See [`Invocation::control_dir`].
     pub(crate) control_dir: &'a Path,
     /// What the user's own Ansible configuration says.
@@ -84,6 +98,10 @@ pub(crate) fn plan(recipe: &Recipe<'_>) -> Result<Invocation, ArgvError> {
     }
     if let Some(forks) = forks(recipe) {
         args.extend(["-f".to_owned(), forks.to_string()]);
+    }
+    args.extend(recipe.options.arguments());
+    if !recipe.options.vars.is_empty() {
+        args.extend(["-e".to_owned(), format!("@{}", plain(&recipe.run.join(EXTRA_VARS))?)]);
     }
     // Last, behind `--`: a playbook whose name starts with a hyphen is not an option.
     args.extend(["--".to_owned(), plain(recipe.playbook)?]);
@@ -161,6 +179,8 @@ mod tests {
     use super::*;
     use rstest::rstest;
 
+    static PLAIN: std::sync::LazyLock<RunOptions> = std::sync::LazyLock::new(RunOptions::default);
+
     fn recipe(config: &UserConfig) -> Recipe<'_> {
         Recipe {
             program: Path::new("/usr/bin/ansible-playbook"),
@@ -172,6 +192,7 @@ mod tests {
             user: "root",
             ssh_port: 22,
             private_key: None,
+            options: &PLAIN,
             control_dir: Path::new("/tmp/pxo.abc"),
             user_config: config,
         }
@@ -230,6 +251,26 @@ mod tests {
         let plan = plan(&Recipe { hosts, forks, ..recipe(&config) }).unwrap();
         let given = plan.args.iter().position(|arg| arg == "-f").map(|at| plan.args[at + 1].as_str());
         assert_eq!(given, expected);
+    }
+
+    #[test]
+    fn what_was_chosen_stands_before_the_playbook() {
+        let config = UserConfig::default();
+        let options = RunOptions {
+            check: true,
+            tags: vec!["cluster".to_owned(), "hosts".to_owned()],
+            skip_tags: vec!["updates".to_owned()],
+            vars: [("n".to_owned(), serde_json::json!("it's; rm -rf /"))].into(),
+            verbosity: 2,
+            start_at: Some("Join the others".to_owned()),
+            ..RunOptions::default()
+        };
+        let plan = plan(&Recipe { options: &options, ..recipe(&config) }).unwrap();
+        let line = plan.shell_line();
+        let expected = "--check --diff --tags=cluster,hosts --skip-tags=updates '--start-at-task=Join the others' -vv -e \
+                        @nodes/runs/r7/extra-vars.json -- setup-cluster.yml";
+        assert!(line.ends_with(expected), "{line}");
+        assert!(!line.contains("rm -rf"), "variables are data in a file");
     }
 
     #[test]

@@ -1,17 +1,52 @@
-//! What the callback plugin wrote, as far as the end of a run is judged by it (ANSIBLE.md §2, event schema v1).
+//! Reads what the callback plugin wrote (ANSIBLE.md §2, event schema v1): line by line, with the place of each.
 
 use std::collections::BTreeMap;
 use std::io::{self, BufRead};
 
-use serde::Deserialize;
-
 use crate::domain::Fqdn;
+use crate::domain::grid::{Grid, Place};
+use crate::domain::play::{PlayEvent, Told};
 
 /// Longest event read, in bytes; the plugin cuts its texts, so real ones stay far below.
-const MAX_LINE: u64 = 1 << 20;
+pub(super) const MAX_LINE: u64 = 1 << 20;
+
+/// Cuts a growing file into events. Lines that are not events, as after a crash in the middle of one, are skipped.
+#[derive(Debug, Default)]
+pub(super) struct Reader {
+    line: Vec<u8>,
+    /// Bytes of the file before `line`.
+    offset: u64,
+    /// Whether the rest of the line is thrown away.
+    is_too_long: bool,
+}
+
+impl Reader {
+    /// Takes more bytes and hands on each event they complete.
+    pub(super) fn push(&mut self, bytes: &[u8], mut take: impl FnMut(&Told, Place)) {
+        for piece in bytes.split_inclusive(|byte| *byte == b'\n') {
+            self.line.extend_from_slice(piece);
+            if !piece.ends_with(b"\n") {
+                if self.line.len() as u64 > MAX_LINE {
+                    self.offset += self.line.len() as u64;
+                    self.line.clear();
+                    self.is_too_long = true;
+                }
+                continue;
+            }
+            let length = self.line.len();
+            if !std::mem::take(&mut self.is_too_long)
+                && let (Ok(told), Ok(length)) = (serde_json::from_slice::<Told>(&self.line), u32::try_from(length))
+            {
+                take(&told, Place { offset: self.offset, length });
+            }
+            self.offset += length as u64;
+            self.line.clear();
+        }
+    }
+}
 
 /// What the events say about a run.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Story {
     /// Whether Ansible began to play.
     pub(crate) is_started: bool,
@@ -21,88 +56,46 @@ pub(crate) struct Story {
     pub(crate) hosts: BTreeMap<Fqdn, bool>,
     /// The last failure of each host, `task: message`. It may have been rescued later.
     pub(crate) failures: BTreeMap<Fqdn, String>,
-}
-
-/// One event; fields of other events are ignored.
-#[derive(Debug, Deserialize)]
-struct Line {
-    ev: String,
-    host: Option<String>,
-    task: Option<String>,
-    #[serde(default)]
-    ignored: bool,
-    msg: Option<String>,
-    stderr: Option<String>,
-    #[serde(default)]
-    censored: bool,
-    /// A list in other events, an object in `stats`.
-    hosts: Option<serde_json::Value>,
-}
-
-/// A host's numbers in `stats`.
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-struct Numbers {
-    failures: u64,
-    unreachable: u64,
+    /// All of it.
+    pub(crate) grid: Grid,
 }
 
 impl Story {
-    /// Reads all events about hosts that `is_known` says are part of the run. Lines that are not events, as after a crash
-    /// in the middle of one, are skipped.
+    /// Reads all events; hosts count only where `is_known` says that they are part of the run.
     pub(crate) fn read(mut input: impl BufRead, is_known: impl Fn(&Fqdn) -> bool) -> io::Result<Self> {
-        let mut story = Self::default();
-        let mut line = Vec::new();
+        let (mut story, mut reader) = (Self::default(), Reader::default());
         loop {
-            line.clear();
-            if io::Read::take(&mut input, MAX_LINE).read_until(b'\n', &mut line)? == 0 {
+            let bytes = input.fill_buf()?;
+            if bytes.is_empty() {
                 return Ok(story);
             }
-            if let Ok(event) = serde_json::from_slice::<Line>(&line) {
-                story.take(event, &is_known);
-            }
+            let length = bytes.len();
+            reader.push(bytes, |told, place| story.take(told, place, &is_known));
+            input.consume(length);
         }
     }
 
-    fn take(&mut self, event: Line, is_known: &impl Fn(&Fqdn) -> bool) {
-        match event.ev.as_str() {
-            "playbook_start" => self.is_started = true,
-            "host_failed" | "host_unreachable" if !event.ignored => {
-                if let Some(host) = event.host.as_ref().and_then(|host| host.parse().ok()).filter(is_known) {
-                    self.failures.insert(host, words(&event));
+    fn take(&mut self, told: &Told, place: Place, is_known: &impl Fn(&Fqdn) -> bool) {
+        self.grid.take(told, Some(place));
+        let known = |name: &str| name.parse().ok().filter(|host| is_known(host));
+        match &told.what {
+            PlayEvent::PlaybookStart { .. } => self.is_started = true,
+            PlayEvent::HostFailed(result) | PlayEvent::HostUnreachable(result) if !result.ignored => {
+                if let Some(host) = known(&result.host) {
+                    let task = if result.task.is_empty() { "a task" } else { &result.task };
+                    self.failures.insert(host, format!("{task}: {}", result.reason()));
                 }
             }
-            "stats" => {
+            PlayEvent::Stats { hosts } => {
                 self.is_complete = true;
-                let hosts =
-                    event.hosts.and_then(|hosts| serde_json::from_value::<BTreeMap<String, Numbers>>(hosts).ok());
-                for (name, numbers) in hosts.unwrap_or_default() {
-                    if let Some(host) = name.parse().ok().filter(is_known) {
-                        self.hosts.insert(host, numbers.failures + numbers.unreachable > 0);
+                for (name, numbers) in hosts {
+                    if let Some(host) = known(name) {
+                        self.hosts.insert(host, numbers.has_failed());
                     }
                 }
             }
             _ => {}
         }
-    }
-}
-
-/// `task: message`, with the last line of standard error where the message says nothing.
-fn words(event: &Line) -> String {
-    let task = event.task.as_deref().unwrap_or("a task");
-    if event.censored {
-        return format!("{task}: failed (its result is secret)");
-    }
-    let message =
-        event.msg.as_deref().map(str::trim).filter(|msg| !msg.is_empty()).unwrap_or("failed without a message");
-    if message.contains("Host key verification failed") {
-        // Behind a banner of @ signs; this is what it means.
-        return format!("{task}: SSH answered with another host key than the one the node proved itself with");
-    }
-    let last_line = event.stderr.as_deref().and_then(|text| text.lines().map(str::trim).rfind(|line| !line.is_empty()));
-    match last_line {
-        Some(line) if message == "non-zero return code" => format!("{task}: {line}"),
-        Some(_) | None => format!("{task}: {message}"),
     }
 }
 
@@ -148,15 +141,34 @@ mod tests {
 
     #[test]
     fn hostile_events_are_survived() {
-        let long = format!("{{\"ev\":\"{}\n{{\"ev\":\"playbook_start\"}}\n", "x".repeat(3 << 20));
+        let long = format!("{{\"ev\":\"{}\"}}\n{{\"ev\":\"playbook_start\"}}\n", "x".repeat(3 << 20));
         assert!(story(&long).is_started);
-        assert!(!story(r#"{"ev":"stats","hosts":[1,2]}"#).is_started);
-        assert_eq!(story(r#"{"ev":"host_failed","host":7}"#), Story::default());
+        assert!(!story("{\"ev\":\"stats\",\"hosts\":[1,2]}\n").is_complete);
+        assert_eq!(story("{\"ev\":\"host_failed\",\"host\":7}\n"), Story::default());
+    }
+
+    #[test]
+    fn an_event_is_found_again_at_its_place() {
+        let text = format!(
+            "{}\n{{\"ev\":\"playbook_start\"}}\nnoise\n{{\"ev\":\"stats\",\"hosts\":{{}}}}\n",
+            "y".repeat(usize::try_from(MAX_LINE).unwrap() + 7)
+        );
+        for size in [1 << 21, 4096, 7] {
+            let (mut reader, mut places) = (Reader::default(), Vec::new());
+            for piece in text.as_bytes().chunks(size) {
+                reader.push(piece, |_, place| places.push(place));
+            }
+            let found = places.iter().map(|place| {
+                let begin = usize::try_from(place.offset).unwrap();
+                text[begin..begin + place.length as usize].trim_end()
+            });
+            assert_eq!(found.collect::<Vec<_>>(), [r#"{"ev":"playbook_start"}"#, r#"{"ev":"stats","hosts":{}}"#]);
+        }
     }
 
     #[test]
     fn a_wrong_host_key_is_said_plainly() {
-        let event = r#"{"ev":"host_unreachable","host":"a.lab","task":"wait","msg":"@@@@ IDENTIFICATION HAS CHANGED\r\nHost key verification failed."}"#;
+        let event = "{\"ev\":\"host_unreachable\",\"host\":\"a.lab\",\"task\":\"wait\",\"msg\":\"@@@@ IDENTIFICATION HAS CHANGED\\r\\nHost key verification failed.\"}\n";
         assert!(
             story(event).failures[&"a.lab".parse().unwrap()].starts_with("wait: SSH answered with another host key")
         );
@@ -164,7 +176,8 @@ mod tests {
 
     #[test]
     fn secrets_stay_secret() {
-        let story = story(r#"{"ev":"host_failed","host":"a.lab","task":"join","censored":true,"msg":"password"}"#);
-        assert_eq!(story.failures[&"a.lab".parse().unwrap()], "join: failed (its result is secret)");
+        let event =
+            "{\"ev\":\"host_failed\",\"host\":\"a.lab\",\"task\":\"join\",\"censored\":true,\"msg\":\"password\"}\n";
+        assert_eq!(story(event).failures[&"a.lab".parse().unwrap()], "join: failed (its result is secret)");
     }
 }

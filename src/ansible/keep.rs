@@ -48,13 +48,19 @@ mod tests {
     use rstest::rstest;
 
     use super::*;
-    use crate::domain::{Event, Origin, Recorded, RunOutcome};
+    use crate::domain::{Event, Origin, Recorded, RunOutcome, RunReason};
 
     /// A fleet that has had `count` runs, the last of which goes on where `is_active`.
     fn fleet(count: u64, is_active: bool) -> Fleet {
         let mut fleet = Fleet::default();
         for run in (1..=count).map(RunId) {
-            let queued = Event::RunQueued { run, nodes: [].into(), by_gate: false };
+            let queued = Event::RunQueued {
+                run,
+                nodes: [].into(),
+                by_gate: false,
+                options: Box::default(),
+                reason: RunReason::Plain,
+            };
             let ended = Event::RunEnded { run, outcome: RunOutcome::Succeeded, hosts: [].into() };
             let ended = (run.0 < count || !is_active).then_some(ended);
             for event in [Some(queued), ended].into_iter().flatten() {

@@ -7,6 +7,7 @@
 //! by submitting [`Command`](crate::domain::Command)s.
 
 pub(crate) mod argv;
+pub mod check;
 mod events;
 mod keep;
 mod lines;
@@ -16,7 +17,8 @@ mod plugin;
 pub mod preflight;
 mod prepare;
 mod process;
-mod run_dir;
+pub mod record;
+pub(crate) mod run_dir;
 pub mod ssh_key;
 mod stop;
 pub mod supervise;

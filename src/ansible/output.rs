@@ -5,18 +5,22 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::fs::File;
-use std::io::Read as _;
-use std::path::PathBuf;
+use std::io::{self, Read as _, Seek as _};
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 
+use super::events::{MAX_LINE, Reader};
 use super::lines::Splitter;
+use super::record;
 use super::run_dir::RunDir;
-use crate::client::OutputChunk;
+use crate::client::{OutputChunk, Progress};
 use crate::domain::RunId;
+use crate::domain::grid::Place;
+use crate::domain::play::HostTold;
 
 /// Most lines kept of a run.
 const MAX_LINES: usize = 20_000;
@@ -39,6 +43,8 @@ pub struct Feed {
 #[derive(Debug)]
 struct Shared {
     rings: Mutex<BTreeMap<RunId, Ring>>,
+    /// The one result that is looked at.
+    result: Mutex<Option<(RunId, Place, Arc<HostTold>)>>,
     generation: watch::Sender<u64>,
 }
 
@@ -48,6 +54,8 @@ enum Request {
     Load(RunId),
     /// Show this run as it grows.
     Follow(RunId),
+    /// Show the result at this place.
+    Result(RunId, Place),
     /// It has ended: take the rest, then tell.
     Finish(RunId, oneshot::Sender<()>),
 }
@@ -56,7 +64,8 @@ impl Feed {
     /// A feed of the runs in the project `dir`, and the task that fills it.
     #[must_use]
     pub fn new(dir: PathBuf) -> (Self, FeedTask) {
-        let shared = Arc::new(Shared { rings: Mutex::default(), generation: watch::Sender::new(0) });
+        let shared =
+            Arc::new(Shared { rings: Mutex::default(), result: Mutex::default(), generation: watch::Sender::new(0) });
         let (requests, incoming) = mpsc::channel(16);
         let task = FeedTask { dir, shared: Arc::clone(&shared), incoming, tails: BTreeMap::new() };
         (Self { shared, requests }, task)
@@ -78,6 +87,30 @@ impl Feed {
         // Where the queue is full, the next read asks again.
         let _ = self.requests.try_send(Request::Load(run));
         OutputChunk { lines: Vec::new(), first: cursor, next: cursor }
+    }
+
+    /// How far `run` is. A run that is not loaded gives nothing and is fetched.
+    #[must_use]
+    pub fn progress(&self, run: RunId) -> Option<Arc<Progress>> {
+        let found = self.shared.rings().get(&run).map(|ring| Arc::clone(&ring.progress));
+        if found.is_none() {
+            let _ = self.requests.try_send(Request::Load(run));
+        }
+        found
+    }
+
+    /// The whole result at `place` of `run`'s events. Nothing the first time: it is fetched, and the generation changes
+    /// when it is there.
+    #[must_use]
+    pub fn result(&self, run: RunId, place: Place) -> Option<Arc<HostTold>> {
+        let shown = self.shared.result.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        match shown {
+            Some((of, at, result)) if (of, at) == (run, place) => Some(result),
+            Some(_) | None => {
+                let _ = self.requests.try_send(Request::Result(run, place));
+                None
+            }
+        }
     }
 
     /// Shows `run` as it grows, until [`Feed::finish`].
@@ -119,6 +152,9 @@ pub struct FeedTask {
 struct Tail {
     file: Option<File>,
     splitter: Splitter,
+    events: Option<File>,
+    reader: Reader,
+    progress: Progress,
     is_live: bool,
 }
 
@@ -149,6 +185,7 @@ impl FeedTask {
         match request {
             Request::Load(run) => self.open(run, false).await,
             Request::Follow(run) => self.open(run, true).await,
+            Request::Result(run, place) => self.look_up(run, place).await,
             Request::Finish(run, done) => {
                 self.drain(run).await;
                 if let Some(mut tail) = self.tails.remove(&run) {
@@ -165,7 +202,16 @@ impl FeedTask {
             Some(tail) => tail.is_live |= is_live,
             None if is_loaded && !is_live => return,
             None => {
-                let tail = Tail { file: None, splitter: Splitter::default(), is_live };
+                let dir = self.dir.clone();
+                let about = tokio::task::spawn_blocking(move || about(&dir, run)).await.unwrap_or_default();
+                let tail = Tail {
+                    file: None,
+                    splitter: Splitter::default(),
+                    events: None,
+                    reader: Reader::default(),
+                    progress: about,
+                    is_live,
+                };
                 self.tails.insert(run, tail);
                 self.shared.rings().insert(run, Ring::default());
             }
@@ -191,16 +237,41 @@ impl FeedTask {
 
     /// Reads to the present end of the file, showing each step.
     async fn drain(&mut self, run: RunId) {
-        let path = RunDir::new(&self.dir, run).output();
+        let folder = RunDir::new(&self.dir, run);
         while let Some(tail) = self.tails.remove(&run) {
-            let path = path.clone();
-            let step = tokio::task::spawn_blocking(move || read_step(tail, &path)).await;
-            let Ok((tail, lines, is_more)) = step else { return };
+            let folder = folder.clone();
+            let step = tokio::task::spawn_blocking(move || {
+                let (mut tail, lines, is_more) = read_step(tail, &folder.output());
+                let has_events = read_events(&mut tail, &folder.events());
+                let news = has_events.then(|| Arc::new(tail.progress.clone()));
+                (tail, lines, is_more || has_events, news)
+            });
+            let Ok((tail, lines, is_more, news)) = step.await else { return };
             self.tails.insert(run, tail);
             self.keep(run, lines);
+            self.note(run, news);
             if !is_more {
                 return;
             }
+        }
+    }
+
+    /// Shows how far a run is.
+    fn note(&self, run: RunId, news: Option<Arc<Progress>>) {
+        let Some(news) = news else { return };
+        if let Some(ring) = self.shared.rings().get_mut(&run) {
+            ring.progress = news;
+        }
+        self.shared.changed();
+    }
+
+    async fn look_up(&self, run: RunId, place: Place) {
+        let path = RunDir::new(&self.dir, run).events();
+        let found = tokio::task::spawn_blocking(move || result_at(&path, place)).await;
+        if let Ok(Ok(result)) = found {
+            let shown = Some((run, place, Arc::new(result)));
+            *self.shared.result.lock().unwrap_or_else(PoisonError::into_inner) = shown;
+            self.shared.changed();
         }
     }
 
@@ -222,7 +293,7 @@ impl FeedTask {
 }
 
 /// Reads at most [`STEP`] bytes. An unreadable file is like an empty one: the run's own record says what happened.
-fn read_step(mut tail: Tail, path: &std::path::Path) -> (Tail, Vec<String>, bool) {
+fn read_step(mut tail: Tail, path: &Path) -> (Tail, Vec<String>, bool) {
     let mut lines = Vec::new();
     if tail.file.is_none() {
         tail.file = File::open(path).ok();
@@ -238,6 +309,34 @@ fn read_step(mut tail: Tail, path: &std::path::Path) -> (Tail, Vec<String>, bool
     (tail, lines, true)
 }
 
+/// Reads at most [`STEP`] bytes of events. Says whether there were any.
+fn read_events(tail: &mut Tail, path: &Path) -> bool {
+    if tail.events.is_none() {
+        tail.events = File::open(path).ok();
+    }
+    let Tail { events: Some(file), reader, progress, .. } = tail else { return false };
+    let mut bytes = Vec::new();
+    let read = file.by_ref().take(STEP as u64).read_to_end(&mut bytes);
+    let grid = Arc::make_mut(&mut progress.grid);
+    reader.push(&bytes, |told, place| grid.take(told, Some(place)));
+    read.is_ok_and(|count| count > 0)
+}
+
+/// What is known of a run beside its output and events.
+fn about(dir: &Path, run: RunId) -> Progress {
+    let command = RunDir::new(dir, run).record().ok().map(|record| record.command);
+    Progress { grid: Arc::default(), before: record::course_before(dir, run).map(Arc::new), command }
+}
+
+/// The result in a line of the file of events.
+fn result_at(path: &Path, place: Place) -> io::Result<HostTold> {
+    let mut file = File::open(path)?;
+    file.seek(io::SeekFrom::Start(place.offset))?;
+    let mut line = Vec::new();
+    file.take(u64::from(place.length).min(MAX_LINE)).read_to_end(&mut line)?;
+    Ok(serde_json::from_slice(&line)?)
+}
+
 /// The last lines of one run.
 #[derive(Debug, Default)]
 struct Ring {
@@ -246,6 +345,7 @@ struct Ring {
     /// Number of the first line kept.
     first: u64,
     is_told: bool,
+    progress: Arc<Progress>,
 }
 
 impl Ring {

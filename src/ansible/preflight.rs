@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
 
+use crate::config;
 use crate::domain::snapshot::Problem;
 use crate::store::atomic::{self, Durability};
 
@@ -22,10 +23,10 @@ const INSTALL: &str = "install it with `apt install ansible-core`, or with `pyth
                        (written out)";
 
 /// Playbooks carried in the program, by file name.
-const EMBEDDED: [(&str, &str); 2] = [
-    ("setup-cluster.yml", include_str!("../../assets/setup-cluster.yml")),
-    ("demo.yml", include_str!("../../assets/demo.yml")),
-];
+const EMBEDDED: [(&str, &str); 2] =
+    [(config::PLAYBOOK_FILE, config::PLAYBOOK), ("demo.yml", include_str!("../../assets/demo.yml"))];
+/// Where a carried playbook is written, in the state folder.
+const CARRIED_DIR: &str = "playbook";
 
 /// An `ansible-playbook` that will do.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -107,7 +108,7 @@ fn parse_version(line: &str) -> Option<((u32, u32), String)> {
 }
 
 /// The playbook to run: `<dir>/<playbook>`, else `<dir>/assets/<playbook>`, else the one carried in the program, which is
-/// then written into the state folder. Files of the user are never written.
+/// then written into the state folder with its roles. Files of the user are never written.
 ///
 /// # Errors
 /// The playbook is nowhere, or the carried one cannot be written.
@@ -123,13 +124,18 @@ pub fn playbook(dir: &Path, state_dir: &Path, playbook: &Path) -> Result<PathBuf
             "put it there, or set `playbook` in [ansible] of config.toml",
         ));
     };
-    let path = state_dir.join(name);
-    match atomic::write(&path, text.as_bytes(), 0o644, Durability::Rebuilt) {
-        Ok(_) => Ok(path),
-        Err(error) => {
-            Err(problem(format!("cannot write `{}`: {error}", path.display()), "make the state folder writable"))
-        }
+    let folder = state_dir.join(CARRIED_DIR);
+    let path = folder.join(name);
+    let own = (path.clone(), text.as_bytes());
+    let roles = config::roles().map(|(path, content)| (folder.join(path), content));
+    for (path, content) in std::iter::once(own).chain(roles) {
+        let made = fs::create_dir_all(path.parent().unwrap_or(&folder));
+        let written = made.and_then(|()| atomic::write(&path, content, 0o644, Durability::Rebuilt));
+        written.map_err(|error| {
+            problem(format!("cannot write `{}`: {error}", path.display()), "make the state folder writable")
+        })?;
     }
+    Ok(path)
 }
 
 /// Things that will not stop a run but surprise the user.
@@ -209,7 +215,8 @@ mod tests {
         fs::create_dir(&state).unwrap();
         let name = Path::new("setup-cluster.yml");
         let carried = playbook(dir.path(), &state, name).unwrap();
-        assert_eq!(carried, state.join(name));
+        assert_eq!(carried, state.join("playbook").join(name));
+        assert!(state.join("playbook/roles/proxmox_cluster/tasks/main.yml").is_file());
         assert_eq!(fs::read_to_string(&carried).unwrap(), EMBEDDED[0].1);
         let assets = dir.path().join("assets");
         fs::create_dir(&assets).unwrap();

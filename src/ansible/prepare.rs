@@ -16,12 +16,13 @@ use serde_json::Value;
 
 use super::argv::{INVENTORY, Invocation, Recipe, plan};
 use super::process::Identity;
+use super::record::Record;
 use super::run_dir::RunDir;
 use super::stop::{CONTROL_BASE, CONTROL_PREFIX, close_masters};
 use super::supervisor::Settings;
 use super::{plugin, preflight, user_config};
 use crate::domain::snapshot::Problem;
-use crate::domain::{Fleet, Fqdn, Node, NodeId, Run};
+use crate::domain::{Fleet, Fqdn, Node, NodeId, Phase, Run};
 
 /// How long the supervisor may take to show up; on a loaded machine exec alone can take a second.
 const PATIENCE: Duration = Duration::from_secs(15);
@@ -70,6 +71,14 @@ pub(crate) fn nodes(fleet: &Fleet, run: &Run) -> Result<Vec<Arc<Node>>, PrepareE
     run.nodes.iter().map(node).collect()
 }
 
+/// The nodes that have proven themselves and are not in `run`: a node of the run may join the cluster of one of them.
+pub(crate) fn others(fleet: &Fleet, run: &Run) -> Vec<Arc<Node>> {
+    let is_proven = |node: &&Arc<Node>| {
+        matches!(node.phase, Phase::Ready | Phase::Configured | Phase::Failed { .. }) && node.address.is_some()
+    };
+    fleet.nodes().filter(is_proven).filter(|node| !run.nodes.contains_key(&node.id)).cloned().collect()
+}
+
 /// Takes a folder out of the way that another database's run has left in the place of `run`'s.
 pub(crate) fn make_room(folder: &RunDir, run: &Run) -> Result<(), PrepareError> {
     match folder.make_room(run, Timestamp::now()) {
@@ -91,6 +100,7 @@ pub(crate) async fn start(
     run: &Run,
     folder: &RunDir,
     nodes: &[Arc<Node>],
+    others: &[Arc<Node>],
 ) -> Result<Identity, PrepareError> {
     let found = preflight::find(settings.command.as_deref()).await.map_err(PrepareError::Problem)?;
     let playbook = preflight::playbook(&settings.dir, &settings.state_dir, &settings.playbook);
@@ -110,11 +120,12 @@ pub(crate) async fn start(
         user: &settings.user,
         ssh_port: settings.ssh_port,
         private_key: settings.private_key.as_deref(),
+        options: &run.options,
         control_dir: &control_dir,
         user_config: &user_config,
     };
     let started = match plan(&recipe) {
-        Ok(invocation) => launch(settings, run, folder, nodes, &invocation).await,
+        Ok(invocation) => launch(settings, run, folder, (nodes, others), (&invocation, recipe.playbook)).await,
         Err(error) => Err(error.into()),
     };
     if started.is_err() {
@@ -127,8 +138,8 @@ async fn launch(
     settings: &Settings,
     run: &Run,
     folder: &RunDir,
-    nodes: &[Arc<Node>],
-    invocation: &Invocation,
+    (nodes, others): (&[Arc<Node>], &[Arc<Node>]),
+    (invocation, playbook): (&Invocation, &Path),
 ) -> Result<Identity, PrepareError> {
     let inventory = settings.dir.join(INVENTORY);
     let failed = |path: &Path| {
@@ -136,11 +147,13 @@ async fn launch(
         move |source| PrepareError::Io { path, source }
     };
     folder.create(run).map_err(failed(folder.path()))?;
-    folder.write_nodes(nodes, settings.ssh_port).map_err(failed(folder.path()))?;
+    folder.write_nodes(nodes, others, settings.ssh_port).map_err(failed(folder.path()))?;
     folder.keep_inventory(&inventory).map_err(failed(&inventory))?;
     check_inventory(&inventory, nodes.iter().map(|node| &node.name))?;
     plugin::write(&invocation.control_dir).map_err(failed(&invocation.control_dir))?;
     folder.write_invocation(invocation).map_err(failed(folder.path()))?;
+    folder.write_vars(&run.options.vars).map_err(failed(folder.path()))?;
+    folder.write_record(&Record::of(run, invocation, playbook)).map_err(failed(folder.path()))?;
     spawn(settings, folder).await
 }
 

@@ -1,6 +1,7 @@
 //! The files of one run under `nodes/runs/<id>/`. They are the record people read later and all that a restarted engine
 //! has to find a run again; nothing here is ever read back into the fleet.
 
+use std::collections::BTreeMap;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
@@ -12,14 +13,17 @@ use serde::{Deserialize, Serialize};
 
 use super::argv::Invocation;
 use super::process::Identity;
+use super::record::Record;
 use crate::domain::{Node, Run, RunId};
 use crate::store::atomic::{self, Durability};
 use crate::store::known_hosts;
 
 /// Where the runs are, relative to the project folder.
 pub(crate) const RUNS: &str = "nodes/runs";
-/// Largest file read back, in bytes; the real ones have a few hundred.
-const MAX_RECORD: u64 = 1 << 20;
+/// The file of variables that were chosen for a run.
+pub(crate) const EXTRA_VARS: &str = "extra-vars.json";
+/// Largest file read back, in bytes; the record of a run on many nodes is the largest.
+const MAX_RECORD: u64 = 8 << 20;
 
 /// How the process of a run ended, written by its supervisor.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -33,7 +37,7 @@ pub(crate) struct Exit {
 /// The ways a process ends.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub(crate) enum Ending {
+pub enum Ending {
     /// With an exit code.
     Code(i32),
     /// By a signal.
@@ -118,11 +122,12 @@ impl RunDir {
         OpenOptions::new().create(true).append(true).mode(0o600).open(self.output())
     }
 
-    /// Writes who takes part: `limit.txt` and `known_hosts`.
-    pub(crate) fn write_nodes(&self, nodes: &[Arc<Node>], port: u16) -> io::Result<()> {
+    /// Writes who takes part: `limit.txt`, and `known_hosts` with the keys of these and of the `others` that the run's
+    /// nodes may have to do with.
+    pub(crate) fn write_nodes(&self, nodes: &[Arc<Node>], others: &[Arc<Node>], port: u16) -> io::Result<()> {
         let limit: String = nodes.iter().flat_map(|node| [node.name.as_str(), "\n"]).collect();
         self.write("limit.txt", limit.as_bytes())?;
-        self.write("known_hosts", known_hosts(nodes.iter().map(AsRef::as_ref), port).as_bytes())
+        self.write("known_hosts", known_hosts(nodes.iter().chain(others).map(AsRef::as_ref), port).as_bytes())
     }
 
     /// Keeps the inventory as it is at the start.
@@ -138,6 +143,21 @@ impl RunDir {
     /// What was executed.
     pub(crate) fn invocation(&self) -> io::Result<Invocation> {
         self.read_json("argv.json")
+    }
+
+    /// What was run and what came of it.
+    pub(crate) fn record(&self) -> io::Result<Record> {
+        self.read_json("record.json")
+    }
+
+    /// Writes that down.
+    pub(crate) fn write_record(&self, record: &Record) -> io::Result<()> {
+        self.write_json("record.json", record)
+    }
+
+    /// Writes the variables that were chosen for the run.
+    pub(crate) fn write_vars(&self, vars: &BTreeMap<String, serde_json::Value>) -> io::Result<()> {
+        self.write_json(EXTRA_VARS, vars)
     }
 
     /// Claims the run for the process `identity`. Fails with [`io::ErrorKind::AlreadyExists`] if another one leads it, so
@@ -183,11 +203,9 @@ impl RunDir {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::RunState;
 
     fn domain_run(id: u64, queued: i64) -> Run {
-        let queued = Timestamp::from_second(queued).unwrap();
-        Run { id: RunId(id), nodes: [].into(), by_gate: false, queued, state: RunState::Queued { stopping: false } }
+        Run::queued(RunId(id), [].into(), Timestamp::from_second(queued).unwrap())
     }
 
     #[test]

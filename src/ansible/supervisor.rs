@@ -180,6 +180,7 @@ impl Tools {
             return withdraw(dir);
         }
         let nodes = prepare::nodes(&snapshot.fleet, run).map_err(not_started)?;
+        let others = prepare::others(&snapshot.fleet, run);
         let is_shown = async { self.shown.wait_for(|shown| *shown >= snapshot.seq).await.is_ok() };
         if !tokio::time::timeout(PROJECTION_PATIENCE, is_shown).await.unwrap_or(false) {
             let reason =
@@ -189,7 +190,7 @@ impl Tools {
         if *presses.borrow() > 0 {
             return withdraw(dir);
         }
-        prepare::start(&self.settings, run, dir, &nodes).await.map_err(not_started)
+        prepare::start(&self.settings, run, dir, &nodes, &others).await.map_err(not_started)
     }
 
     /// Waits for the end, or brings it about, and judges it.
@@ -249,14 +250,20 @@ fn withdraw(dir: &RunDir) -> Result<Identity, Judgement> {
     leader.ok_or_else(|| Judgement::without_hosts(RunOutcome::Cancelled))
 }
 
-/// Judges a run by its files. Missing ones are like empty ones: they say nothing.
+/// Judges a run by its files, and completes its record. Missing ones are like empty ones: they say nothing.
 fn judge_files(run: &Run, dir: &RunDir, ending: Option<&Ending>, is_stopped: bool) -> Judgement {
     let nodes: BTreeSet<Fqdn> = run.nodes.values().cloned().collect();
     let story =
         File::open(dir.events()).and_then(|file| Story::read(BufReader::new(file), |name| nodes.contains(name)));
     let output = output_tail(dir).unwrap_or_default();
     let story = story.unwrap_or_default();
-    judge(&Evidence { ending, story: &story, output: &output, nodes: &nodes, is_stopped })
+    let judgement = judge(&Evidence { ending, story: &story, output: &output, nodes: &nodes, is_stopped });
+    let at = dir.exit().map_or_else(jiff::Timestamp::now, |exit| exit.ended);
+    let completed = dir.record().and_then(|record| dir.write_record(&record.ended(&judgement, &story, ending, at)));
+    if let Err(error) = completed {
+        tracing::warn!(%error, "the record of run `{}` stays without its end", run.id);
+    }
+    judgement
 }
 
 /// The last lines of the output.

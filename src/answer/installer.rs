@@ -41,6 +41,8 @@ impl Installer {
     /// From here on disks are counted, duplicates and swap checked, and an empty filter or domain is none. This version
     /// alone also refuses the address of a network or its broadcast address.
     pub(super) const V9_0_5: Self = Self::new(9, 0, 5);
+    /// From here on interfaces may be given names.
+    pub(super) const V9_1: Self = Self::new(9, 1, 0);
     /// This version alone takes pinned names in lower case only.
     pub(super) const V9_1_2: Self = Self::new(9, 1, 2);
     /// From here on pinned MAC addresses may be written in upper case.

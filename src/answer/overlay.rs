@@ -222,6 +222,15 @@ impl Overlay {
         self.has(S::Gateway)
     }
 
+    /// The SSH keys it holds for root, whole lines.
+    #[must_use]
+    pub fn ssh_keys(&self) -> Vec<String> {
+        match self.get(S::RootSshKeys).map(|stated| &stated.value) {
+            Some(Value::Texts(keys)) => keys.clone(),
+            _ => Vec::new(),
+        }
+    }
+
     /// Whether it holds an SSH key for root; else the program's own is put in.
     #[must_use]
     pub fn has_ssh_keys(&self) -> bool {

@@ -11,7 +11,7 @@ use tokio::net::UnixStream;
 
 use super::{Answered, OrderRequest, OrderResponse, OrdersRequest, PREFIX, SocketError, socket};
 use crate::client::{NewProfile, Preview};
-use crate::domain::{NodeId, Order, Snapshot};
+use crate::domain::{NodeId, Order, Person, Snapshot};
 
 /// How long an answer may take: many orders are many commits.
 const PATIENCE: Duration = Duration::from_mins(1);
@@ -78,8 +78,9 @@ impl RemoteEngine {
     ///
     /// # Errors
     /// See [`ApiError`]; a refusal is no error but a response.
-    pub async fn order(&self, operator: String, order: Order) -> Result<OrderResponse, ApiError> {
-        let request = serde_json::to_vec(&OrderRequest { operator, order, at_once: false })?;
+    pub async fn order(&self, operator: impl Into<Person>, order: Order) -> Result<OrderResponse, ApiError> {
+        let Person { name: operator, from } = operator.into();
+        let request = serde_json::to_vec(&OrderRequest { operator, from, order, at_once: false })?;
         let body = self.exchange(Method::POST, "/order", request.into()).await?;
         Ok(serde_json::from_slice(&body)?)
     }
@@ -91,11 +92,12 @@ impl RemoteEngine {
     /// See [`ApiError`]; a refusal is no error but a response.
     pub async fn orders(
         &self,
-        operator: String,
+        operator: impl Into<Person>,
         orders: Vec<Order>,
         at_once: bool,
     ) -> Result<Vec<OrderResponse>, ApiError> {
-        let request = serde_json::to_vec(&OrdersRequest { operator, orders, at_once })?;
+        let Person { name: operator, from } = operator.into();
+        let request = serde_json::to_vec(&OrdersRequest { operator, from, orders, at_once })?;
         let body = self.exchange(Method::POST, "/orders", request.into()).await?;
         Ok(serde_json::from_slice(&body)?)
     }

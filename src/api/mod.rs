@@ -12,7 +12,7 @@ mod tests;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::domain::{Order, Reply, RunId};
+use crate::domain::{Order, Reply, RunId, TicketId};
 
 pub use socket::{SocketError, find as find_socket};
 
@@ -24,6 +24,9 @@ const PREFIX: &str = "/v1";
 pub struct OrderRequest {
     /// Login name, for the audit log.
     pub operator: String,
+    /// From where, for the audit log.
+    #[serde(default)]
+    pub from: String,
     /// The order.
     pub order: Order,
     /// Whether a decision takes effect without its undo window.
@@ -37,6 +40,9 @@ pub struct OrderRequest {
 pub struct OrdersRequest {
     /// Login name, for the audit log.
     pub operator: String,
+    /// From where, for the audit log.
+    #[serde(default)]
+    pub from: String,
     /// The orders; the response holds what came of each, in their order.
     pub orders: Vec<Order>,
     /// Whether decisions take effect without their undo window.
@@ -57,6 +63,11 @@ pub enum OrderResponse {
     Undecided {
         /// When.
         until: Timestamp,
+    },
+    /// A ticket was issued.
+    Issued {
+        /// Its number.
+        ticket: TicketId,
     },
     /// Refused; nothing changed.
     Refused {
@@ -99,6 +110,7 @@ impl From<Result<Reply, crate::client::OrderError>> for OrderResponse {
     fn from(result: Result<Reply, crate::client::OrderError>) -> Self {
         match result {
             Ok(Reply::Queued(run)) => Self::Done { run: Some(run) },
+            Ok(Reply::Issued(ticket)) => Self::Issued { ticket },
             Ok(Reply::Undecided { until }) => Self::Undecided { until },
             Ok(_) => Self::Done { run: None },
             Err(crate::client::OrderError::Refused(refusal)) => Self::Refused { reason: refusal.to_string() },

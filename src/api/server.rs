@@ -16,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 use super::{Answered, OrderRequest, OrderResponse, OrdersRequest, PREFIX, SocketError, socket};
 use crate::client::{Client, NewProfile, Preview};
 use crate::coordinator::Handle;
-use crate::domain::{NodeId, Order, Origin, Snapshot};
+use crate::domain::{NodeId, Order, Person, Snapshot};
 
 /// Longest operator name kept, in characters.
 const MAX_OPERATOR: usize = 64;
@@ -101,11 +101,11 @@ async fn snapshot(State(handle): State<Handle>) -> Json<Arc<Snapshot>> {
 }
 
 async fn order(State(handle): State<Handle>, Json(request): Json<OrderRequest>) -> Json<OrderResponse> {
-    Json(give(&handle, clean(&request.operator), request.order, request.at_once).await)
+    Json(give(&handle, person(&request.operator, &request.from), request.order, request.at_once).await)
 }
 
 async fn orders(State(handle): State<Handle>, Json(request): Json<OrdersRequest>) -> Json<Vec<OrderResponse>> {
-    let operator = clean(&request.operator);
+    let operator = person(&request.operator, &request.from);
     let given = request.orders.into_iter().map(|order| give(&handle, operator.clone(), order, request.at_once));
     Json(stream::iter(given).buffered(AT_ONCE).collect().await)
 }
@@ -121,9 +121,14 @@ async fn new_profile<C: Client>(State(client): State<C>, Json(wish): Json<NewPro
     Json(client.new_profile(wish).await.into())
 }
 
-async fn give(handle: &Handle, operator: String, order: Order, at_once: bool) -> OrderResponse {
-    let result = handle.order(Origin::Operator(operator), order, at_once).await;
+async fn give(handle: &Handle, operator: Person, order: Order, at_once: bool) -> OrderResponse {
+    let result = handle.order(operator.into(), order, at_once).await;
     result.map_err(crate::client::OrderError::from).into()
+}
+
+/// Who gives an order, as it goes into the audit log.
+fn person(name: &str, from: &str) -> Person {
+    Person { name: clean(name), from: clean(from) }
 }
 
 /// A name as it goes into the audit log.

@@ -45,6 +45,22 @@ impl crate::client::Client for Nobody {
         Ok(format!("profiles/{}.toml", wish.name))
     }
 
+    async fn history(&self, _: NodeId) -> Vec<crate::client::Moment> {
+        Vec::new()
+    }
+
+    async fn self_test(&self) -> crate::client::SelfTest {
+        crate::client::SelfTest::default()
+    }
+
+    fn progress(&self, _: RunId) -> Option<std::sync::Arc<crate::client::Progress>> {
+        None
+    }
+
+    fn result(&self, _: RunId, _: crate::domain::grid::Place) -> Option<std::sync::Arc<crate::domain::play::HostTold>> {
+        None
+    }
+
     fn output(&self, _: RunId, _: u64, _: usize) -> crate::client::OutputChunk {
         crate::client::OutputChunk::default()
     }
@@ -159,7 +175,7 @@ async fn what_is_no_order_changes_nothing() {
         assert!(line.starts_with(&format!("HTTP/1.1 {status}")), "{head}: {line}");
     }
     assert_eq!(bench.handle.snapshot().seq, before);
-    let many = Order::Run { nodes: (0..20_000).map(NodeId).collect() };
+    let many = Order::Run { nodes: (0..20_000).map(NodeId).collect(), options: Box::default() };
     let error = bench.client().order("anna".to_owned(), many).await.unwrap_err();
     assert!(matches!(error, ApiError::TooLong | ApiError::Broken(_)), "{error}");
 }

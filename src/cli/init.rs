@@ -15,7 +15,7 @@ use crate::init::{Addressing, Choices, Disks, host};
 use crate::runtime::{self, EngineOptions};
 
 /// What the files are to say. What is not given is asked; with `--yes` it is what this host suggests.
-#[derive(Debug, Args)]
+#[derive(Debug, Default, Args)]
 pub(super) struct InitArgs {
     /// The folder; made where it is missing [default: that of -C]
     pub(super) folder: Option<PathBuf>,
@@ -105,6 +105,28 @@ pub(super) fn execute(args: &InitArgs, options: &EngineOptions) -> Result<Exit, 
         writeln!(out, "{name:<18} {}", words(&outcome))?;
     }
     conclude(&options, &choices, &mut out)
+}
+
+/// Offers to write the first files where the console is opened in a folder that has none. Asks only a person at a
+/// terminal, and goes on with the defaults where the answer is no.
+pub(super) fn offer(options: &EngineOptions) -> Result<(), Failure> {
+    let is_terminal = io::stdin().is_terminal() && io::stdout().is_terminal();
+    let files = [crate::config::CONFIG_FILE, crate::config::BASE_ANSWER_FILE];
+    let has_any = files.iter().any(|file| options.dir.join(file).exists());
+    if !is_terminal || has_any || !options.dir.is_dir() {
+        return Ok(());
+    }
+    let mut out = io::stdout();
+    writeln!(out, "There is no {} in `{}`.", crate::config::CONFIG_FILE, options.dir.display())?;
+    write!(out, "Write the first files now? A few questions follow (`prox-orchestrator init` does the same). [Y/n] ")?;
+    out.flush()?;
+    let mut answer = String::new();
+    let is_end = io::stdin().read_line(&mut answer)? == 0;
+    if is_end || !matches!(answer.trim().to_ascii_lowercase().as_str(), "" | "y" | "yes") {
+        writeln!(out, "The console opens with the defaults; files written later are read at once.")?;
+        return Ok(());
+    }
+    execute(&InitArgs::default(), options).map(|_| ())
 }
 
 /// What this host suggests, and what was given laid over it.

@@ -1,15 +1,19 @@
 //! The command line: what can be typed, and where it goes. Reads arguments and environment; decides nothing.
 
+mod ansible;
 mod answer;
 mod check;
 #[cfg(test)]
 mod fixture;
 mod init;
 mod interview;
+mod log;
 mod order;
 mod rows;
+mod runs;
 mod select;
 mod status;
+mod ticket;
 mod token;
 
 use std::io::Write as _;
@@ -39,6 +43,9 @@ Exit codes: 0 done · 1 failed · 2 wrong command line · 3 wrong configuration 
 struct Cli {
     #[command(flatten)]
     global: GlobalArgs,
+    /// Print lines and draw nothing: for terminals that can do no more (by itself where TERM is dumb)
+    #[arg(long)]
+    plain: bool,
     #[command(subcommand)]
     command: Option<Command>,
 }
@@ -68,11 +75,19 @@ struct GlobalArgs {
     /// Draw with ASCII characters only
     #[arg(long, global = true)]
     ascii: bool,
+    /// Draw little at a time: for serial lines of 9600 baud
+    #[arg(long, global = true)]
+    slow: bool,
 }
 
 impl GlobalArgs {
     fn layer(&self) -> CliLayer {
         CliLayer { listen: self.listen, no_tls: self.no_tls, log_level: self.log_level }
+    }
+
+    /// What is said about the terminal.
+    fn look(&self) -> runtime::Look {
+        runtime::Look { ascii: self.ascii, slow: self.slow, plain: false }
     }
 
     /// Where the engine of this folder keeps its state.
@@ -124,6 +139,19 @@ enum Command {
     /// Make a profile from a machine, or choose a node's
     #[command(subcommand)]
     Profile(answer::ProfileCommand),
+    /// Look at Ansible before it is needed
+    #[command(subcommand)]
+    Ansible(ansible::AnsibleCommand),
+    /// List the runs of the playbook, or show one; needs no engine
+    Runs(runs::RunsArgs),
+    /// Show who decided what, when and from where; needs no running engine
+    Log(log::LogArgs),
+    /// List the machines that are banned
+    Bans {
+        /// As JSON
+        #[arg(long)]
+        json: bool,
+    },
     #[command(flatten)]
     Order(order::OrderCommand),
     /// Make, list and revoke the tokens of prepared media
@@ -167,6 +195,10 @@ fn dispatch(cli: Cli) -> Result<ExitCode, Failure> {
     if let Some(Command::Init(args)) = &cli.command {
         return init::execute(args, &engine_options(&cli.global)).map(Into::into);
     }
+    if cli.command.is_none() {
+        // Before there are threads: it waits for a person.
+        init::offer(&engine_options(&cli.global))?;
+    }
     let threads = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let result = threads.block_on(run(cli));
     // A blocked read of standard input or a name look-up must not keep the program alive.
@@ -185,12 +217,16 @@ fn scripted(args: &[String]) -> Result<ExitCode, Failure> {
     Ok(Exit::Success.into())
 }
 
-async fn run(Cli { global, command }: Cli) -> Result<ExitCode, Failure> {
+async fn run(Cli { global, plain, command }: Cli) -> Result<ExitCode, Failure> {
     let mut out = std::io::stdout();
     match command {
-        None => runtime::console(&engine_options(&global)).await.map(Into::into),
+        None => {
+            let mut options = engine_options(&global);
+            options.look.plain = plain;
+            runtime::console(&options).await.map(Into::into)
+        }
         Some(Command::Serve { json }) => runtime::serve(&engine_options(&global), json).await.map(Into::into),
-        Some(Command::Demo(args)) => runtime::demo::run(args, global.ascii).await.map(Into::into),
+        Some(Command::Demo(args)) => runtime::demo::run(args, global.look()).await.map(Into::into),
         Some(Command::Simulate(args)) => Ok(simulate::cli::execute(*args, &mut out).await?),
         Some(Command::Check(args)) => check::execute(&args, &global.dir, &global.layer(), &mut out).map(Into::into),
         Some(Command::Status { json }) => {
@@ -216,6 +252,16 @@ async fn run(Cli { global, command }: Cli) -> Result<ExitCode, Failure> {
         Some(Command::Profile(command)) => {
             answer::profile(command, &global.state_dir(), &mut out).await.map(Into::into)
         }
+        Some(Command::Ansible(command)) => {
+            ansible::execute(&command, &engine_options(&global), &mut out).await.map(Into::into)
+        }
+        Some(Command::Runs(args)) => runs::execute(&args, &global.dir, &mut out).map(Into::into),
+        Some(Command::Log(args)) => log::execute(&args, &global.state_dir(), &mut out).map(Into::into),
+        Some(Command::Bans { json }) => {
+            let snapshot = order::engine(&global.state_dir())?.snapshot().await.or_exit(Exit::NoEngine)?;
+            ticket::write_bans(&snapshot, json, &mut out)?;
+            Ok(Exit::Success.into())
+        }
         Some(Command::Order(command)) => order::execute(command, &global.state_dir(), &mut out).await.map(Into::into),
         Some(Command::Token(command)) => token::execute(command, &global.state_dir(), &mut out).await.map(Into::into),
         // Handled before the runtime was made: they wait for a person, lead a session, or need no threads.
@@ -230,7 +276,7 @@ fn engine_options(global: &GlobalArgs) -> runtime::EngineOptions {
         dir: global.dir.clone(),
         cli: global.layer(),
         env: EnvLayer::from_vars(std::env::vars_os()),
-        ascii: global.ascii,
+        look: global.look(),
     }
 }
 

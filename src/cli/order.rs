@@ -1,16 +1,21 @@
 //! Commands that order something of a running engine.
 
+use std::collections::BTreeMap;
 use std::io::Write;
 use std::net::IpAddr;
 use std::path::Path;
 
-use clap::Subcommand;
+use anyhow::Context as _;
+use clap::{Args, Subcommand};
 
-use super::select;
+use super::ticket::TicketCommand;
+use super::{select, ticket};
 use crate::api::client::RemoteEngine;
 use crate::api::{Answered, OrderResponse};
+use crate::domain::fleet::who_stays;
+use crate::domain::options::{parse_assignment, parse_assignments};
 use crate::domain::text::Text;
-use crate::domain::{Fqdn, Node, Order, Phase, Snapshot, Stamp};
+use crate::domain::{BanId, Fqdn, Node, Order, Phase, RunOptions, Snapshot, Stamp};
 use crate::error::{Exit, Failure, OrExit as _};
 
 /// What can be ordered.
@@ -55,6 +60,39 @@ pub(super) enum OrderCommand {
         /// Without the time in which it can be taken back
         #[arg(long)]
         now: bool,
+    },
+    /// Say that two rows are the same machine; the one that may be installed stays, else the older
+    Merge {
+        /// Host name, id, or the beginning of either
+        node: String,
+        /// The other one
+        other: String,
+    },
+    /// Say that the machine which asked last is another one; undoes a merge
+    Split {
+        /// Host name, id, or the beginning of either
+        node: String,
+        /// Its whole host name, typed again, where it may be installed
+        #[arg(long, value_name = "FQDN")]
+        confirm: Option<Fqdn>,
+    },
+    /// Approve machines beforehand: so many of this model, for a while
+    Ticket {
+        #[command(subcommand)]
+        command: TicketCommand,
+    },
+    /// Refuse a machine from now on, without a row
+    Ban {
+        /// Host name, id, or the beginning of either
+        node: String,
+        /// Words for the record and the machine's screen
+        #[arg(long, default_value = "")]
+        reason: String,
+    },
+    /// Lift a ban; the machine is a stranger when it asks again
+    Unban {
+        /// The ban's number, such as b1
+        ban: BanId,
     },
     /// Give a node another host name
     Rename {
@@ -104,9 +142,82 @@ pub(super) enum OrderCommand {
     Run {
         /// Host names, ids, or the beginning of either
         nodes: Vec<String>,
+        #[command(flatten)]
+        options: Box<RunArgs>,
     },
     /// Stop the run; a second time: at once
     Cancel,
+    /// Say what becomes of a run that starts by itself
+    Gate {
+        /// Keep runs from starting by themselves, let them again, or go on without the missing nodes
+        what: GateWord,
+    },
+}
+
+/// How a run differs from a plain one.
+#[derive(Debug, Default, Args)]
+pub(super) struct RunArgs {
+    /// Run on every node that has failed
+    #[arg(long, conflicts_with = "nodes")]
+    failed: bool,
+    /// Change nothing: say what would change (--check --diff of Ansible)
+    #[arg(long)]
+    check: bool,
+    /// Show what changes in files
+    #[arg(long)]
+    diff: bool,
+    /// Only tasks with these tags
+    #[arg(long, value_name = "TAGS", value_delimiter = ',')]
+    tags: Vec<String>,
+    /// No task with these tags
+    #[arg(long, value_name = "TAGS", value_delimiter = ',')]
+    skip_tags: Vec<String>,
+    /// A variable: name=value (JSON where it can be), a JSON object, or @FILE with one; never a secret
+    #[arg(short = 'e', long = "extra-vars", value_name = "VARS")]
+    vars: Vec<String>,
+    /// Name of the task to start at
+    #[arg(long, value_name = "TASK")]
+    start_at: Option<String>,
+    /// Let Ansible say more; up to four times
+    #[arg(short, long, action = clap::ArgAction::Count)]
+    verbose: u8,
+}
+
+impl RunArgs {
+    fn options(self) -> anyhow::Result<Box<RunOptions>> {
+        let mut vars = BTreeMap::new();
+        for given in self.vars {
+            let text = match given.strip_prefix('@') {
+                Some(file) => std::fs::read_to_string(file).with_context(|| format!("cannot read `{file}`"))?,
+                None => given,
+            };
+            if text.trim_start().starts_with('{') {
+                vars.extend(parse_assignments(&text).map_err(anyhow::Error::msg)?);
+            } else {
+                vars.extend([parse_assignment(&text).map_err(anyhow::Error::msg)?]);
+            }
+        }
+        Ok(Box::new(RunOptions {
+            check: self.check,
+            diff: self.diff,
+            tags: self.tags,
+            skip_tags: self.skip_tags,
+            vars,
+            verbosity: self.verbose,
+            start_at: self.start_at,
+        }))
+    }
+}
+
+/// What becomes of a run that starts by itself.
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+pub(super) enum GateWord {
+    /// No run starts by itself.
+    Hold,
+    /// Runs start by themselves again.
+    Release,
+    /// A run starts now, on the nodes that are ready.
+    Go,
 }
 
 impl OrderCommand {
@@ -128,6 +239,10 @@ pub(super) fn engine(state_dir: &Path) -> Result<RemoteEngine, Failure> {
 pub(super) async fn execute(command: OrderCommand, state_dir: &Path, out: &mut impl Write) -> Result<Exit, Failure> {
     let engine = engine(state_dir)?;
     let snapshot = engine.snapshot().await.or_exit(Exit::NoEngine)?;
+    if let OrderCommand::Ticket { command: TicketCommand::List { json } } = command {
+        ticket::write_tickets(&snapshot, json, out)?;
+        return Ok(Exit::Success);
+    }
     let at_once = command.at_once();
     if let OrderCommand::Reinstall { node, .. } = &command {
         would_touch(&engine, select::node(&snapshot, node).or_exit(Exit::Refused)?, out).await?;
@@ -143,6 +258,7 @@ pub(super) async fn execute(command: OrderCommand, state_dir: &Path, out: &mut i
         match response {
             OrderResponse::Done { run: Some(run) } => writeln!(out, "{words}: {run}")?,
             OrderResponse::Done { run: None } => writeln!(out, "{words}")?,
+            OrderResponse::Issued { ticket } => writeln!(out, "ticket {ticket}: {words}")?,
             OrderResponse::Undecided { until } => {
                 let left = until.duration_since(jiff::Timestamp::now()).as_millis().max(0);
                 writeln!(out, "{words} in {} s, unless `undo` takes it back", (left + 500) / 1000)?;
@@ -200,6 +316,21 @@ fn orders(command: OrderCommand, snapshot: &Snapshot) -> anyhow::Result<Vec<(Str
             let order = Order::AllowReinstall { node: node.id, seen: stamp(node)?, confirm };
             one(format!("{} may be installed once more", node.name), order)
         }
+        OrderCommand::Merge { node, other } => {
+            let (stays, goes) = who_stays(find(&node)?, find(&other)?);
+            let words = format!("{} is part of {} now; `split {}` undoes it", goes.name, stays.name, stays.name);
+            one(words, Order::Merge { node: goes.id, into: stays.id })
+        }
+        OrderCommand::Split { node, confirm } => {
+            let node = find(&node)?;
+            one(format!("{} split", node.name), Order::Split { node: node.id, confirm })
+        }
+        OrderCommand::Ticket { command } => Ok(command.order(jiff::Timestamp::now()).into_iter().collect()),
+        OrderCommand::Ban { node, reason } => {
+            let node = find(&node)?;
+            one(format!("{} banned", node.name), Order::Ban { node: node.id, reason: Text::new(&reason) })
+        }
+        OrderCommand::Unban { ban } => one(format!("ban {ban} lifted"), Order::LiftBan { ban }),
         OrderCommand::Rename { node, name } => {
             let node = find(&node)?;
             one(format!("{} is named {name} now", node.name), Order::Rename { node: node.id, name })
@@ -228,10 +359,17 @@ fn orders(command: OrderCommand, snapshot: &Snapshot) -> anyhow::Result<Vec<(Str
             let node = find(&node)?;
             one(format!("{} forgotten", node.name), Order::Forget { node: node.id })
         }
-        OrderCommand::Run { nodes } => {
+        OrderCommand::Run { nodes, options } => {
             let nodes = nodes.iter().map(|given| Ok(find(given)?.id)).collect::<anyhow::Result<_>>()?;
-            one("run queued".to_owned(), Order::Run { nodes })
+            let (failed, options) = (options.failed, options.options()?);
+            let order = if failed { Order::RunFailed { options } } else { Order::Run { nodes, options } };
+            one("run queued".to_owned(), order)
         }
+        OrderCommand::Gate { what } => match what {
+            GateWord::Hold => one("no run starts by itself".to_owned(), Order::HoldGate { hold: true }),
+            GateWord::Release => one("runs may start by themselves".to_owned(), Order::HoldGate { hold: false }),
+            GateWord::Go => one("run queued, without the missing nodes".to_owned(), Order::GoWithout),
+        },
         OrderCommand::Cancel => one("stopping the run".to_owned(), Order::Cancel),
     }
 }

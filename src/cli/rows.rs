@@ -6,6 +6,7 @@ use std::net::IpAddr;
 use jiff::Timestamp;
 use serde::Serialize;
 
+use crate::domain::fleet::clock::Progress;
 use crate::domain::guard::ClaimCode;
 use crate::domain::node::Flag;
 use crate::domain::text::Text;
@@ -31,6 +32,8 @@ struct Row<'a> {
     claim_code: Option<String>,
     /// Only while its request is open.
     held_until: Option<Timestamp>,
+    /// How far it is with installing or booting, where its model is known.
+    progress: Option<Progress>,
     /// What became of its last answer.
     answer: Option<&'static str>,
     flags: &'a std::collections::BTreeSet<Flag>,
@@ -69,6 +72,7 @@ fn row<'a>(snapshot: &Snapshot, node: &'a Node) -> Row<'a> {
         macs: node.machine.macs.iter().map(ToString::to_string).collect(),
         claim_code: (node.phase == Phase::Waiting).then(|| ClaimCode::of(node.id).to_string()),
         held_until: held_until(snapshot, node.id),
+        progress: snapshot.fleet.progress(node, snapshot.at.max(Timestamp::now())),
         answer: node.answer_fate(),
         flags: &node.flags,
         last_run: node.last_run.map(|run| run.to_string()),

@@ -83,7 +83,7 @@ impl Keeper {
         let operator = runtime::operator();
         match self {
             Self::Engine(engine) => match engine.order(operator, order).await.or_exit(Exit::NoEngine)? {
-                OrderResponse::Done { .. } | OrderResponse::Undecided { .. } => Ok(()),
+                OrderResponse::Done { .. } | OrderResponse::Undecided { .. } | OrderResponse::Issued { .. } => Ok(()),
                 OrderResponse::Refused { reason } => Err(anyhow::anyhow!(reason)).or_exit(Exit::Refused),
                 OrderResponse::Failed { reason } => Err(anyhow::anyhow!(reason)).or_exit(Exit::Failure),
             },

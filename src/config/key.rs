@@ -51,6 +51,7 @@ keys! {
     INSTALL_DEADLINE = "install" "deadline" r#""45m""#;
     BOOT_DEADLINE = "install" "boot_deadline" r#""20m""#;
     START = "ansible" "start" r#""when-ready""#;
+    COUNTDOWN = "ansible" "countdown" r#""10s""#;
     EXPECT = "ansible" "expect" "6";
     PLAYBOOK = "ansible" "playbook" r#""setup-cluster.yml""#;
     USER = "ansible" "user" r#""root""#;

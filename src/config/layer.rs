@@ -221,6 +221,9 @@ impl<'a> Layers<'a> {
     fn ansible(&mut self, default: Ansible) -> Ansible {
         Ansible {
             start: self.get(Key::START, None, value::choice(START)).unwrap_or(default.start),
+            countdown: self
+                .get(Key::COUNTDOWN, None, value::duration(Duration::ZERO..=DAY))
+                .unwrap_or(default.countdown),
             expect: self.get(Key::EXPECT, None, value::count(100_000)),
             playbook: self.get(Key::PLAYBOOK, None, value::path).unwrap_or(default.playbook),
             user: self.get(Key::USER, None, value::user).unwrap_or(default.user),

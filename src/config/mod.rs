@@ -10,6 +10,7 @@ mod folder;
 mod key;
 mod layer;
 mod model;
+mod playbook;
 pub mod problem;
 mod url;
 mod validate;
@@ -23,6 +24,7 @@ pub use folder::{Named, OVERRIDE_FILE, PROFILES_FOLDER, load_override, load_over
 pub use key::Key;
 pub use layer::{CliLayer, EnvLayer, Origin, Origins};
 pub use model::{Ansible, Approval, Config, Console, Install, Limits, Log, LogLevel, Naming, Network, Server};
+pub use playbook::{PLAYBOOK, PLAYBOOK_FILE, ROLES_DIR, roles};
 pub use problem::{Place, Problem, Problems, Severity, Source};
 pub use url::{PublicUrl, PublicUrlError};
 

@@ -108,6 +108,8 @@ pub struct Install {
 pub struct Ansible {
     /// What starts a run.
     pub start: StartRule,
+    /// How long a run that starts by itself is announced before it does.
+    pub countdown: Duration,
     /// The gate also waits for this many nodes.
     pub expect: Option<NonZeroU32>,
     /// The playbook; a relative path starts at the folder of `config.toml`.
@@ -193,7 +195,8 @@ pub(crate) const WHEN_UNAPPROVED: Choices<WhenUnapproved> =
     &[("retry", WhenUnapproved::Retry), ("refuse", WhenUnapproved::Refuse)];
 
 /// The words of `ansible.start`.
-pub(crate) const START: Choices<StartRule> = &[("when-ready", StartRule::WhenReady), ("by-hand", StartRule::ByHand)];
+pub(crate) const START: Choices<StartRule> =
+    &[("when-ready", StartRule::WhenReady), ("each-node", StartRule::EachNode), ("by-hand", StartRule::ByHand)];
 
 /// The words of `log.level`.
 pub(crate) const LOG_LEVEL: Choices<LogLevel> = &[
@@ -264,6 +267,7 @@ impl Default for Ansible {
     fn default() -> Self {
         Self {
             start: StartRule::WhenReady,
+            countdown: Duration::from_secs(10),
             expect: None,
             playbook: PathBuf::from("setup-cluster.yml"),
             user: "root".to_owned(),

@@ -147,6 +147,7 @@ fn every_key_reaches_its_field() {
         install: Install { deadline: Duration::from_hours(2), boot_deadline: Duration::from_mins(5) },
         ansible: Ansible {
             start: StartRule::ByHand,
+            countdown: Duration::from_secs(3),
             expect: Some(3.try_into().unwrap()),
             playbook: "site/main.yml".into(),
             user: "deploy".to_owned(),

@@ -49,8 +49,6 @@ pub enum Asked {
     Held(Held),
     /// The operator sent it away.
     Refused {
-        /// The row.
-        node: NodeId,
         /// Why.
         why: Withheld,
     },
@@ -212,7 +210,7 @@ impl Handle {
         let outcome = self.send(origin, Command::Ask(ask), parts).await?;
         match (outcome.reply, outcome.wake) {
             (Reply::Asked { verdict: Verdict::Serve(grant), .. }, _) => Ok(Asked::Serve(grant)),
-            (Reply::Asked { node, verdict: Verdict::Refuse(why) }, _) => Ok(Asked::Refused { node, why }),
+            (Reply::Asked { verdict: Verdict::Refuse(why), .. } | Reply::Barred(why), _) => Ok(Asked::Refused { why }),
             (Reply::Asked { node, verdict: Verdict::Hold(why) }, Some(wake)) => {
                 Ok(Asked::Held(Held { node, why, wake, id, release: self.queue.clone() }))
             }

@@ -10,7 +10,7 @@ use tokio::time::Instant;
 
 use crate::domain::command::Verb;
 use crate::domain::snapshot::Undecided;
-use crate::domain::{NodeId, Order, Origin};
+use crate::domain::{NodeId, Order, Origin, TicketId};
 
 /// A decision that can still be taken back.
 #[derive(Clone, Debug)]
@@ -29,6 +29,8 @@ pub(super) struct Windows {
     ends: BTreeSet<(Instant, NodeId)>,
     /// What readers see.
     shown: imbl::OrdMap<NodeId, Undecided>,
+    /// When open tickets end on the monotonic clock.
+    tickets: BTreeMap<TicketId, Instant>,
 }
 
 impl Windows {
@@ -37,9 +39,10 @@ impl Windows {
         self.shown.clone()
     }
 
-    /// When the next one ends.
+    /// When the next one, or the next ticket, ends.
     pub(super) fn next_end(&self) -> Option<Instant> {
-        self.ends.first().map(|(end, _)| *end)
+        let windows = self.ends.first().map(|(end, _)| *end);
+        windows.into_iter().chain(self.tickets.values().copied()).min()
     }
 
     /// Opens a window and says when it ends. The same decision given twice keeps its first one, another decision about
@@ -79,6 +82,16 @@ impl Windows {
     pub(super) fn ended(&mut self, now: Instant, most: usize) -> Vec<Window> {
         let ended: Vec<_> = self.ends.range(..=(now, NodeId(u64::MAX))).take(most).map(|(_, node)| *node).collect();
         ended.into_iter().filter_map(|node| self.close(node)).collect()
+    }
+
+    /// Sets the clock for a ticket.
+    pub(super) fn watch(&mut self, ticket: TicketId, lasts: Duration) {
+        self.tickets.insert(ticket, Instant::now() + lasts);
+    }
+
+    /// Tickets whose time is over. Each is named once: its wall clock ends it where this could not be stored.
+    pub(super) fn tickets_over(&mut self, now: Instant) -> Vec<TicketId> {
+        self.tickets.extract_if(.., |_, end| *end <= now).map(|(ticket, _)| ticket).collect()
     }
 
     /// Opens a window again whose decision could not be stored.

@@ -16,7 +16,9 @@ use super::held::HeldRequests;
 use super::windows::{Window, Windows};
 use crate::domain::guard::Verdict;
 use crate::domain::snapshot::{Problem, Service};
-use crate::domain::{Command, Effect, Fleet, NodeId, Order, Origin, Policy, Recorded, Refusal, Reply, Snapshot};
+use crate::domain::{
+    Command, Effect, Event, Fleet, NodeId, Order, Origin, Policy, Recorded, Refusal, Reply, Snapshot, Ticket,
+};
 use crate::store::{Loaded, Store};
 
 /// Messages taken into one transaction at most.
@@ -82,6 +84,10 @@ impl Writer {
     /// Works until it is told to stop or nobody can send any more. `timers` only makes time pass for the wait.
     pub(super) fn run(mut self, timers: &Runtime, mut messages: mpsc::Receiver<Message>) {
         self.act(self.fleet.resume());
+        let tickets: Vec<_> = self.fleet.tickets().cloned().collect();
+        for ticket in tickets {
+            self.watch(&ticket, Timestamp::now());
+        }
         let mut taken = Vec::with_capacity(BATCH);
         while self.wait(timers, &mut messages, &mut taken) {
             let stopped = self.turn(taken.drain(..));
@@ -121,6 +127,10 @@ impl Writer {
         let mut changed = !ended.is_empty();
         for window in &ended {
             Self::take_effect(window, &mut draft);
+        }
+        for ticket in self.windows.tickets_over(Instant::now()) {
+            // One that was used up or cancelled meanwhile is no more.
+            let _ = draft.decide_own(&Command::TicketOver { ticket }, &Origin::System);
         }
         for message in messages {
             match message {
@@ -258,12 +268,19 @@ impl Writer {
         let outcomes = self.park(replies);
         let now = Timestamp::now();
         let touched: BTreeSet<NodeId> = batch.events.iter().filter_map(|recorded| recorded.event.node()).collect();
-        for node in touched {
+        let gone = batch.events.iter().filter_map(|recorded| match recorded.event {
+            Event::Merged { gone, .. } => Some(gone),
+            _ => None,
+        });
+        for node in touched.into_iter().chain(gone) {
             self.held.reconsider(node, &self.fleet, now);
         }
         self.publish();
         reply(outcomes);
         for recorded in batch.events {
+            if let Event::TicketIssued { ticket } = &recorded.event {
+                self.watch(ticket, now);
+            }
             // Nobody may be following.
             let _ = self.events.send(Arc::new(recorded));
         }
@@ -272,6 +289,12 @@ impl Writer {
             self.save_state();
         }
         false
+    }
+
+    /// A ticket ends at the earlier of wall and monotonic time, so that no clock that is set back prolongs it.
+    fn watch(&mut self, ticket: &Ticket, now: Timestamp) {
+        let left = Duration::try_from(ticket.expires.duration_since(now)).unwrap_or_default();
+        self.windows.watch(ticket.id, left);
     }
 
     /// Puts requests that must wait on the list of held ones; the rest is passed on as it is.

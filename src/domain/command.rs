@@ -11,12 +11,15 @@ use serde::{Deserialize, Serialize};
 use super::facts::{HostKey, Report, SystemInfo};
 use super::fqdn::Fqdn;
 use super::guard::{Verdict, Withheld};
-use super::id::{DocumentHash, NodeId, ReportId, RunId, SecretHash, TokenHash};
+use super::id::{BanId, DocumentHash, NodeId, ReportId, RunId, SecretHash, TicketId, TokenHash};
 use super::mac::MacAddr;
 use super::naming::NameWish;
 use super::node::{ProfileChoice, Stamp};
+use super::options::RunOptions;
+use super::plan::ProfileName;
 use super::run::{HostResult, RunOutcome};
 use super::text::Text;
+use super::ticket::Wants;
 use super::token::TokenName;
 
 /// Who wishes something; stored with every event.
@@ -25,10 +28,34 @@ use super::token::TokenName;
 pub enum Origin {
     /// A machine, by its address.
     Peer(IpAddr),
-    /// A person, by login name.
+    /// A person, by login name; from where is not known.
     Operator(String),
+    /// A person, and from where.
+    Person(Person),
     /// The program itself: timers, probes, Ansible, imports.
     System,
+}
+
+/// Who gives an order.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Person {
+    /// Login name.
+    pub name: String,
+    /// From where: a terminal such as `pts/3`, or `ssh 192.0.2.7`. Empty where it is not known.
+    #[serde(default)]
+    pub from: String,
+}
+
+impl From<String> for Person {
+    fn from(name: String) -> Self {
+        Self { name, from: String::new() }
+    }
+}
+
+impl From<Person> for Origin {
+    fn from(person: Person) -> Self {
+        if person.from.is_empty() { Self::Operator(person.name) } else { Self::Person(person) }
+    }
 }
 
 impl fmt::Display for Origin {
@@ -36,6 +63,7 @@ impl fmt::Display for Origin {
         match self {
             Self::Peer(address) => write!(f, "{address}"),
             Self::Operator(name) => write!(f, "{name}"),
+            Self::Person(Person { name, from }) => write!(f, "{name}, {from}"),
             Self::System => write!(f, "system"),
         }
     }
@@ -89,6 +117,11 @@ pub enum Command {
         node: NodeId,
         /// Why.
         why: Text,
+    },
+    /// The time of a ticket is over on the monotonic clock.
+    TicketOver {
+        /// Its number.
+        ticket: TicketId,
     },
     /// An answer could not be made; the machine was told to come back.
     AnswerImpossible {
@@ -238,6 +271,50 @@ pub enum Order {
         /// The row.
         node: NodeId,
     },
+    /// Two rows are the same machine.
+    Merge {
+        /// The row that goes: it was never answered.
+        node: NodeId,
+        /// The row that stays.
+        into: NodeId,
+    },
+    /// The machine that asked last is another one: undoes a merge, else parts its request from the row.
+    Split {
+        /// The row.
+        node: NodeId,
+        /// Its host name typed again, where it may be installed.
+        #[serde(default)]
+        confirm: Option<Fqdn>,
+    },
+    /// Approve the next machines that match.
+    IssueTicket {
+        /// How many.
+        count: u32,
+        /// Which.
+        wants: Wants,
+        /// The profile they are installed with.
+        #[serde(default)]
+        profile: Option<ProfileName>,
+        /// When it ends.
+        expires: Timestamp,
+    },
+    /// Take a ticket back. What it has admitted stays approved.
+    CancelTicket {
+        /// Its number.
+        ticket: TicketId,
+    },
+    /// Refuse this machine from now on, without a row.
+    Ban {
+        /// The row.
+        node: NodeId,
+        /// Words for the record and the machine's screen.
+        reason: Text,
+    },
+    /// Lift a ban.
+    LiftBan {
+        /// Its number.
+        ban: BanId,
+    },
     /// Give a node another host name.
     Rename {
         /// The row.
@@ -292,7 +369,23 @@ pub enum Order {
     Run {
         /// On these nodes; empty means on every node that can be.
         nodes: Vec<NodeId>,
+        /// What was chosen for it.
+        #[serde(default)]
+        options: Box<RunOptions>,
     },
+    /// Run the playbook on every node that has failed.
+    RunFailed {
+        /// What was chosen for it.
+        #[serde(default)]
+        options: Box<RunOptions>,
+    },
+    /// Keep runs from starting by themselves, or let them again.
+    HoldGate {
+        /// Whether they are kept from it.
+        hold: bool,
+    },
+    /// Run on the nodes that are ready, and wait for the others no longer: each gets a run when it comes.
+    GoWithout,
     /// Stop the run; a second time: at once.
     Cancel,
     /// Let prepared media show a token of this name.
@@ -380,6 +473,10 @@ pub enum Reply {
     Rerender(super::guard::Grant),
     /// A run was queued.
     Queued(RunId),
+    /// A ticket was issued.
+    Issued(TicketId),
+    /// The machine is banned: refuse it, and make no row of it.
+    Barred(Withheld),
     /// It takes effect then, unless it is taken back; nothing is stored yet.
     Undecided {
         /// When.

@@ -3,7 +3,7 @@
 //! Events hold no secret (DESIGN.md §4). A variant is never changed once released: a new meaning is a new variant, and
 //! [`Event::VERSION`] is stored beside each row.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 use ipnet::IpNet;
@@ -14,11 +14,13 @@ use super::command::{Origin, Verb};
 use super::facts::{HostKey, Report};
 use super::fqdn::Fqdn;
 use super::guard::Permission;
-use super::id::{DocumentHash, NodeId, ReportId, RunId, SecretHash, TokenHash};
+use super::id::{BanId, DocumentHash, NodeId, ReportId, RunId, SecretHash, TicketId, TokenHash};
 use super::machine::MachineId;
 use super::node::{Asked, Flag, ProfileChoice, Stamp};
+use super::options::{RunOptions, RunReason};
 use super::run::{HostResult, RunOutcome};
 use super::text::Text;
+use super::ticket::{Admission, Closing, Ticket};
 use super::token::TokenName;
 
 /// An event as stored: its place in the order, time and origin.
@@ -73,6 +75,74 @@ pub enum Event {
         node: NodeId,
         /// The request that was approved.
         stamp: Stamp,
+    },
+    /// A rule let it be installed: a ticket, the plan, or `auto = "all"`.
+    Admitted {
+        /// The row.
+        node: NodeId,
+        /// The request that was admitted.
+        stamp: Stamp,
+        /// By what.
+        admission: Admission,
+    },
+    /// Two rows are one machine: one became part of the other and gave up every permission.
+    Merged {
+        /// The row that stays.
+        node: NodeId,
+        /// The row that went.
+        gone: NodeId,
+    },
+    /// A merge was undone.
+    Unmerged {
+        /// The row that had taken the other in.
+        node: NodeId,
+        /// The row that is back.
+        row: NodeId,
+        /// Its name now.
+        name: Fqdn,
+    },
+    /// The machine that asked last is another one and has a row of its own now.
+    SplitOff {
+        /// The row it was taken for.
+        node: NodeId,
+        /// Its own row.
+        row: NodeId,
+        /// Its host name.
+        name: Fqdn,
+        /// What identifies it.
+        machine: MachineId,
+        /// Its request.
+        asked: Asked,
+    },
+    /// The operator issued a ticket.
+    TicketIssued {
+        /// All of it.
+        ticket: Ticket,
+    },
+    /// A ticket is no more.
+    TicketClosed {
+        /// Its number.
+        ticket: TicketId,
+        /// Why.
+        why: Closing,
+    },
+    /// The operator banned a machine; its row was dropped.
+    Banned {
+        /// The ban's number.
+        ban: BanId,
+        /// The row it had.
+        node: NodeId,
+        /// What it is known by.
+        machine: MachineId,
+        /// The name its row had.
+        name: Fqdn,
+        /// In the operator's words.
+        reason: Text,
+    },
+    /// A ban was lifted.
+    BanLifted {
+        /// Its number.
+        ban: BanId,
     },
     /// The operator sent it away.
     Rejected {
@@ -289,6 +359,30 @@ pub enum Event {
         nodes: BTreeMap<NodeId, Fqdn>,
         /// Whether the gate asked.
         by_gate: bool,
+        /// What was chosen for it.
+        #[serde(default, skip_serializing_if = "has_no_options")]
+        options: Box<RunOptions>,
+        /// Why there is one.
+        #[serde(default, skip_serializing_if = "RunReason::is_plain")]
+        reason: RunReason,
+    },
+    /// A run is about to start by itself.
+    GateCounting {
+        /// When.
+        until: Timestamp,
+        /// On these nodes.
+        nodes: BTreeSet<NodeId>,
+    },
+    /// It is not, after all: a node was approved, or is no longer ready.
+    GateStopped,
+    /// The operator keeps runs from starting by themselves.
+    GateHeld,
+    /// The operator lets them again.
+    GateReleased,
+    /// The operator lets a run start without these nodes.
+    GateWaived {
+        /// Those that are missing.
+        nodes: BTreeSet<NodeId>,
     },
     /// Ansible runs.
     RunStarted {
@@ -327,6 +421,11 @@ pub enum Event {
     },
 }
 
+/// Whether a run is a plain one, of which older events say nothing.
+fn has_no_options(options: &RunOptions) -> bool {
+    options.is_plain()
+}
+
 impl Event {
     /// Version of the event vocabulary written by this program.
     pub const VERSION: u32 = 1;
@@ -339,6 +438,11 @@ impl Event {
             | Self::MachineAsked { node, .. }
             | Self::ApprovalVoided { node }
             | Self::Approved { node, .. }
+            | Self::Admitted { node, .. }
+            | Self::Merged { node, .. }
+            | Self::Unmerged { node, .. }
+            | Self::SplitOff { node, .. }
+            | Self::Banned { node, .. }
             | Self::Rejected { node, .. }
             | Self::ReinstallAllowed { node, .. }
             | Self::AnswerReleased { node, .. }
@@ -366,10 +470,18 @@ impl Event {
             | Self::Imported { node, .. } => Some(*node),
             Self::ReportUnmatched { .. }
             | Self::ReportSettled { .. }
+            | Self::TicketIssued { .. }
+            | Self::TicketClosed { .. }
+            | Self::BanLifted { .. }
             | Self::RunQueued { .. }
             | Self::RunStarted { .. }
             | Self::RunStopping { .. }
             | Self::RunEnded { .. }
+            | Self::GateCounting { .. }
+            | Self::GateStopped
+            | Self::GateHeld
+            | Self::GateReleased
+            | Self::GateWaived { .. }
             | Self::TokenMade { .. }
             | Self::TokenRevoked { .. } => None,
         }

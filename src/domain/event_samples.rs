@@ -5,22 +5,35 @@ use std::collections::BTreeSet;
 
 use jiff::Timestamp;
 
-use super::command::{Origin, Verb};
+use super::command::{Origin, Person, Verb};
 use super::event::{Event, Recorded};
 use super::facts::{Cpu, Disk, Dmi, Generation, HostKey, Link, Nic, Product, Report, SystemInfo};
 use super::fqdn::Fqdn;
 use super::guard::Permission;
-use super::id::{DocumentHash, NodeId, ReportId, RunId, SecretHash};
+use super::id::{BanId, DocumentHash, NodeId, ReportId, RunId, SecretHash, TicketId};
 use super::machine::MachineId;
 use super::node::{Asked, Flag, ProfileChoice, Stamp};
+use super::options::{RunOptions, RunReason};
 use super::run::{HostResult, RunOutcome};
+use super::ticket::{Admission, Closing, Rule, Ticket, Wants};
 
 const KEY: &str = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
 
 /// The samples, numbered from 1, ten seconds apart.
 pub(crate) fn events() -> Vec<Recorded> {
-    let all = [asking(), deciding(), answering(), reporting(), booting(), running(), leaving(), guarding(), choosing()]
-        .concat();
+    let all = [
+        asking(),
+        deciding(),
+        answering(),
+        reporting(),
+        booting(),
+        running(),
+        leaving(),
+        guarding(),
+        choosing(),
+        gating(),
+    ]
+    .concat();
     let number = |(seq, (origin, event)): (u64, _)| {
         let second = 1_767_225_600 + 10 * i64::try_from(seq).unwrap();
         Recorded { seq, at: Timestamp::new(second, 123_456_789).unwrap(), origin, event }
@@ -226,7 +239,10 @@ fn booting() -> Vec<Sample> {
 
 fn running() -> Vec<Sample> {
     let nodes = || [(NODE, name(NODE)), (NodeId(3), name(NodeId(3)))].into();
-    let queued = |run, by_gate| system(Event::RunQueued { run: RunId(run), nodes: nodes(), by_gate });
+    let queued = |run, by_gate| {
+        let (options, reason) = (Box::default(), RunReason::Plain);
+        system(Event::RunQueued { run: RunId(run), nodes: nodes(), by_gate, options, reason })
+    };
     let ended = |run, outcome, hosts| system(Event::RunEnded { run: RunId(run), outcome, hosts });
     let failed = HostResult::Failed { reason: "join: no quorum".into() };
     let reason = || "1 of 2 nodes failed: pve-0703: join: no quorum".into();
@@ -274,13 +290,79 @@ fn leaving() -> Vec<Sample> {
 fn guarding() -> Vec<Sample> {
     let node = NodeId(3);
     let verbs = [Verb::Approve, Verb::Reject, Verb::Reinstall];
+    let ticket = Ticket {
+        id: TicketId(1),
+        count: 12,
+        left: 12,
+        wants: Wants { model: Some("PowerEdge R650*".into()), product: Some(Product::Pve) },
+        profile: Some("compute".parse().unwrap()),
+        issued: Timestamp::from_second(1_767_225_600).unwrap(),
+        expires: Timestamp::from_second(1_767_232_800).unwrap(),
+    };
+    let (id, closings) = (ticket.id, [Closing::Drained, Closing::Expired, Closing::Cancelled]);
+    let admitted = |by| {
+        let admission = Admission { by, profile: Some("compute".parse().unwrap()) };
+        peer(2, Event::Admitted { node: NodeId(2), stamp: stamp(NodeId(2)), admission })
+    };
+    let (machine, reason) = (MachineId::of_system(&info(NodeId(5))), "not ours".into());
     let mut samples = vec![
+        operator(Event::TicketIssued { ticket }),
+        admitted(Rule::Ticket(id)),
+        admitted(Rule::Planned),
+        admitted(Rule::All),
+        operator(Event::Banned { ban: BanId(1), node: NodeId(5), machine, name: name(NodeId(5)), reason }),
+        operator(Event::BanLifted { ban: BanId(1) }),
+        system(Event::Flagged { node, flag: Flag::InstalledBefore { name: name(NODE) } }),
         system(Event::RefusalServed { node, why: "waits for approval, code 7QX4".into() }),
         system(Event::Flagged { node, flag: Flag::TwoAddresses { other: [192, 0, 2, 9].into() } }),
         operator(Event::Withdrawn { node }),
     ];
+    let person = Person { name: "anna".to_owned(), from: "ssh 192.0.2.7".to_owned() };
+    samples.push((Origin::Person(person), Event::Withdrawn { node }));
+    let (row, fresh) = (NodeId(2), NodeId(6));
+    let [known, shown] = [NODE, row].map(|node| MachineId::of_system(&info(node)).uuid.unwrap());
+    samples.extend([
+        system(Event::Flagged { node: NODE, flag: Flag::UuidChanged { known, shown } }),
+        operator(Event::Merged { node: NODE, gone: row }),
+        operator(Event::Unmerged { node: NODE, row, name: name(row) }),
+        operator(Event::SplitOff {
+            node: NODE,
+            row: fresh,
+            name: name(fresh),
+            machine: MachineId::of_system(&info(fresh)),
+            asked: asked(fresh, 1),
+        }),
+    ]);
+    samples.extend(closings.map(|why| operator(Event::TicketClosed { ticket: id, why })));
     samples.extend(verbs.map(|verb| operator(Event::TakenBack { node, verb })));
     samples
+}
+
+fn gating() -> Vec<Sample> {
+    let nodes = || [(NODE, name(NODE)), (NodeId(3), name(NodeId(3)))].into();
+    let cancelled = |run| system(Event::RunEnded { run: RunId(run), outcome: RunOutcome::Cancelled, hosts: [].into() });
+    let run =
+        |run, by_gate, options, reason| Event::RunQueued { run: RunId(run), nodes: nodes(), by_gate, options, reason };
+    let until = Timestamp::from_second(1_800_000_000).unwrap();
+    let options = RunOptions {
+        check: true,
+        tags: vec!["cluster".to_owned()],
+        vars: [("proxmox_cluster_name".to_owned(), "lab".into())].into(),
+        verbosity: 1,
+        start_at: Some("Join".to_owned()),
+        ..RunOptions::default()
+    };
+    vec![
+        system(Event::GateCounting { until, nodes: [NODE].into() }),
+        system(Event::GateStopped),
+        operator(Event::GateHeld),
+        operator(Event::GateReleased),
+        operator(Event::GateWaived { nodes: [NodeId(3)].into() }),
+        operator(run(6, true, Box::default(), RunReason::WithoutMissing)),
+        cancelled(6),
+        operator(run(7, false, Box::new(options), RunReason::Failed)),
+        cancelled(7),
+    ]
 }
 
 fn choosing() -> Vec<Sample> {
@@ -348,11 +430,24 @@ fn number(event: &Event) -> usize {
         Event::Withdrawn { .. } => 34,
         Event::ProfileChosen { .. } => 35,
         Event::CounterTaken { .. } => 36,
+        Event::TicketIssued { .. } => 37,
+        Event::TicketClosed { .. } => 38,
+        Event::Admitted { .. } => 39,
+        Event::Banned { .. } => 40,
+        Event::BanLifted { .. } => 41,
+        Event::Merged { .. } => 42,
+        Event::Unmerged { .. } => 43,
+        Event::SplitOff { .. } => 44,
+        Event::GateCounting { .. } => 45,
+        Event::GateStopped => 46,
+        Event::GateHeld => 47,
+        Event::GateReleased => 48,
+        Event::GateWaived { .. } => 49,
     }
 }
 
 /// How many variants [`number`] numbers.
-const VARIANTS: usize = 37;
+const VARIANTS: usize = 50;
 
 /// Events as earlier releases have stored them. Lines are added, never changed: databases hold them.
 const FIXTURE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/events-v1.jsonl");

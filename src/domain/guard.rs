@@ -7,9 +7,10 @@ use serde::{Deserialize, Serialize};
 
 use super::fqdn::Fqdn;
 use super::id::NodeId;
-use super::node::{Delivery, Node, Stamp};
+use super::node::{Delivery, Flag, Node, Stamp};
 use super::phase::Phase;
-use super::policy::{MAX_REPEATS, Policy};
+use super::policy::{Auto, MAX_REPEATS, Policy};
+use super::ticket::{Admission, Rule, Ticket};
 
 /// The guard's word on one request.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -55,7 +56,7 @@ pub enum Withheld {
     #[error("asks differently than what was approved; look again, then approve code {0}")]
     Changed(ClaimCode),
     /// An answer was released before, and this is not an early repeat.
-    #[error("`{name}` got its answer {minutes} min ago and asks again; remove the medium, or allow a reinstall")]
+    #[error("{}", asking_again(name, *minutes, *installed))]
     AsksAgain {
         /// The node's name.
         name: Fqdn,
@@ -64,6 +65,9 @@ pub enum Withheld {
         /// Whether the node is known to be installed.
         installed: bool,
     },
+    /// Banned by the operator.
+    #[error("banned by the operator: {0}")]
+    Banned(String),
     /// Its address belongs to another node.
     #[error("its address belongs to `{0}`; give one of them another address")]
     AddressTaken(Fqdn),
@@ -79,13 +83,18 @@ impl Withheld {
     pub fn screen(&self) -> String {
         match self {
             Self::Undecided(code) | Self::Changed(code) => format!("CODE {code} - approve in console"),
+            Self::AsksAgain { name, minutes, installed: true } if *minutes >= STILL_BOOTING => {
+                format!("INSTALLED {} AGO as {name} - allow a reinstall in the console", ago(*minutes))
+            }
             Self::AsksAgain { name, minutes, installed: true } => {
                 format!("INSTALLED {minutes}m AGO as {name} - remove the medium or set the disk first")
             }
             Self::AsksAgain { name, minutes, installed: false } => {
-                format!("ANSWERED {minutes}m AGO as {name} - allow a reinstall in the console")
+                format!("ANSWERED {} AGO as {name} - allow a reinstall in the console", ago(*minutes))
             }
             Self::AddressTaken(other) => format!("ADDRESS IN USE by {other} - see console"),
+            Self::Banned(reason) if reason.is_empty() => "BANNED by the operator".to_owned(),
+            Self::Banned(reason) => format!("BANNED: {reason}"),
             Self::Rejected(reason) if reason.is_empty() => "REJECTED by the operator".to_owned(),
             Self::Rejected(reason) => format!("REJECTED: {reason}"),
         }
@@ -125,6 +134,10 @@ impl std::fmt::Display for ClaimCode {
 /// Decides whether the machine of `node` may be given an answer to the request identified by `stamp`.
 #[must_use]
 pub fn judge(node: &Node, stamp: &Stamp, now: Timestamp, policy: &Policy) -> Verdict {
+    #[cfg(test)]
+    let tampered = sabotage::tampered(node, stamp, policy);
+    #[cfg(test)]
+    let (node, policy) = tampered.as_ref().map_or((node, policy), |(node, policy)| (node, policy));
     let code = ClaimCode::of(node.id);
     match &node.phase {
         Phase::Rejected { reason } => return Verdict::Refuse(Withheld::Rejected(reason.as_str().to_owned())),
@@ -154,6 +167,37 @@ pub fn judge(node: &Node, stamp: &Stamp, now: Timestamp, policy: &Policy) -> Ver
     Verdict::Hold(asks_again(node, now))
 }
 
+/// Whether a machine nobody has decided about is approved without a person, and by what (DESIGN.md §3): by a ticket, by
+/// the plan, or because the operator wrote `auto = "all"`. Never one that may be installed, never another request than
+/// the row shows, and never a row with a flag that a person must look at.
+#[must_use]
+pub fn admit<'a>(
+    node: &Node,
+    stamp: &Stamp,
+    now: Timestamp,
+    policy: &Policy,
+    mut tickets: impl Iterator<Item = &'a Ticket>,
+) -> Option<Admission> {
+    #[cfg(test)]
+    let tampered = sabotage::tampered(node, stamp, policy);
+    #[cfg(test)]
+    let (node, policy) = tampered.as_ref().map_or((node, policy), |(node, policy)| (node, policy));
+    let is_new = node.phase == Phase::Waiting && !node.may_be_installed();
+    let is_shown = node.request.as_ref().is_some_and(|asked| asked.stamp == *stamp);
+    if !is_new || !is_shown || node.flags.iter().any(Flag::needs_a_person) {
+        return None;
+    }
+    if let Some(ticket) = tickets.find(|ticket| ticket.admits(node, now)) {
+        return Some(Admission { by: Rule::Ticket(ticket.id), profile: ticket.profile.clone() });
+    }
+    let by = match policy.auto {
+        Auto::Never => return None,
+        Auto::Planned => node.is_vouched_for().then_some(Rule::Planned)?,
+        Auto::All => Rule::All,
+    };
+    Some(Admission { by, profile: None })
+}
+
 /// A failed install that starts over by itself: no report yet, same address and MACs, soon, and at most twice.
 fn is_early_repeat(node: &Node, stamp: &Stamp, now: Timestamp, policy: &Policy) -> bool {
     let Some(answers) = &node.answers else { return false };
@@ -167,7 +211,34 @@ fn is_early_repeat(node: &Node, stamp: &Stamp, now: Timestamp, policy: &Policy) 
         && answers.stamp.macs == stamp.macs
 }
 
-fn asks_again(node: &Node, now: Timestamp) -> Withheld {
+/// Minutes within which an installed node that asks again has most likely only booted its medium once more.
+pub const STILL_BOOTING: i64 = 30;
+
+/// The diagnosis of a node that asks although it may be installed (DESIGN.md §3).
+fn asking_again(name: &Fqdn, minutes: i64, installed: bool) -> String {
+    let what = if installed { "installed" } else { "answered" };
+    if minutes < STILL_BOOTING {
+        format!(
+            "{what} {minutes} min ago as {name} and still boots the medium; remove the medium or set the disk first, or \
+             allow a reinstall"
+        )
+    } else {
+        format!("{what} {} ago as {name} and asks to be reinstalled; allow it, or remove the medium", ago(minutes))
+    }
+}
+
+/// `4m`, `3h`, `12d`.
+fn ago(minutes: i64) -> String {
+    match minutes {
+        ..120 => format!("{minutes}m"),
+        120..2_880 => format!("{}h", minutes / 60),
+        _ => format!("{}d", minutes / 1_440),
+    }
+}
+
+/// Why a node that may be installed gets no further answer.
+#[must_use]
+pub fn asks_again(node: &Node, now: Timestamp) -> Withheld {
     let reported = node.report.as_ref().map(|reported| reported.at);
     let answered =
         node.answers.as_ref().filter(|answers| answers.delivery != Delivery::Lost).map(|answers| answers.last);
@@ -176,6 +247,42 @@ fn asks_again(node: &Node, now: Timestamp) -> Withheld {
         name: node.name.clone(),
         minutes: now.duration_since(last).as_mins().max(0),
         installed: node.phase.is_installed(),
+    }
+}
+
+/// Breaks the guard of one thread on purpose, so that the model test can show that it would notice.
+#[cfg(test)]
+pub(crate) mod sabotage {
+    use std::cell::Cell;
+
+    use super::{Node, Policy, Stamp};
+
+    /// Changes what the guard is shown.
+    pub(crate) type Tamper = fn(&mut Node, &Stamp, &mut Policy);
+
+    thread_local! {
+        static TAMPER: Cell<Option<Tamper>> = const { Cell::new(None) };
+    }
+
+    /// The guard is whole again when this is dropped.
+    pub(crate) struct Broken(());
+
+    impl Drop for Broken {
+        fn drop(&mut self) {
+            TAMPER.set(None);
+        }
+    }
+
+    pub(crate) fn break_guard(tamper: Tamper) -> Broken {
+        TAMPER.set(Some(tamper));
+        Broken(())
+    }
+
+    pub(super) fn tampered(node: &Node, stamp: &Stamp, policy: &Policy) -> Option<(Node, Policy)> {
+        let tamper = TAMPER.get()?;
+        let (mut node, mut policy) = (node.clone(), policy.clone());
+        tamper(&mut node, stamp, &mut policy);
+        Some((node, policy))
     }
 }
 

@@ -52,6 +52,15 @@ sequential_id!(
     ReportId, "w"
 );
 
+sequential_id!(
+    /// A permission for machines that have not asked yet.
+    TicketId, "t"
+);
+sequential_id!(
+    /// A machine that is sent away for good.
+    BanId, "b"
+);
+
 /// Reads a number that may be the key of a JSON object, hence text: serde does not turn it back by itself inside a
 /// tagged enum such as [`super::event::Event`].
 struct NumberVisitor;

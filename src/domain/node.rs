@@ -7,6 +7,7 @@ use std::sync::Arc;
 use ipnet::IpNet;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use uuid::Uuid;
 
 use super::facts::{HostKey, Product, Report, SystemInfo};
 use super::fqdn::Fqdn;
@@ -16,6 +17,7 @@ use super::machine::MachineId;
 use super::phase::Phase;
 use super::plan::{PlanEntry, PlanMatch, ProfileName};
 use super::text::Text;
+use super::ticket::Admission;
 use super::token::TokenName;
 
 /// One row of the node table. Shared by reference: snapshots hold the same `Arc`.
@@ -43,6 +45,12 @@ pub struct Node {
     pub request: Option<Asked>,
     /// The request the operator approved.
     pub approved: Option<Stamp>,
+    /// How it was approved without a person; `None` where a person did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub admission: Option<Admission>,
+    /// Rows that were merged into this one, oldest first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub absorbed: Vec<Absorbed>,
     /// Answers released under the present approval.
     pub answers: Option<Answers>,
     /// The system it reported; `None` if it was marked or has not reported.
@@ -67,6 +75,17 @@ pub struct Node {
     pub counters: BTreeMap<Text, u64>,
     /// What the operator should know about this row.
     pub flags: BTreeSet<Flag>,
+}
+
+/// A row that was merged into another, and what the other was before: enough to undo it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Absorbed {
+    /// The row that went.
+    pub row: Arc<Node>,
+    /// What identified the row that stayed.
+    pub machine: MachineId,
+    /// Its request.
+    pub request: Option<Asked>,
 }
 
 /// The operator's word on a node's profile.
@@ -185,6 +204,20 @@ pub enum Flag {
     /// Asked from another address, with other MACs or another body than what was approved.
     #[error("asked differently than what was approved: look again, then approve")]
     ChangedSinceApproval,
+    /// Shows another UUID than before.
+    #[error("shows the UUID {shown}, not {known} as before: was its board replaced? Approve it, or split the row")]
+    UuidChanged {
+        /// The one it was known by.
+        known: Uuid,
+        /// The one it shows.
+        shown: Uuid,
+    },
+    /// A machine with its identifiers was installed here, and its row was dropped.
+    #[error("was installed here before as {name}, whose row was dropped: look what is on its disks, then approve")]
+    InstalledBefore {
+        /// The name it had.
+        name: Fqdn,
+    },
     /// Requests of it are open from another address too.
     #[error("asks from {other} as well: two machines with one identity, or one with two cables; check which is which")]
     TwoAddresses {
@@ -229,7 +262,40 @@ pub enum Flag {
     UnprovenReport,
 }
 
+impl Flag {
+    /// Whether a person must look before the machine may be approved: no rule does.
+    #[must_use]
+    pub fn needs_a_person(&self) -> bool {
+        match self {
+            Self::NoIdentity
+            | Self::DuplicateOf { .. }
+            | Self::Ambiguous { .. }
+            | Self::AsksAgain
+            | Self::ChangedSinceApproval
+            | Self::InstalledBefore { .. }
+            | Self::UuidChanged { .. }
+            | Self::TwoAddresses { .. } => true,
+            Self::UntrustedUuid
+            | Self::AddressTaken { .. }
+            | Self::NotAsWished { .. }
+            | Self::LeftOut { .. }
+            | Self::VendorUnseen
+            | Self::CannotAnswer { .. }
+            | Self::WrongHostKey
+            | Self::Unproven
+            | Self::UnprovenReport => false,
+        }
+    }
+}
+
 impl Node {
+    /// Whether the plan or a token vouches for it well enough for `auto = "planned"`.
+    #[must_use]
+    pub fn is_vouched_for(&self) -> bool {
+        let planned = self.plan_match.as_ref().is_some_and(|found| found.by.len() >= 2 && found.against.is_empty());
+        planned || self.request.as_ref().is_some_and(|asked| asked.token.is_some())
+    }
+
     /// The product its medium installs or it reported.
     #[must_use]
     pub fn product(&self) -> Product {

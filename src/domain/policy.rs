@@ -11,9 +11,11 @@ use super::machine::MachineId;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum StartRule {
-    /// When every approved node is ready and `expect` is reached.
+    /// When every planned and approved node is ready and `expect` is reached.
     #[default]
     WhenReady,
+    /// For each node as soon as it is ready.
+    EachNode,
     /// Only when the operator says so.
     ByHand,
 }
@@ -74,6 +76,8 @@ pub struct Policy {
     pub boot_deadline: Duration,
     /// When a run starts by itself.
     pub start: StartRule,
+    /// How long a run that starts by itself is announced before it does.
+    pub countdown: Duration,
     /// Nodes the gate waits for at least.
     pub expect: Option<usize>,
     /// What proves a report.
@@ -97,6 +101,7 @@ impl Default for Policy {
             install_deadline: Duration::from_mins(45),
             boot_deadline: Duration::from_mins(20),
             start: StartRule::WhenReady,
+            countdown: Duration::from_secs(10),
             expect: None,
             webhook_auth: WebhookAuth::Secret,
             waiting_rows: 20_000,

@@ -1,7 +1,7 @@
 //! Why a command is not carried out, in words that say what to do instead.
 
 use super::fqdn::Fqdn;
-use super::id::{NodeId, ReportId};
+use super::id::{BanId, NodeId, ReportId, TicketId};
 use super::token::TokenName;
 
 /// A wish the fleet does not grant. Nothing changed.
@@ -28,6 +28,18 @@ pub enum Refusal {
     /// Nothing to reinstall.
     #[error("`{0}` was never installed; approve it instead")]
     NothingToReinstall(Fqdn),
+    /// The row cannot be parted.
+    #[error("`{0}` cannot be split: {1}")]
+    CannotSplit(Fqdn, &'static str),
+    /// A ticket that makes no sense.
+    #[error("no ticket was issued: {0}")]
+    BadTicket(String),
+    /// There is no such ticket.
+    #[error("there is no ticket `{0}`; it may be used up, over or cancelled")]
+    UnknownTicket(TicketId),
+    /// There is no such ban.
+    #[error("there is no ban `{0}`; it may have been lifted")]
+    UnknownBan(BanId),
     /// There is nothing to take back.
     #[error("`{0}` has no decision to take back: none is new, approved and unused, or a rejection")]
     NothingToUndo(Fqdn),
@@ -64,6 +76,15 @@ pub enum Refusal {
     /// A run is going on.
     #[error("run {0} is going on; wait for it or cancel it first")]
     RunActive(super::id::RunId),
+    /// What was chosen for a run makes no sense.
+    #[error("{0}")]
+    BadOption(String),
+    /// There is no gate to hold.
+    #[error("runs start by hand only; `start` in [ansible] of config.toml says so, or `webhook_auth` in [server]")]
+    GateByHand,
+    /// No node has failed.
+    #[error("no node has failed")]
+    NothingFailed,
     /// No run is going on.
     #[error("no run is going on")]
     NoRun,

@@ -5,8 +5,11 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::command::Origin;
 use super::fqdn::Fqdn;
 use super::id::{NodeId, RunId};
+use super::options::{RunOptions, RunReason};
+use super::phase::Phase;
 use super::text::Text;
 
 /// A run and the nodes it is limited to.
@@ -18,6 +21,21 @@ pub struct Run {
     pub nodes: BTreeMap<NodeId, Fqdn>,
     /// Whether the gate started it, and not the operator.
     pub by_gate: bool,
+    /// Who asked for it; `None` for runs of releases that did not keep it.
+    #[serde(default)]
+    pub by: Option<Origin>,
+    /// Why there is one.
+    #[serde(default)]
+    pub reason: RunReason,
+    /// What was chosen for it.
+    #[serde(default)]
+    pub options: Box<RunOptions>,
+    /// What came of its nodes, where Ansible told.
+    #[serde(default)]
+    pub hosts: BTreeMap<Fqdn, HostResult>,
+    /// Where its nodes stood when it began.
+    #[serde(default)]
+    pub before: BTreeMap<NodeId, Phase>,
     /// When it was asked for.
     pub queued: Timestamp,
     /// Where it stands.
@@ -109,6 +127,29 @@ pub enum HostResult {
 }
 
 impl Run {
+    /// A run that was just asked for.
+    #[must_use]
+    pub fn queued(id: RunId, nodes: BTreeMap<NodeId, Fqdn>, queued: Timestamp) -> Self {
+        Self {
+            id,
+            nodes,
+            by_gate: false,
+            by: None,
+            reason: RunReason::Plain,
+            options: Box::default(),
+            hosts: BTreeMap::new(),
+            before: BTreeMap::new(),
+            queued,
+            state: RunState::Queued { stopping: false },
+        }
+    }
+
+    /// Why there is one, in words.
+    #[must_use]
+    pub fn why(&self) -> &'static str {
+        self.reason.words(self.by_gate)
+    }
+
     /// Whether it has not ended yet.
     #[must_use]
     pub fn is_active(&self) -> bool {

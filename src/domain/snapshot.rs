@@ -55,6 +55,9 @@ pub struct Service {
     pub url: String,
     /// SHA-256 of the certificate in hex with colons, where TLS is on.
     pub fingerprint: Option<String>,
+    /// The playbook as configured.
+    #[serde(default)]
+    pub playbook: String,
     /// How many requests can be held at once with the file descriptors allowed.
     pub capacity: usize,
     /// What the operator should know: each with what to do.

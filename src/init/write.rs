@@ -5,13 +5,9 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use super::Scaffold;
-use crate::config::{BASE_ANSWER_FILE, CONFIG_FILE};
+use crate::config::{self, BASE_ANSWER_FILE, CONFIG_FILE, PLAYBOOK, PLAYBOOK_FILE, ROLES_DIR};
 use crate::store::atomic::{self, Durability};
 
-/// The playbook's name in the folder.
-pub const PLAYBOOK_FILE: &str = "setup-cluster.yml";
-/// The playbook the program is shipped with.
-const PLAYBOOK: &str = include_str!("../../assets/setup-cluster.yml");
 /// Copies kept of one file.
 const MAX_COPIES: usize = 1000;
 
@@ -86,8 +82,27 @@ pub fn write(dir: &Path, scaffold: &Scaffold, force: bool) -> Result<Vec<(&'stat
     }
     let playbook = dir.join(PLAYBOOK_FILE);
     let outcome = if playbook.symlink_metadata().is_ok() { Outcome::Left } else { put(&playbook, PLAYBOOK, 0o644)? };
-    outcomes.push((PLAYBOOK_FILE, outcome));
+    // A playbook of the user's own brings its roles itself.
+    let roles = if outcome == Outcome::Left { Outcome::Left } else { put_roles(dir)? };
+    outcomes.extend([(PLAYBOOK_FILE, outcome), (ROLES_DIR, roles)]);
     Ok(outcomes)
+}
+
+/// Writes the roles' files that are not there.
+fn put_roles(dir: &Path) -> Result<Outcome, WriteError> {
+    let mut outcome = Outcome::Left;
+    for (path, content) in config::roles() {
+        let path = dir.join(path);
+        if path.symlink_metadata().is_ok() {
+            continue;
+        }
+        let folder = path.parent().unwrap_or(dir);
+        let written =
+            fs::create_dir_all(folder).and_then(|()| atomic::write(&path, content, 0o644, Durability::Rebuilt));
+        written.map_err(|source| WriteError::Io { path, source })?;
+        outcome = Outcome::Written { kept_as: None };
+    }
+    Ok(outcome)
 }
 
 fn put(path: &Path, text: &str, mode: u32) -> Result<Outcome, WriteError> {
@@ -132,10 +147,22 @@ mod tests {
         let dir = root.path().join("rack/one");
         let scaffold = Choices::default().scaffold().unwrap();
         let written = Outcome::Written { kept_as: None };
-        let expected = [CONFIG_FILE, BASE_ANSWER_FILE, PLAYBOOK_FILE].map(|name| (name, written.clone()));
+        let expected = [CONFIG_FILE, BASE_ANSWER_FILE, PLAYBOOK_FILE, ROLES_DIR].map(|name| (name, written.clone()));
         assert_eq!(write(&dir, &scaffold, false).unwrap(), expected);
         let mode = fs::metadata(dir.join(BASE_ANSWER_FILE)).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o600);
+
+        let role = dir.join("roles/proxmox_cluster/tasks/main.yml");
+        assert!(role.is_file());
+        let theirs = dir.join("roles/proxmox_names/tasks/main.yml");
+        fs::write(&theirs, "# mine").unwrap();
+        fs::remove_file(&role).unwrap();
+        fs::remove_file(dir.join(PLAYBOOK_FILE)).unwrap();
+        assert_eq!(write(&dir, &scaffold, true).unwrap()[3].1, written, "what was missing");
+        assert_eq!((role.is_file(), fs::read_to_string(&theirs).unwrap()), (true, "# mine".to_owned()));
+        for name in [CONFIG_FILE, BASE_ANSWER_FILE] {
+            fs::remove_file(dir.join(format!("{name}.orig"))).unwrap();
+        }
 
         let error = write(&dir, &scaffold, false).unwrap_err().to_string();
         assert!(error.starts_with("`config.toml` and `default.toml` are in `"), "{error}");
@@ -145,7 +172,7 @@ mod tests {
             fs::write(dir.join(CONFIG_FILE), &mine).unwrap();
             let outcomes = write(&dir, &scaffold, true).unwrap();
             assert_eq!(outcomes[0].1, Outcome::Written { kept_as: Some(dir.join(name)) });
-            assert_eq!(outcomes[2].1, Outcome::Left);
+            assert_eq!((&outcomes[2].1, &outcomes[3].1), (&Outcome::Left, &Outcome::Left));
             assert_eq!(fs::read_to_string(dir.join(name)).unwrap(), mine);
             assert_eq!(fs::read_to_string(dir.join(CONFIG_FILE)).unwrap(), scaffold.config);
         }

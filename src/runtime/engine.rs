@@ -13,6 +13,7 @@ use tokio_util::task::TaskTracker;
 use super::reload::{Folder, Found, Reloader};
 use super::settings::AnswerFiles;
 use super::{EngineOptions, LocalClient, STATE_DIR, board, journal, operator, settings};
+use crate::ansible::check::Subject;
 use crate::ansible::{self, Feed, Runner, SshKeyPair, preflight};
 use crate::config::{self, Config};
 use crate::coordinator::{self, Handle, Started};
@@ -48,7 +49,8 @@ pub(super) struct Engine {
     journal: JoinHandle<()>,
     failure: Option<anyhow::Error>,
     console: config::Console,
-    _logging: Logging,
+    state_dir: PathBuf,
+    logging: Logging,
     _lock: StateLock,
 }
 
@@ -95,6 +97,7 @@ impl Engine {
         let service = Service {
             url: settings::shown_url(config, listener.address()),
             fingerprint: fingerprint.clone(),
+            playbook: config.ansible.playbook.display().to_string(),
             capacity,
             problems: files.borrow().clone(),
             require_token: config.approval.require_token,
@@ -111,7 +114,7 @@ impl Engine {
         let (shown, projection_problem, projector) =
             parts.project(dir, reader, settings::projection(config, &private_key));
         let feed = parts.lead_runs(&prepared, &private_key, shown, effects)?;
-        let preflight = parts.look_for_ansible(config, dir);
+        let preflight = parts.look_for_ansible(subject(&prepared, &private_key));
         let ghosts = Ghosts::default();
         let (projection, kit_shown) = (projection_problem, kit.clone());
         let sources = board::Sources { files, projection, preflight, kit: kit_shown, ghosts: ghosts.clone() };
@@ -124,10 +127,11 @@ impl Engine {
         ));
         parts.work(tick(handle.clone(), parts.working.clone()));
         let previewer = Previewer::new(kit.clone(), state_dir.clone());
-        let client = LocalClient::new(handle.clone(), feed, operator(), previewer);
-        parts.work(api::server::serve(socket, handle.clone(), client.clone(), parts.working.clone()));
 
         let app = App::new(handle.clone(), settings::server(config, fingerprint), kit, ghosts, parts.serving.clone());
+        let tests = app.self_tests();
+        let client = LocalClient::new(handle.clone(), feed, operator(), state_dir.clone(), tests, previewer);
+        parts.work(api::server::serve(socket, handle.clone(), client.clone(), parts.working.clone()));
         let tls = identity.as_ref().map(Identity::server_config);
         // Room for those that only report or look, beside those that are held.
         let connections = server::capacity(open_files);
@@ -147,7 +151,8 @@ impl Engine {
             journal,
             failure: None,
             console: config.console.clone(),
-            _logging: logging,
+            state_dir: state_dir.clone(),
+            logging,
             _lock: lock,
         })
     }
@@ -160,6 +165,16 @@ impl Engine {
     /// How the console treats its terminal.
     pub(super) fn console(&self) -> &config::Console {
         &self.console
+    }
+
+    /// The engine's own folder.
+    pub(super) fn state_dir(&self) -> &Path {
+        &self.state_dir
+    }
+
+    /// Where the log files are.
+    pub(super) fn log_folder(&self) -> &Path {
+        &self.logging.folder
     }
 
     /// Events from now on.
@@ -295,13 +310,14 @@ impl Parts {
         Ok(feed)
     }
 
-    /// Looks for Ansible beside everything else: finding its version takes half a second.
-    fn look_for_ansible(&self, config: &Config, dir: &Path) -> watch::Receiver<Vec<Problem>> {
-        let (found, problems) = watch::channel(preflight::cautions(dir));
-        let command = config.ansible.command.clone();
+    /// Looks at what a run needs beside everything else: it takes some seconds.
+    fn look_for_ansible(&self, subject: Subject) -> watch::Receiver<Vec<Problem>> {
+        let (found, problems) = watch::channel(preflight::cautions(&subject.dir));
         self.work(async move {
-            if let Err(problem) = preflight::find(command.as_deref()).await {
-                found.send_modify(|problems| problems.push(problem));
+            let findings = ansible::check::check(&subject).await;
+            let wrong: Vec<_> = findings.into_iter().filter_map(|finding| finding.result.err()).collect();
+            if !wrong.is_empty() {
+                found.send_modify(|problems| problems.extend(wrong));
             }
             // Readers wait for changes as long as the sender lives.
             found.closed().await;
@@ -331,6 +347,28 @@ pub(super) fn stored(options: &EngineOptions) -> Result<(Snapshot, Previewer), F
     let kit = settings::answer_kit(dir, config, files, key.public());
     let (_, kit) = watch::channel(Arc::new(kit));
     Ok((snapshot, Previewer::new(kit, state_dir.clone())))
+}
+
+/// What a run needs.
+fn subject(prepared: &Prepared, private_key: &Path) -> Subject {
+    Subject {
+        dir: prepared.dir.clone(),
+        state_dir: prepared.state_dir.clone(),
+        command: prepared.config.ansible.command.clone(),
+        playbook: prepared.config.ansible.playbook.clone(),
+        private_key: private_key.to_owned(),
+        authorized: prepared.files.base.overlay().ssh_keys(),
+    }
+}
+
+/// What a run of this folder would need; makes the console's key where none is configured.
+pub(super) fn ansible_subject(options: &EngineOptions) -> Result<Subject, Failure> {
+    let prepared = prepare(options)?;
+    let private_key = match &prepared.config.ansible.private_key {
+        Some(key) => prepared.dir.join(key),
+        None => SshKeyPair::load_or_create(&prepared.state_dir).or_exit(Exit::State)?.private().to_owned(),
+    };
+    Ok(subject(&prepared, &private_key))
 }
 
 /// Reads the configuration and says what it leaves open.

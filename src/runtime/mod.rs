@@ -4,6 +4,7 @@
 //! the program knows all the parts.
 
 mod board;
+mod console;
 pub mod demo;
 mod engine;
 mod journal;
@@ -11,22 +12,25 @@ mod local;
 mod offline;
 mod profile;
 mod reload;
+mod self_test;
 mod settings;
 
-use std::io::{IsTerminal as _, Write as _};
-use std::path::PathBuf;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
 
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 use crate::config::{CliLayer, EnvLayer};
-use crate::domain::Snapshot;
 use crate::domain::snapshot::Problem;
-use crate::error::{Exit, Failure, OrExit as _};
+use crate::domain::{Person, Snapshot};
+use crate::error::{Exit, Failure};
+use crate::headless;
 use crate::server::Previewer;
 use crate::telemetry::Sink;
-use crate::{headless, tui};
 
+pub use console::{Look, console};
+use console::{attend, require_terminal};
 use engine::Engine;
 pub use local::LocalClient;
 pub use offline::Offline;
@@ -44,15 +48,31 @@ pub struct EngineOptions {
     pub cli: CliLayer,
     /// Settings from the environment.
     pub env: EnvLayer,
-    /// Whether the console draws with ASCII only.
-    pub ascii: bool,
+    /// What the command line says about the terminal.
+    pub look: Look,
 }
 
 /// The name of the person at the keyboard, for the audit log: the login name of this process's user.
 #[must_use]
-pub fn operator() -> String {
+pub fn operator() -> Person {
     let id = nix::unistd::getuid();
-    nix::unistd::User::from_uid(id).ok().flatten().map_or_else(|| id.to_string(), |user| user.name)
+    let name = nix::unistd::User::from_uid(id).ok().flatten().map_or_else(|| id.to_string(), |user| user.name);
+    // Behind sudo the person is somebody else.
+    let name = match std::env::var("SUDO_USER") {
+        Ok(person) if id.is_root() && !person.is_empty() => format!("{person} as {name}"),
+        Ok(_) | Err(_) => name,
+    };
+    Person { name, from: seat() }
+}
+
+/// Where the person sits: the other end of an SSH connection, else the terminal.
+fn seat() -> String {
+    if let Some(peer) = std::env::var("SSH_CONNECTION").ok().as_deref().and_then(|line| line.split(' ').next()) {
+        return format!("ssh {peer}");
+    }
+    let terminal = std::fs::read_link("/proc/self/fd/0").ok();
+    let terminal = terminal.as_deref().and_then(|path| path.strip_prefix("/dev").ok()).and_then(Path::to_str);
+    terminal.filter(|name| name.starts_with("tty") || name.starts_with("pts")).unwrap_or("a script here").to_owned()
 }
 
 /// Reads the folder's files as an engine would and starts nothing. Returns what they leave open.
@@ -71,51 +91,12 @@ pub fn stored(options: &EngineOptions) -> Result<(Snapshot, Previewer), Failure>
     engine::stored(options)
 }
 
-/// Runs the engine with the console in front of it.
+/// What a run of this folder would need.
 ///
 /// # Errors
-/// What kept the engine from starting or ended it.
-pub async fn console(options: &EngineOptions) -> Result<Exit, Failure> {
-    require_terminal()?;
-    let engine = Engine::start(options, Sink::Console).await?;
-    attend(engine, options.ascii).await
-}
-
-/// The console needs somebody to look at it.
-fn require_terminal() -> Result<(), Failure> {
-    if std::io::stdout().is_terminal() && std::io::stdin().is_terminal() {
-        return Ok(());
-    }
-    let words = "the console needs a terminal; use `prox-orchestrator serve` for the engine without one";
-    Err(anyhow::anyhow!(words)).or_exit(Exit::Usage)
-}
-
-/// Shows the console until the operator quits, a signal comes or the engine fails; then stops the engine.
-async fn attend(mut engine: Engine, ascii: bool) -> Result<Exit, Failure> {
-    let closing = CancellationToken::new();
-    let options = tui::TuiOptions {
-        ascii: ascii || !is_utf8(),
-        colours: colours(),
-        mouse: engine.console().mouse,
-        bell: engine.console().bell,
-    };
-    // On a task of its own: a panic in the console is caught there, and held machines still get their retry answer.
-    let mut console = tokio::spawn(tui::run(engine.client(), options, closing.clone()));
-    let ended = tokio::select! {
-        ended = &mut console => Some(ended),
-        () = termination() => None,
-        () = engine.failed() => None,
-    };
-    closing.cancel();
-    // The engine first: held machines have seconds, the screen can wait for them.
-    let outcome = engine.stop().await;
-    let ended = match ended {
-        Some(ended) => ended,
-        None => console.await,
-    };
-    outcome?;
-    ended??;
-    Ok(Exit::Success)
+/// Everything that is wrong with its files.
+pub fn ansible_subject(options: &EngineOptions) -> Result<crate::ansible::check::Subject, Failure> {
+    engine::ansible_subject(options)
 }
 
 /// Runs the engine without a terminal, one line per event on standard output.
@@ -163,30 +144,4 @@ async fn interruption() {
         () = termination() => {}
         _ = interrupt.recv() => {}
     }
-}
-
-/// What the environment says of the terminal's colours.
-fn colours() -> tui::Colours {
-    let term = std::env::var("TERM").unwrap_or_default();
-    let is_any = |names: &[&str]| names.iter().any(|name| term.starts_with(name));
-    if std::env::var_os("NO_COLOR").is_some_and(|set| !set.is_empty()) || is_any(&["vt1", "vt2", "vt3", "dumb"]) {
-        tui::Colours::Mono
-    } else if is_any(&["linux", "ansi", "cons", "xterm-color"]) || term == "screen" {
-        tui::Colours::Eight
-    } else {
-        tui::Colours::Sixteen
-    }
-}
-
-/// Whether the locale says UTF-8 and the terminal can show it.
-fn is_utf8() -> bool {
-    let locale = ["LC_ALL", "LC_CTYPE", "LANG"]
-        .into_iter()
-        .find_map(|name| std::env::var(name).ok().filter(|value| !value.is_empty()));
-    let says_utf8 = locale.is_some_and(|value| {
-        let value = value.to_ascii_lowercase();
-        value.contains("utf-8") || value.contains("utf8")
-    });
-    let term = std::env::var("TERM").unwrap_or_default();
-    says_utf8 && !matches!(term.as_str(), "linux" | "vt100" | "vt220" | "dumb")
 }

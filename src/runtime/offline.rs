@@ -4,7 +4,7 @@ use std::path::Path;
 
 use jiff::Timestamp;
 
-use crate::domain::{Command, Fleet, Order, Origin, Policy, Recorded};
+use crate::domain::{Command, Fleet, Order, Origin, Person, Policy, Recorded};
 use crate::error::{Exit, Failure, OrExit as _};
 use crate::store::{Batch, StateLock, Store};
 
@@ -38,10 +38,10 @@ impl Offline {
     ///
     /// # Errors
     /// The fleet says no, or it cannot be stored.
-    pub fn order(&mut self, operator: String, order: Order) -> Result<(), Failure> {
+    pub fn order(&mut self, operator: impl Into<Person>, order: Order) -> Result<(), Failure> {
         let at = Timestamp::now();
         let decision = self.fleet.decide(&Command::Order(order), at).or_exit(Exit::Refused)?;
-        let origin = Origin::Operator(operator);
+        let origin: Origin = operator.into().into();
         let number = |(seq, event)| Recorded { seq, at, origin: origin.clone(), event };
         let events: Vec<_> = (self.store.seq() + 1..).zip(decision.events).map(number).collect();
         self.store.commit(&Batch { events: events.clone(), ..Batch::default() }).or_exit(Exit::State)?;

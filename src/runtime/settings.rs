@@ -6,7 +6,7 @@ use std::path::Path;
 use crate::answer::{self, BaseAnswer, Profile, Profiles};
 use crate::config::{self, Config, LogLevel, Source};
 use crate::domain::snapshot::Problem;
-use crate::domain::{Policy, WebhookAuth};
+use crate::domain::{Auto, Policy, WebhookAuth};
 use crate::server::{Access, AnswerKit, Limits, NetworkSettings, ServerSettings};
 use crate::store::ProjectionSettings;
 use tracing_subscriber::filter::LevelFilter;
@@ -23,6 +23,7 @@ pub(super) fn policy(config: &Config) -> Policy {
         install_deadline: config.install.deadline,
         boot_deadline: config.install.boot_deadline,
         start: config.ansible.start,
+        countdown: config.ansible.countdown,
         expect: config.ansible.expect.map(|count| usize::try_from(count.get()).unwrap_or(usize::MAX)),
         webhook_auth: config.server.webhook_auth,
         waiting_rows: usize::try_from(config.limits.waiting_rows.get()).unwrap_or(usize::MAX),
@@ -216,6 +217,12 @@ pub(super) fn cautions(config: &Config, base: &BaseAnswer, has_config: bool) -> 
                 hint: "set it in config.toml, or `source = \"from-dhcp\"` in default.toml".to_owned(),
             });
         }
+    }
+    if config.approval.auto == Auto::All {
+        problems.push(Problem {
+            what: "DANGER: whatever machine asks is installed and its disks are wiped (`auto = \"all\"`)".to_owned(),
+            hint: "set `auto = \"never\"` in [approval] unless nothing on this network may survive".to_owned(),
+        });
     }
     if config.server.webhook_auth == WebhookAuth::None {
         problems.push(Problem {

@@ -69,7 +69,7 @@ impl Exchange {
         match self.app.handle.ask(self.ask.clone(), document, patience).await {
             Ok(Asked::Serve(grant)) => Box::pin(self.serve(grant)).await,
             Ok(Asked::Held(parked)) => self.hold(parked, patience.ends).await,
-            Ok(Asked::Refused { why, .. }) => reply::refused(&why),
+            Ok(Asked::Refused { why }) => reply::refused(&why),
             Err(error) => {
                 self.app.ghosts.tell(self.ask.stamp.peer, Cause::AskedInVain, &error.to_string());
                 reply::retry(screen(&error))
@@ -154,7 +154,7 @@ impl Exchange {
 
     /// No answer for now: the retry answer says why, and the row will say that it did.
     fn withhold(&self, node: NodeId, why: &Withheld) -> Response {
-        if matches!(why, Withheld::Rejected(_)) {
+        if matches!(why, Withheld::Rejected(_) | Withheld::Banned(_)) {
             return reply::refused(why);
         }
         self.conn.delivery.expect(Some(Expected::Retry { node, why: Text::new(&why.to_string()) }));

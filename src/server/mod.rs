@@ -24,6 +24,7 @@ mod reply;
 mod report_desk;
 mod request;
 mod router;
+mod self_test;
 mod state;
 mod tls;
 mod webhook;
@@ -34,6 +35,7 @@ pub use layers::LayersError;
 pub use limits::{capacity, raise_open_files};
 pub use listener::{BindError, Listener, serve};
 pub use preview::Previewer;
+pub use self_test::{SELF_TEST_OK, SelfTests};
 pub use state::{AnswerKit, App, NetworkSettings, ServerSettings};
 pub use tls::{Identity, TlsError};
 

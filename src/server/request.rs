@@ -12,6 +12,7 @@ use super::connection::ConnInfo;
 use super::gatekeeper::{self, TurnedAway};
 use super::neighbours::Neighbours;
 use super::reply;
+use super::self_test::SELF_TEST_OK;
 use super::state::App;
 use crate::domain::ghost::Cause;
 use crate::domain::{Ask, DocumentHash, MacAddr, NameWish, Stamp, SystemInfo};
@@ -32,8 +33,11 @@ pub(super) async fn read(
     body: Body,
 ) -> Result<(Ask, Document), Response> {
     let peer = conn.peer.ip();
+    let is_self_test = headers.get(header::AUTHORIZATION).is_some_and(|value| app.self_tests.take(value.as_bytes()));
     let token = match gatekeeper::admit(app, conn, headers) {
         Ok(token) => token,
+        // This program's own request has no medium, and is good once.
+        Err(_) if is_self_test => None,
         Err(why) => return Err(turn_away(app, conn, body, why).await),
     };
     let (bounds, time) = bounds(app);
@@ -47,6 +51,9 @@ pub(super) async fn read(
         app.ghosts.tell(peer, Cause::UnreadableRequest, &error.to_string());
         reply::plain(StatusCode::BAD_REQUEST, &error.to_string())
     })?;
+    if is_self_test {
+        return Err(reply::retry(SELF_TEST_OK));
+    }
     let document = canonical(&received.bytes);
     let macs = info.links.iter().map(|link| link.mac).collect();
     let stamp = Stamp { peer, macs, body: document.hash };

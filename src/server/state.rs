@@ -14,6 +14,7 @@ use super::limits::BodyBudget;
 use super::neighbours::Neighbours;
 use super::rates::Rates;
 use super::report_desk::ReportDesk;
+use super::self_test::SelfTests;
 use crate::answer::{BaseAnswer, Profiles};
 use crate::coordinator::Handle;
 use crate::domain::mask::Netmask;
@@ -77,6 +78,7 @@ pub struct App {
     pub(super) failures: Rates,
     /// Requests and reports that cost room in the store.
     pub(super) requests: Rates,
+    pub(super) self_tests: SelfTests,
     pub(super) shutdown: CancellationToken,
 }
 
@@ -101,7 +103,14 @@ impl App {
             ghosts,
             failures: Rates::default(),
             requests: Rates::default(),
+            self_tests: SelfTests::default(),
             shutdown,
         }
+    }
+
+    /// The words of self-tests that it lets pass.
+    #[must_use]
+    pub fn self_tests(&self) -> SelfTests {
+        self.self_tests.clone()
     }
 }

@@ -182,6 +182,8 @@ impl SshNode {
              AuthorizedKeysFile \"{}\"\n",
             dir.join("authorized_keys").display()
         );
+        let hostname = dir.join("hostname");
+        write_private(&hostname, &format!("{}\n", self.node.fqdn)).await.map_err(error(&hostname))?;
         for (name, text) in self.keys.files()? {
             let path = dir.join(name);
             write_private(&path, &text).await.map_err(error(&path))?;

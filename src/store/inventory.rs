@@ -14,7 +14,7 @@ use uuid::Uuid;
 
 use crate::domain::facts::{Disk, Nic};
 use crate::domain::text::Text;
-use crate::domain::{Fleet, MacAddr, Node, Product};
+use crate::domain::{Fleet, HostKey, MacAddr, Node, Product};
 
 use super::projection::ProjectionSettings;
 
@@ -84,6 +84,8 @@ struct HostVars<'a> {
     node_id: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     node_uuid: Option<Uuid>,
+    /// The keys it must answer with, so that nodes can know each other; parsed, so that no template is in them.
+    ssh_host_keys: &'a [HostKey],
     hw: Hardware<'a>,
 }
 
@@ -145,6 +147,7 @@ fn host<'a>(node: &'a Node, settings: &'a ProjectionSettings) -> HostVars<'a> {
         status: node.phase.word(),
         node_id: node.id.to_string(),
         node_uuid: node.machine.uuid,
+        ssh_host_keys: &node.host_keys,
         hw: hardware(node),
     }
 }

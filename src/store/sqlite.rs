@@ -266,7 +266,7 @@ fn keep_answers(transaction: &Transaction<'_>, event: &Event, answers: &[AnswerT
         }
     } else if let Event::ReportAccepted { node, .. } = event {
         transaction.prepare_cached("UPDATE answers SET text = NULL WHERE node = ?1")?.execute([signed(node.0)])?;
-    } else if let Event::Forgotten { node } | Event::GaveWay { node, .. } = event {
+    } else if let Event::Forgotten { node } | Event::GaveWay { node, .. } | Event::Banned { node, .. } = event {
         transaction.prepare_cached("DELETE FROM answers WHERE node = ?1")?.execute([signed(node.0)])?;
     }
     Ok(())

@@ -6,8 +6,10 @@ use crossterm::event::{KeyEvent, MouseEvent};
 use jiff::Timestamp;
 use tui_logger::TuiWidgetEvent;
 
-use crate::client::{NewProfile, OrderError, OutputChunk, Preview};
-use crate::domain::{Fqdn, NodeId, Order, Reply, RunId, Snapshot};
+use crate::client::{Moment, NewProfile, OrderError, OutputChunk, Preview, Progress, SelfTest};
+use crate::domain::grid::Place;
+use crate::domain::play::HostTold;
+use crate::domain::{Fqdn, Node, NodeId, Order, Reply, RunId, Snapshot};
 
 /// The four screens.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -81,12 +83,30 @@ pub(super) enum Action {
     Reject,
     /// Take a decision back.
     Undo,
+    /// Join rows that are one machine, or part a row.
+    Merge,
+    /// Send a machine away for good.
+    Ban,
+    /// Show tickets and bans.
+    Standing,
+    /// Go to the row of a claim code.
+    Jump,
     /// Change a host name.
     Rename,
     /// Tell where Ansible reaches a node.
     Address,
     /// Start the playbook.
     Run,
+    /// Start it on the nodes that failed.
+    RunFailed,
+    /// Say what is to become of a run that starts by itself.
+    Gate,
+    /// To the next failure in the grid.
+    NextFailure,
+    /// To the failure before.
+    PreviousFailure,
+    /// Show Ansible's output at the place the keys act on.
+    RawOutput,
     /// Stop it.
     Cancel,
     /// Say that a node is installed.
@@ -117,8 +137,16 @@ pub(super) enum Action {
     Group,
     /// Follow the output, or hold it.
     Follow,
-    /// Copy the command line.
+    /// Copy what is shown.
     Copy,
+    /// Write what is shown to a file.
+    Write,
+    /// Ask our own address.
+    SelfTest,
+    /// Show the next hint.
+    NextHint,
+    /// Show no more hints, ever.
+    NoHints,
     /// Something in the log widget.
     Log(TuiWidgetEvent),
     /// Show who could not even ask.
@@ -158,6 +186,12 @@ pub(super) enum Msg {
     Tick(Timestamp),
     /// Part of a run's output.
     Output(RunId, OutputChunk),
+    /// How far a run is.
+    Progress(RunId, Arc<Progress>),
+    /// A result that was asked for.
+    Result(Place, Arc<HostTold>),
+    /// What happened to a node.
+    History(Arc<Node>, Vec<Moment>),
     /// What became of an order.
     Replied {
         /// The order's ticket.
@@ -183,6 +217,10 @@ pub(super) enum Msg {
         /// The answer.
         result: Result<Box<Preview>, OrderError>,
     },
+    /// What came of the self-test.
+    Tested(SelfTest),
+    /// News of something the loop did.
+    Told(Result<String, String>),
     /// The engine ended.
     EngineGone,
 }
@@ -228,6 +266,17 @@ pub(super) enum Request {
     },
     /// Put a text on the clipboard of whoever looks at the terminal.
     Copy(String),
+    /// Write a text to a new file in the folder the program was started in.
+    Write {
+        /// The file's name.
+        file: &'static str,
+        /// What goes in.
+        text: String,
+    },
+    /// Ask our own address and bring the outcome back.
+    SelfTest,
+    /// Remember that hints were seen.
+    NoHints,
     /// Ring the terminal's bell.
     Ring,
     /// Name the terminal's window.

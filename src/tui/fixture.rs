@@ -44,6 +44,7 @@ impl Rack {
         let service = Service {
             url: "https://192.0.2.1:8443".to_owned(),
             fingerprint: Some(vec!["AB"; 32].join(":")),
+            playbook: "setup-cluster.yml".to_owned(),
             capacity: 4_000,
             ..Service::default()
         };
@@ -151,7 +152,9 @@ impl Rack {
     }
 
     pub(super) fn run(&mut self, nodes: Vec<NodeId>) -> RunId {
-        let Reply::Queued(run) = self.order(Order::Run { nodes }) else { panic!("a run is queued") };
+        let Reply::Queued(run) = self.order(Order::Run { nodes, options: Box::default() }) else {
+            panic!("a run is queued")
+        };
         self.submit(&Command::RunStarted { run });
         run
     }
@@ -182,10 +185,10 @@ impl Rack {
     }
 
     pub(super) fn model(&self, width: u16, height: u16) -> Model {
-        self.model_with(width, height, TuiOptions::default())
+        self.model_with(width, height, &TuiOptions::default())
     }
 
-    pub(super) fn model_with(&self, width: u16, height: u16, options: TuiOptions) -> Model {
+    pub(super) fn model_with(&self, width: u16, height: u16, options: &TuiOptions) -> Model {
         Model::new(self.snapshot(), self.now, TimeZone::UTC, Size { width, height }, options)
     }
 }

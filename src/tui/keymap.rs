@@ -26,6 +26,10 @@ pub(super) enum Scope {
     Detail,
     /// The Ansible tab.
     Ansible,
+    /// The grid of a run.
+    Grid,
+    /// One result of a run.
+    Result,
     /// The Log tab.
     Log,
     /// The Setup tab.
@@ -46,6 +50,8 @@ pub(super) enum Scope {
     Choice,
     /// A dialog with lines to tick and a text field.
     Ticks,
+    /// A dialog with several lines to fill in.
+    Sheet,
     /// A dialog that has sent its order, or shows why it was refused.
     Answered,
 }
@@ -59,6 +65,8 @@ impl Scope {
             Self::Nodes => "Nodes",
             Self::Detail => "Nodes, detail in front",
             Self::Ansible => "Ansible",
+            Self::Grid => "Ansible, hosts and tasks",
+            Self::Result => "Ansible, one result",
             Self::Log => "Log",
             Self::Setup => "Setup",
             Self::Help => "this page; typing searches it",
@@ -69,6 +77,7 @@ impl Scope {
             Self::Form => "text fields",
             Self::Choice => "lists to choose from",
             Self::Ticks => "lines to tick",
+            Self::Sheet => "forms with several lines",
             Self::Answered => "after an answer",
         }
     }
@@ -77,7 +86,7 @@ impl Scope {
     pub(super) fn tab(self) -> Option<Tab> {
         match self {
             Self::Nodes | Self::Detail => Some(Tab::Nodes),
-            Self::Ansible => Some(Tab::Ansible),
+            Self::Ansible | Self::Grid | Self::Result => Some(Tab::Ansible),
             Self::Log => Some(Tab::Log),
             Self::Setup => Some(Tab::Setup),
             Self::Always
@@ -90,15 +99,18 @@ impl Scope {
             | Self::Form
             | Self::Choice
             | Self::Ticks
+            | Self::Sheet
             | Self::Answered => None,
         }
     }
 
     /// All scopes, as the help lists them.
-    pub(super) const ALL: [Self; 16] = [
+    pub(super) const ALL: [Self; 19] = [
         Self::Nodes,
         Self::Detail,
         Self::Ansible,
+        Self::Grid,
+        Self::Result,
         Self::Log,
         Self::Setup,
         Self::Tabs,
@@ -111,6 +123,7 @@ impl Scope {
         Self::Form,
         Self::Choice,
         Self::Ticks,
+        Self::Sheet,
         Self::Answered,
     ];
 }

@@ -12,19 +12,27 @@ mod action;
 mod filter;
 #[cfg(test)]
 mod fixture;
+mod hints;
 mod keymap;
 mod listing;
+#[cfg(test)]
+mod measure;
 mod modal;
 mod model;
 mod offer;
+mod outlet;
 mod pager;
+mod plain;
 mod run;
+mod runs;
+mod setup;
 mod terminal;
 mod text;
 mod theme;
 mod update;
 mod view;
 
+pub use plain::plain;
 pub use run::{Exit, TuiError, run};
 
 /// What the terminal can do with colours.
@@ -39,13 +47,29 @@ pub enum Colours {
     Sixteen,
 }
 
-/// How to draw.
+/// What is behind the letters.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Background {
+    /// Dark, or not known.
+    #[default]
+    Dark,
+    /// Light: yellow and cyan cannot be read on it.
+    Light,
+}
+
+/// How to draw.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct TuiOptions {
     /// Only ASCII characters: for consoles without UTF-8.
     pub ascii: bool,
     /// Colours.
     pub colours: Colours,
+    /// The background.
+    pub background: Background,
+    /// Bytes a second the terminal takes; `None` for as many as there are.
+    pub pace: Option<u32>,
+    /// The file that is written when the operator has seen enough hints; `None` where that is so already.
+    pub hints: Option<std::path::PathBuf>,
     /// Take mouse clicks and the wheel.
     pub mouse: bool,
     /// Ring the bell and name the window when a machine begins to wait.

@@ -17,7 +17,9 @@ use super::listing::Listing;
 use super::modal::Modal;
 use super::offer::needs_decision;
 use super::pager::Pager;
+use super::runs::{Level, RunsPane};
 use super::theme::Theme;
+use crate::client::{Moment, SelfTest};
 use crate::domain::fleet::{Gate, Unmatched};
 use crate::domain::node::Flag;
 use crate::domain::text::Text;
@@ -167,6 +169,18 @@ pub(super) struct NodesPane {
     pub(super) marks: BTreeSet<NodeId>,
 }
 
+/// How far the self-test is.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) enum Check {
+    /// Nobody asked for it.
+    #[default]
+    None,
+    /// It goes on.
+    Going,
+    /// Its last word, with each step.
+    Done(SelfTest),
+}
+
 /// A line of news in the footer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Notice {
@@ -202,12 +216,22 @@ pub(super) struct Model {
     pub(super) tab: Tab,
     /// The Nodes tab.
     pub(super) nodes: NodesPane,
-    /// The Ansible tab.
+    /// What happened to a node, as it stood when this was read.
+    pub(super) history: Option<(Arc<Node>, Vec<Moment>)>,
+    /// The output in the Ansible tab.
     pub(super) pager: Pager,
+    /// The rest of it.
+    pub(super) runs: RunsPane,
     /// The Log tab.
     pub(super) log: TuiWidgetState,
     /// How far the Setup tab is scrolled.
     pub(super) setup_top: usize,
+    /// The hint that is shown, if any still is.
+    pub(super) hint: Option<usize>,
+    /// The self-test of the Setup tab.
+    pub(super) check: Check,
+    /// Which way of the Setup tab is shown.
+    pub(super) topic: usize,
     /// The dialog that is open.
     pub(super) modal: Option<Modal>,
     /// What the last question about a reinstall was asked with: what it would touch comes later.
@@ -225,7 +249,7 @@ impl Model {
         now: Timestamp,
         zone: TimeZone,
         size: Size,
-        options: TuiOptions,
+        options: &TuiOptions,
     ) -> Self {
         let overview = Overview::of(&snapshot);
         let listing = Listing::of(&snapshot);
@@ -244,9 +268,14 @@ impl Model {
             rings: options.bell,
             tab: Tab::default(),
             nodes,
+            history: None,
             pager,
+            runs: RunsPane::default(),
             log: TuiWidgetState::new(),
             setup_top: 0,
+            hint: options.hints.as_ref().map(|_| 0),
+            check: Check::default(),
+            topic: 0,
             modal: None,
             reinstall: None,
             notice: None,
@@ -268,8 +297,14 @@ impl Model {
         }
         let latest = self.overview.runs.first().copied();
         if self.pager.run() == newest || self.shown_run().is_none() {
-            self.pager.show(latest);
+            self.show_run(latest);
         }
+    }
+
+    /// Shows a run in the Ansible tab.
+    pub(super) fn show_run(&mut self, run: Option<RunId>) {
+        self.pager.show(run);
+        self.runs.show(run);
     }
 
     /// Works the table's lines out anew. A selected row that is not among them any more is not selected any more.
@@ -296,6 +331,13 @@ impl Model {
             Row::Node(id) => self.snapshot.fleet.node(id).map(Subject::Node),
             Row::Report(id) => self.report(id).map(Subject::Report),
         }
+    }
+
+    /// The node whose history is on the screen, or should be, and is not the one that was read.
+    pub(super) fn wants_history(&self) -> Option<Arc<Node>> {
+        let node = self.node().filter(|_| self.is_wide() || self.nodes.detail.is_some())?;
+        let is_read = self.history.as_ref().is_some_and(|(read, _)| Arc::ptr_eq(read, node));
+        (!is_read).then(|| Arc::clone(node))
     }
 
     /// The selected node.
@@ -329,7 +371,11 @@ impl Model {
         let mut scopes = match self.tab {
             Tab::Nodes if self.nodes.detail.is_some() => vec![Scope::Detail, Scope::Nodes],
             Tab::Nodes => vec![Scope::Nodes],
-            Tab::Ansible => vec![Scope::Ansible],
+            Tab::Ansible => match self.runs.level {
+                Level::Output => vec![Scope::Ansible],
+                Level::Grid => vec![Scope::Grid, Scope::Ansible],
+                Level::Result => vec![Scope::Result, Scope::Ansible],
+            },
             Tab::Log => vec![Scope::Log],
             Tab::Setup => vec![Scope::Setup],
         };

@@ -3,7 +3,8 @@
 use super::action::Action;
 use super::keymap::Scope;
 use super::modal::{Dialog, Modal, Verb};
-use super::model::{Model, Subject};
+use super::model::{Check, Model, Subject};
+use crate::domain::fleet::Gate;
 use crate::domain::{Node, Phase};
 
 /// Whether `action`, pressed in `scope`, would do something.
@@ -14,8 +15,19 @@ pub(super) fn offer(model: &Model, scope: Scope, action: Action) -> Result<(), S
     if let Some(verb) = Verb::of(action).filter(|_| scope == Scope::Nodes && !model.nodes.marks.is_empty()) {
         return marked(model, verb);
     }
+    if let Some(offered) = about_runs(model, scope, action) {
+        return offered;
+    }
     match action {
         Action::Approve => approve(node(model)?),
+        Action::Ban => {
+            let node = node(model)?;
+            let may = node.phase.may_rename() && !node.may_be_installed() && node.request.is_some();
+            may.then_some(()).ok_or_else(|| {
+                format!("`{}` is {}; only a machine without an answer can be banned", node.name, node.phase.word())
+            })
+        }
+        Action::Jump if model.overview.rows == 0 => Err("there is no machine yet".to_owned()),
         Action::Undo => undo(model, node(model)?),
         Action::Reject => match subject(model)? {
             Subject::Report(_) => Ok(()),
@@ -38,9 +50,7 @@ pub(super) fn offer(model: &Model, scope: Scope, action: Action) -> Result<(), S
             let known = node.request.as_ref().map(|_| ());
             known.ok_or_else(|| format!("`{}` has not asked yet: nothing is known of its machine", node.name))
         }
-        Action::Address | Action::Forget | Action::Preview => node(model).map(|_| ()),
-        Action::Run => run(model),
-        Action::Cancel => model.snapshot.fleet.active_run().map(|_| ()).ok_or_else(|| "no run is going on".to_owned()),
+        Action::Address | Action::Forget | Action::Merge | Action::Preview => node(model).map(|_| ()),
         Action::MarkInstalled => {
             let node = node(model)?;
             let may = matches!(node.phase, Phase::Approved | Phase::Installing | Phase::Stalled { .. });
@@ -90,6 +100,45 @@ pub(super) fn offer(model: &Model, scope: Scope, action: Action) -> Result<(), S
             let refused = model.modal.as_ref().is_some_and(Modal::is_refused);
             refused.then_some(()).ok_or_else(|| "the engine has not answered yet".to_owned())
         }
+        Action::Copy | Action::Write | Action::SelfTest if model.snapshot.service.url.is_empty() => {
+            Err("nothing is being served yet".to_owned())
+        }
+        Action::SelfTest if model.check == Check::Going => Err("the self-test goes on".to_owned()),
+        Action::NextHint | Action::NoHints => {
+            model.hint.map(|_| ()).ok_or_else(|| "there are no more hints; `?` lists all keys".to_owned())
+        }
+        Action::Ghosts if model.snapshot.service.ghosts.is_empty() => {
+            Err("nobody was turned away: whoever called could ask".to_owned())
+        }
+        _ => Ok(()),
+    }
+}
+
+/// The same for what concerns runs; `None` for everything else.
+fn about_runs(model: &Model, scope: Scope, action: Action) -> Option<Result<(), String>> {
+    Some(match action {
+        Action::Run => run(model),
+        Action::RunFailed => {
+            let is_failed = |node: &std::sync::Arc<Node>| matches!(node.phase, Phase::Failed { .. }) && node.may_run();
+            let any = model.snapshot.fleet.nodes().any(is_failed);
+            run(model).and_then(|()| any.then_some(()).ok_or_else(|| "no node has failed".to_owned()))
+        }
+        Action::Gate => match model.overview.gate {
+            Gate::ByHand => Err("runs start by hand only, so there is nothing to hold".to_owned()),
+            _ => Ok(()),
+        },
+        Action::NextFailure | Action::PreviousFailure | Action::RawOutput => grid(model).map(|_| ()),
+        Action::Open if scope == Scope::Ansible => grid(model).map(|_| ()),
+        Action::Open if scope == Scope::Grid => {
+            let has_result = model.runs.cell().is_some_and(|cell| cell.place.is_some());
+            has_result.then_some(()).ok_or_else(|| "there is no result at this place".to_owned())
+        }
+        Action::Copy if scope == Scope::Ansible => {
+            let known = model.runs.progress().and_then(|progress| progress.command.as_ref());
+            known.map(|_| ()).ok_or_else(|| "the run's command line is not known".to_owned())
+        }
+        Action::Copy if scope == Scope::Sheet => Ok(()),
+        Action::Cancel => model.snapshot.fleet.active_run().map(|_| ()).ok_or_else(|| "no run is going on".to_owned()),
         Action::Previous | Action::Next if scope == Scope::Ansible => {
             let several = model.overview.runs.len() > 1;
             several.then_some(()).ok_or_else(|| "there is no other run".to_owned())
@@ -97,12 +146,8 @@ pub(super) fn offer(model: &Model, scope: Scope, action: Action) -> Result<(), S
         Action::Follow | Action::PageUp if scope == Scope::Ansible => {
             (!model.pager.is_empty()).then_some(()).ok_or_else(|| "there is no output".to_owned())
         }
-        Action::Ghosts if model.snapshot.service.ghosts.is_empty() => {
-            Err("nobody was turned away: whoever called could ask".to_owned())
-        }
-        Action::Copy if model.snapshot.service.url.is_empty() => Err("nothing is being served yet".to_owned()),
-        _ => Ok(()),
-    }
+        _ => return None,
+    })
 }
 
 /// Whether the footer should bring `action` up: a reinstall nobody asks for is possible, and better not at hand.
@@ -138,7 +183,7 @@ fn marked(model: &Model, verb: Verb) -> Result<(), String> {
     if verb == Verb::Run {
         run(model)?;
     }
-    let any = model.marked().any(|node| verb.takes(node).is_ok());
+    let any = model.marked().any(|node| verb.takes(model, node).is_ok());
     any.then_some(())
         .ok_or_else(|| format!("none of the {} marked nodes can be {}", model.nodes.marks.len(), verb.done()))
 }
@@ -163,11 +208,19 @@ pub(super) fn approve(node: &Node) -> Result<(), String> {
     Ok(())
 }
 
+fn grid(model: &Model) -> Result<&crate::domain::grid::Grid, String> {
+    model.runs.grid().ok_or_else(|| "Ansible has told of no task yet; the output is all there is".to_owned())
+}
+
 /// Inside its undo window, or not used yet.
-fn undo(model: &Model, node: &Node) -> Result<(), String> {
+///
+/// # Errors
+/// Why there is nothing to take back.
+pub(super) fn undo(model: &Model, node: &Node) -> Result<(), String> {
     let unused = node.phase == Phase::Approved && !node.may_be_installed();
     let open = model.snapshot.undecided.contains_key(&node.id);
-    if open || unused || node.reinstall_allowed || matches!(node.phase, Phase::Rejected { .. }) {
+    let merged = !node.absorbed.is_empty() && !node.may_be_installed();
+    if open || unused || merged || node.reinstall_allowed || matches!(node.phase, Phase::Rejected { .. }) {
         return Ok(());
     }
     Err(format!("there is no decision about `{}` to take back", node.name))

@@ -152,21 +152,18 @@ fn colours(parameters: &str, depth: Depth) -> String {
             "48" => Some(40),
             _ => None,
         };
-        match (ground, tail) {
-            (Some(ground), ["5", number, after @ ..]) => {
-                match number.parse::<u8>() {
-                    Ok(number @ 0..8) => short.push((ground + number).to_string()),
-                    Ok(number @ 8..16) if depth == Depth::Sixteen => short.push((ground + 60 + number - 8).to_string()),
-                    Ok(number @ 8..16) => short.push((ground + number - 8).to_string()),
-                    Ok(_) if depth == Depth::Eight => {}
-                    Ok(_) | Err(_) => short.push(format!("{first};5;{number}")),
-                }
-                rest = after;
+        if let (Some(ground), ["5", number, after @ ..]) = (ground, tail) {
+            match number.parse::<u8>() {
+                Ok(number @ 0..8) => short.push((ground + number).to_string()),
+                Ok(number @ 8..16) if depth == Depth::Sixteen => short.push((ground + 60 + number - 8).to_string()),
+                Ok(number @ 8..16) => short.push((ground + number - 8).to_string()),
+                Ok(_) if depth == Depth::Eight => {}
+                Ok(_) | Err(_) => short.push(format!("{first};5;{number}")),
             }
-            _ => {
-                short.push((*first).to_owned());
-                rest = tail;
-            }
+            rest = after;
+        } else {
+            short.push((*first).to_owned());
+            rest = tail;
         }
     }
     short.join(";")
@@ -194,7 +191,10 @@ mod tests {
 
     /// A terminal that takes nothing until it is told to.
     #[derive(Clone, Default)]
-    struct Stuck(Arc<(Mutex<(bool, Vec<u8>)>, Condvar)>);
+    struct Stuck(Arc<(Mutex<Taken>, Condvar)>);
+
+    /// Whether it takes something, and what it took.
+    type Taken = (bool, Vec<u8>);
 
     impl Write for Stuck {
         fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {

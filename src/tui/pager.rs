@@ -188,6 +188,28 @@ impl Pager {
         };
     }
 
+    /// To the lines about a host in the task that has this name and so many others of the same name before it. Says
+    /// whether they are kept.
+    pub(super) fn go_to(&mut self, task: &str, earlier: u32, host: &str) -> bool {
+        let bare = |line: &str| styled(line).iter().map(|span| span.content.as_ref()).collect::<String>();
+        let is_header = |line: &str| line.starts_with("TASK [") || line.starts_with("RUNNING HANDLER [");
+        let is_task = |line: &str| {
+            let name = line.split_once('[').map_or("", |(_, rest)| rest);
+            is_header(line) && name.strip_prefix(task).is_some_and(|rest| rest.starts_with(']'))
+        };
+        let headers = self.lines.iter().enumerate().filter(|(_, line)| is_task(&bare(line)));
+        let Some((header, _)) = headers.into_iter().nth(usize::try_from(earlier).unwrap_or(usize::MAX)) else {
+            return false;
+        };
+        let of_task = self.lines.iter().enumerate().skip(header + 1).take_while(|(_, line)| !is_header(&bare(line)));
+        let is_about = |line: &str| line.contains(&format!("[{host}]")) || line.contains(&format!("[{host} ->"));
+        let place = of_task.into_iter().find(|(_, line)| is_about(&bare(line))).map_or(header, |(index, _)| index);
+        // With the line before it, so that one sees where one is.
+        let line = self.first + (place.max(header + 1) - 1) as u64;
+        self.place = Place::At { line, row: 0 };
+        true
+    }
+
     /// To the oldest line.
     pub(super) fn go_to_oldest(&mut self) {
         self.place = Place::At { line: self.first, row: 0 };
@@ -269,6 +291,29 @@ mod tests {
         assert_eq!(shown(&pager, 10, 2), ["1", "2"]);
         pager.toggle(10, 2);
         assert_eq!(shown(&pager, 10, 2), ["5", "6"]);
+    }
+
+    #[test]
+    fn a_task_on_a_host_is_found_again() {
+        let output = [
+            "PLAY [x] ***",
+            "",
+            "TASK [join] ***",
+            "ok: [a.lab]",
+            "",
+            "\u{1b}[0;31mTASK [join]\u{1b}[0m ***",
+            "ok: [a.lab]",
+            "fatal: [b.lab -> c.lab]: FAILED!",
+            "",
+            "TASK [join two] ***",
+            "ok: [b.lab]",
+        ];
+        let mut pager = pager(&output);
+        assert!(pager.go_to("join", 1, "b.lab"));
+        assert_eq!(shown(&pager, 80, 2), ["ok: [a.lab]", "fatal: [b.lab -> c.lab]: FAILED!"]);
+        assert!(pager.go_to("join", 0, "nobody"));
+        assert_eq!(shown(&pager, 80, 1), ["TASK [join] ***"]);
+        assert!(!pager.go_to("join", 2, "a.lab") && !pager.go_to("jo", 0, "a.lab"));
     }
 
     #[test]

@@ -2,6 +2,7 @@
 //! for the engine: orders are sent by tasks of their own and their replies come back as messages.
 
 use std::io;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use crossterm::event::{Event, EventStream};
@@ -10,14 +11,16 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use nix::sys::signal::Signal;
 use ratatui::layout::Size;
+use tokio::io::AsyncWriteExt as _;
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 use tokio_util::sync::CancellationToken;
 
 use super::TuiOptions;
 use super::action::{Msg, Request, Tab, Ticket};
 use super::model::Model;
+use super::outlet::Flow;
 use super::terminal::Screen;
 use super::update::update;
 use crate::client::{Client, OrderError};
@@ -64,8 +67,10 @@ pub enum TuiError {
 pub(super) trait Surface {
     /// Its size in characters.
     fn size(&self) -> io::Result<Size>;
-    /// Draws a frame.
-    fn draw(&mut self, model: &Model) -> io::Result<()>;
+    /// How what was drawn gets out.
+    fn flow(&self) -> watch::Receiver<Flow>;
+    /// Draws a frame. Returns how many bytes it takes.
+    fn draw(&mut self, model: &Model) -> io::Result<usize>;
     /// Forgets what is on it, so that the next frame is drawn in full.
     fn redraw(&mut self) -> io::Result<()>;
     /// Puts a text on the clipboard.
@@ -90,7 +95,7 @@ pub(super) trait Surface {
 pub async fn run<C: Client>(client: C, options: TuiOptions, shutdown: CancellationToken) -> Result<Exit, TuiError> {
     // Fails only where the thread cannot be made; then the Log tab stays empty, and the log file has everything.
     let _ = tui_logger::init_logger(tui_logger::LevelFilter::Info);
-    let mut screen = Screen::open(options)?;
+    let mut screen = Screen::open(&options)?;
     let input = EventStream::new();
     Ok(drive(client, options, shutdown, &mut screen, input).await?)
 }
@@ -102,6 +107,10 @@ struct Console<'a, C, S> {
     model: Model,
     replies: mpsc::Sender<Msg>,
     dirty: bool,
+    /// Where to remember that hints were seen.
+    hints: Option<PathBuf>,
+    /// Whether a history is being read.
+    is_reading: bool,
     /// Until when the shell may take to stop the program that asked for it.
     suspended: Option<Instant>,
 }
@@ -115,9 +124,12 @@ async fn drive<C: Client, S: Surface>(
 ) -> io::Result<Exit> {
     let mut snapshots = client.snapshots();
     let first = snapshots.borrow_and_update().clone();
-    let model = Model::new(first, Timestamp::now(), TimeZone::system(), surface.size()?, options);
+    let model = Model::new(first, Timestamp::now(), TimeZone::system(), surface.size()?, &options);
     let (replies, mut incoming) = mpsc::channel(ORDERS);
-    let mut console = Console { client, surface, model, replies, dirty: true, suspended: None };
+    let (mut flow, mut other_flow) = (surface.flow(), surface.flow());
+    let hints = options.hints;
+    let mut console =
+        Console { client, surface, model, replies, dirty: true, hints, is_reading: false, suspended: None };
     let mut engine_lives = true;
     let mut news = false;
     let mut next_frame = Instant::now();
@@ -127,20 +139,21 @@ async fn drive<C: Client, S: Surface>(
         tokio::select! {
             biased;
             () = shutdown.cancelled() => return Ok(Exit::Shutdown),
+            () = gone(&mut other_flow) => return Ok(Exit::TerminalGone),
             _ = continued.recv() => console.take_back()?,
             () = sleep_until(console.suspended.unwrap_or(next_frame)), if console.suspended.is_some() => {
                 // Nobody stopped it: there is no shell that could continue it.
                 console.take_back()?;
             }
-            () = sleep_until(next_frame), if console.dirty => {
+            () = due(next_frame, &mut flow), if console.dirty && console.suspended.is_none() => {
                 // The model changes to a newer snapshot only here: keys always act on what is on the screen.
                 if std::mem::take(&mut news) {
                     let snapshot = snapshots.borrow_and_update().clone();
                     console.tell(Msg::Snapshot(snapshot))?;
                 }
-                console.surface.draw(&console.model)?;
+                let bytes = console.surface.draw(&console.model)?;
                 console.dirty = false;
-                next_frame = Instant::now() + FRAME;
+                next_frame = Instant::now() + pause(bytes, options.pace);
             }
             event = input.next() => match event {
                 Some(event) => if let Some(exit) = console.on_input(event?)? { return Ok(exit) },
@@ -158,7 +171,7 @@ async fn drive<C: Client, S: Surface>(
             }
             _ = poll.tick(), if matches!(console.model.tab, Tab::Ansible | Tab::Log) => console.read_on()?,
             _ = clock.tick() => {
-                if console.surface.recover()? {
+                if console.suspended.is_none() && console.surface.recover()? {
                     console.model.warn("a part of the program failed and was caught; tab 3 and the log file say more");
                 }
                 console.tell(Msg::Tick(Timestamp::now()))?;
@@ -167,10 +180,55 @@ async fn drive<C: Client, S: Surface>(
     }
 }
 
+/// Resolves when a frame may be drawn: its time has come and the one before is out.
+async fn due(at: Instant, flow: &mut watch::Receiver<Flow>) {
+    sleep_until(at).await;
+    if flow.wait_for(|flow| flow.is_idle()).await.is_err() {
+        std::future::pending::<()>().await;
+    }
+}
+
+/// Resolves when the terminal takes nothing any more.
+async fn gone(flow: &mut watch::Receiver<Flow>) {
+    if flow.wait_for(|flow| flow.is_gone).await.is_err() {
+        std::future::pending::<()>().await;
+    }
+}
+
+/// Time between a frame of so many bytes and the next one, on a line of so many bytes a second.
+fn pause(bytes: usize, pace: Option<u32>) -> Duration {
+    let sending =
+        pace.map(|pace| Duration::from_secs(1).saturating_mul(u32::try_from(bytes).unwrap_or(u32::MAX)) / pace.max(1));
+    sending.unwrap_or_default().max(FRAME)
+}
+
 fn ticker(period: Duration) -> tokio::time::Interval {
     let mut ticker = interval(period);
     ticker.set_missed_tick_behavior(MissedTickBehavior::Delay);
     ticker
+}
+
+/// Writes a new file, never over another.
+async fn write_new(file: &'static str, text: String) -> Msg {
+    let write = || async {
+        let mut to = tokio::fs::File::options().write(true).create_new(true).open(file).await?;
+        to.write_all(text.as_bytes()).await?;
+        to.flush().await
+    };
+    Msg::Told(match write().await {
+        Ok(()) => Ok(format!("written to `{file}` in the folder the console was started in")),
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+            Err(format!("`{file}` is there already and was left as it is; move it away first"))
+        }
+        Err(error) => Err(format!("cannot write `{file}`: {error}")),
+    })
+}
+
+async fn remember(path: PathBuf) -> Msg {
+    Msg::Told(match tokio::fs::write(&path, "").await {
+        Ok(()) => Ok("no more hints; `?` lists all keys".to_owned()),
+        Err(error) => Err(format!("no more hints now, but they come back: cannot write `{}`: {error}", path.display())),
+    })
 }
 
 impl<C: Client, S: Surface> Console<'_, C, S> {
@@ -194,9 +252,17 @@ impl<C: Client, S: Surface> Console<'_, C, S> {
     /// Folds a message in and does what follows from it.
     fn tell(&mut self, msg: Msg) -> io::Result<Option<Exit>> {
         self.dirty = true;
+        self.is_reading &= !matches!(msg, Msg::History(..));
         for request in update(&mut self.model, msg) {
             match request {
                 Request::Exit => return Ok(Some(Exit::Quit)),
+                Request::Write { file, text } => self.answer(write_new(file, text)),
+                Request::SelfTest => self.question(|client| async move { Msg::Tested(client.self_test().await) }),
+                Request::NoHints => {
+                    if let Some(path) = self.hints.take() {
+                        self.answer(remember(path));
+                    }
+                }
                 Request::Redraw => self.surface.redraw()?,
                 Request::Ring => self.surface.ring()?,
                 Request::Title(words) => self.surface.entitle(&words)?,
@@ -218,16 +284,22 @@ impl<C: Client, S: Surface> Console<'_, C, S> {
                 }
             }
         }
+        self.look_up();
         Ok(None)
     }
 
-    /// Asks the engine something, in a task of its own. Where too much is on its way it is not asked; Esc gives up.
+    /// Has something done beside the loop; its message comes back as replies do.
+    fn answer(&mut self, work: impl Future<Output = Msg> + Send + 'static) {
+        if let Ok(place) = self.replies.clone().try_reserve_owned() {
+            tokio::spawn(async move {
+                place.send(work.await);
+            });
+        }
+    }
+
+    /// Asks the engine something beside the loop. Where too much is on its way it is not asked; Esc gives up.
     fn question<F: Future<Output = Msg> + Send + 'static>(&mut self, ask: impl FnOnce(C) -> F) {
-        let Ok(place) = self.replies.clone().try_reserve_owned() else { return };
-        let asking = ask(self.client.clone());
-        tokio::spawn(async move {
-            place.send(asking.await);
-        });
+        self.answer(ask(self.client.clone()));
     }
 
     fn send(&mut self, ticket: Ticket, order: Order, done: String) {
@@ -241,6 +313,18 @@ impl<C: Client, S: Surface> Console<'_, C, S> {
         tokio::spawn(async move {
             let result = client.order(order).await;
             place.send(Msg::Replied { ticket, done, result });
+        });
+    }
+
+    /// Has the history of the selected node read, where it is shown and has grown. One reading at a time.
+    fn look_up(&mut self) {
+        let Some(node) = self.model.wants_history().filter(|_| !self.is_reading) else { return };
+        let Ok(place) = self.replies.clone().try_reserve_owned() else { return };
+        self.is_reading = true;
+        let client = self.client.clone();
+        tokio::spawn(async move {
+            let moments = client.history(node.id).await;
+            place.send(Msg::History(node, moments));
         });
     }
 
@@ -275,6 +359,16 @@ impl<C: Client, S: Surface> Console<'_, C, S> {
             return Ok(());
         }
         let Some(run) = self.model.pager.run() else { return Ok(()) };
+        if let Some(progress) = self.client.progress(run)
+            && !self.model.runs.has(run, &progress)
+        {
+            self.tell(Msg::Progress(run, progress))?;
+        }
+        if let Some(place) = self.model.runs.wanted()
+            && let Some(result) = self.client.result(run, place)
+        {
+            self.tell(Msg::Result(place, result))?;
+        }
         let chunk = self.client.output(run, self.model.pager.cursor(), LINES);
         if chunk.next > self.model.pager.cursor() {
             self.tell(Msg::Output(run, chunk))?;

@@ -8,7 +8,7 @@ use ratatui::backend::TestBackend;
 use tokio::sync::{Notify, watch};
 
 use super::*;
-use crate::client::OutputChunk;
+use crate::client::{Moment, OutputChunk, SelfTest};
 use crate::domain::{NodeId, Order, Reply, RunId, Snapshot};
 use crate::tui::fixture::{Rack, busy_rack, key};
 use crate::tui::view;
@@ -39,10 +39,26 @@ impl Client for FakeEngine {
         Ok(format!("profiles/{}.toml", wish.name))
     }
 
+    async fn self_test(&self) -> SelfTest {
+        SelfTest { passed: vec!["asked in vain".to_owned()], failed: None }
+    }
+
+    async fn history(&self, node: NodeId) -> Vec<Moment> {
+        vec![Moment { at: Timestamp::UNIX_EPOCH, words: format!("{node} asked") }]
+    }
+
     fn output(&self, _run: RunId, cursor: u64, _max: usize) -> OutputChunk {
         let all = ["first line", "second line"];
         let from = usize::try_from(cursor).unwrap().min(all.len());
         OutputChunk { lines: all[from..].iter().map(ToString::to_string).collect(), first: cursor, next: 2 }
+    }
+
+    fn progress(&self, _run: RunId) -> Option<Arc<crate::client::Progress>> {
+        None
+    }
+
+    fn result(&self, _run: RunId, _place: crate::domain::grid::Place) -> Option<Arc<crate::domain::play::HostTold>> {
+        None
     }
 }
 
@@ -52,6 +68,7 @@ struct Paper {
     shown: watch::Sender<(u32, String)>,
     copied: Arc<Mutex<Vec<String>>>,
     fails: bool,
+    flow: watch::Sender<Flow>,
 }
 
 impl Surface for Paper {
@@ -59,7 +76,11 @@ impl Surface for Paper {
         Ok(Size { width: 80, height: 24 })
     }
 
-    fn draw(&mut self, model: &Model) -> io::Result<()> {
+    fn flow(&self) -> watch::Receiver<Flow> {
+        self.flow.subscribe()
+    }
+
+    fn draw(&mut self, model: &Model) -> io::Result<usize> {
         if self.fails {
             return Err(io::Error::other("the terminal is gone"));
         }
@@ -69,7 +90,7 @@ impl Surface for Paper {
             *frames += 1;
             *shown = text;
         });
-        Ok(())
+        Ok(0)
     }
 
     fn redraw(&mut self) -> io::Result<()> {
@@ -125,7 +146,13 @@ impl Bench {
         let shutdown = CancellationToken::new();
         let client = FakeEngine { snapshots, orders: orders.clone(), answer: answer.clone() };
         let terminal = Terminal::new(TestBackend::new(80, 24)).unwrap();
-        let mut paper = Paper { terminal, shown: shown_sender, copied: copied.clone(), fails };
+        let mut paper = Paper {
+            terminal,
+            shown: shown_sender,
+            copied: copied.clone(),
+            fails,
+            flow: watch::Sender::new(Flow::default()),
+        };
         let token = shutdown.clone();
         let input = futures_util::stream::unfold(events, async |mut events| {
             events.recv().await.map(|event| (Ok(event), events))
@@ -205,6 +232,20 @@ async fn a_flood_of_snapshots_costs_few_frames() {
     bench.wait_for("prepare-iso").await;
     let frames = u128::from(bench.shown.borrow().0 - before);
     assert!(frames <= started.elapsed().as_millis() / FRAME.as_millis() + 3, "{frames} frames");
+}
+
+#[tokio::test]
+async fn the_detail_shows_what_happened() {
+    let mut bench = Bench::start(&busy_rack(), false);
+    bench.wait_for("2 WAITING").await;
+    bench.press(KeyCode::Enter).await;
+    // The page grows when the history has been read.
+    while !bench.shown.borrow_and_update().1.contains("m1 asked") {
+        bench.press(KeyCode::End).await;
+        tokio::time::timeout(Duration::from_secs(20), bench.shown.changed()).await.unwrap().unwrap();
+    }
+    bench.shutdown.cancel();
+    assert_eq!(bench.end().await.unwrap(), Exit::Shutdown);
 }
 
 #[tokio::test]

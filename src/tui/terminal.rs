@@ -1,31 +1,39 @@
 //! The terminal, taken over and given back. Whatever way out the program takes (return, error, panic), the shell gets
-//! a usable terminal.
+//! a usable terminal, and no terminal that takes nothing holds the program up.
 
-use std::io::{self, Stdout, Write as _, stdout};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::io::{self, Stdout, Write, stdout};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::mpsc::sync_channel;
 use std::sync::{Once, OnceLock};
+use std::time::Duration;
 
 use crossterm::clipboard::CopyToClipboard;
 use crossterm::cursor::Show;
 use crossterm::event::{DisableBracketedPaste, EnableBracketedPaste};
-use crossterm::execute;
 use crossterm::style::{Print, ResetColor};
 use crossterm::terminal::{EnterAlternateScreen, LeaveAlternateScreen, SetTitle, disable_raw_mode, enable_raw_mode};
+use crossterm::{execute, queue};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use ratatui::Terminal;
 use ratatui::backend::CrosstermBackend;
 use ratatui::layout::Size;
+use tokio::sync::watch;
 
-use super::TuiOptions;
 use super::model::Model;
+use super::outlet::{Depth, Flow, Outlet};
 use super::run::Surface;
 use super::view;
+use super::{Colours, TuiOptions};
 
 /// Whether the terminal is ours. A panic hook cannot own a [`Screen`], so this is the one global of the console.
 static TAKEN: AtomicBool = AtomicBool::new(false);
 
 static HOOK: Once = Once::new();
+
+/// How long the terminal may take to be given back; then the program goes on without.
+const PATIENCE: Duration = Duration::from_secs(1);
 
 /// Mouse reports on: presses and the wheel, in the form without limits. Not every motion: on a slow line that is a flood.
 const MOUSE_ON: &str = "\x1b[?1000h\x1b[?1006h";
@@ -40,29 +48,34 @@ const TITLE_BACK: &str = "\x1b[23;2t";
 /// What else than the screen is taken over. Set once, before anything is taken.
 static EXTRAS: OnceLock<Extras> = OnceLock::new();
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 struct Extras {
     mouse: bool,
     title: bool,
 }
 
-/// Terminals that print what they do not know, or whose window has no title.
+fn extras() -> Extras {
+    EXTRAS.get().copied().unwrap_or_default()
+}
+
+/// Terminals that print what they do not know, or whose window has no title, are not among these.
 fn has_title() -> bool {
     let term = std::env::var("TERM").unwrap_or_default();
-    ["xterm", "screen", "tmux", "rxvt", "alacritty", "foot", "konsole", "gnome", "st-"]
-        .iter()
-        .any(|name| term.starts_with(name))
+    let known = ["xterm", "screen", "tmux", "rxvt", "alacritty", "foot", "konsole", "gnome", "st-", "wezterm"];
+    known.iter().any(|name| term.starts_with(name))
 }
 
 /// Our hold on the terminal; dropping it gives the terminal back.
 #[derive(Debug)]
 pub(super) struct Screen {
-    terminal: Terminal<CrosstermBackend<Stdout>>,
+    terminal: Terminal<CrosstermBackend<Outlet>>,
+    flow: watch::Receiver<Flow>,
+    written: Arc<AtomicUsize>,
 }
 
 impl Screen {
     /// Takes the terminal over.
-    pub(super) fn open(options: TuiOptions) -> io::Result<Self> {
+    pub(super) fn open(options: &TuiOptions) -> io::Result<Self> {
         EXTRAS.get_or_init(|| Extras { mouse: options.mouse, title: options.bell && has_title() });
         HOOK.call_once(|| {
             let previous = std::panic::take_hook();
@@ -73,35 +86,52 @@ impl Screen {
         });
         // From here on every way out restores.
         TAKEN.store(true, Ordering::SeqCst);
-        let opened = take().and_then(|()| Terminal::new(CrosstermBackend::new(stdout())));
-        opened.map(|terminal| Self { terminal }).inspect_err(|_| restore())
+        Self::take_first(options).inspect_err(|_| restore())
     }
-}
 
-fn take() -> io::Result<()> {
-    enable_raw_mode()?;
-    // Marked pastes arrive as one piece and can be kept away from the keys; without it a pasted word presses them.
-    execute!(stdout(), EnterAlternateScreen, EnableBracketedPaste)?;
-    if let Some(extras) = EXTRAS.get() {
-        let title = if extras.title { TITLE_SAVE } else { "" };
-        let mouse = if extras.mouse { MOUSE_ON } else { "" };
-        execute!(stdout(), Print(title), Print(mouse))?;
+    fn take_first(options: &TuiOptions) -> io::Result<Self> {
+        let depth = if options.colours == Colours::Sixteen { Depth::Sixteen } else { Depth::Eight };
+        let outlet = Outlet::new(stdout(), depth, || TAKEN.load(Ordering::SeqCst))?;
+        let (flow, written) = (outlet.flow(), outlet.written());
+        let terminal = Terminal::new(CrosstermBackend::new(outlet))?;
+        let mut screen = Self { terminal, flow, written };
+        screen.take()?;
+        Ok(screen)
     }
-    Ok(())
+
+    /// Takes what [`restore`] gave back.
+    fn take(&mut self) -> io::Result<()> {
+        enable_raw_mode()?;
+        // Marked pastes arrive as one piece and can be kept away from the keys; without it a pasted word presses them.
+        let Extras { mouse, title } = extras();
+        let out = self.terminal.backend_mut();
+        queue!(out, EnterAlternateScreen, EnableBracketedPaste)?;
+        queue!(out, Print(if title { TITLE_SAVE } else { "" }), Print(if mouse { MOUSE_ON } else { "" }))?;
+        Write::flush(out)
+    }
 }
 
 /// Gives the terminal back; does nothing where it is not ours. What fails here cannot be helped any more.
 fn restore() {
-    if TAKEN.swap(false, Ordering::SeqCst) {
-        if let Some(extras) = EXTRAS.get() {
-            let mouse = if extras.mouse { MOUSE_OFF } else { "" };
-            let title = if extras.title { TITLE_BACK } else { "" };
-            let _ = execute!(stdout(), Print(mouse), Print(title));
-        }
-        let _ = execute!(stdout(), DisableBracketedPaste, LeaveAlternateScreen, ResetColor, Show);
-        let _ = disable_raw_mode();
-        let _ = stdout().flush();
+    if !TAKEN.swap(false, Ordering::SeqCst) {
+        return;
     }
+    // A thread writes, for a terminal that takes nothing would hold up whoever waits for it.
+    let (done, finished) = sync_channel(1);
+    let writer = std::thread::Builder::new().spawn(move || {
+        let _ = write_restored(&mut stdout());
+        let _ = done.send(());
+    });
+    if writer.is_ok() {
+        let _ = finished.recv_timeout(PATIENCE);
+    }
+    let _ = disable_raw_mode();
+}
+
+fn write_restored(out: &mut Stdout) -> io::Result<()> {
+    let Extras { mouse, title } = extras();
+    queue!(out, Print(if mouse { MOUSE_OFF } else { "" }), Print(if title { TITLE_BACK } else { "" }))?;
+    execute!(out, DisableBracketedPaste, LeaveAlternateScreen, ResetColor, Show)
 }
 
 impl Drop for Screen {
@@ -115,8 +145,13 @@ impl Surface for Screen {
         self.terminal.size()
     }
 
-    fn draw(&mut self, model: &Model) -> io::Result<()> {
-        self.terminal.draw(|frame| view::draw(frame, model)).map(|_| ())
+    fn flow(&self) -> watch::Receiver<Flow> {
+        self.flow.clone()
+    }
+
+    fn draw(&mut self, model: &Model) -> io::Result<usize> {
+        self.terminal.draw(|frame| view::draw(frame, model))?;
+        Ok(self.written.swap(0, Ordering::Relaxed))
     }
 
     fn redraw(&mut self) -> io::Result<()> {
@@ -127,18 +162,15 @@ impl Surface for Screen {
     }
 
     fn copy(&mut self, text: &str) -> io::Result<()> {
-        execute!(stdout(), CopyToClipboard::to_clipboard_from(text))
+        execute!(self.terminal.backend_mut(), CopyToClipboard::to_clipboard_from(text))
     }
 
     fn ring(&mut self) -> io::Result<()> {
-        execute!(stdout(), Print('\u{7}'))
+        execute!(self.terminal.backend_mut(), Print('\u{7}'))
     }
 
     fn entitle(&mut self, words: &str) -> io::Result<()> {
-        match EXTRAS.get() {
-            Some(extras) if extras.title => execute!(stdout(), SetTitle(words)),
-            Some(_) | None => Ok(()),
-        }
+        if extras().title { execute!(self.terminal.backend_mut(), SetTitle(words)) } else { Ok(()) }
     }
 
     fn suspend(&mut self) -> io::Result<()> {
@@ -149,17 +181,16 @@ impl Surface for Screen {
 
     fn resume(&mut self) -> io::Result<()> {
         TAKEN.store(true, Ordering::SeqCst);
-        take()?;
+        self.take()?;
         self.redraw()
     }
 
     fn recover(&mut self) -> io::Result<bool> {
         // A panic elsewhere in the program gave the terminal back while the console lives on.
-        if TAKEN.swap(true, Ordering::SeqCst) {
+        if TAKEN.load(Ordering::SeqCst) {
             return Ok(false);
         }
-        take()?;
-        self.redraw()?;
+        self.resume()?;
         Ok(true)
     }
 }

@@ -163,9 +163,13 @@ fn add(lines: &mut [Line<'static>], piece: &mut String, style: Style) {
     }
 }
 
-/// Time from `since` to `now` in at most five columns: `42s`, `12m`, `3h05`, `4d`.
+/// Time from `since` to `now` in at most five columns.
 pub(super) fn age(since: Timestamp, now: Timestamp) -> String {
-    let seconds = now.duration_since(since).as_secs().max(0);
+    span(u64::try_from(now.duration_since(since).as_secs()).unwrap_or_default())
+}
+
+/// A time in at most five columns: `42s`, `12m`, `3h05`, `4d`.
+pub(super) fn span(seconds: u64) -> String {
     match seconds {
         0..60 => format!("{seconds}s"),
         60..3_600 => format!("{}m", seconds / 60),

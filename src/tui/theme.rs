@@ -4,7 +4,7 @@
 use ratatui::buffer::Buffer;
 use ratatui::style::{Color, Modifier, Style};
 
-use super::{Colours, TuiOptions};
+use super::{Background, Colours, TuiOptions};
 use crate::domain::Phase;
 use crate::domain::run::RunState;
 use crate::domain::{Run, RunOutcome};
@@ -14,6 +14,7 @@ use crate::domain::{Run, RunOutcome};
 pub(super) struct Theme {
     ascii: bool,
     mono: bool,
+    light: bool,
 }
 
 /// Needs a decision now.
@@ -94,6 +95,17 @@ pub(super) fn run(run: &Run) -> (&'static str, Style) {
     }
 }
 
+/// Colours that can be read on a light background, in the place of those that cannot.
+fn on_light(colour: Color) -> Color {
+    match colour {
+        Color::Yellow | Color::LightYellow => Color::Magenta,
+        Color::Cyan | Color::LightCyan => Color::Blue,
+        Color::White | Color::Gray => Color::Black,
+        Color::LightGreen => Color::Green,
+        other => other,
+    }
+}
+
 /// What ASCII terminals show in place of a character.
 fn ascii_twin(symbol: &str) -> &'static str {
     match symbol {
@@ -113,8 +125,12 @@ fn ascii_twin(symbol: &str) -> &'static str {
 
 impl Theme {
     /// The theme the options ask for.
-    pub(super) fn new(options: TuiOptions) -> Self {
-        Self { ascii: options.ascii, mono: options.colours == Colours::Mono }
+    pub(super) fn new(options: &TuiOptions) -> Self {
+        Self {
+            ascii: options.ascii,
+            mono: options.colours == Colours::Mono,
+            light: options.background == Background::Light,
+        }
     }
 
     /// The symbol of a phase, one column wide and different for each.
@@ -147,6 +163,8 @@ impl Theme {
             if self.mono {
                 cell.fg = Color::Reset;
                 cell.bg = Color::Reset;
+            } else if self.light {
+                cell.fg = on_light(cell.fg);
             }
         }
     }
@@ -180,7 +198,7 @@ mod tests {
     #[test]
     fn every_phase_has_its_own_symbol_one_column_wide() {
         for ascii in [false, true] {
-            let theme = Theme { ascii, mono: false };
+            let theme = Theme { ascii, ..Theme::default() };
             let symbols: BTreeSet<_> = phases().iter().map(|phase| theme.symbol(phase)).collect();
             assert_eq!(symbols.len(), phases().len());
             for symbol in symbols {
@@ -194,7 +212,7 @@ mod tests {
     fn a_finished_frame_is_ascii_and_without_colour_where_asked() {
         let mut buffer = Buffer::with_lines(["│▶é…│"]);
         buffer.set_style(buffer.area, bad());
-        Theme { ascii: true, mono: true }.finish(&mut buffer);
+        Theme { ascii: true, mono: true, light: false }.finish(&mut buffer);
         let shown: String = buffer.content.iter().map(ratatui::buffer::Cell::symbol).collect();
         assert_eq!(shown, "|>?~|");
         assert!(buffer.content.iter().all(|cell| cell.fg == Color::Reset));

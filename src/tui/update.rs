@@ -6,18 +6,22 @@ use crossterm::event::{KeyEvent, KeyEventKind};
 use ratatui::layout::Size;
 
 use super::action::{Action, Msg, Request, Tab, Ticket};
+use super::hints::HINTS;
 use super::keymap::{self, Scope};
-use super::modal::{Ask as _, Dialog, Field, Modal, Question, Sending, Verb, quit};
-use super::model::{Model, Subject};
+use super::modal::{Ask as _, Dialog, Field, Local, Modal, Question, Sending, Verb, quit};
+use super::model::{Check, Model, Row, Subject};
 use super::offer::offer;
+use super::runs::Level;
 use super::view;
 use crate::client::OrderError;
+use crate::domain::fleet::Gate;
 use crate::domain::{Fqdn, Order, Reply, Snapshot};
 pub(super) use finding::palette;
 
 mod answers;
 mod finding;
 mod mouse;
+mod runs;
 mod table;
 
 /// Refusals of a batch that are listed by name.
@@ -53,6 +57,20 @@ pub(super) fn update(model: &mut Model, msg: Msg) -> Vec<Request> {
             model.pager.take(run, chunk);
             Vec::new()
         }
+        Msg::Progress(run, progress) => {
+            if model.pager.run() == Some(run) {
+                model.runs.take(run, progress);
+            }
+            Vec::new()
+        }
+        Msg::Result(place, result) => {
+            model.runs.take_result(place, result);
+            Vec::new()
+        }
+        Msg::History(node, moments) => {
+            model.history = Some((node, moments));
+            Vec::new()
+        }
         Msg::Replied { ticket, done, result } => {
             on_reply(model, ticket, done, result);
             Vec::new()
@@ -63,6 +81,19 @@ pub(super) fn update(model: &mut Model, msg: Msg) -> Vec<Request> {
         }
         Msg::Settled { ticket, done, results } => {
             on_settled(model, ticket, done, results);
+            Vec::new()
+        }
+        Msg::Tested(outcome) => {
+            model.check = Check::Done(outcome);
+            table::keep_in_view(model);
+            Vec::new()
+        }
+        Msg::Told(Ok(news)) => {
+            model.tell(news);
+            Vec::new()
+        }
+        Msg::Told(Err(news)) => {
+            model.warn(news);
             Vec::new()
         }
         Msg::EngineGone => {
@@ -111,7 +142,15 @@ fn on_reply(model: &mut Model, ticket: Ticket, done: String, result: Result<Repl
             let left = super::text::seconds_left(until, model.now);
             model.tell(format!("{done}; {left} s to take it back with `u`"));
         }
-        Ok(Reply::Done | Reply::Released | Reply::Asked { .. } | Reply::Withheld(_) | Reply::Rerender(_)) => {
+        Ok(Reply::Issued(ticket)) => model.tell(format!("{ticket}: {done}")),
+        Ok(
+            Reply::Done
+            | Reply::Barred(_)
+            | Reply::Released
+            | Reply::Asked { .. }
+            | Reply::Withheld(_)
+            | Reply::Rerender(_),
+        ) => {
             model.tell(done);
         }
         Err(error) => match dialog {
@@ -156,11 +195,41 @@ fn on_key(model: &mut Model, event: KeyEvent) -> Vec<Request> {
     if let Some(binding) = binding {
         return act(model, binding.scope, binding.action);
     }
+    if model.modal.as_mut().is_some_and(|open| open.choose_key(event)) {
+        return Vec::new();
+    }
     if let Some(field) = model.modal.as_mut().and_then(Modal::typing) {
         field.type_key(event);
         finding::typed(model);
     }
+    let done = match &model.modal {
+        Some(Modal::Ask(Dialog::Asking(question))) if question.is_done_when_typed() => question.local(model),
+        _ => None,
+    };
+    if let Some(local) = done {
+        lead(model, local);
+    }
     Vec::new()
+}
+
+/// Where a question leads that orders nothing.
+fn lead(model: &mut Model, local: Local) {
+    match local {
+        Local::Open(question) => model.modal = Some(Modal::Ask(Dialog::Asking(question))),
+        Local::GoTo(node) => {
+            model.modal = None;
+            let shown = |model: &Model| {
+                (0..model.listing.items().len()).find(|line| model.listing.row(*line) == Some(Row::Node(node)))
+            };
+            if shown(model).is_none() {
+                // It is hidden by the filter, and whoever types its code wants to see it.
+                table::filter(model, "");
+            }
+            if let Some(line) = shown(model) {
+                table::select_line(model, line);
+            }
+        }
+    }
 }
 
 fn act(model: &mut Model, scope: Scope, action: Action) -> Vec<Request> {
@@ -185,7 +254,7 @@ fn act(model: &mut Model, scope: Scope, action: Action) -> Vec<Request> {
         Action::Top => step(model, isize::MIN),
         Action::Bottom => step(model, isize::MAX),
         Action::Open => open(model),
-        Action::Back => back(model),
+        Action::Back => return back(model),
         Action::Previous | Action::Next => neighbour(model, scope, action == Action::Next),
         Action::NextWaiting => table::next_waiting(model),
         Action::Mark => table::mark(model),
@@ -197,9 +266,17 @@ fn act(model: &mut Model, scope: Scope, action: Action) -> Vec<Request> {
         Action::Approve => return approve(model),
         Action::Reject => reject(model),
         Action::Undo => return undo(model),
+        Action::Merge => ask(model, |model| Some(Question::same(model.node()?, &model.snapshot.fleet))),
+        Action::Ban => ask(model, |model| model.node().map(|node| Question::ban(node))),
+        Action::Standing => ask(model, |model| Some(Question::standing(model))),
+        Action::Jump => ask(model, |_| Some(Question::jump())),
         Action::Rename => ask(model, |model| model.node().map(|node| Question::rename(node))),
         Action::Address => ask(model, |model| model.node().map(|node| Question::address(node))),
         Action::Run => ask(model, |model| Some(Question::run(model))),
+        Action::RunFailed => ask(model, |model| Some(Question::run_failed(model))),
+        Action::Gate => ask(model, |model| Some(Question::gate(model))),
+        Action::NextFailure | Action::PreviousFailure => runs::next_failure(model, action == Action::NextFailure),
+        Action::RawOutput => runs::raw_output(model),
         Action::Cancel => ask(model, |model| model.snapshot.fleet.active_run().map(|run| Question::cancel(run))),
         Action::MarkInstalled => ask(model, |model| model.node().map(|node| Question::mark(node))),
         Action::Trust => ask(model, |model| model.node().and_then(|node| Question::trust(node))),
@@ -213,6 +290,15 @@ fn act(model: &mut Model, scope: Scope, action: Action) -> Vec<Request> {
             model.pager.toggle(size.0, size.1);
         }
         Action::Copy => return copy(model),
+        Action::Write => {
+            let topic = view::topic(model);
+            return vec![Request::Write { file: topic.file, text: format!("{}\n", topic.snippet) }];
+        }
+        Action::SelfTest => {
+            model.check = Check::Going;
+            return vec![Request::SelfTest];
+        }
+        Action::NextHint | Action::NoHints => return hints(model, action),
         Action::Log(event) => model.log.transition(event),
         Action::Help => model.modal = Some(Modal::Help { top: 0, search: Field::new("search", "") }),
         Action::Palette => model.modal = Some(Modal::Palette { marked: 0, search: Field::new("do", "") }),
@@ -261,7 +347,7 @@ fn step_in_tab(model: &mut Model, by: isize) {
             Some(top) => model.nodes.detail = Some(moved(top, by, view::detail_overflow(model))),
             None => table::select(model, by),
         },
-        Tab::Ansible => scroll_output(model, by),
+        Tab::Ansible => runs::step(model, by),
         Tab::Setup => model.setup_top = moved(model.setup_top, by, view::setup_overflow(model)),
         Tab::Log => {}
     }
@@ -272,44 +358,52 @@ fn moved(from: usize, by: isize, last: usize) -> usize {
     from.saturating_add_signed(by).min(last)
 }
 
-fn scroll_output(model: &mut Model, by: isize) {
-    let (columns, rows) = view::output_size(model);
-    match by {
-        isize::MIN => model.pager.go_to_oldest(),
-        isize::MAX => model.pager.place = super::pager::Place::Follow,
-        by => model.pager.scroll(by, columns, rows),
-    }
-}
-
 fn open(model: &mut Model) {
     match model.modal.take() {
         Some(Modal::Ask(dialog)) => model.modal = Some(Modal::Ask(dialog.reconsider())),
         Some(other) => model.modal = Some(other),
+        None if model.tab == Tab::Ansible => runs::open(model),
         None => model.nodes.detail = Some(0),
     }
 }
 
-/// One step back: the dialog, the detail, the marks, the filter.
-fn back(model: &mut Model) {
+/// One step back: the dialog, a result, the grid, the detail, the marks, the filter. Where nothing is left to leave, it holds
+/// a run that is about to start by itself.
+fn back(model: &mut Model) -> Vec<Request> {
     match model.modal.take() {
         Some(Modal::Filter(_)) => table::filter(model, ""),
         Some(_) => {}
-        None if model.nodes.detail.is_some() => model.nodes.detail = None,
-        None if !model.nodes.marks.is_empty() => model.nodes.marks.clear(),
-        None => table::filter(model, ""),
+        None => match (model.tab, model.runs.level) {
+            (Tab::Ansible, Level::Result) => model.runs.level = Level::Grid,
+            (Tab::Ansible, Level::Grid) => model.runs.level = Level::Output,
+            (Tab::Nodes, _) if model.nodes.detail.is_some() => model.nodes.detail = None,
+            (Tab::Nodes, _) if !model.nodes.marks.is_empty() => model.nodes.marks.clear(),
+            (Tab::Nodes, _) if !model.listing.filter.text().is_empty() => table::filter(model, ""),
+            _ if matches!(model.overview.gate, Gate::Counting { .. }) => {
+                let order = Order::HoldGate { hold: true };
+                let done = "held: no run starts by itself until you say so (key w)".to_owned();
+                return vec![send(model, Sending { order, done }).1];
+            }
+            _ => {}
+        },
     }
+    Vec::new()
 }
 
 fn neighbour(model: &mut Model, scope: Scope, forward: bool) {
     if scope == Scope::Detail {
         return table::select(model, if forward { 1 } else { -1 });
     }
-    // Runs are listed newest first.
-    let runs = &model.overview.runs;
-    let here = runs.iter().position(|run| Some(*run) == model.pager.run()).unwrap_or_default();
-    let there = moved(here, if forward { -1 } else { 1 }, runs.len().saturating_sub(1));
-    let run = runs.get(there).copied();
-    model.pager.show(run);
+    if scope == Scope::Grid {
+        return model.runs.step_task(if forward { 1 } else { -1 });
+    }
+    if scope == Scope::Setup {
+        let last = super::setup::COUNT - 1;
+        model.topic = moved(model.topic, if forward { 1 } else { -1 }, last);
+        model.setup_top = 0;
+        return;
+    }
+    runs::neighbour(model, forward);
 }
 
 /// Opens a question about what is selected.
@@ -365,9 +459,22 @@ fn send(model: &mut Model, sending: Sending) -> (Ticket, Request) {
 }
 
 fn copy(model: &mut Model) -> Vec<Request> {
-    let command = view::prepare_command(&model.snapshot.service);
+    let command = match &model.modal {
+        Some(Modal::Ask(dialog)) => dialog.about().command(model).unwrap_or_default(),
+        _ if model.tab == Tab::Ansible => {
+            model.runs.progress().and_then(|progress| progress.command.clone()).unwrap_or_default()
+        }
+        _ => view::topic(model).snippet,
+    };
     model.tell("sent to the clipboard; where pasting brings nothing, this terminal has no OSC 52: select it by hand");
     vec![Request::Copy(command)]
+}
+
+/// The next hint, or none for good.
+fn hints(model: &mut Model, action: Action) -> Vec<Request> {
+    model.hint = model.hint.map(|hint| hint + 1).filter(|hint| action == Action::NextHint && *hint < HINTS.len());
+    table::keep_in_view(model);
+    if model.hint.is_some() { Vec::new() } else { vec![Request::NoHints] }
 }
 
 fn quit(model: &mut Model) -> Vec<Request> {
@@ -390,6 +497,10 @@ fn confirm(model: &mut Model) -> Vec<Request> {
         // The filter stays; only the line closes.
         Some(Modal::Filter(_)) => Vec::new(),
         Some(Modal::Ask(Dialog::Asking(question))) => {
+            if let Some(local) = question.local(model) {
+                lead(model, local);
+                return Vec::new();
+            }
             // Where there is no order yet, the dialog shows the reason beside the field.
             let Ok(sending) = question.order(model) else {
                 model.modal = Some(Modal::Ask(Dialog::Asking(question)));

@@ -8,7 +8,7 @@ use crate::domain::command::{Sighting, Verb};
 use crate::domain::facts::{Generation, SystemInfo};
 use crate::domain::snapshot::Undecided;
 use crate::domain::text::Text;
-use crate::domain::{Command, NodeId, Origin, Refusal, ReportId, RunId};
+use crate::domain::{Command, NodeId, Origin, Refusal, ReportId, RunId, Wants};
 use crate::tui::fixture::*;
 use crate::tui::model::Row;
 use crate::tui::pager::Place;
@@ -70,6 +70,53 @@ fn a_decision_counts_down_and_is_taken_back_with_one_key() {
     update(&mut model, Msg::Snapshot(rack.snapshot()));
     assert!(screen(&model).backend().to_string().contains("OK 4s (u)"));
     assert_eq!(order_of(&press(&mut model, KeyCode::Char('u'))), Order::Undo { node: WAITING });
+}
+
+#[test]
+fn a_claim_code_jumps_to_its_row_as_soon_as_it_is_typed() {
+    let rack = busy_rack();
+    let mut model = model_at(Row::Node(READY));
+    press(&mut model, KeyCode::Char('\''));
+    type_text(&mut model, "zzzz");
+    assert!(text_of(&model).contains("no row has the code ZZZZ"), "{}", text_of(&model));
+    (0..4).for_each(|_| drop(press(&mut model, KeyCode::Backspace)));
+    let code = crate::domain::guard::ClaimCode::of(WAITING).to_string();
+    assert!(type_text(&mut model, &code.to_ascii_lowercase()).is_empty());
+    assert_eq!((model.nodes.selected, model.modal.is_none()), (Some(Row::Node(WAITING)), true));
+    drop(rack);
+}
+
+#[test]
+fn tickets_are_issued_and_taken_back_in_one_panel() {
+    let mut rack = busy_rack();
+    let mut model = model_at(Row::Node(WAITING));
+    press(&mut model, KeyCode::Char('T'));
+    assert!(press(&mut model, KeyCode::Enter).is_empty(), "a form opens");
+    type_text(&mut model, "2 PowerEdge R650* for 30m as compute");
+    let order = order_of(&press(&mut model, KeyCode::Enter));
+    let Order::IssueTicket { count: 2, profile, expires, .. } = &order else { panic!("{order:?}") };
+    assert_eq!((profile.as_ref().unwrap().as_str(), expires.duration_since(rack.now).as_mins()), ("compute", 30));
+    rack.order(Order::IssueTicket {
+        count: 5,
+        wants: Wants { model: Some("X*".into()), product: None },
+        profile: None,
+        expires: *expires,
+    });
+    let mut model = rack.model(80, 24);
+    press(&mut model, KeyCode::Char('T'));
+    insta::assert_snapshot!(text_of(&model));
+    press(&mut model, KeyCode::Down);
+    assert!(matches!(order_of(&press(&mut model, KeyCode::Enter)), Order::CancelTicket { .. }));
+}
+
+#[test]
+fn a_ban_names_what_the_machine_is_known_by() {
+    let mut model = model_at(Row::Node(WAITING));
+    press(&mut model, KeyCode::Char('b'));
+    assert!(text_of(&model).contains("UUID f68d13f3-472b-4f1a-95a7-120b398a0709"), "{}", text_of(&model));
+    type_text(&mut model, "not ours");
+    let order = order_of(&press(&mut model, KeyCode::Enter));
+    assert_eq!(order, Order::Ban { node: WAITING, reason: Text::new("not ours") });
 }
 
 #[test]
@@ -151,9 +198,9 @@ fn a_closed_dialog_gets_its_reply_as_news() {
 #[case(Row::Node(NodeId(5)), "iy", Order::MarkInstalled { node: NodeId(5) })]
 #[case(Row::Report(ReportId(1)), "xy", Order::DismissReport { report: ReportId(1) })]
 #[case(Row::Report(ReportId(1)), "mj\n", Order::Adopt { report: ReportId(1), node: AGAIN })]
-#[case(Row::Node(READY), "r\n", Order::Run { nodes: vec![READY] })]
-#[case(Row::Node(READY), "rj\n", Order::Run { nodes: vec![NodeId(1), NodeId(2), READY] })]
-#[case(Row::Node(WAITING), "r\n", Order::Run { nodes: vec![NodeId(1), NodeId(2), READY] })]
+#[case(Row::Node(READY), "r\n", Order::Run { nodes: vec![READY], options: Box::default() })]
+#[case(Row::Node(READY), "r \n", Order::Run { nodes: vec![NodeId(1), NodeId(2), READY], options: Box::default() })]
+#[case(Row::Node(WAITING), "r\n", Order::Run { nodes: vec![NodeId(1), NodeId(2), READY], options: Box::default() })]
 #[case(Row::Node(NodeId(11)), "d198.51.100.7\n", Order::SetAddress { node: NodeId(11), address: [198, 51, 100, 7].into() })]
 fn keys_lead_to_orders(#[case] row: Row, #[case] keys: &str, #[case] expected: Order) {
     let mut model = model_at(row);
@@ -434,3 +481,5 @@ fn every_binding_can_be_pressed_on_every_row() {
 
 #[path = "update/tests/many.rs"]
 mod many;
+#[path = "update/tests/setup.rs"]
+mod setup;

@@ -5,6 +5,8 @@
 #![cfg(test)]
 
 mod cli;
+mod cluster;
+mod deciding;
 mod demo;
 mod end_to_end;
 mod fuzz_corpus;
@@ -15,6 +17,7 @@ mod inventory;
 mod layers;
 mod main_job;
 mod process;
+mod pty;
 mod reload;
 mod rig;
 mod runs;

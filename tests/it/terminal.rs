@@ -2,6 +2,7 @@
 
 use std::fs::{File, OpenOptions};
 use std::io::{Read, Write as _};
+use std::num::NonZeroU16;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
@@ -9,7 +10,7 @@ use std::thread;
 
 use nix::fcntl::OFlag;
 use nix::sys::signal::{Signal, kill};
-use nix::sys::termios::{LocalFlags, tcgetattr};
+use nix::sys::termios::{LocalFlags, SetArg, tcgetattr, tcsetattr};
 use nix::unistd::Pid;
 use portable_pty::{Child, CommandBuilder, MasterPty, PtySize, native_pty_system};
 
@@ -27,12 +28,30 @@ pub(crate) struct Console {
     raw: Arc<Mutex<Vec<u8>>>,
     /// Our own view of the terminal's line settings.
     line: File,
-    _master: Box<dyn MasterPty + Send>,
+    master: Box<dyn MasterPty + Send>,
+}
+
+/// What kind of terminal it is.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Terminal {
+    /// `TERM`.
+    pub(crate) term: &'static str,
+}
+
+impl Default for Terminal {
+    fn default() -> Self {
+        Self { term: "xterm-256color" }
+    }
 }
 
 impl Console {
     /// Starts the program in a new terminal.
     pub(crate) fn start(project: &Project, args: &[&str]) -> Self {
+        Self::start_in(project, args, Terminal::default())
+    }
+
+    /// Starts the program in a new terminal of a certain kind.
+    pub(crate) fn start_in(project: &Project, args: &[&str], terminal: Terminal) -> Self {
         let size = PtySize { rows: 24, cols: 80, pixel_width: 0, pixel_height: 0 };
         let pair = native_pty_system().openpty(size).unwrap();
         let mut command = CommandBuilder::new(env!("CARGO_BIN_EXE_prox-orchestrator"));
@@ -41,7 +60,7 @@ impl Console {
         for name in deciding_variables() {
             command.env_remove(name);
         }
-        command.env("TERM", "xterm-256color");
+        command.env("TERM", terminal.term);
         command.env("LC_ALL", "C.UTF-8");
         let name: PathBuf = pair.master.tty_name().unwrap();
         let line = OpenOptions::new().read(true).custom_flags(OFlag::O_NOCTTY.bits()).open(name).unwrap();
@@ -54,7 +73,7 @@ impl Console {
         let raw = Arc::new(Mutex::new(Vec::new()));
         let written = Arc::clone(&raw);
         thread::spawn(move || be_a_terminal(from, &shown, &answers, &written));
-        Self { child, screen, keys, raw, line, _master: pair.master }
+        Self { child, screen, keys, raw, line, master: pair.master }
     }
 
     /// What is on the screen, line by line.
@@ -84,6 +103,26 @@ impl Console {
     #[track_caller]
     pub(crate) fn until(&self, what: &str, fits: impl Fn(&str) -> bool) {
         until(&format!("the screen {what}"), || fits(&self.text()).then_some(()));
+    }
+
+    /// Gives the terminal another size.
+    pub(crate) fn resize(&self, cols: u16, rows: u16) {
+        let size = [rows, cols].map(|side| NonZeroU16::new(side).unwrap());
+        self.screen.lock().unwrap().screen_mut().set_size(size[0], size[1]);
+        self.master.resize(PtySize { rows, cols, pixel_width: 0, pixel_height: 0 }).unwrap();
+    }
+
+    /// Makes the terminal what a shell would have made of it meanwhile.
+    pub(crate) fn wipe(&self) {
+        self.screen.lock().unwrap().process(b"\x1bc$ ");
+        let mut settings = tcgetattr(&self.line).unwrap();
+        settings.local_flags.insert(LocalFlags::ICANON | LocalFlags::ECHO);
+        tcsetattr(&self.line, SetArg::TCSANOW, &settings).unwrap();
+    }
+
+    /// How many bytes the program has written.
+    pub(crate) fn bytes(&self) -> usize {
+        self.raw.lock().unwrap().len()
     }
 
     /// Whether the terminal is as a shell expects it: lines are edited and echoed, the alternate screen is left, the

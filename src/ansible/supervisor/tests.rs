@@ -223,7 +223,7 @@ async fn a_good_run_configures_its_node_and_leaves_its_record() {
     let body = "start; echo \"args: $*\"; readlink /proc/self/fd/0; cut -d' ' -f5,6 /proc/$$/stat; echo $PPID; good; echo -n end";
     let engine = Engine::start(dir.path(), Some(fake(dir.path(), body)), quick());
     let name = engine.ready_node().await;
-    engine.order(Order::Run { nodes: vec![] }).await;
+    engine.order(Order::Run { nodes: vec![], options: Box::default() }).await;
     assert_eq!(engine.until_ended().await, RunOutcome::Succeeded);
     assert_eq!(engine.phase(), Phase::Configured);
 
@@ -242,6 +242,13 @@ async fn a_good_run_configures_its_node_and_leaves_its_record() {
     assert!(!invocation.control_dir.exists());
     assert_eq!(run.exit().unwrap().how, Ending::Code(0));
     assert!(run.path().join("inventory.json").exists());
+    let record = run.record().unwrap();
+    assert!(record.command.ends_with("-- play.yml") && record.playbook_sha256.is_some(), "{record:?}");
+    let ended = record.end.unwrap();
+    assert_eq!((ended.outcome, ended.process), (RunOutcome::Succeeded, Some(Ending::Code(0))));
+    assert_eq!(ended.hosts[&name].numbers.map(|numbers| numbers.ok), Some(1));
+    let progress = engine.feed.progress(RUN).unwrap();
+    assert!(progress.grid.is_complete && progress.command.is_some(), "{progress:?}");
     engine.crash().await;
 }
 
@@ -264,7 +271,7 @@ async fn endings_become_words(#[case] body: &str, #[case] word: &str, #[case] re
     let dir = Project::new();
     let engine = Engine::start(dir.path(), Some(fake(dir.path(), body)), quick());
     engine.ready_node().await;
-    engine.order(Order::Run { nodes: vec![] }).await;
+    engine.order(Order::Run { nodes: vec![], options: Box::default() }).await;
     let outcome = engine.until_ended().await;
     assert_eq!(outcome.word(), word);
     assert!(outcome.reason().map_or("", |text| text.as_str()).starts_with(reason), "{outcome:?}");
@@ -285,7 +292,7 @@ async fn without_ansible_nothing_starts_and_the_cure_is_named(
     put(&script, b"#!/bin/sh\n", mode);
     let engine = Engine::start(dir.path(), Some(dir.path().join(name)), quick());
     engine.ready_node().await;
-    engine.order(Order::Run { nodes: vec![] }).await;
+    engine.order(Order::Run { nodes: vec![], options: Box::default() }).await;
     let outcome = engine.until_ended().await;
     assert!(matches!(&outcome, RunOutcome::NotStarted { reason } if reason.as_str().contains(words)), "{outcome:?}");
     assert_eq!(engine.phase(), Phase::Ready);
@@ -304,7 +311,7 @@ async fn a_script_whose_interpreter_vanishes_is_explained() {
     put(&script, text.as_bytes(), 0o755);
     let engine = Engine::start(dir.path(), Some(script), quick());
     engine.ready_node().await;
-    engine.order(Order::Run { nodes: vec![] }).await;
+    engine.order(Order::Run { nodes: vec![], options: Box::default() }).await;
     let outcome = engine.until_ended().await;
     assert!(
         matches!(&outcome, RunOutcome::NotStarted { reason } if reason.as_str().contains("interpreter")),
@@ -321,7 +328,7 @@ async fn files_that_are_not_up_to_date_stop_a_run() {
     // The projection has died behind the fleet.
     engine.shown.send_replace(0);
     engine.shown = watch::channel(0).0;
-    engine.order(Order::Run { nodes: vec![] }).await;
+    engine.order(Order::Run { nodes: vec![], options: Box::default() }).await;
     let outcome = engine.until_ended().await;
     assert!(
         matches!(&outcome, RunOutcome::NotStarted { reason } if reason.as_str().contains("up to date")),
@@ -341,7 +348,7 @@ async fn a_cancelled_run_leaves_no_process(#[case] body: &str) {
     let dir = Project::new();
     let engine = Engine::start(dir.path(), Some(fake(dir.path(), body)), quick());
     engine.ready_node().await;
-    engine.order(Order::Run { nodes: vec![] }).await;
+    engine.order(Order::Run { nodes: vec![], options: Box::default() }).await;
     engine.until_running().await;
     let events = engine.run_dir().events();
     wait_until(|| events.exists()).await;
@@ -362,7 +369,7 @@ async fn an_ignored_interrupt_is_not_inherited() {
     let script = fake(dir.path(), "start; grep SigIgn /proc/self/status; good");
     let engine = Engine::start_within(&wrapper, dir.path(), Some(script), quick());
     engine.ready_node().await;
-    engine.order(Order::Run { nodes: vec![] }).await;
+    engine.order(Order::Run { nodes: vec![], options: Box::default() }).await;
     assert_eq!(engine.until_ended().await, RunOutcome::Succeeded);
     let lines = engine.feed.read(RUN, 0, 10).lines;
     let mask = lines.first().and_then(|line| line.split_whitespace().last()).unwrap();
@@ -381,7 +388,7 @@ async fn a_second_press_does_not_wait() {
     let patience = Patience { interrupt: hour, terminate: hour, kill: Duration::from_secs(5) };
     let engine = Engine::start(dir.path(), Some(fake(dir.path(), body)), patience);
     engine.ready_node().await;
-    engine.order(Order::Run { nodes: vec![] }).await;
+    engine.order(Order::Run { nodes: vec![], options: Box::default() }).await;
     engine.until_running().await;
     let events = engine.run_dir().events();
     wait_until(|| events.exists()).await;
@@ -406,7 +413,7 @@ async fn a_run_outlives_the_engine_and_is_found_again(#[case] ends_meanwhile: bo
     let script = fake(dir.path(), body);
     let engine = Engine::start(dir.path(), Some(script.clone()), quick());
     engine.ready_node().await;
-    engine.order(Order::Run { nodes: vec![] }).await;
+    engine.order(Order::Run { nodes: vec![], options: Box::default() }).await;
     engine.until_running().await;
     let (run, leader) = (engine.run_dir(), engine.run_dir().process().unwrap());
     engine.crash().await;
@@ -428,7 +435,7 @@ async fn a_run_whose_supervisor_was_killed_is_interrupted() {
     let dir = Project::new();
     let engine = Engine::start(dir.path(), Some(fake(dir.path(), "start; setsid sleep 1000 & sleep 1000")), quick());
     engine.ready_node().await;
-    engine.order(Order::Run { nodes: vec![] }).await;
+    engine.order(Order::Run { nodes: vec![], options: Box::default() }).await;
     engine.until_running().await;
     wait_until(|| engine.survivors() >= 3).await;
     let leader = engine.run_dir().process().unwrap();
@@ -439,13 +446,29 @@ async fn a_run_whose_supervisor_was_killed_is_interrupted() {
 }
 
 #[tokio::test]
+async fn a_child_that_was_left_behind_does_not_hold_up_the_end() {
+    let dir = Project::new();
+    let body = "start; echo mine; good; setsid bash -c 'while [ ! -e go ]; do sleep 0.05; done; echo late; touch told' & exit 0";
+    let engine = Engine::start(dir.path(), Some(fake(dir.path(), body)), quick());
+    engine.ready_node().await;
+    engine.order(Order::Run { nodes: vec![], options: Box::default() }).await;
+    assert_eq!(engine.until_ended().await, RunOutcome::Succeeded);
+    assert_eq!(engine.feed.read(RUN, 0, 10).lines, ["mine"]);
+    // What it still writes goes into the file, and hurts nobody.
+    put(&dir.path().join("go"), b"", 0o644);
+    wait_until(|| dir.path().join("told").exists()).await;
+    assert_eq!(std::fs::read_to_string(engine.run_dir().output()).unwrap(), "mine\nlate\n");
+    engine.crash().await;
+}
+
+#[tokio::test]
 async fn wild_output_is_shown_tamed() {
     let dir = Project::new();
     let body = "start; head -c 1048576 /dev/zero | tr '\\0' x; echo; printf '1%%\\r2%%\\r\\n\\xff\\x1b[2Jbad\\n'; \
                 seq 1 50000; good; printf last";
     let engine = Engine::start(dir.path(), Some(fake(dir.path(), body)), quick());
     engine.ready_node().await;
-    engine.order(Order::Run { nodes: vec![] }).await;
+    engine.order(Order::Run { nodes: vec![], options: Box::default() }).await;
     assert_eq!(engine.until_ended().await, RunOutcome::Succeeded);
     let chunk = engine.feed.read(RUN, 0, usize::MAX);
     assert_eq!(chunk.next, 50_004);

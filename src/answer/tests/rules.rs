@@ -335,7 +335,7 @@ fn sections_came_with_versions(#[case] section: &str, #[case] versions: &str) {
 
 /// What installers take and nobody can mean is said with its weight.
 #[rstest]
-#[case("cidr", "cidr = \"192.0.2.0/24\"", Severity::Danger, "no host's")]
+#[case("cidr", "cidr = \"192.0.2.0/24\"", Severity::Danger, "which no machine can have")]
 #[case("cidr", "cidr = \"192.0.2.9\"", Severity::Warning, "a network of one address")]
 #[case("gateway", "gateway = \"192.0.3.1\"", Severity::Warning, "outside of the machine's network `192.0.2.9/24`")]
 #[case("gateway", "gateway = \"192.0.2.9\"", Severity::Warning, "the machine's own address")]
@@ -405,4 +405,20 @@ fn json_is_named_as_what_it_is() {
     let question = Question { installer: Installer::NEWEST, hardware: None, first_boot_on_medium: true };
     let checked = check_answer("{ \"global\": {} }", &question);
     assert!(checked.problems[0].hint.as_ref().unwrap().contains("JSON"), "{:?}", checked.problems);
+}
+
+/// 9.1.0 to 9.1.6 compare the letters of a pinned address as they are, and find nothing; that is no error to them.
+#[rstest]
+#[case("8.4", false)]
+#[case("9.1.0", true)]
+#[case("9.1.6", true)]
+#[case("9.1.7", false)]
+#[case("9.2", false)]
+fn upper_case_addresses_are_not_found_by_some(#[case] installer: &str, #[case] warned: bool) {
+    let pinning = "interface-name-pinning = { enabled = true, mapping = { \"02:AA:00:00:00:01\" = \"lan0\" } }";
+    let text = with("source", &format!("source = \"from-answer\"\n{pinning}"));
+    let installer = installer.parse().unwrap();
+    let checked = check_answer(&text, &Question { installer, hardware: None, first_boot_on_medium: true });
+    let found = checked.problems.iter().any(|problem| problem.message.contains("they compare lower-case letters"));
+    assert_eq!(found, warned, "{:?}", checked.problems);
 }

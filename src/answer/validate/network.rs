@@ -73,7 +73,7 @@ impl Check<'_> {
         };
         let address = network.addr();
         if !is_host(network) {
-            let message = format!("`{network}` is the address of the network itself, or reaches all of it: no host's");
+            let message = format!("`{network}` is the address of a whole network, which no machine can have");
             let severity = if installer == Installer::V9_0_5 { Severity::Error } else { Severity::Danger };
             self.push(severity, S::Cidr, message, "give the machine an address of its own");
         }
@@ -139,7 +139,9 @@ impl Check<'_> {
 
     /// 9.1.0 to 9.1.6 find an interface by its address in lower case only. The renderer writes it so.
     fn mac_case(&mut self, mac: &str, parsed: MacAddr) {
-        if !self.is_base() && !self.target.knows(Installer::V9_1_7) && mac != parsed.to_string() {
+        let Target::Whole(installer) = self.target else { return };
+        // Before 9.1.0 the section as a whole is too new.
+        if (Installer::V9_1..Installer::V9_1_7).contains(&installer) && mac != parsed.to_string() {
             let message = format!("installers before 9.1.7 do not find `{mac}`: they compare lower-case letters");
             self.push(Severity::Warning, S::PinningMapping, message, format!("write `{parsed}`"));
         }

@@ -72,6 +72,10 @@ impl Fleet {
     /// Decides on an answer request: always a fact, then the guard's word.
     pub(super) fn decide_ask(&self, ask: &Ask, now: Timestamp) -> Result<Decision, Refusal> {
         let machine = MachineId::of_system(&ask.info);
+        if let Some(ban) = self.ban_on(&machine) {
+            // No row and no event: it may ask as often as it likes.
+            return Ok(Decision::none(Reply::Barred(Withheld::Banned(ban.reason.as_str().to_owned()))));
+        }
         let resolved = self.resolve(&machine, Some(ask));
         let flags = Self::identity_flags(&machine, &resolved);
         let known = resolved.node.and_then(|id| self.node(id));
@@ -84,8 +88,21 @@ impl Fleet {
             count,
             token: ask.token.clone(),
         };
-        let Some(node) = known else { return self.decide_stranger(machine, asked, flags, ask.wish.as_ref()) };
+        let Some(node) = known else {
+            let decision = self.decide_stranger(machine, asked, flags, ask.wish.as_ref())?;
+            return Ok(self.admit(decision, &ask.stamp, now));
+        };
 
+        let mut flags = flags;
+        if let (Some(known), Some(shown)) = (node.machine.uuid, machine.uuid)
+            && known != shown
+        {
+            flags.push(Flag::UuidChanged { known, shown });
+        }
+        if !node.may_be_installed() {
+            // A row can outlive the one its machine was installed as.
+            flags.extend(self.former(&machine).map(|former| Flag::InstalledBefore { name: former.name.clone() }));
+        }
         let mut events = vec![Event::MachineAsked { node: node.id, machine, asked, flags }];
         if node.phase == Phase::Approved && node.approved.as_ref() != Some(&ask.stamp) {
             events.push(Event::ApprovalVoided { node: node.id });
@@ -94,7 +111,8 @@ impl Fleet {
         if matches!(verdict, Verdict::Hold(Withheld::AsksAgain { .. })) {
             events.push(Event::Flagged { node: node.id, flag: Flag::AsksAgain });
         }
-        Ok(Decision { events, effects: Vec::new(), reply: Reply::Asked { node: node.id, verdict } })
+        let decision = Decision { events, effects: Vec::new(), reply: Reply::Asked { node: node.id, verdict } };
+        Ok(self.admit(decision, &ask.stamp, now))
     }
 
     fn decide_stranger(
@@ -116,6 +134,7 @@ impl Fleet {
                 (self.policy.derive_name(&machine, node.0, taken).ok_or(Refusal::NoName)?, BTreeMap::new())
             }
         };
+        flags.extend(self.former(&machine).map(|former| Flag::InstalledBefore { name: former.name.clone() }));
         let verdict = Verdict::Hold(Withheld::Undecided(guard::ClaimCode::of(node)));
         let seen = Event::MachineSeen { node, name, machine, asked, flags };
         let taken = counters.into_iter().map(|(counter, value)| Event::CounterTaken { node, counter, value });
@@ -169,6 +188,10 @@ impl Fleet {
     /// The guard's present word on an open request, for the coordinator's list of held ones.
     #[must_use]
     pub fn judge(&self, node: NodeId, stamp: &crate::domain::node::Stamp, now: Timestamp) -> Option<Verdict> {
-        self.node(node).map(|node| guard::judge(node, stamp, now, &self.policy))
+        if let Some(node) = self.node(node) {
+            return Some(guard::judge(node, stamp, now, &self.policy));
+        }
+        let ban = self.bans().find(|ban| !ban.machine.macs.is_disjoint(&stamp.macs))?;
+        Some(Verdict::Refuse(Withheld::Banned(ban.reason.as_str().to_owned())))
     }
 }

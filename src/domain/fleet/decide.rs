@@ -2,6 +2,7 @@
 
 use jiff::{SignedDuration, Timestamp};
 
+use super::clock::Leg;
 use super::{Decision, Fleet};
 use crate::domain::command::{Command, Reply, ReportIn, Sighting};
 use crate::domain::event::Event;
@@ -13,6 +14,7 @@ use crate::domain::policy::WebhookAuth;
 use crate::domain::refusal::Refusal;
 use crate::domain::run::RunState;
 use crate::domain::text::Text;
+use crate::domain::ticket::Closing;
 
 impl Fleet {
     /// Turns a wish into facts, or says why not. Changes nothing.
@@ -48,6 +50,7 @@ impl Fleet {
             Command::SeenFrom { node, other } => {
                 Ok(Self::raise(self.existing(*node)?, Flag::TwoAddresses { other: *other }))
             }
+            Command::TicketOver { ticket } => self.decide_close(*ticket, Closing::Expired),
             Command::AnswerImpossible { node, why } => {
                 self.existing(*node)?;
                 let flag = Flag::CannotAnswer { reason: why.clone() };
@@ -161,10 +164,11 @@ impl Fleet {
         let waited = now.duration_since(node.since);
         match node.phase {
             Phase::Installed => Some(Event::Booting { node: node.id }),
-            Phase::Booting if is_over(waited, self.policy.boot_deadline) => Some(Event::BecameUnreachable {
-                node: node.id,
-                reason: Text::new(&format!("not reached for {} min: {what}", waited.as_mins())),
-            }),
+            Phase::Booting if is_over(waited, self.deadline(node, Leg::Boot)) => {
+                let usual = self.usual(node, Leg::Boot);
+                let reason = format!("not reached for {} min{usual}: {what}", waited.as_mins());
+                Some(Event::BecameUnreachable { node: node.id, reason: Text::new(&reason) })
+            }
             Phase::Planned
             | Phase::Waiting
             | Phase::Rejected { .. }
@@ -195,9 +199,10 @@ impl Fleet {
 
     /// Deadlines first; the gate sees their outcome at the next tick.
     fn decide_tick(&self, now: Timestamp) -> Decision {
-        let events: Vec<_> = self.nodes().filter_map(|node| self.overdue(node, now)).collect();
+        let overdue = self.nodes().filter_map(|node| self.overdue(node, now));
+        let events: Vec<_> = overdue.chain(self.expired_tickets(now)).collect();
         if events.is_empty() {
-            self.decide_gate()
+            self.decide_gate(now)
         } else {
             Decision { events, effects: Vec::new(), reply: Reply::Done }
         }
@@ -205,11 +210,19 @@ impl Fleet {
 
     fn overdue(&self, node: &Node, now: Timestamp) -> Option<Event> {
         let waited = now.duration_since(node.since);
-        (node.phase == Phase::Installing && is_over(waited, self.policy.install_deadline)).then(|| {
-            let minutes = waited.as_mins();
-            let reason = format!("answered {minutes} min ago, no report: look at its screen");
+        (node.phase == Phase::Installing && is_over(waited, self.deadline(node, Leg::Install))).then(|| {
+            let (minutes, usual) = (waited.as_mins(), self.usual(node, Leg::Install));
+            let reason = format!("answered {minutes} min ago, no report{usual}: look at its screen");
             Event::Stalled { node: node.id, reason: Text::new(&reason) }
         })
+    }
+}
+
+impl Fleet {
+    /// What a leg usually takes this model, in words that go into a sentence; nothing where it is not known.
+    fn usual(&self, node: &Node, leg: Leg) -> String {
+        let pace = self.pace(node, leg);
+        pace.map(|pace| format!("; this model usually takes {}", pace.words())).unwrap_or_default()
     }
 }
 

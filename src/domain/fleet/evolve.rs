@@ -11,7 +11,7 @@ use crate::domain::fqdn::Fqdn;
 use crate::domain::guard::Permission;
 use crate::domain::id::{DocumentHash, NodeId, RunId, SecretHash};
 use crate::domain::machine::MachineId;
-use crate::domain::node::{Answers, Delivery, Flag, Node, Reported, Stamp};
+use crate::domain::node::{Answers, Delivery, Flag, Node, ProfileChoice, Reported, Stamp};
 use crate::domain::phase::Phase;
 use crate::domain::run::{HostResult, Run, RunOutcome, RunState};
 
@@ -21,6 +21,7 @@ impl Fleet {
     /// Folds a stored event in.
     pub fn apply(&mut self, recorded: &Recorded) {
         let at = recorded.at;
+        self.learn_time(recorded);
         match &recorded.event {
             Event::MachineSeen { .. } | Event::Imported { .. } => self.apply_new_row(&recorded.event, at),
             Event::ReportUnmatched { report, peer, document, facts } => {
@@ -37,15 +38,30 @@ impl Fleet {
                 self.state.unmatched.remove(report);
             }
             Event::Forgotten { node } | Event::GaveWay { node, .. } => {
-                if let Some(gone) = self.state.nodes.remove(node) {
-                    self.index.remove(&gone);
+                if let Some(gone) = self.drop_row(*node) {
+                    self.remember(&gone, at);
                 }
             }
-            Event::RunQueued { .. } | Event::RunStarted { .. } | Event::RunStopping { .. } | Event::RunEnded { .. } => {
-                self.apply_run(&recorded.event, at);
+            Event::Merged { .. } | Event::Unmerged { .. } | Event::SplitOff { .. } => {
+                self.apply_identity(&recorded.event, at);
             }
+            Event::TicketIssued { .. }
+            | Event::TicketClosed { .. }
+            | Event::Banned { .. }
+            | Event::BanLifted { .. } => self.apply_rule(&recorded.event, at),
+            Event::RunQueued { .. } | Event::RunStarted { .. } | Event::RunStopping { .. } | Event::RunEnded { .. } => {
+                self.apply_run(recorded);
+            }
+            Event::GateCounting { .. }
+            | Event::GateStopped
+            | Event::GateHeld
+            | Event::GateReleased
+            | Event::GateWaived { .. } => self.apply_gate(&recorded.event),
             Event::TokenMade { .. } | Event::TokenRevoked { .. } => self.apply_token(&recorded.event, at),
             event => {
+                if let Event::Admitted { admission, .. } = event {
+                    self.spend(admission.by);
+                }
                 if let Some(id) = event.node() {
                     self.change(id, |node| apply_to_node(node, event, at));
                 }
@@ -54,7 +70,7 @@ impl Fleet {
     }
 
     /// Changes one node and keeps the index in step.
-    fn change(&mut self, id: NodeId, change: impl FnOnce(&mut Node)) {
+    pub(super) fn change(&mut self, id: NodeId, change: impl FnOnce(&mut Node)) {
         let Some(shared) = self.state.nodes.get_mut(&id) else { return };
         let before = Arc::clone(shared);
         change(Arc::make_mut(shared));
@@ -78,12 +94,19 @@ impl Fleet {
         self.state.nodes.insert(row.id, Arc::new(row));
     }
 
-    fn apply_run(&mut self, event: &Event, at: Timestamp) {
-        match event {
-            Event::RunQueued { run, nodes, by_gate } => {
+    fn apply_run(&mut self, recorded: &Recorded) {
+        let at = recorded.at;
+        match &recorded.event {
+            Event::RunQueued { run, nodes, by_gate, options, reason } => {
                 self.state.last_run = self.state.last_run.max(run.0);
-                let state = RunState::Queued { stopping: false };
-                let queued = Run { id: *run, nodes: nodes.clone(), by_gate: *by_gate, queued: at, state };
+                self.apply_gate(&Event::GateStopped);
+                let queued = Run {
+                    by_gate: *by_gate,
+                    by: Some(recorded.origin.clone()),
+                    reason: *reason,
+                    options: options.clone(),
+                    ..Run::queued(*run, nodes.clone(), at)
+                };
                 self.state.runs.insert(*run, Arc::new(queued));
                 if self.state.runs.len() > MAX_RUNS {
                     self.state.runs = self.state.runs.without_min().1;
@@ -98,6 +121,11 @@ impl Fleet {
             Event::RunStarted { run } => {
                 let stopping = self.run(*run).is_some_and(|run| run.is_stopping());
                 self.set_run_state(*run, RunState::Running { since: at, stopping });
+                self.note_phases(*run);
+                if self.run(*run).is_some_and(|run| run.options.check) {
+                    // It changes nothing, so nobody is being configured.
+                    return;
+                }
                 for id in self.nodes_of(*run) {
                     self.change(id, |node| enter(node, Phase::Configuring, at));
                 }
@@ -111,10 +139,17 @@ impl Fleet {
             },
             Event::RunEnded { run, outcome, hosts } => {
                 self.set_run_state(*run, RunState::Ended { at, outcome: outcome.clone() });
-                for id in self.nodes_of(*run) {
-                    self.change(id, |node| {
+                if let Some(run) = self.state.runs.get_mut(run) {
+                    Arc::make_mut(run).hosts.clone_from(hosts);
+                }
+                let Some(known) = self.run(*run).cloned() else { return };
+                for (id, name) in &known.nodes {
+                    let phase = phase_after_run(outcome, hosts.get(name));
+                    // Some of the tasks succeeded: that is no reason to call a node configured.
+                    let before = known.before.get(id).filter(|_| known.options.is_partial());
+                    let phase = before.cloned().filter(|_| phase == Phase::Configured).unwrap_or(phase);
+                    self.change(*id, |node| {
                         if node.phase == Phase::Configuring {
-                            let phase = phase_after_run(outcome, hosts.get(&node.name));
                             enter(node, phase, at);
                         }
                     });
@@ -130,12 +165,21 @@ impl Fleet {
         }
     }
 
+    /// Keeps where the nodes of a run stand.
+    fn note_phases(&mut self, run: RunId) {
+        let phases: Vec<_> =
+            self.nodes_of(run).into_iter().filter_map(|id| Some((id, self.node(id)?.phase.clone()))).collect();
+        if let Some(run) = self.state.runs.get_mut(&run) {
+            Arc::make_mut(run).before.extend(phases);
+        }
+    }
+
     fn nodes_of(&self, run: RunId) -> Vec<NodeId> {
         self.run(run).map(|run| run.nodes.keys().copied().collect()).unwrap_or_default()
     }
 }
 
-fn empty_row(id: NodeId, name: Fqdn, at: Timestamp) -> Node {
+pub(super) fn empty_row(id: NodeId, name: Fqdn, at: Timestamp) -> Node {
     Node {
         id,
         name,
@@ -147,6 +191,8 @@ fn empty_row(id: NodeId, name: Fqdn, at: Timestamp) -> Node {
         first_seen: at,
         request: None,
         approved: None,
+        admission: None,
+        absorbed: Vec::new(),
         answers: None,
         report: None,
         host_keys: Vec::new(),
@@ -161,7 +207,7 @@ fn empty_row(id: NodeId, name: Fqdn, at: Timestamp) -> Node {
     }
 }
 
-fn enter(node: &mut Node, phase: Phase, at: Timestamp) {
+pub(super) fn enter(node: &mut Node, phase: Phase, at: Timestamp) {
     if node.phase != phase {
         node.phase = phase;
         node.since = at;
@@ -187,31 +233,12 @@ fn apply_to_node(node: &mut Node, event: &Event, at: Timestamp) {
             node.flags.retain(|flag| !is_about_asking(flag));
             node.flags.extend(flags.iter().cloned());
         }
-        Event::ApprovalVoided { .. } => {
-            withdraw_permissions(node);
-            node.flags.insert(Flag::ChangedSinceApproval);
-            enter(node, Phase::Waiting, at);
-        }
-        Event::Approved { stamp, .. } => {
-            withdraw_permissions(node);
-            node.approved = Some(stamp.clone());
-            node.flags.remove(&Flag::ChangedSinceApproval);
-            enter(node, Phase::Approved, at);
-        }
-        Event::Rejected { reason, .. } => {
-            withdraw_permissions(node);
-            enter(node, Phase::Rejected { reason: reason.clone() }, at);
-        }
-        Event::Withdrawn { .. } => {
-            withdraw_permissions(node);
-            if matches!(node.phase, Phase::Approved | Phase::Rejected { .. }) {
-                enter(node, Phase::Waiting, at);
-            }
-        }
-        Event::ReinstallAllowed { stamp, .. } => {
-            node.approved = Some(stamp.clone());
-            node.reinstall_allowed = true;
-        }
+        Event::ApprovalVoided { .. }
+        | Event::Approved { .. }
+        | Event::Admitted { .. }
+        | Event::Rejected { .. }
+        | Event::Withdrawn { .. }
+        | Event::ReinstallAllowed { .. } => apply_decision(node, event, at),
         Event::AnswerReleased { by, stamp, document, secret, address, vendor_unseen, profile, left_out, .. } => {
             let facts = (*document, *secret, *address);
             release(node, *by, stamp, facts, at);
@@ -271,19 +298,75 @@ fn apply_to_node(node: &mut Node, event: &Event, at: Timestamp) {
         | Event::Imported { .. }
         | Event::Forgotten { .. }
         | Event::GaveWay { .. }
+        | Event::TicketIssued { .. }
+        | Event::TicketClosed { .. }
+        | Event::Banned { .. }
+        | Event::BanLifted { .. }
+        | Event::Merged { .. }
+        | Event::Unmerged { .. }
+        | Event::SplitOff { .. }
         | Event::ReportUnmatched { .. }
         | Event::ReportSettled { .. }
         | Event::RunQueued { .. }
         | Event::RunStarted { .. }
         | Event::RunStopping { .. }
         | Event::RunEnded { .. }
+        | Event::GateCounting { .. }
+        | Event::GateStopped
+        | Event::GateHeld
+        | Event::GateReleased
+        | Event::GateWaived { .. }
         | Event::TokenMade { .. }
         | Event::TokenRevoked { .. } => {}
     }
 }
 
-fn withdraw_permissions(node: &mut Node) {
+/// What somebody, or a rule, has decided about a row.
+fn apply_decision(node: &mut Node, event: &Event, at: Timestamp) {
+    match event {
+        Event::ApprovalVoided { .. } => {
+            withdraw_permissions(node);
+            node.flags.insert(Flag::ChangedSinceApproval);
+            enter(node, Phase::Waiting, at);
+        }
+        Event::Approved { stamp, .. } => {
+            withdraw_permissions(node);
+            node.approved = Some(stamp.clone());
+            node.flags.remove(&Flag::ChangedSinceApproval);
+            take_identity(node);
+            enter(node, Phase::Approved, at);
+        }
+        Event::Admitted { stamp, admission, .. } => {
+            withdraw_permissions(node);
+            node.approved = Some(stamp.clone());
+            node.admission = Some(admission.clone());
+            // The ticket's word is the operator's, given beforehand; one about this very row counts more.
+            let named = admission.profile.clone().map(ProfileChoice::Named);
+            node.profile = node.profile.take().or(named);
+            enter(node, Phase::Approved, at);
+        }
+        Event::Rejected { reason, .. } => {
+            withdraw_permissions(node);
+            enter(node, Phase::Rejected { reason: reason.clone() }, at);
+        }
+        Event::Withdrawn { .. } => {
+            withdraw_permissions(node);
+            if matches!(node.phase, Phase::Approved | Phase::Rejected { .. }) {
+                enter(node, Phase::Waiting, at);
+            }
+        }
+        Event::ReinstallAllowed { stamp, .. } => {
+            node.approved = Some(stamp.clone());
+            node.reinstall_allowed = true;
+            take_identity(node);
+        }
+        _ => {}
+    }
+}
+
+pub(super) fn withdraw_permissions(node: &mut Node) {
     node.approved = None;
+    node.admission = None;
     node.reinstall_allowed = false;
 }
 
@@ -297,6 +380,7 @@ fn is_about_asking(flag: &Flag) -> bool {
             | Flag::Ambiguous { .. }
             | Flag::AsksAgain
             | Flag::TwoAddresses { .. }
+            | Flag::UuidChanged { .. }
             | Flag::CannotAnswer { .. }
             | Flag::AddressTaken { .. }
     )
@@ -332,7 +416,11 @@ fn release(
     node.unproven = None;
     node.address = address.map(|net| net.addr());
     node.gated = false;
-    node.flags.retain(|flag| is_about_asking(flag) && !matches!(flag, Flag::AsksAgain | Flag::CannotAnswer { .. }));
+    // Until it has reported it may still carry what was installed before.
+    node.flags.retain(|flag| {
+        let is_over = matches!(flag, Flag::AsksAgain | Flag::CannotAnswer { .. });
+        (is_about_asking(flag) && !is_over) || matches!(flag, Flag::InstalledBefore { .. })
+    });
     node.phase = Phase::Installing;
     node.since = at;
 }
@@ -359,7 +447,17 @@ fn accept_report(node: &mut Node, reported: Reported, proven: bool, at: Timestam
         node.flags.insert(Flag::UnprovenReport);
     }
     node.report = Some(reported);
+    node.flags.retain(|flag| !matches!(flag, Flag::InstalledBefore { .. }));
     enter(node, Phase::Installed, at);
+}
+
+/// The operator took the machine for this node: what it shows now is what it is known by.
+fn take_identity(node: &mut Node) {
+    let shown = node.request.as_ref().map(|asked| MachineId::of_system(&asked.info));
+    if let Some(uuid) = shown.and_then(|machine| machine.uuid) {
+        node.machine.uuid = Some(uuid);
+        node.flags.retain(|flag| !matches!(flag, Flag::UuidChanged { .. }));
+    }
 }
 
 fn answered_address(node: &Node) -> Option<std::net::IpAddr> {

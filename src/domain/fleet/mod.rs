@@ -5,13 +5,16 @@
 //! readers' snapshot.
 
 mod ask;
+pub mod clock;
 mod counters;
 mod decide;
 mod evolve;
 mod gate;
+mod identity;
 mod index;
 mod order;
 mod room;
+mod rules;
 #[cfg(test)]
 mod tests;
 mod tokens;
@@ -28,14 +31,17 @@ use super::effect::Effect;
 use super::event::Event;
 use super::facts::Report;
 use super::fqdn::Fqdn;
-use super::id::{DocumentHash, NodeId, ReportId, RunId, SecretHash};
+use super::id::{BanId, DocumentHash, NodeId, ReportId, RunId, SecretHash, TicketId};
 use super::node::Node;
 use super::policy::Policy;
 use super::run::{Run, RunState};
+use super::text::Text;
+use super::ticket::{Ban, Former, Ticket};
 use super::token::{Token, TokenName};
 use index::Index;
 
-pub use gate::Gate;
+pub use gate::{Countdown, Gate, Missing};
+pub use identity::{likely_twins, who_stays};
 
 /// Rows the table holds at most; a flood of strangers stops here.
 pub const MAX_NODES: usize = 50_000;
@@ -104,7 +110,23 @@ struct State {
     last_report: u64,
     last_run: u64,
     #[serde(default)]
+    gate: gate::GateState,
+    #[serde(default)]
     tokens: OrdMap<TokenName, Arc<Token>>,
+    #[serde(default)]
+    tickets: OrdMap<TicketId, Arc<Ticket>>,
+    #[serde(default)]
+    last_ticket: u64,
+    #[serde(default)]
+    bans: OrdMap<BanId, Arc<Ban>>,
+    #[serde(default)]
+    last_ban: u64,
+    /// What this fleet has taught about time, by hardware model.
+    #[serde(default)]
+    times: OrdMap<Text, Arc<clock::Times>>,
+    /// Machines that may be installed and whose rows were dropped, by the rows they had.
+    #[serde(default)]
+    former: OrdMap<NodeId, Arc<Former>>,
 }
 
 impl From<State> for Fleet {

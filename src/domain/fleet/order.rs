@@ -12,11 +12,13 @@ use crate::domain::event::Event;
 use crate::domain::fqdn::Fqdn;
 use crate::domain::id::{NodeId, ReportId};
 use crate::domain::node::{Node, Stamp};
+use crate::domain::options::{RunOptions, RunReason};
 use crate::domain::phase::Phase;
 use crate::domain::refusal::Refusal;
+use crate::domain::ticket::Closing;
 
 impl Fleet {
-    pub(super) fn decide_order(&self, order: &Order, _now: Timestamp) -> Result<Decision, Refusal> {
+    pub(super) fn decide_order(&self, order: &Order, now: Timestamp) -> Result<Decision, Refusal> {
         match order {
             Order::Approve { node, seen } => Self::decide_approve(self.existing(*node)?, seen),
             Order::Reject { node, reason } => {
@@ -26,7 +28,15 @@ impl Fleet {
             Order::AllowReinstall { node, seen, confirm } => {
                 Self::decide_reinstall(self.existing(*node)?, seen, confirm)
             }
-            Order::Undo { node } => Self::decide_undo(self.existing(*node)?),
+            Order::Undo { node } => self.decide_undo(self.existing(*node)?),
+            Order::Merge { node, into } => Self::decide_merge(self.existing(*node)?, self.existing(*into)?),
+            Order::Split { node, confirm } => self.decide_split(self.existing(*node)?, confirm.as_ref()),
+            Order::IssueTicket { count, wants, profile, expires } => {
+                self.decide_ticket((*count, wants, profile.as_ref()), *expires, now)
+            }
+            Order::CancelTicket { ticket } => self.decide_close(*ticket, Closing::Cancelled),
+            Order::Ban { node, reason } => self.decide_ban(self.existing(*node)?, reason),
+            Order::LiftBan { ban } => self.decide_unban(*ban),
             Order::Rename { node, name } => self.decide_rename(self.existing(*node)?, name),
             Order::ChooseProfile { node, profile } => {
                 let node = self.existing(*node)?;
@@ -45,7 +55,10 @@ impl Fleet {
                 self.state.unmatched.get(report).ok_or(Refusal::UnknownReport(*report))?;
                 Ok(Decision::one(Event::ReportSettled { report: *report }))
             }
-            Order::Run { nodes } => self.decide_run(nodes),
+            Order::Run { nodes, options } => self.decide_run(nodes, options),
+            Order::RunFailed { options } => self.decide_run_failed(options),
+            Order::HoldGate { hold } => self.decide_hold(*hold),
+            Order::GoWithout => self.decide_go(),
             Order::Cancel => self.decide_cancel(),
             Order::MakeToken { name, hash, expires, profile } => {
                 self.decide_make_token(name, *hash, *expires, profile.as_ref())
@@ -112,11 +125,14 @@ impl Fleet {
         Ok(Decision::one(Event::ReinstallAllowed { node: node.id, stamp: seen.clone() }))
     }
 
-    /// What nobody has used can be taken back; the coordinator takes back what is inside its undo window.
-    fn decide_undo(node: &Node) -> Result<Decision, Refusal> {
+    /// What nobody has used can be taken back, and a merge; the coordinator takes back what is inside its undo window.
+    fn decide_undo(&self, node: &Node) -> Result<Decision, Refusal> {
         let unused = node.phase == Phase::Approved && !node.may_be_installed();
         if unused || node.reinstall_allowed || matches!(node.phase, Phase::Rejected { .. }) {
             return Ok(Decision::one(Event::Withdrawn { node: node.id }));
+        }
+        if !node.absorbed.is_empty() {
+            return self.decide_split(node, None);
         }
         Err(Refusal::NothingToUndo(node.name.clone()))
     }
@@ -186,7 +202,8 @@ impl Fleet {
         }
     }
 
-    fn decide_run(&self, selected: &[NodeId]) -> Result<Decision, Refusal> {
+    fn decide_run(&self, selected: &[NodeId], options: &RunOptions) -> Result<Decision, Refusal> {
+        options.judge()?;
         if let Some(run) = self.active_run() {
             return Err(Refusal::RunActive(run.id));
         }
@@ -202,7 +219,23 @@ impl Fleet {
             let able = self.nodes().filter(|node| node.may_run());
             nodes.extend(able.map(|node| (node.id, node.name.clone())));
         }
-        if nodes.is_empty() { Err(Refusal::NothingReady) } else { Ok(self.queue_run(nodes, false)) }
+        if nodes.is_empty() {
+            return Err(Refusal::NothingReady);
+        }
+        Ok(self.queue_run(nodes, false, options.clone(), RunReason::Plain))
+    }
+
+    fn decide_run_failed(&self, options: &RunOptions) -> Result<Decision, Refusal> {
+        options.judge()?;
+        if let Some(run) = self.active_run() {
+            return Err(Refusal::RunActive(run.id));
+        }
+        let is_failed = |node: &&std::sync::Arc<Node>| matches!(node.phase, Phase::Failed { .. }) && node.may_run();
+        let nodes: BTreeMap<_, _> = self.nodes().filter(is_failed).map(|node| (node.id, node.name.clone())).collect();
+        if nodes.is_empty() {
+            return Err(Refusal::NothingFailed);
+        }
+        Ok(self.queue_run(nodes, false, options.clone(), RunReason::Failed))
     }
 
     fn decide_cancel(&self) -> Result<Decision, Refusal> {

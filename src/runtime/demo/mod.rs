@@ -17,7 +17,7 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use super::engine::Engine;
-use super::{EngineOptions, attend, interruption, require_terminal};
+use super::{EngineOptions, Look, attend, interruption, require_terminal};
 use crate::client::Client as _;
 use crate::config::{CliLayer, EnvLayer};
 use crate::domain::{Order, Phase, Snapshot};
@@ -60,9 +60,9 @@ pub struct DemoArgs {
 ///
 /// # Errors
 /// What kept it from starting, or a rack that was not configured in the end (with `--plain`).
-pub async fn run(args: DemoArgs, ascii: bool) -> Result<Exit, Failure> {
+pub async fn run(args: DemoArgs, look: Look) -> Result<Exit, Failure> {
     if !args.plain {
-        require_terminal()?;
+        require_terminal(look)?;
     }
     let mut out = std::io::stdout();
     let folder = tempfile::Builder::new().prefix("prox-orchestrator-demo-").tempdir()?;
@@ -72,8 +72,8 @@ pub async fn run(args: DemoArgs, ascii: bool) -> Result<Exit, Failure> {
     let ssh_port = free_port()?;
     write_project(dir, &command, ssh_port, args.count, args.release)?;
 
-    let options = EngineOptions { dir: dir.to_owned(), cli: CliLayer::default(), env: EnvLayer::default(), ascii };
-    let engine = Engine::start(&options, if args.plain { Sink::File } else { Sink::Console }).await?;
+    let options = EngineOptions { dir: dir.to_owned(), cli: CliLayer::default(), env: EnvLayer::default(), look };
+    let engine = Engine::start(&options, if args.plain { Sink::File } else { look.sink() }).await?;
     let (url, fingerprint) = engine.served();
     let rack = RackOptions {
         fingerprint,
@@ -93,7 +93,7 @@ pub async fn run(args: DemoArgs, ascii: bool) -> Result<Exit, Failure> {
     let machines = tokio::spawn(run_rack(rack, steps, unplug.clone()));
     // The console shows what matters; the machines' own view is not part of the demo.
     let watcher = tokio::spawn(async move { while watched.recv().await.is_some() {} });
-    let outcome = if args.plain { watch(engine, args.count).await } else { attend(engine, ascii).await };
+    let outcome = if args.plain { watch(engine, args.count).await } else { attend(engine, look).await };
     unplug.cancel();
     let machines = machines.await;
     let _ = watcher.await;

@@ -34,6 +34,7 @@ fn the_shape_is_the_one_ansible_takes() {
         "status": "installed",
         "node_id": "m1",
         "node_uuid": "f68d13f3-472b-4f1a-95a7-000000000001",
+        "ssh_host_keys": [KEY],
         "hw": {
             "model": literal(HOSTILE),
             "serial": literal("SERIAL1"),

@@ -53,7 +53,16 @@ fn a_database_of_the_first_release_is_read() {
         "the state is understood"
     );
     let loaded = store.load(Policy::default()).unwrap();
-    assert_eq!(shown(&loaded.fleet), shown(&expected));
+    // What its state had not learnt yet it learns from now on.
+    let known = |fleet: &Fleet| {
+        let mut value = shown(fleet);
+        value["times"] = serde_json::Value::Null;
+        for run in value["runs"].as_object_mut().unwrap().values_mut() {
+            run.as_object_mut().unwrap().retain(|field, _| !["by", "before", "hosts"].contains(&field.as_str()));
+        }
+        value
+    };
+    assert_eq!(known(&loaded.fleet), known(&expected));
     store.db.execute_batch("DELETE FROM state").unwrap();
     assert_eq!(shown(&store.load(Policy::default()).unwrap().fleet), shown(&expected), "from the events alone");
 

@@ -27,7 +27,13 @@ fn life() -> Vec<Event> {
         released(1, "text"),
         reported(1, b"{\"report\":1}"),
         Event::BecameReady { node },
-        Event::RunQueued { run: RunId(1), nodes: [(node, fqdn("pve-1.example.com"))].into(), by_gate: true },
+        Event::RunQueued {
+            run: RunId(1),
+            nodes: [(node, fqdn("pve-1.example.com"))].into(),
+            by_gate: true,
+            options: Box::default(),
+            reason: crate::domain::RunReason::Plain,
+        },
         Event::RunStarted { run: RunId(1) },
         Event::RunEnded { run: RunId(1), outcome: RunOutcome::Succeeded, hosts: BTreeMap::new() },
     ]

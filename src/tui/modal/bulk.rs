@@ -20,6 +20,8 @@ pub(in crate::tui) enum Verb {
     Approve,
     /// Send them away.
     Reject,
+    /// Take the decisions about them back.
+    Undo,
     /// Run the playbook on them.
     Run,
     /// Drop their rows.
@@ -32,6 +34,7 @@ impl Verb {
         match action {
             Action::Approve => Some(Self::Approve),
             Action::Reject => Some(Self::Reject),
+            Action::Undo => Some(Self::Undo),
             Action::Run => Some(Self::Run),
             Action::Forget => Some(Self::Forget),
             _ => None,
@@ -43,6 +46,7 @@ impl Verb {
         match self {
             Self::Approve => "approved",
             Self::Reject => "rejected",
+            Self::Undo => "taken back",
             Self::Run => "run",
             Self::Forget => "forgotten",
         }
@@ -52,6 +56,7 @@ impl Verb {
         match self {
             Self::Approve => "Approve",
             Self::Reject => "Reject",
+            Self::Undo => "Take back the decisions about",
             Self::Run => "Run the playbook on",
             Self::Forget => "Forget",
         }
@@ -61,7 +66,7 @@ impl Verb {
     ///
     /// # Errors
     /// Why not.
-    pub(in crate::tui) fn takes(self, node: &Node) -> Result<(), String> {
+    pub(in crate::tui) fn takes(self, model: &Model, node: &Node) -> Result<(), String> {
         let why = |may: bool, why: &str| may.then_some(()).ok_or_else(|| why.to_owned());
         match self {
             Self::Approve if node.may_be_installed() => {
@@ -69,6 +74,7 @@ impl Verb {
             }
             Self::Approve => offer::approve(node).map_err(|_| node.phase.word().to_owned()),
             Self::Reject => why(node.phase.may_rename() && node.phase != Phase::Planned, node.phase.word()),
+            Self::Undo => offer::undo(model, node).map_err(|_| "nothing to take back".to_owned()),
             Self::Run if node.host_keys.is_empty() && node.phase.is_installed() => Err("unproven".to_owned()),
             Self::Run => why(node.may_run(), node.phase.word()),
             Self::Forget => Ok(()),
@@ -93,7 +99,7 @@ impl Bulk {
     pub(super) fn new(verb: Verb, model: &Model) -> Self {
         let (mut nodes, mut aside) = (Vec::new(), Vec::new());
         for node in model.marked() {
-            match verb.takes(node) {
+            match verb.takes(model, node) {
                 Ok(()) => nodes.push(Arc::clone(node)),
                 Err(why) => aside.push((node.name.clone(), why)),
             }
@@ -104,7 +110,7 @@ impl Bulk {
         let field = match verb {
             Verb::Reject => Some(Field::new("reason (may stay empty)", "")),
             Verb::Forget if loses_guard => Some(Field::new("how many nodes are forgotten", "")),
-            Verb::Approve | Verb::Run | Verb::Forget => None,
+            Verb::Approve | Verb::Undo | Verb::Run | Verb::Forget => None,
         };
         Self { verb, nodes, aside, hidden, field }
     }
@@ -125,8 +131,9 @@ impl Bulk {
                 let reason = Text::new(self.field.as_ref().map_or("", Field::value));
                 Order::Reject { node: id, reason }
             }
+            Verb::Undo => Order::Undo { node: id },
             Verb::Forget => Order::Forget { node: id },
-            Verb::Run => Order::Run { nodes: vec![id] },
+            Verb::Run => Order::Run { nodes: vec![id], options: Box::default() },
         })
     }
 
@@ -163,6 +170,7 @@ impl Ask for Bulk {
         body.push(match self.verb {
             Verb::Approve => Paragraph::danger("The disks of all these machines are wiped and they are installed."),
             Verb::Reject => Paragraph::plain("They are refused at once, and their disks stay as they are."),
+            Verb::Undo => Paragraph::plain("They are as they were before; those whose answer is out already stay as they are."),
             Verb::Run => Paragraph::plain("Ansible logs in as root and changes these nodes."),
             Verb::Forget if self.field.is_some() => Paragraph::danger(
                 "Those that may be installed lose their protection against a second install. Type how many nodes these are.",
@@ -192,7 +200,7 @@ impl Ask for Bulk {
         if self.verb == Verb::Run && self.changed(model).next().is_some() {
             return Err("some of these nodes changed while you looked; close this and look again".to_owned());
         }
-        Ok(Sending { order: Order::Run { nodes }, done: "the run is queued".to_owned() })
+        Ok(Sending { order: Order::Run { nodes, options: Box::default() }, done: "the run is queued".to_owned() })
     }
 
     fn batch(&self, model: &Model) -> Option<Batch> {

@@ -5,10 +5,14 @@
 
 mod address;
 mod adopt;
+mod ban;
 mod bulk;
+mod dialog;
 mod field;
 mod forget;
+mod gate;
 mod hostname;
+mod jump;
 mod mark;
 mod preview;
 mod profile;
@@ -16,13 +20,16 @@ pub(super) mod quit;
 mod reinstall;
 mod reject;
 mod run;
+mod same;
+mod sheet;
+mod standing;
 mod trust;
 
 use std::net::IpAddr;
 
+use crossterm::event::KeyEvent;
 use ratatui::style::Style;
 
-use super::action::Ticket;
 use super::keymap::Scope;
 use super::model::Model;
 use super::theme;
@@ -30,9 +37,11 @@ use crate::client::{OrderError, Preview};
 use crate::domain::fleet::{Fleet, Unmatched};
 use crate::domain::{Fqdn, Node, NodeId, Order, Run};
 pub(super) use bulk::Verb;
+pub(super) use dialog::Dialog;
 pub(super) use field::{Field, Picker};
 pub(super) use preview::Look;
 pub(super) use profile::ProfileForm;
+pub(super) use sheet::{Sheet, SheetLine};
 
 /// The dialog that is open.
 #[derive(Debug)]
@@ -73,27 +82,6 @@ pub(super) enum Modal {
     Profile(Box<ProfileForm>),
     /// A question that leads to an order.
     Ask(Dialog<Box<Question>>),
-}
-
-/// How far a conversation is.
-#[derive(Debug)]
-pub(super) enum Dialog<T> {
-    /// The operator has the word.
-    Asking(T),
-    /// The engine has the word.
-    Waiting {
-        /// What was asked.
-        about: T,
-        /// The order's ticket.
-        ticket: Ticket,
-    },
-    /// The engine said no.
-    Refused {
-        /// What was asked.
-        about: T,
-        /// Why, in the engine's words.
-        why: String,
-    },
 }
 
 /// An order ready to be sent, and what to say when it was carried out.
@@ -155,6 +143,16 @@ pub(super) trait Ask {
     /// What is wrong with the text so far.
     fn order(&self, model: &Model) -> Result<Sending, String>;
 
+    /// What it leads to where it orders nothing.
+    fn local(&self, _model: &Model) -> Option<Local> {
+        None
+    }
+
+    /// Whether it is done as soon as what is typed leads to something, without another key.
+    fn is_done_when_typed(&self) -> bool {
+        false
+    }
+
     /// The orders it leads to, where it is about many nodes; they go out in place of [`Ask::order`]'s, once that finds
     /// nothing wrong.
     fn batch(&self, _model: &Model) -> Option<Batch> {
@@ -168,6 +166,21 @@ pub(super) trait Ask {
 
     /// The field, to type in.
     fn field_mut(&mut self) -> Option<&mut Field> {
+        None
+    }
+
+    /// The command line it leads to, if it leads to one.
+    fn command(&self, _model: &Model) -> Option<String> {
+        None
+    }
+
+    /// Its lines to fill in, if it has several.
+    fn sheet(&self) -> Option<&Sheet> {
+        None
+    }
+
+    /// The lines, to fill in.
+    fn sheet_mut(&mut self) -> Option<&mut Sheet> {
         None
     }
 
@@ -197,6 +210,8 @@ pub(super) enum Question {
     Reinstall(reinstall::Reinstall),
     /// Start the playbook.
     Run(run::RunNodes),
+    /// What the gate shall do.
+    Gate(gate::GateChoice),
     /// Stop it.
     Cancel(run::CancelRun),
     /// Mark installed.
@@ -209,6 +224,25 @@ pub(super) enum Question {
     Forget(forget::Forget),
     /// Something about all marked nodes.
     Bulk(bulk::Bulk),
+    /// Send a machine away for good.
+    Ban(ban::Ban),
+    /// Which row is the same machine.
+    Same(same::Same),
+    /// Go to a claim code.
+    Jump(jump::Jump),
+    /// Tickets and bans.
+    Standing(standing::Standing),
+    /// A new ticket.
+    NewTicket(standing::NewTicket),
+}
+
+/// What a question leads to where it orders nothing.
+#[derive(Debug)]
+pub(super) enum Local {
+    /// Select this row.
+    GoTo(NodeId),
+    /// Ask something else.
+    Open(Box<Question>),
 }
 
 impl Question {
@@ -246,7 +280,17 @@ impl Question {
 
     /// Asks where to run the playbook.
     pub(super) fn run(model: &Model) -> Self {
-        Self::Run(run::RunNodes::new(model))
+        Self::Run(run::RunNodes::new(model, false))
+    }
+
+    /// The same, with those that failed first.
+    pub(super) fn run_failed(model: &Model) -> Self {
+        Self::Run(run::RunNodes::new(model, true))
+    }
+
+    /// Asks what is to become of a run that starts by itself.
+    pub(super) fn gate(model: &Model) -> Self {
+        Self::Gate(gate::GateChoice::new(model))
     }
 
     /// Asks whether to stop a run.
@@ -274,6 +318,26 @@ impl Question {
         Self::Forget(forget::Forget::new(node))
     }
 
+    /// Asks why to send a machine away for good.
+    pub(super) fn ban(node: &Node) -> Self {
+        Self::Ban(ban::Ban::new(node))
+    }
+
+    /// Asks which row is the same machine, or whether the row is two.
+    pub(super) fn same(node: &Node, fleet: &Fleet) -> Self {
+        Self::Same(same::Same::new(node, fleet))
+    }
+
+    /// Asks for a claim code.
+    pub(super) fn jump() -> Self {
+        Self::Jump(jump::Jump::new())
+    }
+
+    /// Lists tickets and bans.
+    pub(super) fn standing(model: &Model) -> Self {
+        Self::Standing(standing::Standing::new(model))
+    }
+
     /// Asks whether to give an order to all marked nodes.
     pub(super) fn bulk(verb: Verb, model: &Model) -> Self {
         Self::Bulk(bulk::Bulk::new(verb, model))
@@ -292,11 +356,17 @@ impl Question {
             Self::Dismiss(question) => question,
             Self::Reinstall(question) => question,
             Self::Run(question) => question,
+            Self::Gate(question) => question,
             Self::Cancel(question) => question,
             Self::Mark(question) => question,
             Self::Trust(question) => question,
             Self::Adopt(question) => question,
             Self::Forget(question) => question,
+            Self::Ban(question) => question,
+            Self::Same(question) => question,
+            Self::Jump(question) => question,
+            Self::Standing(question) => question,
+            Self::NewTicket(question) => question,
             Self::Bulk(question) => question,
         }
     }
@@ -309,11 +379,17 @@ impl Question {
             Self::Dismiss(question) => question,
             Self::Reinstall(question) => question,
             Self::Run(question) => question,
+            Self::Gate(question) => question,
             Self::Cancel(question) => question,
             Self::Mark(question) => question,
             Self::Trust(question) => question,
             Self::Adopt(question) => question,
             Self::Forget(question) => question,
+            Self::Ban(question) => question,
+            Self::Same(question) => question,
+            Self::Jump(question) => question,
+            Self::Standing(question) => question,
+            Self::NewTicket(question) => question,
             Self::Bulk(question) => question,
         }
     }
@@ -332,6 +408,14 @@ impl Ask for Question {
         self.ask().order(model)
     }
 
+    fn local(&self, model: &Model) -> Option<Local> {
+        self.ask().local(model)
+    }
+
+    fn is_done_when_typed(&self) -> bool {
+        self.ask().is_done_when_typed()
+    }
+
     fn batch(&self, model: &Model) -> Option<Batch> {
         self.ask().batch(model)
     }
@@ -342,6 +426,18 @@ impl Ask for Question {
 
     fn field_mut(&mut self) -> Option<&mut Field> {
         self.ask_mut().field_mut()
+    }
+
+    fn command(&self, model: &Model) -> Option<String> {
+        self.ask().command(model)
+    }
+
+    fn sheet(&self) -> Option<&Sheet> {
+        self.ask().sheet()
+    }
+
+    fn sheet_mut(&mut self) -> Option<&mut Sheet> {
+        self.ask_mut().sheet_mut()
     }
 
     fn picker(&self) -> Option<&Picker> {
@@ -363,6 +459,7 @@ impl Modal {
             Self::Problems { .. } | Self::Ghosts { .. } | Self::Preview(_) => Scope::Page,
             Self::Profile(_) => Scope::Ticks,
             Self::Ask(Dialog::Asking(question)) if question.field().is_some() => Scope::Form,
+            Self::Ask(Dialog::Asking(question)) if question.sheet().is_some() => Scope::Sheet,
             Self::Ask(Dialog::Asking(question)) if question.picker().is_some() => Scope::Choice,
             Self::Quit | Self::Suspend | Self::Ask(Dialog::Asking(_)) => Scope::Confirm,
             Self::Ask(Dialog::Waiting { .. } | Dialog::Refused { .. }) => Scope::Answered,
@@ -378,55 +475,21 @@ impl Modal {
     pub(super) fn typing(&mut self) -> Option<&mut Field> {
         match self {
             Self::Help { search, .. } | Self::Palette { search, .. } | Self::Filter(search) => Some(search),
-            Self::Ask(dialog) => dialog.asking().and_then(Question::field_mut),
+            Self::Ask(dialog) => dialog.asking().and_then(|question| match question.sheet() {
+                Some(_) => question.sheet_mut().and_then(Sheet::field_mut),
+                None => question.field_mut(),
+            }),
             Self::Profile(form) => Some(&mut form.field),
             Self::Quit | Self::Suspend | Self::Problems { .. } | Self::Ghosts { .. } | Self::Preview(_) => None,
         }
     }
 }
 
-impl<T> Dialog<T> {
-    /// What it is about.
-    pub(super) fn about(&self) -> &T {
-        match self {
-            Self::Asking(about) | Self::Waiting { about, .. } | Self::Refused { about, .. } => about,
-        }
-    }
-
-    fn into_about(self) -> T {
-        match self {
-            Self::Asking(about) | Self::Waiting { about, .. } | Self::Refused { about, .. } => about,
-        }
-    }
-
-    /// The engine said no.
-    pub(super) fn refuse(self, why: String) -> Self {
-        Self::Refused { about: self.into_about(), why }
-    }
-
-    /// Back to the question after a refusal.
-    pub(super) fn reconsider(self) -> Self {
-        match self {
-            Self::Refused { about, .. } => Self::Asking(about),
-            Self::Asking(_) | Self::Waiting { .. } => self,
-        }
-    }
-}
-
-impl Dialog<Box<Question>> {
-    /// The question, while the operator has the word.
-    pub(super) fn asking(&mut self) -> Option<&mut Question> {
-        match self {
-            Self::Asking(question) => Some(question),
-            Self::Waiting { .. } | Self::Refused { .. } => None,
-        }
-    }
-
-    /// Moves the mark in the list.
-    pub(super) fn choose(&mut self, by: isize) {
-        if let Some(picker) = self.asking().and_then(Question::picker_mut) {
-            picker.step(by);
-        }
+impl Modal {
+    /// A key for the marked line of a form with several lines, where that is a choice. Says whether there was one.
+    pub(super) fn choose_key(&mut self, event: KeyEvent) -> bool {
+        let Self::Ask(dialog) = self else { return false };
+        dialog.asking().and_then(Question::sheet_mut).is_some_and(|sheet| sheet.choose_key(event))
     }
 }
 

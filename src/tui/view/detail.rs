@@ -11,6 +11,7 @@ use super::{flags, nodes};
 use crate::domain::facts::{Disk, Nic, Report};
 use crate::domain::fleet::Unmatched;
 use crate::domain::guard::ClaimCode;
+use crate::domain::run::HostResult;
 use crate::domain::{HostKey, Node, Phase};
 use crate::tui::model::{Model, Subject};
 use crate::tui::{offer, text, theme};
@@ -66,7 +67,11 @@ fn next_step(node: &Node, model: &Model) -> Option<String> {
     let held = model.snapshot.holds.contains_key(&node.id);
     Some(match &node.phase {
         Phase::Waiting if held => format!("{name} waits: compare code {code} with its screen, then `a` approves."),
-        Phase::Waiting => format!("{name} reboots and asks again; `a` approves it beforehand (code {code})."),
+        Phase::Waiting => {
+            let last = node.request.as_ref().map(|asked| text::stopwatch(asked.at, model.now));
+            let last = last.map(|last| format!(", last {last} ago")).unwrap_or_default();
+            format!("{name} asks again{last}; `a` approves it beforehand (code {code}).")
+        }
         Phase::Approved => format!("{name} gets its answer as soon as it asks."),
         Phase::Planned => format!("{name} is a name from an older inventory; its machine has not asked."),
         Phase::Rejected { .. } => format!("{name} is refused while it asks; `a` approves it after all."),
@@ -103,6 +108,13 @@ fn about_node(page: &mut Page, node: &Node, model: &Model) {
     if let Some(reason) = node.phase.reason().filter(|reason| !reason.is_empty()) {
         page.words(reason.as_str(), theme::phase(&node.phase));
     }
+    if let Some(progress) = model.snapshot.fleet.progress(node, model.now) {
+        let words = match progress.seconds_left {
+            0 => "takes longer than this model usually does".to_owned(),
+            left => format!("{} %, about {} left", progress.percent, text::span(left)),
+        };
+        page.fact("Progress", &words, theme::busy());
+    }
     if offer::needs_decision(node) {
         let hold = model.snapshot.holds.get(&node.id).map(|hold| text::seconds_left(hold.until, model.now));
         let left = match hold {
@@ -131,11 +143,17 @@ fn about_node(page: &mut Page, node: &Node, model: &Model) {
         None => {}
     }
     ssh(page, node);
+    history(page, node, model);
     if let Some(run) = node.last_run {
         page.heading("Ansible");
         let state = model.snapshot.fleet.run(run).map(|run| theme::run(run).0);
         let how = state.map_or_else(|| run.to_string(), |word| format!("{run}, {word} (tab 2)"));
         page.fact("Last run", &how, Style::new());
+        match model.snapshot.fleet.run(run).and_then(|run| run.hosts.get(&node.name)) {
+            Some(HostResult::Configured) => page.fact("Its result", "configured", theme::good()),
+            Some(HostResult::Failed { reason }) => page.fact("Its result", reason.as_str(), theme::bad()),
+            None => {}
+        }
     }
 }
 
@@ -187,6 +205,21 @@ fn answers(page: &mut Page, node: &Node, model: &Model) {
     let address = answers.address.map_or_else(|| "from DHCP".to_owned(), |net| net.to_string());
     page.fact("Address", &address, Style::new());
     page.maybe("Profile", answers.profile.as_ref());
+}
+
+/// What happened to it, the newest first.
+fn history(page: &mut Page, node: &Node, model: &Model) {
+    let Some((_, moments)) = model.history.as_ref().filter(|(read, moments)| read.id == node.id && !moments.is_empty())
+    else {
+        return;
+    };
+    page.heading("History");
+    for moment in moments.iter().rev() {
+        let is_today = model.now.duration_since(moment.at).as_hours() < 12;
+        let format = if is_today { "%H:%M:%S" } else { "%m-%d %H:%M" };
+        let clock = moment.at.to_zoned(model.zone.clone()).strftime(format).to_string();
+        page.fact(&clock, &text::clean(&moment.words), Style::new());
+    }
 }
 
 fn report(page: &mut Page, report: &Report) {

@@ -5,12 +5,15 @@ use ratatui::layout::{Position, Rect};
 use ratatui::text::{Line, Span};
 use ratatui::widgets::{Block, Clear};
 
-use crate::tui::modal::{Ask, Dialog, Field, Modal, Paragraph, Picker, ProfileForm, Question, quit};
+use crate::tui::modal::{Ask, Dialog, Field, Modal, Paragraph, Picker, ProfileForm, Question, Sheet, SheetLine, quit};
 use crate::tui::model::Model;
 use crate::tui::{text, theme};
 
 /// Widest frame.
 const WIDEST: u16 = 76;
+
+/// Lines of a command line that are shown; all of it can be copied.
+const COMMAND_LINES: usize = 3;
 
 /// Lines of a list shown at once.
 const CHOICES: usize = 8;
@@ -110,7 +113,9 @@ fn conversation(model: &Model, dialog: &Dialog<Box<Question>>, columns: usize) -
 }
 
 fn controls(model: &Model, question: &Question, columns: usize, inside: &mut Inside) {
-    if let Some(field) = question.field() {
+    if let Some(lines) = question.sheet() {
+        sheet(model, question, lines, columns, inside);
+    } else if let Some(field) = question.field() {
         line_of_text(field, columns, inside);
         // What is wrong is said while it is typed; an empty field says it by its label.
         match question.order(model) {
@@ -122,6 +127,54 @@ fn controls(model: &Model, question: &Question, columns: usize, inside: &mut Ins
     } else if let Some(picker) = question.picker() {
         inside.lines.push(Line::default());
         inside.lines.extend(list(picker, columns));
+    }
+}
+
+/// Columns for the labels of a sheet.
+const LABELS: usize = 10;
+
+fn sheet(model: &Model, question: &Question, sheet: &Sheet, columns: usize, inside: &mut Inside) {
+    inside.lines.push(Line::default());
+    let room = columns.saturating_sub(LABELS + 3);
+    for (index, line) in sheet.lines().iter().enumerate() {
+        let is_marked = index == sheet.marked();
+        let (mark, style) = if is_marked { ('>', theme::selected()) } else { (' ', ratatui::style::Style::new()) };
+        let value = match line {
+            SheetLine::Choice { choices, chosen, .. } => {
+                let words = choices.get(*chosen).map(String::as_str).unwrap_or_default();
+                let [left, right] =
+                    [*chosen > 0, *chosen + 1 < choices.len()].map(|more| if more { "<>" } else { "  " });
+                let (left, right) = (&left[..1], &right[1..]);
+                let words = text::clean(words);
+                if choices.len() > 1 {
+                    format!("{left} {} {right}", text::fit(&words, room.saturating_sub(4)))
+                } else {
+                    format!("  {words}")
+                }
+            }
+            SheetLine::Text(field) => {
+                let (shown, cursor) = field.window(room.saturating_sub(2));
+                if is_marked {
+                    inside.cursor = Some((LABELS + 3 + 2 + cursor, inside.lines.len()));
+                }
+                format!("  {shown}")
+            }
+        };
+        let label = text::pad(line.label(), LABELS);
+        inside.lines.push(Line::from(vec![
+            Span::styled(format!("{mark} {label} "), theme::strong()),
+            Span::styled(text::pad(&value, room), style),
+        ]));
+    }
+    inside.lines.push(Line::default());
+    match (question.order(model), question.command(model)) {
+        (Err(why), _) => inside.lines.extend(text::wrap_styled(&text::clean(&why), theme::bad(), columns)),
+        (Ok(_), Some(command)) => {
+            let mut lines = text::wrap_styled(&text::clean(&command), theme::muted(), columns);
+            lines.truncate(COMMAND_LINES);
+            inside.lines.extend(lines);
+        }
+        (Ok(_), None) => {}
     }
 }
 

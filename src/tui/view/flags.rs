@@ -2,7 +2,8 @@
 
 use crate::domain::Node;
 use crate::domain::command::Verb;
-use crate::domain::guard::ClaimCode;
+use crate::domain::fleet::clock::Leg;
+use crate::domain::guard::{self, ClaimCode, Withheld};
 use crate::domain::node::Flag;
 use crate::tui::model::Model;
 
@@ -16,6 +17,8 @@ pub(in crate::tui) fn word(flag: &Flag) -> String {
         Flag::AsksAgain => "asks again".to_owned(),
         Flag::ChangedSinceApproval => "changed".to_owned(),
         Flag::TwoAddresses { .. } => "two IPs".to_owned(),
+        Flag::InstalledBefore { .. } => "was here".to_owned(),
+        Flag::UuidChanged { .. } => "other UUID".to_owned(),
         Flag::AddressTaken { by } => format!("IP of {by}"),
         Flag::VendorUnseen => "NIC vendor".to_owned(),
         Flag::LeftOut { .. } => "left out".to_owned(),
@@ -52,13 +55,19 @@ pub(super) fn sentence(flag: &Flag, node: &Node, model: &Model) -> String {
         Flag::AsksAgain if node.reinstall_allowed => {
             "Asked again; a reinstall is allowed once and happens when it asks next.".to_owned()
         }
-        Flag::AsksAgain => "Asks for an answer although it may be installed: remove the medium or set the disk first. \
-                            `a` allows a reinstall, which wipes it."
-            .to_owned(),
+        Flag::AsksAgain => asks_again(node, model),
         Flag::ChangedSinceApproval => {
             "Asks from another address, with other MACs or another body than was approved. Look again, then approve."
                 .to_owned()
         }
+        Flag::UuidChanged { known, shown } => format!(
+            "Shows the UUID {shown}, not {known} as before, with the same serial or MACs. A replaced board? `a` takes it as \
+             the same node; `M` splits the row where it is another machine."
+        ),
+        Flag::InstalledBefore { name } => format!(
+            "Was installed here before as {name}, whose row was dropped. No ticket or rule approves it; look what is on \
+             its disks first."
+        ),
         Flag::TwoAddresses { other } => format!(
             "Asks from {other} as well: two machines with one identity, or one with two cables. An approval is only for \
              the request shown here."
@@ -123,7 +132,34 @@ pub(super) fn note(node: &Node, model: &Model) -> String {
         (None, Some(left)) => format!("asks {left}s"),
         (None, None) if node.is_unconfirmed() => "sent?".to_owned(),
         (None, None) if node.phase == crate::domain::Phase::Installing => progress(node, model),
+        (None, None) if model.snapshot.fleet.progress(node, model.now).is_some() => boot_progress(node, model),
         (None, None) => String::new(),
+    }
+}
+
+/// The guard's diagnosis, the cure first: the footer shows the beginning only.
+fn asks_again(node: &Node, model: &Model) -> String {
+    let Withheld::AsksAgain { minutes, installed, .. } = guard::asks_again(node, model.now) else {
+        return String::new();
+    };
+    let what = if installed { "installed" } else { "answered" };
+    let ago = crate::tui::text::span(u64::try_from(minutes).unwrap_or_default() * 60);
+    if minutes < guard::STILL_BOOTING {
+        format!(
+            "Still boots the medium, {what} {ago} ago: remove it or set the disk first. `a` allows a reinstall, which \
+             wipes it."
+        )
+    } else {
+        format!("Asks to be reinstalled, {what} {ago} ago: `a` allows it, which wipes it; else remove the medium.")
+    }
+}
+
+/// `62% 3m`: how far it is, and what is left of the time its model usually takes.
+fn boot_progress(node: &Node, model: &Model) -> String {
+    let Some(progress) = model.snapshot.fleet.progress(node, model.now) else { return String::new() };
+    match progress.seconds_left {
+        0 => "overdue".to_owned(),
+        left => format!("{}% {}", progress.percent, crate::tui::text::span(left)),
     }
 }
 
@@ -131,7 +167,10 @@ pub(super) fn note(node: &Node, model: &Model) -> String {
 /// has taken so far.
 fn progress(node: &Node, model: &Model) -> String {
     const CELLS: i64 = 5;
-    let Some(usual) = model.overview.usual_install(node).map(|usual| usual.as_secs().max(1)) else {
+    let learnt =
+        model.snapshot.fleet.pace(node, Leg::Install).and_then(|pace| i64::try_from(pace.usual.as_secs()).ok());
+    let usual = learnt.or_else(|| model.overview.usual_install(node).map(|usual| usual.as_secs()));
+    let Some(usual) = usual.map(|usual| usual.max(1)) else {
         return crate::tui::text::stopwatch(node.since, model.now);
     };
     let gone = model.now.duration_since(node.since).as_secs().max(0);
@@ -152,7 +191,7 @@ pub(super) fn gravest(node: &Node) -> Option<&Flag> {
 fn gravity(flag: &Flag) -> u8 {
     match flag {
         Flag::AsksAgain => 0,
-        Flag::ChangedSinceApproval => 1,
+        Flag::ChangedSinceApproval | Flag::InstalledBefore { .. } | Flag::UuidChanged { .. } => 1,
         Flag::CannotAnswer { .. } => 2,
         Flag::TwoAddresses { .. } | Flag::AddressTaken { .. } => 3,
         Flag::WrongHostKey => 4,

@@ -8,6 +8,7 @@ use ratatui::widgets::Clear;
 
 use super::{detail, overlay};
 use crate::tui::action::{Action, Tab};
+use crate::tui::hints::HINTS;
 use crate::tui::keymap::{BINDINGS, Binding, Scope};
 use crate::tui::modal::Modal;
 use crate::tui::model::Model;
@@ -40,6 +41,22 @@ pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, model: &Model) {
         None => frame.render_widget(Line::styled(text::fit(&advice(model), columns), theme::strong()), status),
     }
     frame.render_widget(key_line(model, columns), keys);
+}
+
+/// Rows for the hint: two where one is shown and the screen is not small.
+pub(super) fn hint_height(model: &Model) -> u16 {
+    let is_shown = model.hint.is_some() && model.tab == Tab::Nodes && model.size.height >= 24;
+    if is_shown { 2 } else { 0 }
+}
+
+/// The hint, and the keys that turn the page or end it.
+pub(super) fn draw_hint(frame: &mut Frame<'_>, area: Rect, model: &Model) {
+    let Some(hint) = model.hint.and_then(|hint| HINTS.get(hint).map(|words| (hint + 1, words))) else { return };
+    let words = format!(" hint {}/{}: {} (H next, X no more)", hint.0, HINTS.len(), hint.1);
+    let lines = text::wrap(&words, usize::from(area.width).saturating_sub(1));
+    for (row, line) in area.rows().zip(lines) {
+        frame.render_widget(Line::styled(line, theme::busy()), row);
+    }
 }
 
 fn clipped(mut lines: Vec<String>, most: usize) -> Vec<String> {

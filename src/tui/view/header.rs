@@ -157,25 +157,33 @@ fn tabs(model: &Model, columns: usize) -> Line<'static> {
         let style = if tab == model.tab { theme::selected().patch(theme::strong()) } else { Style::new() };
         line.push_span(Span::styled(label, style));
     }
-    let (words, style) = going_on(model);
+    let (words, short, style) = going_on(model);
     let room = columns.saturating_sub(used + 3);
-    let words = text::fit(&words, room);
+    let words = text::fit(if text::width(&words) <= room { &words } else { &short }, room);
     let gap = columns.saturating_sub(used + text::width(&words) + 1);
     line.push_span(Span::raw(" ".repeat(gap)));
     line.push_span(Span::styled(words, style));
     line
 }
 
-/// The run in progress, else how far the gate is.
-fn going_on(model: &Model) -> (String, Style) {
+/// The run in progress, else how far the gate is; in full and in short.
+fn going_on(model: &Model) -> (String, String, Style) {
     let Some(run) = model.snapshot.fleet.active_run() else {
         let words = match &model.overview.gate {
             Gate::Waits { of: 0, .. } => "no node approved yet".to_owned(),
             Gate::ByHand => "playbook starts by hand".to_owned(),
             Gate::Done => "every node was run".to_owned(),
-            gate => format!("playbook: {gate}"),
+            gate @ Gate::Counting { .. } => {
+                let words = format!("playbook {}", gate.words(model.now));
+                return (words.clone(), words, theme::waiting());
+            }
+            gate @ Gate::Held { .. } => {
+                let words = format!("playbook: {gate} (w)");
+                return (words.clone(), words, theme::waiting());
+            }
+            gate => return (format!("playbook: {}", gate.words(model.now)), format!("playbook: {gate}"), Style::new()),
         };
-        return (words, Style::new());
+        return (words.clone(), words, Style::new());
     };
     let (word, style) = theme::run(run);
     let since = match run.state {
@@ -183,5 +191,6 @@ fn going_on(model: &Model) -> (String, Style) {
         RunState::Queued { .. } | RunState::Ended { .. } => run.queued,
     };
     let nodes = text::count(run.nodes.len(), "node");
-    (format!("run {} {word} {} {nodes}", run.id, text::stopwatch(since, model.now)), style)
+    let words = format!("run {} {word} {} {nodes}", run.id, text::stopwatch(since, model.now));
+    (words.clone(), words, style)
 }

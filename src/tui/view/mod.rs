@@ -12,12 +12,16 @@ mod dialog;
 mod flags;
 mod footer;
 mod ghosts;
+mod grid;
 mod header;
 mod logs;
 mod nodes;
 mod output;
 mod overlay;
 mod preview;
+mod result;
+#[cfg(test)]
+mod screens;
 mod setup;
 #[cfg(test)]
 mod tests;
@@ -33,9 +37,10 @@ use super::keymap::Binding;
 use super::listing::Sort;
 use super::modal::Modal;
 use super::model::Model;
+use super::runs::Level;
 use super::{text, theme};
 pub(super) use flags::word as flag_word;
-pub(super) use setup::prepare_command;
+pub(super) use setup::topic;
 
 /// The smallest screen that shows a row without hiding what matters.
 pub(super) const SMALLEST: Size = Size { width: 60, height: 16 };
@@ -45,15 +50,18 @@ pub(super) const SMALLEST: Size = Size { width: 60, height: 16 };
 struct Areas {
     header: Rect,
     body: Rect,
+    hint: Rect,
     footer: Rect,
 }
 
 fn areas(model: &Model) -> Areas {
     let Size { width, height } = model.size;
     let header = header::height(model);
-    let rows = [Constraint::Length(header), Constraint::Fill(1), Constraint::Length(footer::HEIGHT)];
-    let [header, body, footer] = Layout::vertical(rows).areas(Rect { x: 0, y: 0, width, height });
-    Areas { header, body, footer }
+    let hint = footer::hint_height(model);
+    let rows =
+        [Constraint::Length(header), Constraint::Fill(1), Constraint::Length(hint), Constraint::Length(footer::HEIGHT)];
+    let [header, body, hint, footer] = Layout::vertical(rows).areas(Rect { x: 0, y: 0, width, height });
+    Areas { header, body, hint, footer }
 }
 
 /// Table and detail of the Nodes tab; either may be absent.
@@ -91,6 +99,7 @@ pub(super) fn draw(frame: &mut Frame<'_>, model: &Model) {
             Tab::Log => logs::draw(frame, areas.body, model),
             Tab::Setup => setup::draw(frame, areas.body, model),
         }
+        footer::draw_hint(frame, areas.hint, model);
         footer::draw(frame, areas.footer, model);
         if let Some(open) = &model.modal {
             overlay::draw(frame, areas.body, model, open);
@@ -172,12 +181,18 @@ pub(super) fn output_size(model: &Model) -> (usize, usize) {
     (usize::from(pane.width), usize::from(pane.height))
 }
 
+/// How far a result can be scrolled.
+pub(super) fn result_overflow(model: &Model) -> usize {
+    result::overflow(output::pane(areas(model).body, model), model)
+}
+
 /// How far a page key moves in what is in front.
 pub(super) fn page(model: &Model) -> usize {
     let body = usize::from(areas(model).body.height);
     match model.tab {
         _ if model.modal.as_ref().is_some_and(|open| !matches!(open, Modal::Filter(_))) => body.saturating_sub(3),
         Tab::Nodes if model.nodes.detail.is_none() => table_rows(model).saturating_sub(1),
+        Tab::Ansible if model.runs.level == Level::Grid => grid::rows(output::pane(areas(model).body, model)),
         Tab::Ansible => output_size(model).1.saturating_sub(1),
         Tab::Nodes | Tab::Log | Tab::Setup => body.saturating_sub(3),
     }

@@ -225,7 +225,9 @@ fn line(row: Row, columns: &[(Column, usize)], model: &Model) -> Option<Line<'st
             Row::Node(id) => cell(*column, model.snapshot.fleet.node(id)?, model),
             Row::Report(id) => report_cell(*column, model.report(id)?, model),
         };
-        let words = if *column == Column::Address { text::fit_end(&words, *wide) } else { words };
+        // What tells addresses and serial numbers apart is at their ends.
+        let is_end = matches!(column, Column::Address | Column::Serial);
+        let words = if is_end { text::fit_end(&words, *wide) } else { words };
         line.push_span(Span::styled(text::pad(&words, *wide), style));
     }
     Some(line)

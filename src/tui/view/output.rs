@@ -7,9 +7,10 @@ use ratatui::text::{Line, Span};
 
 use crate::domain::fleet::Gate;
 use crate::domain::run::RunState;
-use crate::domain::{Run, RunId, StartRule, WebhookAuth};
+use crate::domain::{Origin, Run, RunId, StartRule, WebhookAuth};
 use crate::tui::model::Model;
 use crate::tui::pager::Place;
+use crate::tui::runs::Level;
 use crate::tui::{text, theme};
 
 /// Runs listed at once.
@@ -27,6 +28,11 @@ pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, model: &Model) {
         frame.render_widget(line, row);
     }
     frame.render_widget(title_line(model, pane), title);
+    match model.runs.level {
+        Level::Output => {}
+        Level::Grid => return super::grid::draw(frame, pane, model),
+        Level::Result => return super::result::draw(frame, pane, model),
+    }
     let lines = if model.pager.is_empty() {
         silence(model, usize::from(pane.width))
     } else {
@@ -45,7 +51,9 @@ pub(super) fn pane(area: Rect, model: &Model) -> Rect {
 }
 
 fn split(area: Rect, model: &Model) -> [Rect; 3] {
-    let runs = u16::try_from(model.overview.runs.len().min(RUNS)).unwrap_or(1);
+    // The grid needs the room: it shows one run.
+    let most = if model.runs.level == Level::Output { RUNS } else { 1 };
+    let runs = u16::try_from(model.overview.runs.len().min(most)).unwrap_or(1);
     Layout::vertical([Constraint::Length(runs), Constraint::Length(1), Constraint::Fill(1)]).areas(area)
 }
 
@@ -53,7 +61,7 @@ fn split(area: Rect, model: &Model) -> [Rect; 3] {
 fn run_list(model: &Model, columns: usize) -> Vec<Line<'static>> {
     let runs = &model.overview.runs;
     let shown = runs.iter().position(|run| Some(*run) == model.pager.run()).unwrap_or_default();
-    let first = shown.saturating_sub(RUNS - 1);
+    let first = if model.runs.level == Level::Output { shown.saturating_sub(RUNS - 1) } else { shown };
     runs.iter().skip(first).take(RUNS).filter_map(|run| run_line(model, *run, columns)).collect()
 }
 
@@ -62,7 +70,12 @@ fn run_line(model: &Model, id: RunId, columns: usize) -> Option<Line<'static>> {
     let is_shown = model.pager.run() == Some(id);
     let (word, style) = theme::run(run);
     let mark = if is_shown { '>' } else { ' ' };
-    let who = if run.by_gate { "by itself" } else { "by hand" };
+    let who = match (&run.by, run.by_gate) {
+        (_, true) => "by itself".to_owned(),
+        (Some(Origin::Operator(name)), false) => format!("by {}", text::clean(name)),
+        (_, false) => "by hand".to_owned(),
+    };
+    let who = if run.options.check { format!("{who}, check only") } else { who };
     let nodes = text::count(run.nodes.len(), "node");
     let head = format!("{mark} {:<5} {} ", id.to_string(), text::pad(word, 11));
     let tail = format!("{:>7}  {nodes}, {who}{}", took(run, model), reason(run));
@@ -90,9 +103,15 @@ fn title_line(model: &Model, pane: Rect) -> Line<'static> {
     let pager = &model.pager;
     let (first, last) = pager.position(usize::from(pane.width), usize::from(pane.height));
     let run = pager.run().map(|run| run.to_string()).unwrap_or_default();
-    let mut words = format!("── output of {run} ");
+    let what = match model.runs.level {
+        Level::Output => "output",
+        Level::Grid => "hosts and tasks",
+        Level::Result => "result",
+    };
+    let progress = super::grid::progress(model).map(|words| format!("· {words} ")).unwrap_or_default();
+    let mut words = format!("── {what} of {run} {progress}");
     let mut style = theme::muted();
-    if !pager.is_empty() {
+    if !pager.is_empty() && model.runs.level == Level::Output {
         let place = match pager.place {
             Place::Follow => format!("· following, {last} lines "),
             Place::At { .. } => {
@@ -130,7 +149,7 @@ fn silence(model: &Model, columns: usize) -> Vec<Line<'static>> {
 /// Why there is no run, and what to do.
 fn no_run(model: &Model, columns: usize) -> Vec<Line<'static>> {
     let fleet = &model.snapshot.fleet;
-    let why = match model.overview.gate {
+    let why = match &model.overview.gate {
         Gate::ByHand if fleet.policy().webhook_auth == WebhookAuth::None => {
             "Reports are accepted without a secret (`webhook_auth = \"none\"`), so runs start by hand only: press `r` \
              when the nodes are ready."
@@ -145,10 +164,13 @@ fn no_run(model: &Model, columns: usize) -> Vec<Line<'static>> {
              machines on tab 1."
                 .to_owned()
         }
-        Gate::Waits { ready, of } => format!(
-            "{ready} of {of} nodes are ready. The playbook starts by itself when all are; machines that wait for \
-             approval do not count. `r` starts it now on those that are ready."
+        Gate::Waits { .. } => format!(
+            "{}. The playbook starts by itself when all are; machines that wait for \
+             approval do not count. `w` goes on without the missing ones.",
+            model.overview.gate.words(model.now)
         ),
+        Gate::Held { .. } => "Runs that start by themselves are held: `w` lets them go on.".to_owned(),
+        Gate::Counting { .. } => format!("All nodes are ready: the playbook {}.", model.overview.gate.words(model.now)),
         Gate::Open => "All nodes are ready: the playbook starts in a moment.".to_owned(),
         Gate::Done => {
             "Every node was run; the runs themselves are no longer remembered. `r` starts another.".to_owned()

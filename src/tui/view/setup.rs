@@ -3,32 +3,17 @@
 use ratatui::Frame;
 use ratatui::layout::Rect;
 use ratatui::style::Style;
-use ratatui::text::Line;
+use ratatui::text::{Line, Span};
 
-use crate::domain::snapshot::Service;
-use crate::tui::model::Model;
+use crate::tui::model::{Check, Model};
+use crate::tui::setup::{self, Topic, answer_url};
 use crate::tui::{text, theme};
 
-/// The command that bakes URL and fingerprint into an installer image, in one line.
-pub(in crate::tui) fn prepare_command(service: &Service) -> String {
-    let url = answer_url(service);
-    let pin = service.fingerprint.as_ref().map(|fp| format!(" --cert-fingerprint \"{}\"", text::clean(fp)));
-    let pin = pin.unwrap_or_default();
-    let token = if service.require_token { " --answer-auth-token \"NAME:SECRET\"" } else { "" };
-    format!("proxmox-auto-install-assistant prepare-iso proxmox-ve.iso --fetch-from http --url \"{url}\"{pin}{token}")
-}
-
-/// How a medium gets its token, where one is required.
-fn about_tokens(service: &Service) -> String {
-    let url = answer_url(service).replacen("://", "://NAME:SECRET@", 1);
-    format!(
-        "Only media with a token may ask: `prox-orchestrator token new NAME` makes one and shows both commands with it. \
-         Installers before 9.2 take it in the URL, {url}"
-    )
-}
-
-fn answer_url(service: &Service) -> String {
-    format!("{}/answer", text::clean(service.url.trim_end_matches('/')))
+/// The way that is shown.
+pub(in crate::tui) fn topic(model: &Model) -> Topic {
+    let topics = setup::topics(&model.snapshot.service, &model.snapshot.fleet.policy().domain);
+    let [first, ..] = &topics;
+    topics.get(model.topic).unwrap_or(first).clone()
 }
 
 pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, model: &Model) {
@@ -64,16 +49,24 @@ fn lines(model: &Model, width: u16) -> Vec<Line<'static>> {
         Some(fingerprint) => page.fact("Fingerprint", &text::clean(fingerprint)),
         None => page.words("Plain HTTP: anybody on the network can read answers, which hold secrets.", theme::bad()),
     }
+    check(&mut page, &model.check);
     page.gap();
-    page.words("Prepare the image, on any machine with Proxmox's assistant (y copies this command):", theme::strong());
-    page.command(&prepare_command(service));
-    if service.require_token {
-        page.gap();
-        page.words(&about_tokens(service), theme::waiting());
+    ways(&mut page, model);
+    let topic = topic(model);
+    page.words(&topic.about, Style::new());
+    page.gap();
+    for line in topic.snippet.lines() {
+        page.command(line);
     }
     page.gap();
-    for step in STEPS {
-        page.words(step, Style::new());
+    if service.require_token && model.topic == 0 {
+        page.words(&setup::about_tokens(service), theme::waiting());
+        page.gap();
+    }
+    if model.topic == 0 {
+        for step in STEPS {
+            page.words(step, Style::new());
+        }
     }
     if service.capacity > 0 {
         page.gap();
@@ -81,6 +74,40 @@ fn lines(model: &Model, width: u16) -> Vec<Line<'static>> {
         page.words(&held, theme::muted());
     }
     page.lines
+}
+
+/// What came of asking ourselves.
+fn check(page: &mut Page, check: &Check) {
+    match check {
+        Check::None => {
+            page.words("Self-test (t): not done yet; it asks this address as an installer would.", theme::muted());
+        }
+        Check::Going => page.words("Self-test: asking ...", theme::busy()),
+        Check::Done(outcome) => {
+            for step in &outcome.passed {
+                page.words(&format!("+ {}", text::clean(step)), theme::good());
+            }
+            if let Some(why) = &outcome.failed {
+                page.words(&format!("! {}", text::clean(why)), theme::bad());
+            }
+        }
+    }
+}
+
+/// All ways in a line or more, the shown one marked.
+fn ways(page: &mut Page, model: &Model) {
+    let topics = setup::topics(&model.snapshot.service, &model.snapshot.fleet.policy().domain);
+    let mut line = Line::raw(" ");
+    for (index, topic) in topics.iter().enumerate() {
+        let name = format!(" {} ", topic.name);
+        if line.width() > 1 && line.width() + text::width(&name) > page.columns {
+            page.lines.push(std::mem::replace(&mut line, Line::raw(" ")));
+        }
+        let style = if index == model.topic { theme::selected().patch(theme::strong()) } else { theme::muted() };
+        line.push_span(Span::styled(name, style));
+    }
+    page.lines.push(line);
+    page.gap();
 }
 
 const STEPS: [&str; 5] = [
@@ -151,21 +178,15 @@ mod tests {
     #[case(79)]
     #[case(119)]
     fn a_shell_joins_the_folded_command(#[case] columns: usize) {
-        let service = Service {
+        let service = crate::domain::snapshot::Service {
             url: "https://192.0.2.1:8443/".to_owned(),
             fingerprint: Some(vec!["AB"; 32].join(":")),
-            ..Service::default()
+            ..crate::domain::snapshot::Service::default()
         };
-        let command = prepare_command(&service);
+        let command = setup::prepare_command(&service);
         assert!(command.contains("--url \"https://192.0.2.1:8443/answer\" --cert-fingerprint \"AB:AB"));
         let lines = shell_lines(&command, columns);
         assert!(lines.iter().all(|line| line.len() <= columns), "{lines:?}");
         assert_eq!(lines.join("\n").replace("\\\n", ""), command);
-    }
-
-    #[test]
-    fn plain_http_has_no_fingerprint() {
-        let service = Service { url: "http://192.0.2.1:8080".to_owned(), ..Service::default() };
-        assert!(prepare_command(&service).ends_with("--fetch-from http --url \"http://192.0.2.1:8080/answer\""));
     }
 }

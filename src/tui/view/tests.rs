@@ -48,7 +48,7 @@ fn nodes_200_asks_again() {
 #[test]
 fn nodes_60_ascii_mono() {
     let mut model =
-        busy_rack().model_with(60, 16, TuiOptions { ascii: true, colours: Colours::Mono, ..TuiOptions::default() });
+        busy_rack().model_with(60, 16, &TuiOptions { ascii: true, colours: Colours::Mono, ..TuiOptions::default() });
     go_to(&mut model, Row::Node(NodeId(6)));
     let terminal = screen(&model);
     let buffer = terminal.backend().buffer();
@@ -147,6 +147,93 @@ fn ansible_80() {
     let reds = terminal.backend().buffer().content.iter().filter(|cell| cell.fg == Color::Red).count();
     assert!(reds > 100, "Ansible's colours are kept");
     assert_snapshot!(terminal.backend());
+}
+
+/// A run on two nodes in the middle of its third task, and one result.
+fn grid() -> Model {
+    let mut rack = busy_rack();
+    let [a, b] = [3, 1].map(NodeId);
+    let run = rack.run(vec![a, b]);
+    let names = [a, b].map(|id| rack.fleet.node(id).unwrap().name.to_string());
+    rack.pass(95);
+    let start = rack.now.as_second() - 95;
+    let mut grid = crate::domain::grid::Grid::default();
+    let mut tell = |at: i64, json: String| {
+        let told = format!(r#"{{"ts":{},{json}}}"#, start + at);
+        let place = crate::domain::grid::Place { offset: 0, length: 9 };
+        grid.take(&serde_json::from_str(&told).unwrap(), Some(place));
+    };
+    tell(
+        0,
+        format!(r#""ev":"play_start","play":"Prepare every node","hosts":["{}","{}"],"tasks":9"#, names[0], names[1]),
+    );
+    for (at, task, name, results) in [
+        (1, "t1", "Wait until the node takes connections", ["host_ok", "host_ok"]),
+        (4, "t2", "proxmox_names : Let the nodes know each other by name", ["host_ok", "host_skipped"]),
+        (6, "t3", "proxmox_updates : Bring all packages up to date", ["host_failed", "host_start"]),
+    ] {
+        tell(
+            at,
+            format!(
+                r#""ev":"task_start","task_id":"{task}","task":"{name}","kind":"task","action":"ansible.builtin.command","path":"roles/x/tasks/main.yml:12""#
+            ),
+        );
+        for (host, result) in names.iter().zip(results) {
+            tell(at, format!(r#""ev":"host_start","host":"{host}","task_id":"{task}""#));
+            tell(
+                at + 2,
+                format!(
+                    r#""ev":"{result}","host":"{host}","task_id":"{task}","task":"{name}","dur":2.5,"changed":{},"msg":"non-zero return code","stderr":"E: Unable to fetch some archives""#,
+                    task == "t2"
+                ),
+            );
+        }
+    }
+    let before = crate::domain::grid::Course {
+        took: 200.0,
+        steps: vec![crate::domain::grid::Step {
+            task: "proxmox_updates : Bring all packages up to date".to_owned(),
+            at: 6.0,
+            took: 120.0,
+        }],
+    };
+    let progress = client::Progress {
+        grid: std::sync::Arc::new(grid),
+        before: Some(std::sync::Arc::new(before)),
+        command: Some("ansible-playbook setup-cluster.yml".to_owned()),
+    };
+    let mut model = rack.model(80, 24);
+    press(&mut model, KeyCode::Char('2'));
+    update(&mut model, Msg::Progress(run, std::sync::Arc::new(progress)));
+    model
+}
+
+#[test]
+fn hosts_and_tasks_80() {
+    let mut model = grid();
+    press(&mut model, KeyCode::Enter);
+    assert_snapshot!(screen(&model).backend());
+    press(&mut model, KeyCode::Left);
+    press(&mut model, KeyCode::Down);
+    let text = text_of(&model);
+    assert!(text.contains("2. proxmox_names") && text.contains("skipped"), "{text}");
+    press(&mut model, KeyCode::Esc);
+    assert!(text_of(&model).contains("output of"));
+}
+
+#[test]
+fn a_result_80() {
+    let mut model = grid();
+    press(&mut model, KeyCode::Enter);
+    press(&mut model, KeyCode::Char('n'));
+    press(&mut model, KeyCode::Enter);
+    let place = model.runs.wanted().unwrap();
+    let result = serde_json::from_str(
+        r#"{"host":"x","rc":100,"msg":"non-zero return code","stderr":"E: Failed to fetch\nE: Unable to fetch some archives",
+            "diff":"--- before\n+++ after\n-old\n+new","args":"{\"argv\": [\"apt-get\"]}"}"#,
+    );
+    update(&mut model, Msg::Result(place, std::sync::Arc::new(result.unwrap())));
+    assert_snapshot!(screen(&model).backend());
 }
 
 #[test]
@@ -378,7 +465,7 @@ fn the_command_can_be_marked_with_the_mouse() {
         let mut model = Rack::new().model(width, 40);
         press(&mut model, KeyCode::Char('4'));
         let shown = text_of(&model).replace("\\\n", "");
-        assert!(shown.contains(&super::prepare_command(&model.snapshot.service)), "{width}: {shown}");
+        assert!(shown.contains(&crate::tui::setup::prepare_command(&model.snapshot.service)), "{width}: {shown}");
     }
 }
 

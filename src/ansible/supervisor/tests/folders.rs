@@ -13,7 +13,7 @@ async fn a_folder_left_by_another_database_says_nothing_about_a_run() {
     put(&folder.output(), b"of old\n", 0o600);
     let engine = Engine::start(dir.path(), Some(fake(dir.path(), "start; echo new; bad; exit 2")), quick());
     engine.ready_node().await;
-    engine.order(Order::Run { nodes: vec![] }).await;
+    engine.order(Order::Run { nodes: vec![], options: Box::default() }).await;
     assert_eq!(engine.until_ended().await.word(), "failed");
     assert_eq!(engine.feed.read(RUN, 0, 10).lines, ["new"]);
     let aside = |entry: &std::fs::DirEntry| entry.file_name().to_string_lossy().ends_with(".old");
@@ -30,7 +30,7 @@ async fn a_run_cancelled_before_its_start_never_starts_not_even_after_a_crash() 
     engine.ready_node().await;
     // The run waits for files that do not come.
     engine.shown.send_replace(0);
-    engine.order(Order::Run { nodes: vec![] }).await;
+    engine.order(Order::Run { nodes: vec![], options: Box::default() }).await;
     engine.order(Order::Cancel).await;
     engine.until(|snapshot| snapshot.fleet.run(RUN).is_some_and(|run| run.is_stopping())).await;
     engine.crash().await;
@@ -65,7 +65,7 @@ async fn old_folders_go_when_a_run_ends() {
     let engine = Engine::start(dir.path(), Some(fake(dir.path(), "start; good")), quick());
     engine.ready_node().await;
     for run in (1..=3).map(RunId) {
-        engine.order(Order::Run { nodes: vec![] }).await;
+        engine.order(Order::Run { nodes: vec![], options: Box::default() }).await;
         engine.until(|snapshot| snapshot.fleet.run(run).is_some_and(|run| !run.is_active())).await;
     }
     let folder = |run| RunDir::new(dir.path(), RunId(run)).path().to_owned();

@@ -29,7 +29,7 @@ async fn play(program: PathBuf, playbook: &str, during: impl AsyncFn(&Engine)) -
     );
     put(&dir.path().join("nodes/dynamic-inventory.json"), inventory.as_bytes(), 0o644);
     put(&dir.path().join("play.yml"), playbook.as_bytes(), 0o644);
-    engine.order(Order::Run { nodes: vec![] }).await;
+    engine.order(Order::Run { nodes: vec![], options: Box::default() }).await;
     during(&engine).await;
     (engine.until_ended().await, engine, dir)
 }

@@ -4,7 +4,7 @@ use super::*;
 use crate::domain::fleet::Gate;
 use crate::domain::guard::{Permission, Withheld};
 use crate::domain::node::Flag;
-use crate::domain::policy::{StartRule, WebhookAuth};
+use crate::domain::policy::WebhookAuth;
 
 const MINUTE: Duration = Duration::from_mins(1);
 
@@ -260,7 +260,10 @@ fn a_marked_node_needs_its_key_accepted_before_any_run() {
     let seen: HostKey = KEY.parse().unwrap();
     let fingerprint = seen.fingerprint();
     rack.submit(&Command::Probe { node, sighting: Sighting::OtherKey { seen } }).unwrap();
-    assert!(matches!(rack.order(Order::Run { nodes: vec![node] }), Err(Refusal::NotReady { .. })));
+    assert!(matches!(
+        rack.order(Order::Run { nodes: vec![node], options: Box::default() }),
+        Err(Refusal::NotReady { .. })
+    ));
     let wrong = Order::TrustHostKey { node, fingerprint: "SHA256:x".to_owned() };
     assert!(matches!(rack.order(wrong), Err(Refusal::NoSuchHostKey(_))));
     rack.order(Order::TrustHostKey { node, fingerprint }).unwrap();
@@ -280,48 +283,6 @@ fn an_overdue_install_stalls_and_a_late_report_heals_it() {
     assert_eq!(rack.phase(node), "stalled");
     rack.report(node, 0);
     assert_eq!(rack.phase(node), "installed");
-}
-
-#[test]
-fn the_gate_waits_for_every_approved_node_and_fires_once_for_a_set() {
-    let mut rack = Rack::new();
-    let a = rack.install(&box_a());
-    let (b, _) = rack.ask(&box_b());
-    rack.make_ready(a);
-    rack.approve(b).unwrap();
-    assert_eq!(rack.fleet.gate(), Gate::Waits { ready: 1, of: 2 });
-    assert!(rack.tick().events.is_empty());
-    rack.order(Order::Forget { node: b }).unwrap();
-    let stranger = rack.ask(&box_b()).0;
-    assert_eq!(rack.phase(stranger), "waiting");
-    assert!(matches!(rack.tick().reply, Reply::Queued(_)), "a waiting stranger does not block the gate");
-    assert!(rack.tick().events.is_empty(), "one run at a time");
-    rack.end_run(RunOutcome::Succeeded, &[(a, HostResult::Configured)]);
-    assert_eq!(rack.phase(a), "configured");
-    assert!(rack.tick().events.is_empty(), "the set was run");
-    // A late node gets a run of its own.
-    rack.approve(stranger).unwrap();
-    let (_, Verdict::Serve(grant)) = rack.ask(&box_b()) else { panic!() };
-    rack.release(&box_b(), &grant, Some("192.0.2.11/24"));
-    rack.report(stranger, 0);
-    rack.make_ready(stranger);
-    rack.tick();
-    let nodes: Vec<_> = rack.fleet.active_run().unwrap().nodes.keys().copied().collect();
-    assert_eq!(nodes, [stranger]);
-}
-
-#[test]
-fn the_gate_counts_what_is_expected_and_can_be_shut() {
-    let mut rack = Rack::under(Policy { expect: Some(2), ..Policy::default() });
-    let a = rack.install(&box_a());
-    rack.make_ready(a);
-    assert_eq!(rack.fleet.gate(), Gate::Waits { ready: 1, of: 2 });
-    let mut by_hand = Rack::under(Policy { start: StartRule::ByHand, ..Policy::default() });
-    let a = by_hand.install(&box_a());
-    by_hand.make_ready(a);
-    assert!(by_hand.tick().events.is_empty());
-    by_hand.order(Order::Run { nodes: vec![] }).unwrap();
-    assert!(matches!(by_hand.order(Order::Run { nodes: vec![] }), Err(Refusal::RunActive(_))));
 }
 
 #[test]

@@ -1,9 +1,13 @@
 //! Tables and properties of the fleet. [`Rack`] plays machines and operator against it.
 
+mod clock;
 mod counters;
+mod gate;
+mod identity;
 mod life;
 mod model;
 mod room;
+mod rules;
 mod tokens;
 
 use std::collections::BTreeMap;
@@ -82,7 +86,12 @@ impl Rack {
         Self::under(Policy::default())
     }
 
+    /// Under these rules, but without the countdown.
     fn under(policy: Policy) -> Self {
+        Self::counting(Policy { countdown: Duration::ZERO, ..policy })
+    }
+
+    fn counting(policy: Policy) -> Self {
         Self { fleet: Fleet::new(policy), now: "2026-01-01T08:00:00Z".parse().unwrap(), log: Vec::new() }
     }
 
@@ -94,7 +103,11 @@ impl Rack {
         let decision = self.fleet.decide(command, self.now)?;
         for event in decision.events.clone() {
             let seq = self.log.len() as u64 + 1;
-            let recorded = Recorded { seq, at: self.now, origin: Origin::System, event };
+            let origin = match command {
+                Command::Report(report) => Origin::Peer(report.peer),
+                _ => Origin::System,
+            };
+            let recorded = Recorded { seq, at: self.now, origin, event };
             self.fleet.apply(&recorded);
             self.log.push(recorded);
         }

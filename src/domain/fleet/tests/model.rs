@@ -7,7 +7,10 @@ use proptest::prelude::*;
 use super::*;
 use crate::domain::event::Event;
 use crate::domain::guard::Permission;
-use crate::domain::policy::MAX_REPEATS;
+use crate::domain::guard::sabotage::{self, Tamper};
+use crate::domain::id::TicketId;
+use crate::domain::policy::{Auto, MAX_REPEATS};
+use crate::domain::ticket::{Rule, Wants};
 
 /// One random step.
 #[derive(Clone, Debug)]
@@ -21,6 +24,13 @@ enum Step {
     Probe(usize),
     Rename { machine: usize, to: usize },
     Forget(usize),
+    Undo(usize),
+    Ticket { count: u32, minutes: u16 },
+    Cancel,
+    Ban(usize),
+    Unban,
+    Merge { machine: usize, into: usize },
+    Split(usize),
     Run,
     EndRun,
     Pass(u16),
@@ -37,7 +47,14 @@ fn step() -> impl Strategy<Value = Step> {
         1 => machine.clone().prop_map(Step::Lose),
         2 => machine.clone().prop_map(Step::Probe),
         1 => (machine.clone(), machine.clone()).prop_map(|(machine, to)| Step::Rename { machine, to }),
-        1 => machine.prop_map(Step::Forget),
+        1 => machine.clone().prop_map(Step::Forget),
+        1 => machine.clone().prop_map(Step::Undo),
+        1 => (1..4_u32, 1..60_u16).prop_map(|(count, minutes)| Step::Ticket { count, minutes }),
+        1 => Just(Step::Cancel),
+        1 => machine.clone().prop_map(Step::Ban),
+        1 => (machine.clone(), machine.clone()).prop_map(|(machine, into)| Step::Merge { machine, into }),
+        1 => machine.prop_map(Step::Split),
+        1 => Just(Step::Unban),
         1 => Just(Step::Run),
         1 => Just(Step::EndRun),
         2 => (1..2000_u16).prop_map(Step::Pass),
@@ -62,21 +79,39 @@ fn machine(index: usize, variant: u8) -> Box1 {
     }
 }
 
-fn play(rack: &mut Rack, step: &Step) {
-    let row = |rack: &Rack, index: usize| {
-        let ask = machine(index, 0).ask();
-        rack.fleet.resolve(&MachineId::of_system(&ask.info), Some(&ask)).node
-    };
+/// The row that machine `index` is taken for.
+fn row(rack: &Rack, index: usize) -> Option<NodeId> {
+    let ask = machine(index, 0).ask();
+    rack.fleet.resolve(&MachineId::of_system(&ask.info), Some(&ask)).node
+}
+
+/// The same, where its last request is still its own: the operator can decide on nothing else.
+fn asking(rack: &Rack, index: usize) -> Option<NodeId> {
+    row(rack, index).filter(|node| rack.node(*node).request.is_some())
+}
+
+/// Machines that were given an answer which may have arrived, whatever became of their rows, and which it was.
+type Used = BTreeMap<usize, DocumentHash>;
+
+fn play(rack: &mut Rack, used: &mut Used, step: &Step) {
     match step {
         Step::Ask { machine: index, variant } => {
             let shown = machine(*index, *variant);
-            if let (_, Verdict::Serve(grant)) = rack.ask(&shown) {
+            if let Ok(Reply::Asked { verdict: Verdict::Serve(grant), .. }) =
+                rack.submit(&Command::Ask(shown.ask())).map(|decision| decision.reply)
+            {
                 let address = format!("{}/24", shown.peer);
-                rack.release(&shown, &grant, Some(&address));
+                if rack.release(&shown, &grant, Some(&address)) == Reply::Released {
+                    let node = rack.node(grant.node);
+                    let first = node.answers.as_ref().is_some_and(|answers| answers.count == 1);
+                    let by_rule = node.admission.is_some() && first && grant.by == Permission::Approval;
+                    assert!(!(by_rule && used.contains_key(index)), "a rule wiped a machine that may be installed");
+                    used.extend(node.answers.as_ref().map(|answers| (*index, answers.document)));
+                }
             }
         }
         Step::Approve(index) => {
-            if let Some(node) = row(rack, *index) {
+            if let Some(node) = asking(rack, *index) {
                 let _ = rack.approve(node);
             }
         }
@@ -86,7 +121,7 @@ fn play(rack: &mut Rack, step: &Step) {
             }
         }
         Step::Reinstall(index) => {
-            if let Some(node) = row(rack, *index) {
+            if let Some(node) = asking(rack, *index) {
                 let (seen, confirm) = (rack.stamp(node), rack.node(node).name.clone());
                 let _ = rack.order(Order::AllowReinstall { node, seen, confirm });
             }
@@ -99,6 +134,11 @@ fn play(rack: &mut Rack, step: &Step) {
         Step::Lose(index) => {
             let lost = row(rack, *index).and_then(|node| Some((node, rack.node(node).answers.as_ref()?.document)));
             if let Some((node, document)) = lost {
+                let row = rack.node(node);
+                if row.report.is_none() && row.answers.as_ref().is_some_and(|answers| answers.count == 1) {
+                    // After a merge the row may have been answered as another machine.
+                    used.retain(|_, given| *given != document);
+                }
                 rack.submit(&Command::AnswerWritten { node, document, delivered: false }).unwrap();
             }
         }
@@ -127,6 +167,58 @@ fn play(rack: &mut Rack, step: &Step) {
             }
         }
         Step::Pass(seconds) => rack.pass(Duration::from_secs(u64::from(*seconds))),
+        Step::Undo(_)
+        | Step::Ticket { .. }
+        | Step::Cancel
+        | Step::Ban(_)
+        | Step::Unban
+        | Step::Merge { .. }
+        | Step::Split(_) => order(rack, step),
+    }
+}
+
+/// The steps that are orders about rules and rows.
+fn order(rack: &mut Rack, step: &Step) {
+    match step {
+        Step::Undo(index) => {
+            if let Some(node) = row(rack, *index) {
+                let _ = rack.order(Order::Undo { node });
+            }
+        }
+        Step::Ticket { count, minutes } => {
+            let expires = rack.now + Duration::from_secs(60 * u64::from(*minutes));
+            let order = Order::IssueTicket { count: *count, wants: Wants::default(), profile: None, expires };
+            let _ = rack.order(order);
+        }
+        Step::Cancel => {
+            let open = rack.fleet.tickets().next().map(|ticket| ticket.id);
+            if let Some(ticket) = open {
+                rack.order(Order::CancelTicket { ticket }).unwrap();
+            }
+        }
+        Step::Ban(index) => {
+            if let Some(node) = row(rack, *index) {
+                let _ = rack.order(Order::Ban { node, reason: Text::default() });
+            }
+        }
+        Step::Unban => {
+            let banned = rack.fleet.bans().next().map(|ban| ban.id);
+            if let Some(ban) = banned {
+                rack.order(Order::LiftBan { ban }).unwrap();
+            }
+        }
+        Step::Merge { machine: index, into } => {
+            if let (Some(node), Some(into)) = (row(rack, *index), row(rack, *into)) {
+                let _ = rack.order(Order::Merge { node, into });
+            }
+        }
+        Step::Split(index) => {
+            if let Some(node) = row(rack, *index) {
+                let confirm = Some(rack.node(node).name.clone());
+                let _ = rack.order(Order::Split { node, confirm });
+            }
+        }
+        _ => {}
     }
 }
 
@@ -137,11 +229,13 @@ struct Permit {
     count: u32,
     lost: bool,
     reported: bool,
+    /// An answer was released under an earlier approval: then a loss proves nothing about the disks.
+    earlier: bool,
 }
 
 impl Permit {
     fn of(stamp: &Stamp) -> Self {
-        Self { stamp: stamp.clone(), first: None, count: 0, lost: false, reported: false }
+        Self { stamp: stamp.clone(), first: None, count: 0, lost: false, reported: false, earlier: false }
     }
 
     /// Books one answer, or panics where this permit does not cover it.
@@ -166,10 +260,45 @@ impl Permit {
 fn judge_log(log: &[Recorded], policy: &Policy) {
     let mut permits: BTreeMap<NodeId, Permit> = BTreeMap::new();
     let mut reinstalls: BTreeMap<NodeId, Stamp> = BTreeMap::new();
+    let mut answered: BTreeSet<NodeId> = BTreeSet::new();
+    let mut tickets: BTreeMap<TicketId, (u32, Timestamp)> = BTreeMap::new();
     for recorded in log {
         match &recorded.event {
             Event::Approved { node, stamp } => {
-                permits.insert(*node, Permit::of(stamp));
+                permits.insert(*node, Permit { earlier: answered.contains(node), ..Permit::of(stamp) });
+            }
+            Event::TicketIssued { ticket } => {
+                tickets.insert(ticket.id, (ticket.count, ticket.expires));
+            }
+            Event::TicketClosed { ticket, .. } => {
+                tickets.remove(ticket).expect("a ticket closed twice");
+            }
+            Event::Admitted { node, stamp, admission } => {
+                match admission.by {
+                    Rule::Ticket(ticket) => {
+                        let (left, expires) = tickets.get_mut(&ticket).expect("admitted by a ticket that is no more");
+                        *left = left.checked_sub(1).expect("a ticket was spent too often");
+                        assert!(recorded.at < *expires, "a ticket was spent too late");
+                    }
+                    Rule::All => assert_eq!(policy.auto, Auto::All),
+                    Rule::Planned => panic!("there is no plan"),
+                }
+                permits.insert(*node, Permit { earlier: answered.contains(node), ..Permit::of(stamp) });
+            }
+            Event::Withdrawn { node } => {
+                let was_reinstall = reinstalls.remove(node).is_some();
+                permits.retain(|id, _| was_reinstall || id != node);
+            }
+            Event::Merged { node, gone: other } | Event::Unmerged { node, row: other, .. } => {
+                permits.remove(other);
+                reinstalls.remove(other);
+                reinstalls.remove(node);
+                // What was answered may be repeated; what was only approved is void.
+                permits.retain(|id, permit| id != node || (permit.count > 0 && !permit.lost));
+            }
+            Event::SplitOff { node, .. } => {
+                reinstalls.remove(node);
+                permits.retain(|id, permit| id != node || (permit.count > 0 && !permit.lost));
             }
             Event::ReinstallAllowed { node, stamp } => {
                 reinstalls.insert(*node, stamp.clone());
@@ -181,10 +310,13 @@ fn judge_log(log: &[Recorded], policy: &Policy) {
             }
             Event::AnswerLost { node, .. } => {
                 if let Some(permit) = permits.get_mut(node) {
-                    permit.lost = permit.count == 1;
+                    permit.lost = permit.count == 1 && !permit.earlier;
                 }
             }
-            Event::Forgotten { node } | Event::Rejected { node, .. } | Event::ApprovalVoided { node } => {
+            Event::Forgotten { node }
+            | Event::Banned { node, .. }
+            | Event::Rejected { node, .. }
+            | Event::ApprovalVoided { node } => {
                 permits.remove(node);
                 reinstalls.remove(node);
             }
@@ -195,6 +327,7 @@ fn judge_log(log: &[Recorded], policy: &Policy) {
                 }
                 let permit = permits.get_mut(node).expect("an answer without any permission");
                 permit.spend(stamp, recorded.at, policy);
+                answered.insert(*node);
             }
             _ => {}
         }
@@ -216,17 +349,33 @@ fn judge_fleet(fleet: &Fleet) {
     }
 }
 
+/// Plays one sequence from the first machine to the end, and judges it as it goes.
+fn rehearse(auto: Auto, steps: &[Step]) -> Rack {
+    let mut rack = Rack::under(Policy { auto, ..Policy::default() });
+    let mut used = Used::new();
+    for step in steps {
+        play(&mut rack, &mut used, step);
+        judge_fleet(&rack.fleet);
+    }
+    judge_log(&rack.log, rack.fleet.policy());
+    rack
+}
+
+/// Sequences of the test; with [`LENGTH`], more than 100,000 steps.
+const CASES: u32 = 1_800;
+/// Steps of one sequence.
+const LENGTH: usize = 60;
+
+fn sequence() -> impl Strategy<Value = (Auto, Vec<Step>)> {
+    (prop_oneof![Just(Auto::Never), Just(Auto::All)], proptest::collection::vec(step(), LENGTH))
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 1_000, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: CASES, ..ProptestConfig::default() })]
 
     #[test]
-    fn nobody_approved_nothing_written(steps in proptest::collection::vec(step(), 1..120)) {
-        let mut rack = Rack::new();
-        for step in &steps {
-            play(&mut rack, step);
-            judge_fleet(&rack.fleet);
-        }
-        judge_log(&rack.log, rack.fleet.policy());
+    fn nobody_approved_nothing_written((auto, steps) in sequence()) {
+        let rack = rehearse(auto, &steps);
 
         // The log alone makes the same fleet again, and so does a stored state.
         let mut replayed = Fleet::new(Policy::default());
@@ -238,4 +387,42 @@ proptest! {
         prop_assert_eq!(&stored.index, &rack.fleet.index);
         prop_assert_eq!(serde_json::to_string(&stored).unwrap(), text);
     }
+}
+
+/// The mutation "a failed install may be repeated for ever".
+fn repeats_never_end(_: &mut Node, _: &Stamp, policy: &mut Policy) {
+    policy.repeat_window = Duration::MAX;
+}
+
+/// The mutation "an approval is for whatever request comes".
+fn any_request_is_the_approved_one(node: &mut Node, stamp: &Stamp, _: &mut Policy) {
+    node.approved = node.approved.take().map(|_| stamp.clone());
+}
+
+/// The mutation "an installed node needs no reinstall ticket".
+fn a_reinstall_needs_no_ticket(node: &mut Node, stamp: &Stamp, _: &mut Policy) {
+    if node.may_be_installed() {
+        (node.reinstall_allowed, node.approved) = (true, Some(stamp.clone()));
+    }
+}
+
+/// The mutation "rules do not look at flags": a machine that was installed here before is new to them.
+fn rules_are_blind_to_flags(node: &mut Node, _: &Stamp, _: &mut Policy) {
+    node.flags.clear();
+}
+
+#[rstest::rstest]
+#[case::repeats_never_end(repeats_never_end)]
+#[case::any_request_is_the_approved_one(any_request_is_the_approved_one)]
+#[case::a_reinstall_needs_no_ticket(a_reinstall_needs_no_ticket)]
+#[case::rules_are_blind_to_flags(rules_are_blind_to_flags)]
+fn the_test_finds_a_broken_guard(#[case] mutation: Tamper) {
+    let config = ProptestConfig { cases: CASES, failure_persistence: None, max_shrink_iters: 0, ..Default::default() };
+    let mut runner = proptest::test_runner::TestRunner::new(config);
+    let _broken = sabotage::break_guard(mutation);
+    let found = runner.run(&sequence(), |(auto, steps)| {
+        rehearse(auto, &steps);
+        Ok(())
+    });
+    assert!(found.is_err(), "{CASES} sequences did not notice");
 }

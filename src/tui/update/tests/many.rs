@@ -110,7 +110,7 @@ fn marks_decide_what_the_keys_act_on() {
     assert!(matches!(&orders[..], [(_, Ok(Order::Reject { node: WAITING, .. }))]), "{orders:?}");
     press(&mut model, KeyCode::Esc);
     let requests = type_text(&mut model, "ry");
-    assert_eq!(order_of(&requests), Order::Run { nodes: vec![READY] });
+    assert_eq!(order_of(&requests), Order::Run { nodes: vec![READY], options: Box::default() });
     press(&mut model, KeyCode::Esc);
     press(&mut model, KeyCode::Esc);
     assert!(model.nodes.marks.is_empty());

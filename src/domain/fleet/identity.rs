@@ -1,0 +1,215 @@
+//! Which row a machine is, where its identifiers do not say: the operator joins two rows, or parts one.
+//!
+//! Neither opens a way to a machine that may be installed. A row that is joined to another gives up every permission of
+//! both; a part of a row that may be installed wants its host name typed, and no rule touches what is parted.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use jiff::Timestamp;
+
+use super::evolve::{empty_row, enter, withdraw_permissions};
+use super::{Decision, Fleet};
+use crate::domain::event::Event;
+use crate::domain::fqdn::Fqdn;
+use crate::domain::id::NodeId;
+use crate::domain::machine::MachineId;
+use crate::domain::node::{Absorbed, Flag, Node};
+use crate::domain::phase::Phase;
+use crate::domain::refusal::Refusal;
+
+impl Fleet {
+    /// `node` is the same machine as `into`, and becomes part of it. Only a row that was never answered can go.
+    pub(super) fn decide_merge(node: &Node, into: &Node) -> Result<Decision, Refusal> {
+        let wrong = |row: &Node, hint| Refusal::WrongPhase { name: row.name.clone(), phase: row.phase.word(), hint };
+        if node.id == into.id {
+            return Err(wrong(node, "a row cannot be merged with itself"));
+        }
+        if node.may_be_installed() || !node.phase.may_rename() || node.phase == Phase::Planned {
+            let hint = if into.may_be_installed() {
+                "both may be installed; forget the one that is not"
+            } else {
+                "it stays; merge the other row into it"
+            };
+            return Err(wrong(node, hint));
+        }
+        if matches!(into.phase, Phase::Planned | Phase::Configuring) {
+            return Err(wrong(into, "a row can be merged into one that is neither planned nor being configured"));
+        }
+        Ok(Decision::one(Event::Merged { node: into.id, gone: node.id }))
+    }
+
+    /// The machine that asked last as `node` is another one: undoes a merge, else parts the last request from the row.
+    pub(super) fn decide_split(&self, node: &Node, confirm: Option<&Fqdn>) -> Result<Decision, Refusal> {
+        if node.phase == Phase::Configuring {
+            return Err(Refusal::CannotSplit(node.name.clone(), "the playbook runs on it; cancel the run first"));
+        }
+        if node.may_be_installed() && confirm != Some(&node.name) {
+            return Err(Refusal::NameMismatch(node.name.clone()));
+        }
+        if let Some(absorbed) = node.absorbed.last() {
+            let name = self.free_name(&absorbed.row.name, &absorbed.row.machine, absorbed.row.id)?;
+            return Ok(Decision::one(Event::Unmerged { node: node.id, row: absorbed.row.id, name }));
+        }
+        let asked = node.request.as_ref().ok_or_else(|| Refusal::NeverAsked(node.name.clone()))?;
+        let machine = MachineId::of_system(&asked.info);
+        let rest = without(&node.machine, &machine);
+        let differ = |one: bool, other: bool, equal: bool| one && other && !equal;
+        let other_uuid = differ(machine.uuid.is_some(), node.machine.uuid.is_some(), machine.uuid == node.machine.uuid);
+        let other_serial =
+            differ(machine.serial.is_some(), node.machine.serial.is_some(), machine.serial == node.machine.serial);
+        if rest.is_empty() || machine.is_empty() || (node.may_be_installed() && !other_uuid && !other_serial) {
+            let why = "the last request shows nothing by which it could be another machine";
+            return Err(Refusal::CannotSplit(node.name.clone(), why));
+        }
+        let fresh = NodeId(self.state.last_node + 1);
+        let taken = |name: &_| self.named(name).is_some();
+        let name = self.policy.derive_name(&machine, fresh.0, taken).ok_or(Refusal::NoName)?;
+        Ok(Decision::one(Event::SplitOff { node: node.id, row: fresh, name, machine, asked: asked.clone() }))
+    }
+
+    fn free_name(&self, wanted: &Fqdn, machine: &MachineId, row: NodeId) -> Result<Fqdn, Refusal> {
+        if self.named(wanted).is_none() {
+            return Ok(wanted.clone());
+        }
+        self.policy.derive_name(machine, row.0, |name| self.named(name).is_some()).ok_or(Refusal::NoName)
+    }
+
+    /// Folds a merge or a split in.
+    pub(super) fn apply_identity(&mut self, event: &Event, at: Timestamp) {
+        match event {
+            Event::Merged { node, gone } => {
+                let Some(row) = self.drop_row(*gone) else { return };
+                self.change(*node, |into| merge(into, &row, at));
+            }
+            Event::Unmerged { node, row, name } => {
+                let mut parted = None;
+                self.change(*node, |into| parted = unmerge(into, *row, at));
+                if let Some(parted) = parted {
+                    self.put_row(Node { name: name.clone(), ..parted });
+                }
+            }
+            Event::SplitOff { node, row, name, machine, asked } => {
+                let Some(old) = self.node(*node).cloned() else { return };
+                self.change(*node, |node| {
+                    node.machine = without(&node.machine, machine);
+                    node.request = None;
+                    give_up(node, at);
+                });
+                let mut flags: BTreeSet<_> = old.flags.iter().filter(|flag| was_here(flag)).cloned().collect();
+                if old.may_be_installed() {
+                    flags.insert(Flag::InstalledBefore { name: old.name.clone() });
+                }
+                let (machine, request) = (machine.clone(), Some(asked.clone()));
+                self.put_row(Node { machine, request, flags, ..empty_row(*row, name.clone(), at) });
+            }
+            _ => {}
+        }
+    }
+
+    fn put_row(&mut self, row: Node) {
+        self.state.last_node = self.state.last_node.max(row.id.0);
+        self.index.insert(&row);
+        self.state.nodes.insert(row.id, Arc::new(row));
+    }
+}
+
+/// What `machine` shows besides `other`.
+fn without(machine: &MachineId, other: &MachineId) -> MachineId {
+    MachineId {
+        uuid: machine.uuid.filter(|uuid| other.uuid != Some(*uuid)),
+        serial: machine.serial.clone().filter(|serial| other.serial.as_ref() != Some(serial)),
+        macs: machine.macs.difference(&other.macs).copied().collect(),
+    }
+}
+
+/// Every permission goes: what was approved is not what the row is now.
+fn give_up(node: &mut Node, at: Timestamp) {
+    withdraw_permissions(node);
+    if node.phase == Phase::Approved {
+        enter(node, Phase::Waiting, at);
+    }
+}
+
+fn merge(into: &mut Node, row: &Arc<Node>, at: Timestamp) {
+    let absorbed = Absorbed { row: Arc::clone(row), machine: into.machine.clone(), request: into.request.clone() };
+    into.absorbed.push(absorbed);
+    into.machine.learn(&row.machine);
+    let asked_at = |node: &Node| node.request.as_ref().map(|asked| asked.at);
+    if asked_at(row) >= asked_at(into) {
+        into.request.clone_from(&row.request);
+    }
+    into.flags
+        .retain(|flag| !matches!(flag, Flag::Ambiguous { other } | Flag::DuplicateOf { other } if *other == row.id));
+    into.flags.extend(row.flags.iter().filter(|flag| was_here(flag)).cloned());
+    give_up(into, at);
+}
+
+/// Whether a flag says that the machine may carry data: such a word outlives the row it was said about.
+fn was_here(flag: &Flag) -> bool {
+    matches!(flag, Flag::InstalledBefore { .. })
+}
+
+fn unmerge(into: &mut Node, row: NodeId, at: Timestamp) -> Option<Node> {
+    let absorbed = into.absorbed.pop_if(|absorbed| absorbed.row.id == row)?;
+    let mut parted = Arc::unwrap_or_clone(absorbed.row);
+    if into.request == parted.request {
+        into.request = absorbed.request;
+    }
+    let learnt = without(&into.machine, &parted.machine);
+    into.machine = absorbed.machine;
+    into.machine.macs.extend(learnt.macs);
+    if into.may_be_installed() {
+        parted.flags.insert(Flag::InstalledBefore { name: into.name.clone() });
+    }
+    give_up(into, at);
+    withdraw_permissions(&mut parted);
+    // All it ever had was an answer that was lost; its address may be another's by now.
+    parted.address = None;
+    if let Some(answers) = &mut parted.answers {
+        answers.address = None;
+    }
+    enter(&mut parted, Phase::Waiting, at);
+    Some(parted)
+}
+
+/// The rows `node` is most likely the same machine as: those its flags name, then those that share an identifier.
+#[must_use]
+pub fn likely_twins(fleet: &Fleet, node: &Node) -> Vec<NodeId> {
+    let named = node.flags.iter().filter_map(|flag| match flag {
+        Flag::Ambiguous { other } | Flag::DuplicateOf { other } => Some(*other),
+        _ => None,
+    });
+    let shares = |other: &&Arc<Node>| crate::domain::ticket::is_same_machine(&other.machine, &node.machine);
+    let alike = fleet.nodes().filter(shares).map(|other| other.id);
+    let mut seen = BTreeSet::from([node.id]);
+    named.chain(alike).filter(|id| fleet.node(*id).is_some() && seen.insert(*id)).collect()
+}
+
+/// Which of two rows stays when they are merged: the one that may be installed, else the older.
+#[must_use]
+pub fn who_stays<'a>(one: &'a Node, other: &'a Node) -> (&'a Node, &'a Node) {
+    if (one.may_be_installed(), std::cmp::Reverse(one.id)) >= (other.may_be_installed(), std::cmp::Reverse(other.id)) {
+        (one, other)
+    } else {
+        (other, one)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_taken_away_is_what_both_show() {
+        let of = |uuid: &str, macs: &[&str]| MachineId {
+            uuid: uuid.parse().ok(),
+            macs: macs.iter().map(|mac| mac.parse().unwrap()).collect(),
+            ..MachineId::default()
+        };
+        let (one, two) = ("f68d13f3-472b-4f1a-95a7-120b398a07aa", "f68d13f3-472b-4f1a-95a7-120b398a07bb");
+        let (a, b) = ("b4:2e:99:00:00:0a", "b4:2e:99:00:00:0b");
+        assert_eq!(without(&of(one, &[a, b]), &of(two, &[b])), of(one, &[a]));
+        assert!(without(&of(one, &[a]), &of(one, &[a, b])).is_empty());
+    }
+}

@@ -1,0 +1,122 @@
+//! Rows that are one machine, and rows that are two.
+
+use super::*;
+use crate::domain::fleet::{likely_twins, who_stays};
+use crate::domain::guard::Withheld;
+use crate::domain::node::Flag;
+
+const UUID_C: &str = "f68d13f3-472b-4f1a-95a7-120b398a07cc";
+
+/// Machine A with a new board: another UUID, the same NIC.
+fn box_a_rebuilt() -> Box1 {
+    Box1 { uuid: Some(UUID_C), body: 9, ..box_a() }
+}
+
+fn is_served(rack: &mut Rack, machine: &Box1) -> bool {
+    matches!(rack.ask(machine).1, Verdict::Serve(_))
+}
+
+fn merge(rack: &mut Rack, node: NodeId, into: NodeId) -> Result<Decision, Refusal> {
+    rack.order(Order::Merge { node, into })
+}
+
+#[test]
+fn a_new_board_is_offered_as_the_same_node() {
+    let mut rack = Rack::new();
+    let (node, _) = rack.ask(&box_a());
+    let (same, _) = rack.ask(&box_a_rebuilt());
+    assert_eq!(same, node);
+    let changed = |rack: &Rack| rack.node(node).flags.iter().any(|flag| matches!(flag, Flag::UuidChanged { .. }));
+    assert!(changed(&rack));
+    rack.approve(node).unwrap();
+    assert!(!changed(&rack));
+    assert_eq!(rack.node(node).machine.uuid, Some(UUID_C.parse().unwrap()), "it is known by the new one now");
+    assert!(is_served(&mut rack, &box_a_rebuilt()));
+}
+
+#[test]
+fn a_used_node_with_a_new_board_is_still_that_node() {
+    let mut rack = Rack::new();
+    let node = rack.install(&box_a());
+    let (same, verdict) = rack.ask(&box_a_rebuilt());
+    assert_eq!(same, node);
+    assert!(matches!(verdict, Verdict::Hold(Withheld::AsksAgain { .. })), "{verdict:?}");
+}
+
+#[test]
+fn a_merged_row_is_found_by_everything_and_has_lost_its_approvals() {
+    let mut rack = Rack::new();
+    let (old, _) = rack.ask(&box_a());
+    let (new, _) = rack.ask(&box_b());
+    rack.approve(old).unwrap();
+    rack.approve(new).unwrap();
+    merge(&mut rack, new, old).unwrap();
+    assert!(rack.fleet.node(new).is_none());
+    assert_eq!(
+        (rack.phase(old), rack.node(old).request.as_ref().unwrap().stamp.peer),
+        ("waiting", [192, 0, 2, 11].into())
+    );
+    assert!(!is_served(&mut rack, &box_b()) && !is_served(&mut rack, &box_a()));
+    assert_eq!((rack.ask(&box_a()).0, rack.ask(&box_b()).0), (old, old));
+
+    // And back: two rows, neither approved.
+    rack.order(Order::Undo { node: old }).unwrap();
+    assert_eq!((rack.phase(old), rack.phase(new)), ("waiting", "waiting"));
+    assert_eq!((rack.ask(&box_a()).0, rack.ask(&box_b()).0), (old, new));
+    assert!(rack.node(old).absorbed.is_empty());
+}
+
+#[test]
+fn merging_never_opens_the_way_to_a_used_node() {
+    let mut rack = Rack::new();
+    let used = rack.install(&box_a());
+    let (fresh, _) = rack.ask(&box_b());
+    rack.approve(fresh).unwrap();
+    assert!(matches!(merge(&mut rack, used, fresh), Err(Refusal::WrongPhase { .. })), "what is used stays");
+    merge(&mut rack, fresh, used).unwrap();
+    assert!(!is_served(&mut rack, &box_b()) && !is_served(&mut rack, &box_a()));
+    assert!(rack.approve(used).is_err());
+
+    // Parting it wants the name typed, and no rule takes what was parted for new.
+    let name = rack.node(used).name.clone();
+    assert_eq!(rack.order(Order::Split { node: used, confirm: None }), Err(Refusal::NameMismatch(name.clone())));
+    rack.order(Order::Split { node: used, confirm: Some(name.clone()) }).unwrap();
+    assert!(rack.node(fresh).flags.contains(&Flag::InstalledBefore { name }));
+    assert_eq!((rack.phase(fresh), rack.phase(used)), ("waiting", "installed"));
+    assert!(!is_served(&mut rack, &box_a()), "the used one still needs a reinstall");
+}
+
+#[test]
+fn a_machine_taken_for_another_gets_a_row_of_its_own() {
+    let mut rack = Rack::new();
+    let (node, _) = rack.ask(&box_a());
+    rack.ask(&box_a_rebuilt());
+    rack.order(Order::Split { node, confirm: None }).unwrap();
+    let split = NodeId(node.0 + 1);
+    assert_eq!(rack.node(split).machine.uuid, Some(UUID_C.parse().unwrap()));
+    assert_eq!((rack.ask(&box_a_rebuilt()).0, rack.node(node).request.is_none()), (split, true));
+    merge(&mut rack, split, node).unwrap();
+    assert_eq!(rack.ask(&box_a_rebuilt()).0, node, "undone by merging");
+}
+
+#[test]
+fn a_row_with_one_identity_has_nothing_to_split() {
+    let mut rack = Rack::new();
+    let (node, _) = rack.ask(&box_a());
+    assert!(matches!(rack.order(Order::Split { node, confirm: None }), Err(Refusal::CannotSplit(..))));
+    let used = rack.install(&box_b());
+    let confirm = Some(rack.node(used).name.clone());
+    assert!(matches!(rack.order(Order::Split { node: used, confirm }), Err(Refusal::CannotSplit(..))));
+}
+
+#[test]
+fn the_console_offers_the_likely_one_first_and_knows_who_stays() {
+    let mut rack = Rack::new();
+    let (one, _) = rack.ask(&box_a());
+    let used = rack.install(&box_b());
+    // A card with A's address moved into B.
+    rack.ask(&Box1 { macs: vec![MAC_A, MAC_B], ..box_b() });
+    assert_eq!(likely_twins(&rack.fleet, rack.node(used)), [one]);
+    let (stays, goes) = who_stays(rack.node(one), rack.node(used));
+    assert_eq!((stays.id, goes.id), (used, one));
+}

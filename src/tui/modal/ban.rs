@@ -1,0 +1,53 @@
+//! Sending a machine away for good.
+
+use super::{Ask, Field, Paragraph, Sending};
+use crate::domain::text::Text;
+use crate::domain::{Fqdn, Node, NodeId, Order};
+use crate::tui::model::Model;
+
+/// Asks why to ban a machine.
+#[derive(Debug)]
+pub(in crate::tui) struct Ban {
+    node: NodeId,
+    name: Fqdn,
+    known_by: String,
+    field: Field,
+}
+
+impl Ban {
+    pub(super) fn new(node: &Node) -> Self {
+        let machine = &node.machine;
+        let uuid = machine.uuid.map(|uuid| format!("UUID {uuid}"));
+        let serial = machine.serial.as_ref().map(|serial| format!("serial {serial}"));
+        let macs = machine.macs.iter().map(ToString::to_string);
+        let known_by = uuid.into_iter().chain(serial).chain(macs).collect::<Vec<_>>().join(", ");
+        let field = Field::new("reason (may stay empty)", "");
+        Self { node: node.id, name: node.name.clone(), known_by, field }
+    }
+}
+
+impl Ask for Ban {
+    fn title(&self) -> String {
+        format!("Ban {}", self.name)
+    }
+
+    fn body(&self, _model: &Model) -> Vec<Paragraph> {
+        vec![
+            Paragraph::plain("It is refused whenever it asks, without a row. `T` lists bans and lifts them."),
+            Paragraph::muted(format!("Known by any of: {}", self.known_by)),
+        ]
+    }
+
+    fn order(&self, _model: &Model) -> Result<Sending, String> {
+        let order = Order::Ban { node: self.node, reason: Text::new(self.field.value()) };
+        Ok(Sending { order, done: format!("banned `{}`; `T` lifts it", self.name) })
+    }
+
+    fn field(&self) -> Option<&Field> {
+        Some(&self.field)
+    }
+
+    fn field_mut(&mut self) -> Option<&mut Field> {
+        Some(&mut self.field)
+    }
+}

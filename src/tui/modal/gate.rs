@@ -1,0 +1,60 @@
+//! What is to become of a run that starts by itself: wait for missing nodes, go on without them, or hold it.
+
+use super::{Ask, Paragraph, Picker, Sending};
+use crate::domain::Order;
+use crate::domain::fleet::Gate;
+use crate::tui::model::Model;
+
+/// Asks what the gate shall do.
+#[derive(Debug)]
+pub(in crate::tui) struct GateChoice {
+    orders: Vec<(Order, &'static str)>,
+    picker: Picker,
+}
+
+impl GateChoice {
+    pub(super) fn new(model: &Model) -> Self {
+        let is_held = matches!(model.overview.gate, Gate::Held { .. });
+        let (wait, hold) = (Order::HoldGate { hold: false }, Order::HoldGate { hold: true });
+        let mut choices = vec![
+            (
+                "wait for the missing nodes; the run starts by itself",
+                wait,
+                "the run starts by itself when all are ready",
+            ),
+            ("go now, without the missing nodes: each gets a run when it comes", Order::GoWithout, "the run is queued"),
+            ("hold: nothing starts by itself until you say so", hold, "held: no run starts by itself"),
+        ];
+        if is_held {
+            // What changes nothing is no choice.
+            choices.remove(2);
+            choices[0].0 = "let runs start by themselves again";
+        }
+        let picker = Picker::new(choices.iter().map(|(words, ..)| (*words).to_owned()).collect());
+        Self { orders: choices.into_iter().map(|(_, order, done)| (order, done)).collect(), picker }
+    }
+}
+
+impl Ask for GateChoice {
+    fn title(&self) -> String {
+        "When the playbook starts".to_owned()
+    }
+
+    fn body(&self, model: &Model) -> Vec<Paragraph> {
+        vec![Paragraph::strong(model.overview.gate.words(model.now))]
+    }
+
+    fn order(&self, _model: &Model) -> Result<Sending, String> {
+        let chosen = self.orders.get(self.picker.marked());
+        let (order, done) = chosen.ok_or_else(|| "nothing is chosen".to_owned())?;
+        Ok(Sending { order: order.clone(), done: (*done).to_owned() })
+    }
+
+    fn picker(&self) -> Option<&Picker> {
+        Some(&self.picker)
+    }
+
+    fn picker_mut(&mut self) -> Option<&mut Picker> {
+        Some(&mut self.picker)
+    }
+}

@@ -1,0 +1,276 @@
+//! The console for terminals that only print lines (`TERM=dumb`, a teletype, a screen reader): events come as lines, and
+//! what waits is approved by typing its code. The same engine, the same orders; nothing is ever redrawn.
+
+use std::collections::BTreeSet;
+use std::io::{self, Write};
+
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+use super::offer;
+use super::text::{clean, count};
+use crate::client::Client;
+use crate::domain::guard::ClaimCode;
+use crate::domain::text::Text;
+use crate::domain::{Node, NodeId, Order, Phase, Reply, Snapshot};
+
+/// What can be typed.
+const HELP: &str = "\
+  CODE            approve the machine with this code: its disks are wiped and it is installed
+  a NODE...       approve by code, id or host name; `a all` approves every machine that waits now
+  x NODE [WORDS]  send a machine away, with a reason
+  l               list the nodes
+  p               list what is wrong, with the cures
+  r, c            run the playbook on every node that is ready; cancel the run
+  q               leave";
+
+/// What a typed line leads to.
+#[derive(Debug, PartialEq, Eq)]
+enum Command {
+    Say(String),
+    Send(Vec<(String, Order)>),
+    Leave,
+}
+
+/// Reads lines and says what comes of them until the operator leaves, the lines end or `shutdown` is cancelled.
+///
+/// # Errors
+/// The system's reason where the output is gone.
+pub async fn plain<C: Client>(
+    client: C,
+    mut lines: mpsc::Receiver<String>,
+    out: &mut (impl Write + Send),
+    shutdown: CancellationToken,
+) -> io::Result<()> {
+    let mut snapshots = client.snapshots();
+    let mut asked = BTreeSet::new();
+    let mut wants_to_leave = false;
+    writeln!(out, "Plain lines. Type the code of a machine to approve it, `?` for help, `q` to leave.")?;
+    loop {
+        let snapshot = snapshots.borrow_and_update().clone();
+        announce(&snapshot, &mut asked, out)?;
+        out.flush()?;
+        let line = tokio::select! {
+            () = shutdown.cancelled() => return Ok(()),
+            changed = snapshots.changed() => match changed {
+                Ok(()) => continue,
+                Err(_) => return writeln!(out, "the engine has stopped"),
+            },
+            line = lines.recv() => match line {
+                Some(line) => line,
+                None => return Ok(()),
+            },
+        };
+        match understand(&clean(line.trim()), &snapshot, wants_to_leave) {
+            Ok(Command::Leave) => return Ok(()),
+            Ok(Command::Say(words)) => {
+                wants_to_leave = line.trim() == "q";
+                writeln!(out, "{words}")?;
+            }
+            Ok(Command::Send(orders)) => {
+                wants_to_leave = false;
+                for (done, order) in orders {
+                    match client.order(order).await {
+                        Ok(Reply::Queued(run)) => writeln!(out, "run {run} is queued")?,
+                        Ok(_) => writeln!(out, "{done}")?,
+                        Err(error) => writeln!(out, "refused: {error}")?,
+                    }
+                }
+            }
+            Err(why) => writeln!(out, "{why}")?,
+        }
+    }
+}
+
+/// Says which machines began to wait.
+fn announce(snapshot: &Snapshot, asked: &mut BTreeSet<NodeId>, out: &mut impl Write) -> io::Result<()> {
+    asked.retain(|id| snapshot.fleet.node(*id).is_some_and(|node| offer::needs_decision(node)));
+    for node in snapshot.fleet.nodes().filter(|node| offer::needs_decision(node)) {
+        if asked.insert(node.id) {
+            writeln!(out, "{}", waiting(node))?;
+        }
+    }
+    Ok(())
+}
+
+fn waiting(node: &Node) -> String {
+    let code = ClaimCode::of(node.id);
+    let facts = [node.model(), node.serial()];
+    let facts: Vec<_> = facts.into_iter().flatten().map(ToString::to_string).collect();
+    let peer = node.request.as_ref().map(|asked| format!(", from {}", asked.stamp.peer)).unwrap_or_default();
+    let (what, how) = if node.phase == Phase::Waiting {
+        ("WAITS", format!("approve? compare the code with its screen, then type {code}"))
+    } else {
+        ("ASKS AGAIN although it may be installed", "`prox-orchestrator reinstall` allows it".to_owned())
+    };
+    format!("* {} {what}, code {code} ({}{peer}): {how}", node.name, facts.join(", "))
+}
+
+fn understand(line: &str, snapshot: &Snapshot, wants_to_leave: bool) -> Result<Command, String> {
+    let (word, rest) = line.split_once(' ').map_or((line, ""), |(word, rest)| (word, rest.trim()));
+    match word {
+        "" => Ok(Command::Say(summary(snapshot))),
+        "?" | "h" | "help" => Ok(Command::Say(HELP.to_owned())),
+        "q" | "quit" => Ok(leave(snapshot, wants_to_leave)),
+        "l" | "list" => Ok(Command::Say(list(snapshot))),
+        "p" | "problems" => Ok(Command::Say(problems(snapshot))),
+        "a" | "approve" if rest == "all" => {
+            let waiting: Vec<_> = snapshot.fleet.nodes().filter(|node| node.phase == Phase::Waiting).collect();
+            if waiting.is_empty() {
+                return Err("no machine waits".to_owned());
+            }
+            waiting.into_iter().map(|node| approval(node)).collect::<Result<_, _>>().map(Command::Send)
+        }
+        "a" | "approve" if !rest.is_empty() => {
+            let orders = rest.split_whitespace().map(|given| approval(find(given, snapshot)?));
+            orders.collect::<Result<_, String>>().map(Command::Send)
+        }
+        "x" | "reject" if !rest.is_empty() => {
+            let (given, words) = rest.split_once(' ').unwrap_or((rest, ""));
+            let node = find(given, snapshot)?;
+            let order = Order::Reject { node: node.id, reason: Text::new(words) };
+            Ok(Command::Send(vec![(format!("rejected {}", node.name), order)]))
+        }
+        "r" | "run" => Ok(Command::Send(vec![(
+            "the run is queued".to_owned(),
+            Order::Run { nodes: Vec::new(), options: Box::default() },
+        )])),
+        "c" | "cancel" => Ok(Command::Send(vec![("the run is being stopped".to_owned(), Order::Cancel)])),
+        // A bare code is the answer to the question that was printed with it.
+        code if rest.is_empty() => match by_code(code, snapshot) {
+            Some(node) => Ok(Command::Send(vec![approval(node)?])),
+            None => Err(format!("`{code}` is no code of a machine and no command; `?` lists them")),
+        },
+        other => Err(format!("`{other}` is no command; `?` lists them")),
+    }
+}
+
+fn by_code<'a>(given: &str, snapshot: &'a Snapshot) -> Option<&'a Node> {
+    let is_it = |node: &&std::sync::Arc<Node>| ClaimCode::of(node.id).to_string().eq_ignore_ascii_case(given);
+    snapshot.fleet.nodes().find(is_it).map(AsRef::as_ref)
+}
+
+/// The one node with this code, id or host name, or whose host name begins so.
+fn find<'a>(given: &str, snapshot: &'a Snapshot) -> Result<&'a Node, String> {
+    if let Some(node) = by_code(given, snapshot) {
+        return Ok(node);
+    }
+    let lower = given.to_lowercase();
+    let nodes = || snapshot.fleet.nodes().map(AsRef::as_ref);
+    let whole = |node: &&Node| node.name.as_str() == lower || node.name.host() == lower || node.id.to_string() == lower;
+    if let Some(node) = nodes().find(whole) {
+        return Ok(node);
+    }
+    let mut begun = nodes().filter(|node: &&Node| node.name.as_str().starts_with(&lower));
+    match (begun.next(), begun.next()) {
+        (Some(node), None) => Ok(node),
+        (Some(_), Some(_)) => Err(format!("several names begin with `{given}`; type more of it, or the code")),
+        (None, _) => Err(format!("no node is called `{given}`; `l` lists them")),
+    }
+}
+
+fn approval(node: &Node) -> Result<(String, Order), String> {
+    offer::approve(node)?;
+    if node.may_be_installed() {
+        return Err(format!("`{}` may be installed; `prox-orchestrator reinstall` allows it", node.name));
+    }
+    let asked = node.request.as_ref().ok_or_else(|| format!("`{}` has not asked", node.name))?;
+    let order = Order::Approve { node: node.id, seen: asked.stamp.clone() };
+    Ok((format!("approved {}", node.name), order))
+}
+
+fn leave(snapshot: &Snapshot, wants_to_leave: bool) -> Command {
+    let (held, run) = (snapshot.holds.len(), snapshot.fleet.active_run());
+    if wants_to_leave || (held == 0 && run.is_none()) {
+        return Command::Leave;
+    }
+    let run = run.map(|run| format!(", run {} goes on by itself", run.id)).unwrap_or_default();
+    Command::Say(format!("{} on hold are sent round to ask again{run}; `q` once more leaves", count(held, "machine")))
+}
+
+fn summary(snapshot: &Snapshot) -> String {
+    let waiting = snapshot.fleet.nodes().filter(|node| node.phase == Phase::Waiting).count();
+    format!(
+        "serving {}; {}, {waiting} waiting",
+        clean(&snapshot.service.url),
+        count(snapshot.fleet.node_count(), "node")
+    )
+}
+
+fn list(snapshot: &Snapshot) -> String {
+    let line = |node: &std::sync::Arc<Node>| {
+        let address = node.shown_address().map(|address| address.to_string()).unwrap_or_default();
+        let model = node.model().map(ToString::to_string).unwrap_or_default();
+        format!(
+            "{:<4} {:<12} {:<30} {address:<15} {model}",
+            ClaimCode::of(node.id).to_string(),
+            node.phase.word(),
+            node.name
+        )
+    };
+    let lines: Vec<_> = snapshot.fleet.nodes().map(line).collect();
+    if lines.is_empty() { "no machine has asked yet".to_owned() } else { lines.join("\n") }
+}
+
+fn problems(snapshot: &Snapshot) -> String {
+    let line = |problem: &crate::domain::snapshot::Problem| {
+        format!("! {}\n  -> {}", clean(&problem.what), clean(&problem.hint))
+    };
+    let lines: Vec<_> = snapshot.service.problems.iter().map(line).collect();
+    if lines.is_empty() { "nothing is wrong".to_owned() } else { lines.join("\n") }
+}
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+
+    use super::*;
+    use crate::tui::fixture::busy_rack;
+
+    fn code(node: u64) -> String {
+        ClaimCode::of(NodeId(node)).to_string().to_lowercase()
+    }
+
+    #[test]
+    fn a_typed_code_approves_what_it_was_printed_for() {
+        let rack = busy_rack();
+        let snapshot = rack.snapshot();
+        for line in [code(9), format!("a {}", code(9)), "approve pve-0709".to_owned(), "a m9".to_owned()] {
+            let Ok(Command::Send(orders)) = understand(&line, &snapshot, false) else { panic!("{line}") };
+            assert_eq!(orders[0].1, Order::Approve { node: NodeId(9), seen: rack.stamp(NodeId(9)) }, "{line}");
+        }
+        let Ok(Command::Send(orders)) = understand("a all", &snapshot, false) else { panic!("all") };
+        assert_eq!(orders.len(), 2);
+    }
+
+    #[rstest]
+    #[case("zzzz", "no code of a machine and no command")]
+    #[case("a pve-07", "several names begin with")]
+    #[case("a nobody", "no node is called")]
+    #[case("a m6", "may be installed")]
+    #[case("a old-1", "has not asked")]
+    #[case("fly away", "is no command")]
+    fn what_makes_no_sense_says_why(#[case] line: &str, #[case] words: &str) {
+        let why = understand(line, &busy_rack().snapshot(), false).unwrap_err();
+        assert!(why.contains(words), "{why}");
+    }
+
+    #[test]
+    fn leaving_while_machines_wait_takes_two() {
+        let snapshot = busy_rack().snapshot();
+        assert!(matches!(understand("q", &snapshot, false), Ok(Command::Say(words)) if words.contains("once more")));
+        assert_eq!(understand("q", &snapshot, true), Ok(Command::Leave));
+        assert_eq!(understand("q", &crate::tui::fixture::Rack::new().snapshot(), false), Ok(Command::Leave));
+    }
+
+    #[test]
+    fn who_waits_is_announced_once() {
+        let (snapshot, mut asked, mut out) = (busy_rack().snapshot(), BTreeSet::new(), Vec::new());
+        announce(&snapshot, &mut asked, &mut out).unwrap();
+        announce(&snapshot, &mut asked, &mut out).unwrap();
+        let said = String::from_utf8(out).unwrap();
+        assert_eq!(said.lines().count(), 3, "{said}");
+        assert!(said.contains(&format!("then type {}", ClaimCode::of(NodeId(9)))), "{said}");
+        assert!(said.is_ascii());
+    }
+}

@@ -1,0 +1,152 @@
+//! The console in a real terminal: finding, orders to many, resizing, stopping and going on, slow lines, plain lines.
+
+use nix::sys::signal::Signal;
+
+use super::rig::{Project, Rack, Settings, until};
+use super::terminal::{Console, Terminal};
+
+/// No run starts by itself, and a hold lasts for the whole test.
+const BY_HAND: Settings<'static> = Settings { server: "", ansible: "start = \"by-hand\"", rest: "" };
+
+/// Machines for the console's engine.
+fn plug_in(project: &Project, count: usize) -> Rack {
+    let status: serde_json::Value = serde_json::from_str(&project.ok(["status", "--json"])).unwrap();
+    let url = format!("{}/answer", status["url"].as_str().unwrap());
+    project.simulate_at(&url, status["fingerprint"].as_str(), count, &[])
+}
+
+#[test]
+fn fifty_machines_are_found_marked_and_approved_at_once() {
+    let project = Project::new(BY_HAND);
+    let mut console = Console::start(&project, &[]);
+    console.until_shows("No machine has asked yet");
+    let _rack = plug_in(&project, 50);
+    console.until_shows("50 WAITING");
+    console.press("/phase:waiting");
+    console.until_shows("50 of 50 rows");
+    console.press("\r*a");
+    console.until_shows("Approve 50 nodes");
+    console.press("y");
+    console.until_shows("50 nodes approved");
+    until("every one of them was let in", || project.nodes().iter().all(|row| row["phase"] != "waiting").then_some(()));
+    console.press("\u{1b}");
+    console.press("q");
+    console.until("asks or ends", |text| text.contains("Leave?"));
+    console.press("y");
+    assert_eq!(console.wait(), 0);
+    assert!(console.is_restored());
+}
+
+#[test]
+fn a_storm_of_sizes_loses_neither_selection_nor_screen() {
+    let project = Project::new(BY_HAND);
+    let mut console = Console::start(&project, &[]);
+    console.until_shows("No machine has asked yet");
+    for step in 0..60_u16 {
+        console.resize(40 + step * 7 % 200, 10 + step * 3 % 60);
+    }
+    console.resize(50, 12);
+    console.until_shows("Make it larger");
+    console.resize(100, 30);
+    console.until_shows("No machine has asked yet");
+    console.press("4");
+    console.until_shows("prepare-iso");
+    console.press("q");
+    assert_eq!(console.wait(), 0);
+}
+
+#[test]
+fn it_stops_goes_on_and_is_as_before() {
+    let project = Project::new(BY_HAND);
+    let mut console = Console::start(&project, &[]);
+    console.until_shows("No machine has asked yet");
+    console.press("4");
+    console.until_shows("prepare-iso");
+    // A terminal without a shell: nobody stops the program, and it takes the terminal back by itself.
+    console.press("\u{1a}");
+    console.until("is drawn again", |text| text.contains("prepare-iso"));
+    until("the terminal is taken again", || console.is_taken().then_some(()));
+    // Stopped and continued from outside, with the terminal changed meanwhile, as a shell does.
+    console.signal(Signal::SIGSTOP);
+    console.wipe();
+    console.signal(Signal::SIGCONT);
+    console.until_shows("prepare-iso");
+    assert!(console.is_taken());
+    console.press("q");
+    assert_eq!(console.wait(), 0);
+    assert!(console.is_restored());
+}
+
+#[test]
+fn a_signal_ends_it_with_last_words_and_a_usable_terminal() {
+    for signal in [Signal::SIGTERM, Signal::SIGHUP] {
+        let project = Project::new(BY_HAND);
+        let mut console = Console::start(&project, &[]);
+        console.until_shows("No machine has asked yet");
+        console.signal(signal);
+        assert_eq!(console.wait(), 0, "{signal}");
+        console.until_shows("its state is safe");
+        console.until_shows(".prox-orchestrator/log");
+        assert!(console.is_restored());
+    }
+}
+
+#[test]
+fn the_self_test_passes_and_leaves_no_row() {
+    let project = Project::new(BY_HAND);
+    let mut console = Console::start(&project, &[]);
+    console.until_shows("No machine has asked yet");
+    console.press("4t");
+    console.until_shows("got the retry answer in");
+    assert!(project.nodes().is_empty());
+    console.press("1");
+    console.until_shows("No machine has asked yet");
+    console.press("q");
+    assert_eq!(console.wait(), 0);
+}
+
+#[test]
+fn a_dumb_terminal_gets_lines_and_approves_by_code() {
+    let project = Project::new(BY_HAND);
+    let mut console = Console::start_in(&project, &[], Terminal { term: "dumb" });
+    console.until_shows("Plain lines.");
+    let _rack = plug_in(&project, 1);
+    console.until_shows("WAITS");
+    let row = project.node("m1");
+    let code = row["claim_code"].as_str().unwrap();
+    console.until_shows(&format!("then type {code}"));
+    console.press(&format!("{}\n", code.to_lowercase()));
+    project.until_phase("m1", "ready");
+    console.press("q\n");
+    assert_eq!(console.wait(), 0);
+}
+
+#[test]
+fn a_slow_line_is_not_flooded() {
+    let project = Project::new(BY_HAND);
+    let mut console = Console::start(&project, &["--slow", "--ascii"]);
+    console.until_shows("No machine has asked yet");
+    let (before, started) = (console.bytes(), std::time::Instant::now());
+    // Each key changes the whole screen.
+    console.press("4321432143214321");
+    console.press("4");
+    console.until_shows("prepare-iso");
+    let seconds = started.elapsed().as_secs_f64();
+    let bytes = f64::from(u32::try_from(console.bytes() - before).unwrap());
+    // One frame is sent at once, whatever it costs; after it the line's pace holds.
+    assert!(bytes < 6_000.0 + 1_000.0 * seconds, "{bytes} bytes in {seconds} s");
+    console.press("q");
+    assert_eq!(console.wait(), 0);
+}
+
+#[test]
+fn without_files_the_first_ones_are_offered() {
+    let project = Project::empty();
+    let mut console = Console::start(&project, &["--listen", "127.0.0.1:0"]);
+    console.until_shows("Write the first files now?");
+    console.press("n\n");
+    console.until_shows("No machine has asked yet");
+    console.press("q");
+    assert_eq!(console.wait(), 0);
+    assert!(!project.at("config.toml").exists());
+}
