@@ -1,6 +1,8 @@
 //! How a console, a script or the headless output sees the engine: snapshots and Ansible's output come out, orders go
 //! in. Nothing that uses a [`Client`] knows whether the engine is this process or one behind a socket.
 
+mod preview;
+
 use std::future::Future;
 use std::sync::Arc;
 
@@ -10,6 +12,8 @@ use tokio::sync::watch;
 use crate::domain::grid::{Course, Grid, Place};
 use crate::domain::play::HostTold;
 use crate::domain::{NodeId, Order, Reply, RunId, Snapshot};
+
+pub use preview::{LastAnswer, NewProfile, Preview, Row, Value};
 
 /// The engine, as its users see it.
 pub trait Client: Clone + Send + Sync + 'static {
@@ -21,6 +25,18 @@ pub trait Client: Clone + Send + Sync + 'static {
     /// # Errors
     /// The refusal, or why the engine could not be asked, in words for the operator.
     fn order(&self, order: Order) -> impl Future<Output = Result<Reply, OrderError>> + Send;
+
+    /// The answer a node would be given now, explained.
+    ///
+    /// # Errors
+    /// There is no such node, or the engine is gone.
+    fn preview(&self, node: NodeId) -> impl Future<Output = Result<Preview, OrderError>> + Send;
+
+    /// Writes a new file into `profiles/`, and returns its name.
+    ///
+    /// # Errors
+    /// Why not, in words for the operator.
+    fn new_profile(&self, wish: NewProfile) -> impl Future<Output = Result<String, OrderError>> + Send;
 
     /// What happened to a node, oldest first; the newest part of it where that is much. Nothing where it cannot be read.
     fn history(&self, node: NodeId) -> impl Future<Output = Vec<Moment>> + Send;
@@ -90,6 +106,9 @@ pub enum OrderError {
     /// The engine could not store it.
     #[error("the decision could not be stored: {0}; free disk space or repair the state folder, then try again")]
     NotStored(String),
+    /// A file could not be written, or the like.
+    #[error("{0}")]
+    Other(String),
     /// The engine is going down or gone.
     #[error("the engine has stopped")]
     Stopped,

@@ -30,7 +30,8 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("client", &["domain"]),
     ("coordinator", &["client", "domain", "store"]),
     // Edges that feed the writer.
-    ("server", &["answer", "config", "coordinator", "domain", "store", "wire"]),
+    // `client`: the words in which an answer is explained.
+    ("server", &["answer", "client", "config", "coordinator", "domain", "store", "wire"]),
     ("ansible", &["client", "config", "coordinator", "domain", "store"]),
     ("probe", &["client", "config", "coordinator", "domain", "store"]),
     // `store`: its atomic write, for the file that says where the socket is.

@@ -9,8 +9,9 @@ use hyper::{Method, Request, StatusCode};
 use hyper_util::rt::TokioIo;
 use tokio::net::UnixStream;
 
-use super::{OrderRequest, OrderResponse, OrdersRequest, PREFIX, SocketError, socket};
-use crate::domain::{Order, Person, Snapshot};
+use super::{Answered, OrderRequest, OrderResponse, OrdersRequest, PREFIX, SocketError, socket};
+use crate::client::{NewProfile, Preview};
+use crate::domain::{NodeId, Order, Person, Snapshot};
 
 /// How long an answer may take: many orders are many commits.
 const PATIENCE: Duration = Duration::from_mins(1);
@@ -98,6 +99,24 @@ impl RemoteEngine {
         let Person { name: operator, from } = operator.into();
         let request = serde_json::to_vec(&OrdersRequest { operator, from, orders, at_once })?;
         let body = self.exchange(Method::POST, "/orders", request.into()).await?;
+        Ok(serde_json::from_slice(&body)?)
+    }
+
+    /// The answer a node would be given now.
+    ///
+    /// # Errors
+    /// See [`ApiError`]; a refusal is no error but a response.
+    pub async fn preview(&self, node: NodeId) -> Result<Answered<Preview>, ApiError> {
+        let body = self.exchange(Method::GET, &format!("/preview/{}", node.0), Bytes::new()).await?;
+        Ok(serde_json::from_slice(&body)?)
+    }
+
+    /// Has a profile made from what a machine shows.
+    ///
+    /// # Errors
+    /// See [`ApiError`]; a refusal is no error but a response.
+    pub async fn new_profile(&self, wish: &NewProfile) -> Result<Answered<String>, ApiError> {
+        let body = self.exchange(Method::POST, "/profile", serde_json::to_vec(wish)?.into()).await?;
         Ok(serde_json::from_slice(&body)?)
     }
 

@@ -81,6 +81,31 @@ pub enum OrderResponse {
     },
 }
 
+/// What came of a question.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "result")]
+pub enum Answered<T> {
+    /// This.
+    Done {
+        /// The answer.
+        value: T,
+    },
+    /// Nothing, for this reason.
+    Refused {
+        /// In words.
+        reason: String,
+    },
+}
+
+impl<T> From<Result<T, crate::client::OrderError>> for Answered<T> {
+    fn from(result: Result<T, crate::client::OrderError>) -> Self {
+        match result {
+            Ok(value) => Self::Done { value },
+            Err(error) => Self::Refused { reason: error.to_string() },
+        }
+    }
+}
+
 impl From<Result<Reply, crate::client::OrderError>> for OrderResponse {
     fn from(result: Result<Reply, crate::client::OrderError>) -> Self {
         match result {

@@ -13,9 +13,10 @@ use futures_util::{StreamExt as _, stream};
 use tokio::net::UnixListener;
 use tokio_util::sync::CancellationToken;
 
-use super::{OrderRequest, OrderResponse, OrdersRequest, PREFIX, SocketError, socket};
+use super::{Answered, OrderRequest, OrderResponse, OrdersRequest, PREFIX, SocketError, socket};
+use crate::client::{Client, NewProfile, Preview};
 use crate::coordinator::Handle;
-use crate::domain::{Order, Person, Snapshot};
+use crate::domain::{NodeId, Order, Person, Snapshot};
 
 /// Longest operator name kept, in characters.
 const MAX_OPERATOR: usize = 64;
@@ -63,12 +64,17 @@ pub fn bind(state_dir: &Path) -> Result<ApiListener, SocketError> {
 }
 
 /// Serves until `shutdown`.
-pub async fn serve(bound: ApiListener, handle: Handle, shutdown: CancellationToken) {
+pub async fn serve<C: Client>(bound: ApiListener, handle: Handle, client: C, shutdown: CancellationToken) {
+    let questions = Router::new()
+        .route(&format!("{PREFIX}/preview/{{node}}"), get(preview::<C>))
+        .route(&format!("{PREFIX}/profile"), post(new_profile::<C>).layer(DefaultBodyLimit::max(MAX_ORDER)))
+        .with_state(client);
     let router = Router::new()
         .route(&format!("{PREFIX}/snapshot"), get(snapshot))
         .route(&format!("{PREFIX}/order"), post(order).layer(DefaultBodyLimit::max(MAX_ORDER)))
         .route(&format!("{PREFIX}/orders"), post(orders).layer(DefaultBodyLimit::max(MAX_ORDERS)))
-        .with_state(handle);
+        .with_state(handle)
+        .merge(questions);
     loop {
         let accepted = tokio::select! {
             () = shutdown.cancelled() => return,
@@ -102,6 +108,17 @@ async fn orders(State(handle): State<Handle>, Json(request): Json<OrdersRequest>
     let operator = person(&request.operator, &request.from);
     let given = request.orders.into_iter().map(|order| give(&handle, operator.clone(), order, request.at_once));
     Json(stream::iter(given).buffered(AT_ONCE).collect().await)
+}
+
+async fn preview<C: Client>(
+    State(client): State<C>,
+    axum::extract::Path(node): axum::extract::Path<u64>,
+) -> Json<Answered<Preview>> {
+    Json(client.preview(NodeId(node)).await.into())
+}
+
+async fn new_profile<C: Client>(State(client): State<C>, Json(wish): Json<NewProfile>) -> Json<Answered<String>> {
+    Json(client.new_profile(wish).await.into())
 }
 
 async fn give(handle: &Handle, operator: Person, order: Order, at_once: bool) -> OrderResponse {

@@ -24,6 +24,48 @@ struct Bench {
     _effects: mpsc::Receiver<Effect>,
 }
 
+/// A client that answers questions without an engine.
+#[derive(Clone)]
+struct Nobody(Handle);
+
+impl crate::client::Client for Nobody {
+    fn snapshots(&self) -> tokio::sync::watch::Receiver<std::sync::Arc<crate::domain::Snapshot>> {
+        self.0.snapshots()
+    }
+
+    async fn order(&self, _: Order) -> Result<Reply, crate::client::OrderError> {
+        Err(crate::client::OrderError::Busy)
+    }
+
+    async fn preview(&self, node: NodeId) -> Result<crate::client::Preview, crate::client::OrderError> {
+        Err(crate::domain::Refusal::UnknownNode(node).into())
+    }
+
+    async fn new_profile(&self, wish: crate::client::NewProfile) -> Result<String, crate::client::OrderError> {
+        Ok(format!("profiles/{}.toml", wish.name))
+    }
+
+    async fn history(&self, _: NodeId) -> Vec<crate::client::Moment> {
+        Vec::new()
+    }
+
+    async fn self_test(&self) -> crate::client::SelfTest {
+        crate::client::SelfTest::default()
+    }
+
+    fn progress(&self, _: RunId) -> Option<std::sync::Arc<crate::client::Progress>> {
+        None
+    }
+
+    fn result(&self, _: RunId, _: crate::domain::grid::Place) -> Option<std::sync::Arc<crate::domain::play::HostTold>> {
+        None
+    }
+
+    fn output(&self, _: RunId, _: u64, _: usize) -> crate::client::OutputChunk {
+        crate::client::OutputChunk::default()
+    }
+}
+
 impl Bench {
     async fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
@@ -35,7 +77,7 @@ impl Bench {
         handle.submit(Origin::System, Command::Import { entries: entries.into() }).await.unwrap();
         let stop = CancellationToken::new();
         let bound = server::bind(folder.path()).unwrap();
-        let serving = tokio::spawn(server::serve(bound, handle.clone(), stop.clone()));
+        let serving = tokio::spawn(server::serve(bound, handle.clone(), Nobody(handle.clone()), stop.clone()));
         Self { folder, handle, stop, serving, _effects: effects }
     }
 
@@ -136,4 +178,14 @@ async fn what_is_no_order_changes_nothing() {
     let many = Order::Run { nodes: (0..20_000).map(NodeId).collect(), options: Box::default() };
     let error = bench.client().order("anna".to_owned(), many).await.unwrap_err();
     assert!(matches!(error, ApiError::TooLong | ApiError::Broken(_)), "{error}");
+}
+
+#[tokio::test]
+async fn questions_are_answered_or_refused_in_words() {
+    let bench = Bench::new().await;
+    let refused = Answered::Refused { reason: "there is no node `m9`; it may have been forgotten".to_owned() };
+    assert_eq!(bench.client().preview(NodeId(9)).await.unwrap(), refused);
+    let wish = crate::client::NewProfile { node: NodeId(1), name: "x".to_owned(), pointers: Vec::new() };
+    let written = Answered::Done { value: "profiles/x.toml".to_owned() };
+    assert_eq!(bench.client().new_profile(&wish).await.unwrap(), written);
 }

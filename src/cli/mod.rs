@@ -1,6 +1,7 @@
 //! The command line: what can be typed, and where it goes. Reads arguments and environment; decides nothing.
 
 mod ansible;
+mod answer;
 mod check;
 #[cfg(test)]
 mod fixture;
@@ -133,6 +134,12 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Show what a node would be given, and where every value is from
+    #[command(subcommand)]
+    Answer(answer::AnswerCommand),
+    /// Make a profile from a machine, or choose a node's
+    #[command(subcommand)]
+    Profile(answer::ProfileCommand),
     /// Look at Ansible before it is needed
     #[command(subcommand)]
     Ansible(ansible::AnsibleCommand),
@@ -241,6 +248,13 @@ async fn run(Cli { global, plain, command }: Cli) -> Result<ExitCode, Failure> {
             let node = select::node(&snapshot, &node).or_exit(Exit::Refused)?;
             rows::write_node(&snapshot, node, json, &mut out)?;
             Ok(Exit::Success.into())
+        }
+        Some(Command::Answer(command)) => {
+            let options = engine_options(&global);
+            answer::show(command, &options, &global.state_dir(), &mut out).await.map(Into::into)
+        }
+        Some(Command::Profile(command)) => {
+            answer::profile(command, &global.state_dir(), &mut out).await.map(Into::into)
         }
         Some(Command::Ansible(command)) => {
             ansible::execute(&command, &engine_options(&global), &mut out).await.map(Into::into)

@@ -10,8 +10,8 @@ use clap::{Args, Subcommand};
 
 use super::ticket::TicketCommand;
 use super::{select, ticket};
-use crate::api::OrderResponse;
 use crate::api::client::RemoteEngine;
+use crate::api::{Answered, OrderResponse};
 use crate::domain::fleet::who_stays;
 use crate::domain::options::{parse_assignment, parse_assignments};
 use crate::domain::text::Text;
@@ -251,6 +251,9 @@ pub(super) async fn execute(command: OrderCommand, state_dir: &Path, out: &mut i
         return Ok(Exit::Success);
     }
     let at_once = command.at_once();
+    if let OrderCommand::Reinstall { node, .. } = &command {
+        would_touch(&engine, select::node(&snapshot, node).or_exit(Exit::Refused)?, out).await?;
+    }
     let (words, orders): (Vec<_>, Vec<_>) = orders(command, &snapshot).or_exit(Exit::Refused)?.into_iter().unzip();
     if orders.is_empty() {
         writeln!(out, "no machine waits")?;
@@ -279,6 +282,20 @@ pub(super) async fn execute(command: OrderCommand, state_dir: &Path, out: &mut i
         }
     }
     Ok(exit)
+}
+
+/// Says what a reinstall would wipe, before it is allowed.
+async fn would_touch(engine: &RemoteEngine, node: &Node, out: &mut impl Write) -> Result<(), Failure> {
+    match engine.preview(node.id).await.or_exit(Exit::NoEngine)? {
+        Answered::Done { value } => {
+            let problem = value.problem.map(|problem| format!("no answer can be made: {problem}"));
+            for line in value.touch.into_iter().chain(value.warnings).chain(problem) {
+                writeln!(out, "{line}")?;
+            }
+        }
+        Answered::Refused { reason } => writeln!(out, "what it would touch is not known: {reason}")?,
+    }
+    Ok(())
 }
 
 /// Turns a command into orders, each with the words for its success.

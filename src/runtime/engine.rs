@@ -18,10 +18,10 @@ use crate::ansible::{self, Feed, Runner, SshKeyPair, preflight};
 use crate::config::{self, Config, ConfigErrors};
 use crate::coordinator::{self, Handle, Started};
 use crate::domain::snapshot::{Problem, Service};
-use crate::domain::{Command, Effect, Fleet, Origin, Recorded};
+use crate::domain::{Command, Effect, Fleet, Origin, Recorded, Snapshot};
 use crate::error::{Exit, Failure, OrExit as _};
 use crate::plan;
-use crate::server::{self, App, Ghosts, Identity, Listener};
+use crate::server::{self, App, Ghosts, Identity, Listener, Previewer};
 use crate::store::{self, Reader, StateLock, Store};
 use crate::telemetry::{self, Logging, Sink};
 use crate::{api, probe};
@@ -131,10 +131,12 @@ impl Engine {
             parts.working.clone(),
         ));
         parts.work(tick(handle.clone(), parts.working.clone()));
-        parts.work(api::server::serve(socket, handle.clone(), parts.working.clone()));
+        let previewer = Previewer::new(kit.clone(), state_dir.clone());
 
         let app = App::new(handle.clone(), settings::server(config, fingerprint), kit, ghosts, parts.serving.clone());
-        let client = LocalClient::new(handle.clone(), feed, operator(), state_dir.clone(), app.self_tests());
+        let tests = app.self_tests();
+        let client = LocalClient::new(handle.clone(), feed, operator(), state_dir.clone(), tests, previewer);
+        parts.work(api::server::serve(socket, handle.clone(), client.clone(), parts.working.clone()));
         let tls = identity.as_ref().map(Identity::server_config);
         // Room for those that only report or look, beside those that are held.
         let connections = server::capacity(open_files);
@@ -327,6 +329,29 @@ impl Parts {
         });
         problems
     }
+}
+
+/// The stored state and what explains answers, where no engine runs in this folder. Nothing is changed.
+pub(super) fn stored(options: &EngineOptions) -> Result<(Snapshot, Previewer), Failure> {
+    let prepared = prepare(options)?;
+    let Prepared { dir, state_dir, config, files, .. } = &prepared;
+    let reader = Reader::open(state_dir);
+    if let Err(error) = reader {
+        let words = format!("nothing is stored here yet ({error}); start the engine in this folder first");
+        return Err(anyhow::anyhow!(words)).or_exit(Exit::NoEngine);
+    }
+    let _lock = StateLock::take(state_dir).or_exit(Exit::State)?;
+    let mut store = Store::open(state_dir).or_exit(Exit::State)?;
+    let loaded = store.load(settings::policy(config, &files.base)).or_exit(Exit::State)?;
+    let key = SshKeyPair::load_or_create(state_dir).or_exit(Exit::State)?;
+    let url = config.server.public_url.as_ref().map(|url| url.as_str().to_owned()).unwrap_or_default();
+    let service = Arc::new(Service { url, ..Service::default() });
+    let at = jiff::Timestamp::now();
+    let (holds, undecided) = (imbl::OrdMap::new(), imbl::OrdMap::new());
+    let snapshot = Snapshot { seq: loaded.seq, at, fleet: loaded.fleet, holds, undecided, service };
+    let kit = settings::answer_kit(dir, config, files, key.public());
+    let (_, kit) = watch::channel(Arc::new(kit));
+    Ok((snapshot, Previewer::new(kit, state_dir.clone())))
 }
 
 /// What a run needs.

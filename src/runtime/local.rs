@@ -5,14 +5,15 @@ use std::sync::Arc;
 
 use tokio::sync::watch;
 
+use super::profile;
 use crate::ansible::Feed;
-use crate::client::{Client, Moment, OrderError, OutputChunk, Progress, SelfTest};
+use crate::client::{Client, Moment, NewProfile, OrderError, OutputChunk, Preview, Progress, SelfTest};
 use crate::coordinator::Handle;
 use crate::domain::grid::Place;
 use crate::domain::play::HostTold;
-use crate::domain::{NodeId, Order, Person, Recorded, Reply, RunId, Snapshot};
+use crate::domain::{NodeId, Order, Person, Recorded, Refusal, Reply, RunId, Snapshot};
 use crate::headless::Narrator;
-use crate::server::SelfTests;
+use crate::server::{Previewer, SelfTests};
 use crate::store::{Page, Reader, StoreError};
 
 /// A client without a wire.
@@ -23,14 +24,22 @@ pub struct LocalClient {
     operator: Person,
     state_dir: PathBuf,
     self_tests: SelfTests,
+    previewer: Previewer,
 }
 
 /// Events of a node that are shown at most.
 const HISTORY: usize = 60;
 
 impl LocalClient {
-    pub(super) fn new(handle: Handle, feed: Feed, operator: Person, state_dir: PathBuf, self_tests: SelfTests) -> Self {
-        Self { handle, feed, operator, state_dir, self_tests }
+    pub(super) fn new(
+        handle: Handle,
+        feed: Feed,
+        operator: Person,
+        state_dir: PathBuf,
+        self_tests: SelfTests,
+        previewer: Previewer,
+    ) -> Self {
+        Self { handle, feed, operator, state_dir, self_tests, previewer }
     }
 }
 
@@ -65,6 +74,20 @@ impl Client for LocalClient {
     async fn self_test(&self) -> SelfTest {
         let service = self.handle.snapshot().service.clone();
         super::self_test::run(&service, &self.self_tests).await
+    }
+
+    async fn preview(&self, node: NodeId) -> Result<Preview, OrderError> {
+        let snapshot = self.handle.snapshot();
+        let preview = self.previewer.preview(&snapshot, node).await;
+        preview.ok_or(OrderError::Refused(Refusal::UnknownNode(node)))
+    }
+
+    async fn new_profile(&self, wish: NewProfile) -> Result<String, OrderError> {
+        let snapshot = self.handle.snapshot();
+        let node = snapshot.fleet.node(wish.node).ok_or(OrderError::Refused(Refusal::UnknownNode(wish.node)))?;
+        let (dir, node) = (self.previewer.kit().dir.clone(), Arc::clone(node));
+        let written = tokio::task::spawn_blocking(move || profile::write_new(&dir, &node, &wish)).await;
+        written.map_err(|_| OrderError::Stopped)?.map_err(OrderError::Other)
     }
 
     fn output(&self, run: RunId, cursor: u64, max: usize) -> OutputChunk {

@@ -10,6 +10,7 @@ mod engine;
 mod journal;
 mod local;
 mod offline;
+mod profile;
 mod reload;
 mod self_test;
 mod settings;
@@ -21,10 +22,11 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 use crate::config::{CliLayer, EnvLayer};
-use crate::domain::Person;
 use crate::domain::snapshot::Problem;
+use crate::domain::{Person, Snapshot};
 use crate::error::{Exit, Failure};
 use crate::headless;
+use crate::server::Previewer;
 use crate::telemetry::Sink;
 
 pub use console::{Look, console};
@@ -87,6 +89,14 @@ pub fn check(options: &EngineOptions) -> Result<Vec<Problem>, Failure> {
 /// Everything that is wrong with `config.toml` and `default.toml`.
 pub fn plan_context(options: &EngineOptions) -> Result<crate::plan::Context, crate::config::ConfigErrors> {
     engine::plan_context(options)
+}
+
+/// The stored state of a folder in which no engine runs, and what explains answers from it.
+///
+/// # Errors
+/// Everything that is wrong with the folder's files, or nothing is stored there.
+pub fn stored(options: &EngineOptions) -> Result<(Snapshot, Previewer), Failure> {
+    engine::stored(options)
 }
 
 /// What a run of this folder would need.

@@ -6,10 +6,10 @@ use crossterm::event::{KeyEvent, MouseEvent};
 use jiff::Timestamp;
 use tui_logger::TuiWidgetEvent;
 
-use crate::client::{Moment, OrderError, OutputChunk, Progress, SelfTest};
+use crate::client::{Moment, NewProfile, OrderError, OutputChunk, Preview, Progress, SelfTest};
 use crate::domain::grid::Place;
 use crate::domain::play::HostTold;
-use crate::domain::{Fqdn, Node, Order, Reply, RunId, Snapshot};
+use crate::domain::{Fqdn, Node, NodeId, Order, Reply, RunId, Snapshot};
 
 /// The four screens.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -117,6 +117,12 @@ pub(super) enum Action {
     Trust,
     /// Say whose a report is.
     Adopt,
+    /// Show the answer a node would be given.
+    Preview,
+    /// Make a profile from a machine.
+    NewProfile,
+    /// Tick a line.
+    Toggle,
     /// Drop a row.
     Forget,
     /// Mark a row, or take its mark away.
@@ -206,6 +212,13 @@ pub(super) enum Msg {
         /// What became of each.
         results: Vec<(Fqdn, Result<Reply, String>)>,
     },
+    /// An answer, explained.
+    Previewed {
+        /// What it was asked with.
+        ticket: Ticket,
+        /// The answer.
+        result: Result<Box<Preview>, OrderError>,
+    },
     /// What came of the self-test.
     Tested(SelfTest),
     /// News of something the loop did.
@@ -238,6 +251,20 @@ pub(super) enum Request {
         done: &'static str,
         /// An order per row, or why its row gets none.
         orders: Vec<(Fqdn, Result<Order, String>)>,
+    },
+    /// Have an answer explained.
+    Preview {
+        /// Comes back with the explanation.
+        ticket: Ticket,
+        /// The node.
+        node: NodeId,
+    },
+    /// Have a profile written.
+    NewProfile {
+        /// Comes back with the reply.
+        ticket: Ticket,
+        /// What is to be written.
+        wish: NewProfile,
     },
     /// Put a text on the clipboard of whoever looks at the terminal.
     Copy(String),

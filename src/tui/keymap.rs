@@ -48,6 +48,8 @@ pub(super) enum Scope {
     Form,
     /// A dialog with a list to choose from.
     Choice,
+    /// A dialog with lines to tick and a text field.
+    Ticks,
     /// A dialog with several lines to fill in.
     Sheet,
     /// A dialog that has sent its order, or shows why it was refused.
@@ -74,6 +76,7 @@ impl Scope {
             Self::Confirm => "questions",
             Self::Form => "text fields",
             Self::Choice => "lists to choose from",
+            Self::Ticks => "lines to tick",
             Self::Sheet => "forms with several lines",
             Self::Answered => "after an answer",
         }
@@ -95,13 +98,14 @@ impl Scope {
             | Self::Confirm
             | Self::Form
             | Self::Choice
+            | Self::Ticks
             | Self::Sheet
             | Self::Answered => None,
         }
     }
 
     /// All scopes, as the help lists them.
-    pub(super) const ALL: [Self; 18] = [
+    pub(super) const ALL: [Self; 19] = [
         Self::Nodes,
         Self::Detail,
         Self::Ansible,
@@ -118,6 +122,7 @@ impl Scope {
         Self::Confirm,
         Self::Form,
         Self::Choice,
+        Self::Ticks,
         Self::Sheet,
         Self::Answered,
     ];

@@ -234,6 +234,8 @@ pub(super) struct Model {
     pub(super) topic: usize,
     /// The dialog that is open.
     pub(super) modal: Option<Modal>,
+    /// What the last question about a reinstall was asked with: what it would touch comes later.
+    pub(super) reinstall: Option<(Ticket, NodeId)>,
     /// News.
     pub(super) notice: Option<Notice>,
     /// The last ticket given out.
@@ -275,6 +277,7 @@ impl Model {
             check: Check::default(),
             topic: 0,
             modal: None,
+            reinstall: None,
             notice: None,
             last_ticket: Ticket::default(),
         }

@@ -46,9 +46,10 @@ pub(super) fn offer(model: &Model, scope: Scope, action: Action) -> Result<(), S
                 format!("`{}` is {}; a node can be renamed until it installs", node.name, node.phase.word())
             })
         }
-        Action::Address | Action::Merge => node(model).map(|_| ()),
+        Action::Address | Action::Merge | Action::Preview => node(model).map(|_| ()),
         Action::Forget => forget(node(model)?),
         Action::Nic => nic(node(model)?),
+        Action::NewProfile => new_profile(node(model)?),
         Action::MarkInstalled => {
             let node = node(model)?;
             let may = matches!(node.phase, Phase::Approved | Phase::Installing | Phase::Stalled { .. });
@@ -110,6 +111,12 @@ pub(super) fn offer(model: &Model, scope: Scope, action: Action) -> Result<(), S
         }
         _ => Ok(()),
     }
+}
+
+/// What is known of a machine is what it said when it asked.
+fn new_profile(node: &Node) -> Result<(), String> {
+    let known = node.request.as_ref().map(|_| ());
+    known.ok_or_else(|| format!("`{}` has not asked yet: nothing is known of its machine", node.name))
 }
 
 /// The same for what concerns runs; `None` for everything else.

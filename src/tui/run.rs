@@ -24,7 +24,7 @@ use super::outlet::Flow;
 use super::terminal::Screen;
 use super::update::update;
 use crate::client::{Client, OrderError};
-use crate::domain::{Fqdn, Order};
+use crate::domain::{Fqdn, Order, Reply};
 
 /// Shortest time between two frames.
 const FRAME: Duration = Duration::from_millis(33);
@@ -257,10 +257,7 @@ impl<C: Client, S: Surface> Console<'_, C, S> {
             match request {
                 Request::Exit => return Ok(Some(Exit::Quit)),
                 Request::Write { file, text } => self.answer(write_new(file, text)),
-                Request::SelfTest => {
-                    let client = self.client.clone();
-                    self.answer(async move { Msg::Tested(client.self_test().await) });
-                }
+                Request::SelfTest => self.question(|client| async move { Msg::Tested(client.self_test().await) }),
                 Request::NoHints => {
                     if let Some(path) = self.hints.take() {
                         self.answer(remember(path));
@@ -271,6 +268,15 @@ impl<C: Client, S: Surface> Console<'_, C, S> {
                 Request::Title(words) => self.surface.entitle(&words)?,
                 Request::Copy(text) => self.surface.copy(&text)?,
                 Request::Order { ticket, order, done } => self.send(ticket, order, done),
+                Request::Preview { ticket, node } => self.question(move |client| async move {
+                    let result = client.preview(node).await.map(Box::new);
+                    Msg::Previewed { ticket, result }
+                }),
+                Request::NewProfile { ticket, wish } => self.question(move |client| async move {
+                    let written = client.new_profile(wish).await;
+                    let done = written.as_ref().map(|file| format!("wrote {file}; edit it now, it is read at once"));
+                    Msg::Replied { ticket, done: done.unwrap_or_default(), result: written.map(|_| Reply::Done) }
+                }),
                 Request::Batch { ticket, done, orders } => self.send_all(ticket, done, orders),
                 Request::Suspend => {
                     self.surface.suspend()?;
@@ -289,6 +295,11 @@ impl<C: Client, S: Surface> Console<'_, C, S> {
                 place.send(work.await);
             });
         }
+    }
+
+    /// Asks the engine something beside the loop. Where too much is on its way it is not asked; Esc gives up.
+    fn question<F: Future<Output = Msg> + Send + 'static>(&mut self, ask: impl FnOnce(C) -> F) {
+        self.answer(ask(self.client.clone()));
     }
 
     fn send(&mut self, ticket: Ticket, order: Order, done: String) {

@@ -31,6 +31,14 @@ impl Client for FakeEngine {
         Ok(Reply::Done)
     }
 
+    async fn preview(&self, node: NodeId) -> Result<crate::client::Preview, OrderError> {
+        Err(crate::domain::Refusal::UnknownNode(node).into())
+    }
+
+    async fn new_profile(&self, wish: crate::client::NewProfile) -> Result<String, OrderError> {
+        Ok(format!("profiles/{}.toml", wish.name))
+    }
+
     async fn self_test(&self) -> SelfTest {
         SelfTest { passed: vec!["asked in vain".to_owned()], failed: None }
     }

@@ -19,9 +19,11 @@ use crate::domain::{Fqdn, Order, Reply, Snapshot};
 pub(super) use finding::palette;
 use moving::{neighbour, page, step};
 
+mod answers;
 mod finding;
 mod mouse;
 mod moving;
+mod runs;
 mod table;
 
 /// Refusals of a batch that are listed by name.
@@ -73,6 +75,10 @@ pub(super) fn update(model: &mut Model, msg: Msg) -> Vec<Request> {
         }
         Msg::Replied { ticket, done, result } => {
             on_reply(model, ticket, done, result);
+            Vec::new()
+        }
+        Msg::Previewed { ticket, result } => {
+            answers::on_preview(model, ticket, result);
             Vec::new()
         }
         Msg::Settled { ticket, done, results } => {
@@ -128,6 +134,9 @@ fn awaiting(model: &mut Model, ticket: Ticket) -> Option<Modal> {
 }
 
 fn on_reply(model: &mut Model, ticket: Ticket, done: String, result: Result<Reply, OrderError>) {
+    if answers::on_written(model, ticket, &done, &result) {
+        return;
+    }
     let dialog = awaiting(model, ticket);
     match result {
         Ok(Reply::Queued(run)) => model.tell(format!("run {run} is queued; its output is on tab 2")),
@@ -270,13 +279,16 @@ fn act(model: &mut Model, scope: Scope, action: Action) -> Vec<Request> {
         Action::Run => ask(model, |model| Some(Question::run(model))),
         Action::RunFailed => ask(model, |model| Some(Question::run_failed(model))),
         Action::Gate => ask(model, |model| Some(Question::gate(model))),
-        Action::NextFailure | Action::PreviousFailure => next_failure(model, action == Action::NextFailure),
-        Action::RawOutput => raw_output(model),
+        Action::NextFailure | Action::PreviousFailure => runs::next_failure(model, action == Action::NextFailure),
+        Action::RawOutput => runs::raw_output(model),
         Action::Cancel => ask(model, |model| model.snapshot.fleet.active_run().map(|run| Question::cancel(run))),
         Action::MarkInstalled => ask(model, |model| model.node().map(|node| Question::mark(node))),
         Action::Trust => ask(model, |model| model.node().and_then(|node| Question::trust(node))),
         Action::Adopt => adopt(model),
         Action::Forget => ask(model, |model| model.node().map(|node| Question::forget(node))),
+        Action::Preview => return answers::preview(model),
+        Action::NewProfile => answers::new_profile(model),
+        Action::Toggle => answers::toggle(model),
         Action::Follow => {
             let size = view::output_size(model);
             model.pager.toggle(size.0, size.1);
@@ -314,13 +326,7 @@ fn open(model: &mut Model) {
     match model.modal.take() {
         Some(Modal::Ask(dialog)) => model.modal = Some(Modal::Ask(dialog.reconsider())),
         Some(other) => model.modal = Some(other),
-        None if model.tab == Tab::Ansible => {
-            model.runs.top = 0;
-            model.runs.level = match model.runs.level {
-                Level::Output => Level::Grid,
-                Level::Grid | Level::Result => Level::Result,
-            };
-        }
+        None if model.tab == Tab::Ansible => runs::open(model),
         None => model.nodes.detail = Some(0),
     }
 }
@@ -348,25 +354,6 @@ fn back(model: &mut Model) -> Vec<Request> {
     Vec::new()
 }
 
-fn next_failure(model: &mut Model, forward: bool) {
-    if !model.runs.step_failure(forward) {
-        model.tell("no task has failed in this run");
-    } else if model.runs.level == Level::Output {
-        raw_output(model);
-    }
-}
-
-/// Shows Ansible's output where it tells of the task on the host.
-fn raw_output(model: &mut Model) {
-    let Some(task) = model.runs.task() else { return };
-    let host = model.runs.grid().and_then(|grid| grid.hosts.get(model.runs.host)).map(|host| host.name.clone());
-    let (name, earlier) = (task.name.clone(), task.earlier);
-    model.runs.level = Level::Output;
-    if !model.pager.go_to(name.as_str(), earlier, host.as_ref().map_or("", |host| host.as_str())) {
-        model.warn("the output of that task is not kept here; it is in the run's folder, output.log");
-    }
-}
-
 /// Opens a question about what is selected.
 fn ask(model: &mut Model, question: impl FnOnce(&Model) -> Option<Question>) {
     if let Some(question) = question(model) {
@@ -379,8 +366,7 @@ fn approve(model: &mut Model) -> Vec<Request> {
     let Some(node) = model.node().cloned() else { return Vec::new() };
     let Some(asked) = &node.request else { return Vec::new() };
     if node.may_be_installed() {
-        ask(model, |_| Question::reinstall(&node));
-        return Vec::new();
+        return answers::reinstall(model, &node);
     }
     let held = model.snapshot.holds.contains_key(&node.id);
     let what_next = if held { "its answer is on its way" } else { "it gets its answer when it asks again" };
@@ -451,6 +437,7 @@ fn confirm(model: &mut Model) -> Vec<Request> {
     match model.modal.take() {
         Some(Modal::Quit) => vec![Request::Exit],
         Some(Modal::Suspend) => vec![Request::Suspend],
+        Some(Modal::Profile(form)) => answers::write(model, form),
         Some(Modal::Palette { marked, search }) => {
             model.modal = Some(Modal::Palette { marked, search });
             finding::carry_out(model)

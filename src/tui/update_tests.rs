@@ -135,7 +135,9 @@ fn a_node_that_asks_again_is_reinstalled_only_after_its_name_is_typed() {
     let rack = busy_rack();
     let mut model = rack.model(80, 24);
     go_to(&mut model, Row::Node(AGAIN));
-    assert!(press(&mut model, KeyCode::Char('a')).is_empty());
+    let [Request::Preview { node: AGAIN, .. }] = &*press(&mut model, KeyCode::Char('a')) else {
+        panic!("what it would touch is asked")
+    };
     assert!(matches!(asking(&model), Some(Question::Reinstall(_))));
     type_text(&mut model, "pve-0705.example.com");
     assert!(press(&mut model, KeyCode::Enter).is_empty(), "another node's name does nothing");

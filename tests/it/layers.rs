@@ -122,3 +122,62 @@ fn machines_are_named_by_a_template_and_keep_their_number() {
     until("all four have names", || (names().len() == 4).then_some(()));
     assert_eq!(names(), ["pve07.r7.example", "pve08.r7.example", "pve09.r7.example", "pve10.r7.example"]);
 }
+
+#[test]
+fn an_answer_is_explained_before_and_after_it_was_given() {
+    let project = project();
+    write(&project, "profiles/all.toml", PROFILE);
+    let mut engine = project.serve();
+    let rack = project.simulate(&engine, 2, &["--ssh", "none"]);
+    project.until_all(2, "waiting");
+    let explained = project.ok(["answer", "show", "m1", "--explain"]);
+    for line in [
+        "# profile all (its own rule)",
+        "global.timezone = \"Europe/Vienna\"   (profile: profiles/all.toml:4)",
+        "    instead of \"UTC\"   (default: ",
+        "global.root_password = \"…\"   (default: ",
+        "network.gateway = \"127.0.0.254\"   (program: `machine_net_gateway`)",
+    ] {
+        assert!(explained.contains(line), "{line} in {explained}");
+    }
+    assert!(!explained.contains("test-password"), "{explained}");
+    assert!(project.ok(["answer", "show", "m1", "--diff"]).contains("no answer was released yet"));
+    let waiting = project.ok(["answer", "show", "m1"]);
+    let given = install(&project, "m1");
+    // But for the comments on top, it is the answer that was given.
+    assert!(waiting.ends_with(&given), "{waiting}\n---\n{given}");
+    assert!(project.ok(["answer", "show", "m1", "--diff"]).contains("no difference"));
+
+    let chosen = project.ok(["profile", "set", "m1", "--none"]);
+    assert!(chosen.contains("gets no profile"), "{chosen}");
+    let diff = project.ok(["answer", "show", "m1", "--diff"]);
+    assert!(diff.contains("-timezone = \"Europe/Vienna\"\n+timezone = \"UTC\"\n"), "{diff}");
+    assert!(diff.contains("# would wipe /dev/"), "the report says what is in it: {diff}");
+    project.ok(["profile", "set", "m1", "nothing"]);
+    let missing = project.run(["answer", "show", "m1"]);
+    assert_eq!(missing.code, Some(7));
+    assert!(missing.out.contains("there is no profile `nothing`, which the operator names"), "{missing:?}");
+    project.ok(["profile", "set", "m1", "--auto"]);
+
+    let name = name(&project, "m1");
+    let reinstall = project.ok(["reinstall", "m1", "--confirm", &name]);
+    assert!(reinstall.contains("would wipe /dev/"), "{reinstall}");
+    drop(rack);
+    engine.terminate();
+    let offline = project.ok(["answer", "show", "m1", "--explain"]);
+    assert!(offline.contains("(profile: profiles/all.toml:4)"), "{offline}");
+}
+
+#[test]
+fn a_profile_is_made_from_a_machine() {
+    let project = project();
+    let engine = project.serve();
+    let _rack = project.simulate(&engine, 1, &["--ssh", "none"]);
+    project.until_all(1, "waiting");
+    let written = project.ok(["profile", "new", "m1", "mine", "--match", "/dmi/system/serial"]);
+    assert!(written.starts_with("wrote profiles/mine.toml"), "{written}");
+    assert!(project.ok(["check"]).contains("profiles: ok"));
+    until("it is its machine's", || project.ok(["answer", "show", "m1"]).contains("# profile mine").then_some(()));
+    let again = project.run(["profile", "new", "m1", "mine"]);
+    assert_eq!((again.code, again.err.contains("is there already")), (Some(7), true), "{again:?}");
+}

@@ -3,6 +3,7 @@
 
 mod checking;
 mod differential;
+mod documentation;
 mod hostile;
 mod layers;
 mod reading;

@@ -14,7 +14,7 @@ use crate::domain::facts::{Dmi, Link};
 use crate::domain::text::Text;
 use crate::domain::{Generation, NodeId, PlanEntry, Product, SystemInfo};
 
-fn info() -> SystemInfo {
+pub(super) fn info() -> SystemInfo {
     SystemInfo {
         generation: Generation::V9_2,
         product: Product::Pve,

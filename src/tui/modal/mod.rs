@@ -7,6 +7,7 @@ mod address;
 mod adopt;
 mod ban;
 mod bulk;
+mod dialog;
 mod field;
 mod forget;
 mod gate;
@@ -15,6 +16,8 @@ mod jump;
 mod mark;
 mod nic;
 mod open;
+mod preview;
+mod profile;
 pub(super) mod quit;
 mod reinstall;
 mod reject;
@@ -29,13 +32,16 @@ use std::net::IpAddr;
 use crossterm::event::KeyEvent;
 use ratatui::style::Style;
 
-use super::action::Ticket;
 use super::keymap::Scope;
 use super::model::Model;
 use super::theme;
+use crate::client::{OrderError, Preview};
 use crate::domain::{Fqdn, NodeId, Order};
 pub(super) use bulk::Verb;
+pub(super) use dialog::Dialog;
 pub(super) use field::{Field, Picker};
+pub(super) use preview::Look;
+pub(super) use profile::ProfileForm;
 pub(super) use sheet::{Sheet, SheetLine};
 
 /// The dialog that is open.
@@ -71,29 +77,12 @@ pub(super) enum Modal {
     Quit,
     /// Whether to stop the program for a while although work is going on.
     Suspend,
+    /// The answer of a node.
+    Preview(Look),
+    /// A profile made from a machine.
+    Profile(Box<ProfileForm>),
     /// A question that leads to an order.
     Ask(Dialog<Box<Question>>),
-}
-
-/// How far a conversation is.
-#[derive(Debug)]
-pub(super) enum Dialog<T> {
-    /// The operator has the word.
-    Asking(T),
-    /// The engine has the word.
-    Waiting {
-        /// What was asked.
-        about: T,
-        /// The order's ticket.
-        ticket: Ticket,
-    },
-    /// The engine said no.
-    Refused {
-        /// What was asked.
-        about: T,
-        /// Why, in the engine's words.
-        why: String,
-    },
 }
 
 /// An order ready to be sent, and what to say when it was carried out.
@@ -260,6 +249,13 @@ pub(super) enum Local {
 }
 
 impl Question {
+    /// Takes in what a reinstall would touch, where that is the question.
+    pub(super) fn learn(&mut self, node: NodeId, touch: Result<&Preview, &OrderError>) {
+        if let Self::Reinstall(question) = self {
+            question.learn(node, touch);
+        }
+    }
+
     /// Whether it is about many nodes, whose orders are refused one by one.
     pub(super) fn is_bulk(&self) -> bool {
         matches!(self, Self::Bulk(_))
@@ -375,7 +371,8 @@ impl Modal {
             Self::Help { .. } => Scope::Help,
             Self::Palette { .. } => Scope::Palette,
             Self::Filter(_) => Scope::Filter,
-            Self::Problems { .. } | Self::Ghosts { .. } => Scope::Page,
+            Self::Problems { .. } | Self::Ghosts { .. } | Self::Preview(_) => Scope::Page,
+            Self::Profile(_) => Scope::Ticks,
             Self::Ask(Dialog::Asking(question)) if question.field().is_some() => Scope::Form,
             Self::Ask(Dialog::Asking(question)) if question.sheet().is_some() => Scope::Sheet,
             Self::Ask(Dialog::Asking(question)) if question.picker().is_some() => Scope::Choice,
@@ -397,7 +394,8 @@ impl Modal {
                 Some(_) => question.sheet_mut().and_then(Sheet::field_mut),
                 None => question.field_mut(),
             }),
-            Self::Quit | Self::Suspend | Self::Problems { .. } | Self::Ghosts { .. } => None,
+            Self::Profile(form) => Some(&mut form.field),
+            Self::Quit | Self::Suspend | Self::Problems { .. } | Self::Ghosts { .. } | Self::Preview(_) => None,
         }
     }
 }
@@ -407,52 +405,6 @@ impl Modal {
     pub(super) fn choose_key(&mut self, event: KeyEvent) -> bool {
         let Self::Ask(dialog) = self else { return false };
         dialog.asking().and_then(Question::sheet_mut).is_some_and(|sheet| sheet.choose_key(event))
-    }
-}
-
-impl<T> Dialog<T> {
-    /// What it is about.
-    pub(super) fn about(&self) -> &T {
-        match self {
-            Self::Asking(about) | Self::Waiting { about, .. } | Self::Refused { about, .. } => about,
-        }
-    }
-
-    fn into_about(self) -> T {
-        match self {
-            Self::Asking(about) | Self::Waiting { about, .. } | Self::Refused { about, .. } => about,
-        }
-    }
-
-    /// The engine said no.
-    pub(super) fn refuse(self, why: String) -> Self {
-        Self::Refused { about: self.into_about(), why }
-    }
-
-    /// Back to the question after a refusal.
-    pub(super) fn reconsider(self) -> Self {
-        match self {
-            Self::Refused { about, .. } => Self::Asking(about),
-            Self::Asking(_) | Self::Waiting { .. } => self,
-        }
-    }
-}
-
-impl Dialog<Box<Question>> {
-    fn asking(&mut self) -> Option<&mut Question> {
-        match self {
-            Self::Asking(question) => Some(question),
-            Self::Waiting { .. } | Self::Refused { .. } => None,
-        }
-    }
-
-    /// Moves the mark in the list.
-    pub(super) fn choose(&mut self, by: isize) {
-        if let Some(sheet) = self.asking().and_then(Question::sheet_mut) {
-            sheet.step(by);
-        } else if let Some(picker) = self.asking().and_then(Question::picker_mut) {
-            picker.step(by);
-        }
     }
 }
 

@@ -1,10 +1,14 @@
 //! Installing a node once more: the one order that can destroy data, so its name is typed.
 
 use super::{Ask, Field, Paragraph, Sending};
+use crate::client::{OrderError, Preview};
 use crate::domain::node::Stamp;
 use crate::domain::{Fqdn, Node, NodeId, Order};
 use crate::tui::model::Model;
 use crate::tui::{offer, text};
+
+/// Lines of what it would touch that leave room for the question on the smallest screen.
+const MOST: usize = 3;
 
 /// Asks for the name of the node that is to be wiped.
 #[derive(Debug)]
@@ -13,13 +17,27 @@ pub(in crate::tui) struct Reinstall {
     name: Fqdn,
     seen: Stamp,
     field: Field,
+    /// What it would touch, as far as the engine has said it.
+    touch: Option<Result<Vec<String>, String>>,
 }
 
 impl Reinstall {
     pub(super) fn new(node: &Node) -> Option<Self> {
         let seen = node.request.as_ref()?.stamp.clone();
         let field = Field::new("type the host name", "");
-        Some(Self { node: node.id, name: node.name.clone(), seen, field })
+        Some(Self { node: node.id, name: node.name.clone(), seen, field, touch: None })
+    }
+
+    /// Takes in what the engine says it would touch.
+    pub(super) fn learn(&mut self, node: NodeId, said: Result<&Preview, &OrderError>) {
+        if node != self.node {
+            return;
+        }
+        self.touch = Some(match said {
+            Ok(Preview { problem: Some(problem), .. }) => Err(format!("no answer can be made: {problem}")),
+            Ok(preview) => Ok(preview.touch.iter().chain(&preview.warnings).cloned().collect()),
+            Err(error) => Err(format!("what it would touch is not known: {error}")),
+        });
     }
 }
 
@@ -41,6 +59,15 @@ impl Ask for Reinstall {
                 let hint = "If it only booted its medium again, remove the medium or set the disk first instead.";
                 body.push(Paragraph::plain(hint));
             }
+        }
+        match &self.touch {
+            None => body.push(Paragraph::muted("Looking up what it would touch …")),
+            Some(Ok(lines)) => {
+                body.extend(lines.iter().take(MOST).map(|line| Paragraph::strong(text::clean(line))));
+                let more = lines.len().saturating_sub(MOST);
+                body.extend((more > 0).then(|| Paragraph::strong(format!("… and {more} more; `p` lists all of them"))));
+            }
+            Some(Err(why)) => body.push(Paragraph::danger(text::clean(why))),
         }
         body.push(Paragraph::danger("A reinstall WIPES ITS DISKS. It is allowed once."));
         body

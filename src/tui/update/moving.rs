@@ -1,11 +1,10 @@
 //! Moving about: in the table, a page, a list or a run.
 
-use super::{palette, table};
+use super::{palette, runs, table};
 use crate::tui::action::Tab;
 use crate::tui::keymap::Scope;
 use crate::tui::modal::Modal;
 use crate::tui::model::Model;
-use crate::tui::runs::Level;
 use crate::tui::view;
 
 /// Rows in a page of what is in front.
@@ -22,6 +21,8 @@ pub(super) fn step(model: &mut Model, by: isize) {
             *top = moved(*top, by, overflow);
         }
         Some(Modal::Palette { marked, .. }) => *marked = moved(*marked, by, found.saturating_sub(1)),
+        Some(Modal::Preview(look)) => look.top = moved(look.top, by, overflow),
+        Some(Modal::Profile(form)) => form.step(by),
         Some(Modal::Ask(dialog)) => dialog.choose(by),
         Some(Modal::Filter(_)) => table::select(model, by),
         Some(Modal::Quit | Modal::Suspend) => {}
@@ -35,14 +36,7 @@ fn step_in_tab(model: &mut Model, by: isize) {
             Some(top) => model.nodes.detail = Some(moved(top, by, view::detail_overflow(model))),
             None => table::select(model, by),
         },
-        Tab::Ansible => match model.runs.level {
-            Level::Output => scroll_output(model, by),
-            Level::Grid => match by {
-                isize::MIN | isize::MAX => model.runs.step_task(by),
-                by => model.runs.step_host(by),
-            },
-            Level::Result => model.runs.top = moved(model.runs.top, by, view::result_overflow(model)),
-        },
+        Tab::Ansible => runs::step(model, by),
         Tab::Setup => model.setup_top = moved(model.setup_top, by, view::setup_overflow(model)),
         Tab::Log => {}
     }
@@ -51,15 +45,6 @@ fn step_in_tab(model: &mut Model, by: isize) {
 /// `from` moved by `by`, between 0 and `last`.
 pub(super) fn moved(from: usize, by: isize, last: usize) -> usize {
     from.saturating_add_signed(by).min(last)
-}
-
-fn scroll_output(model: &mut Model, by: isize) {
-    let (columns, rows) = view::output_size(model);
-    match by {
-        isize::MIN => model.pager.go_to_oldest(),
-        isize::MAX => model.pager.place = crate::tui::pager::Place::Follow,
-        by => model.pager.scroll(by, columns, rows),
-    }
 }
 
 /// Goes to what stands beside what is shown: another node, task, way or run.
@@ -76,10 +61,5 @@ pub(super) fn neighbour(model: &mut Model, scope: Scope, forward: bool) {
         model.setup_top = 0;
         return;
     }
-    // Runs are listed newest first.
-    let runs = &model.overview.runs;
-    let here = runs.iter().position(|run| Some(*run) == model.pager.run()).unwrap_or_default();
-    let there = moved(here, if forward { -1 } else { 1 }, runs.len().saturating_sub(1));
-    let run = runs.get(there).copied();
-    model.show_run(run);
+    runs::neighbour(model, forward);
 }

@@ -273,6 +273,7 @@ fn answers(page: &mut Page, node: &Node, model: &Model) {
     }
     let address = answers.address.map_or_else(|| "from DHCP".to_owned(), |net| net.to_string());
     page.fact("Address", &address, Style::new());
+    page.maybe("Profile", answers.profile.as_ref());
 }
 
 /// What happened to it, the newest first.

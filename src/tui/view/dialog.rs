@@ -5,7 +5,7 @@ use ratatui::layout::{Position, Rect};
 use ratatui::text::{Line, Span};
 use ratatui::widgets::{Block, Clear};
 
-use crate::tui::modal::{Ask, Dialog, Field, Modal, Paragraph, Picker, Question, Sheet, SheetLine, quit};
+use crate::tui::modal::{Ask, Dialog, Field, Modal, Paragraph, Picker, ProfileForm, Question, Sheet, SheetLine, quit};
 use crate::tui::model::Model;
 use crate::tui::{text, theme};
 
@@ -33,7 +33,11 @@ pub(super) fn draw(frame: &mut Frame<'_>, body: Rect, model: &Model, open: &Moda
         | Modal::Palette { .. }
         | Modal::Filter(_)
         | Modal::Problems { .. }
-        | Modal::Ghosts { .. } => return,
+        | Modal::Ghosts { .. }
+        | Modal::Preview(_) => {
+            return;
+        }
+        Modal::Profile(form) => ticks(form, columns),
         Modal::Suspend => Inside {
             title: "Suspend the console".to_owned(),
             lines: paragraphs(&quit::suspend_body(), columns),
@@ -63,6 +67,28 @@ pub(super) fn draw(frame: &mut Frame<'_>, body: Rect, model: &Model, open: &Moda
             frame.set_cursor_position(Position { x, y });
         }
     }
+}
+
+/// A name, and what a machine shows with a tick where the profile asks for it.
+fn ticks(form: &ProfileForm, columns: usize) -> Inside {
+    let mut inside = Inside { title: form.title.clone(), lines: Vec::new(), cursor: None };
+    let words = "The file profiles/NAME.toml is for machines that show every ticked line just so.";
+    inside.lines.extend(text::wrap_styled(words, ratatui::style::Style::new(), columns));
+    line_of_text(&form.field, columns, &mut inside);
+    let why = match (&form.refused, form.ticket, form.wish()) {
+        (Some(why), ..) => Some(format!("Refused: {why}")),
+        (None, Some(_), _) => Some("Waiting for the engine …".to_owned()),
+        (None, None, wish) => wish.err(),
+    };
+    inside.lines.extend(text::wrap_styled(&text::clean(&why.unwrap_or_default()), theme::waiting(), columns));
+    inside.lines.push(Line::default());
+    let first = form.marked.saturating_sub(CHOICES - 1);
+    for (index, (pointer, value, ticked)) in form.facts.iter().enumerate().skip(first).take(CHOICES) {
+        let style = if index == form.marked { theme::selected() } else { ratatui::style::Style::new() };
+        let line = format!("[{}] {pointer} = {value}", if *ticked { 'x' } else { ' ' });
+        inside.lines.push(Line::styled(text::pad(&text::fit(&text::clean(&line), columns), columns), style));
+    }
+    inside
 }
 
 fn paragraphs(body: &[Paragraph], columns: usize) -> Vec<Line<'static>> {

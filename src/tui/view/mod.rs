@@ -18,6 +18,7 @@ mod logs;
 mod nodes;
 mod output;
 mod overlay;
+mod preview;
 mod result;
 #[cfg(test)]
 mod screens;

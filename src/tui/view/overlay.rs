@@ -7,6 +7,7 @@ use ratatui::text::{Line, Span};
 use ratatui::widgets::{Block, Clear};
 
 use super::ghosts;
+use super::preview;
 use crate::tui::keymap::{BINDINGS, Binding, Scope, mentions};
 use crate::tui::modal::{Field, Modal};
 use crate::tui::model::Model;
@@ -34,7 +35,11 @@ pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, model: &Model, open: &Moda
         Modal::Ghosts { top } => {
             page(frame, area, " Turned away, or never came to ask ", None, &ghosts::lines(model, columns), *top);
         }
-        Modal::Filter(_) | Modal::Quit | Modal::Suspend | Modal::Ask(_) => {}
+        Modal::Preview(look) => {
+            let title = text::fit(&format!(" Answer for {} ", look.name), columns);
+            page(frame, area, &title, None, &preview::lines(look, columns), look.top);
+        }
+        Modal::Filter(_) | Modal::Quit | Modal::Suspend | Modal::Profile(_) | Modal::Ask(_) => {}
     }
 }
 
@@ -45,6 +50,7 @@ pub(super) fn overflow(area: Rect, model: &Model) -> usize {
         Some(Modal::Help { search, .. }) => (keys(search.value(), usize::from(inner.width)), 1),
         Some(Modal::Problems { .. }) => (problems(model, usize::from(inner.width)), 0),
         Some(Modal::Ghosts { .. }) => (ghosts::lines(model, usize::from(inner.width)), 0),
+        Some(Modal::Preview(look)) => (preview::lines(look, usize::from(inner.width)), 0),
         _ => return 0,
     };
     lines.len().saturating_sub(usize::from(inner.height.saturating_sub(field)))

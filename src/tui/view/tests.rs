@@ -5,13 +5,13 @@ use insta::assert_snapshot;
 use proptest::prelude::*;
 use ratatui::style::Color;
 
-use crate::client::OutputChunk;
+use crate::client::{self, OrderError, OutputChunk, Preview, Value};
 use crate::domain::command::Sighting;
 use crate::domain::facts::{Generation, SystemInfo};
 use crate::domain::ghost::{Cause, Ghost};
 use crate::domain::text::Text;
-use crate::domain::{Command, NodeId, Order, ReportId};
-use crate::tui::action::Msg;
+use crate::domain::{Command, NodeId, Order, Reply, ReportId};
+use crate::tui::action::{Msg, Request};
 use crate::tui::fixture::*;
 use crate::tui::model::{Model, Row};
 use crate::tui::update::update;
@@ -197,7 +197,7 @@ fn grid() -> Model {
             took: 120.0,
         }],
     };
-    let progress = crate::client::Progress {
+    let progress = client::Progress {
         grid: std::sync::Arc::new(grid),
         before: Some(std::sync::Arc::new(before)),
         command: Some("ansible-playbook setup-cluster.yml".to_owned()),
@@ -307,6 +307,100 @@ fn dialog_hostname_bad() {
 fn dialog_reinstall() {
     let model = dialog(&busy_rack(), Row::Node(NodeId(6)), "apve");
     assert_snapshot!(screen(&model).backend());
+}
+
+fn preview() -> Preview {
+    let value = |text: &str, layer: &str, from: &str| Value {
+        text: text.to_owned(),
+        layer: layer.to_owned(),
+        from: from.to_owned(),
+        template: None,
+    };
+    let row = |setting: &str, value, replaced| client::Row { setting: setting.to_owned(), value, replaced };
+    let made = Value {
+        template: Some("{{ node.host }}@x.example".to_owned()),
+        ..value("\"pve@x.example\"", "default", "default.toml:6")
+    };
+    Preview {
+        node: NodeId(6),
+        name: "pve-0706.example.com".parse().unwrap(),
+        installer: "8.2.8 to 8.4 (medium 8.4-1)".to_owned(),
+        profile: Some("storage (its own rule)".to_owned()),
+        rows: vec![
+            row(
+                "global.country",
+                Some(value("\"de\"", "profile", "profiles/storage.toml:9")),
+                vec![value("\"at\"", "default", "default.toml:2")],
+            ),
+            row("global.mailto", Some(made), vec![]),
+            row("global.root_password_hashed", Some(value("\"…\"", "default", "default.toml:8")), vec![]),
+            row(
+                "network.cidr",
+                Some(value("\"192.0.2.6/24\"", "program", "the address it asked from, and `machine_net_mask`")),
+                vec![],
+            ),
+            row(
+                "disk-setup.disk_list",
+                Some(value("[\"sdb\"]", "override", "nodes/pve-0706.example.com/override.toml:3")),
+                vec![],
+            ),
+            row("disk-setup.filter.ID_MODEL", None, vec![value("\"SAMSUNG*\"", "profile", "profiles/storage.toml:12")]),
+        ],
+        left_out: vec!["global.reboot_mode".to_owned()],
+        text: String::new(),
+        problem: None,
+        last: None,
+        touch: vec![
+            "would wipe /dev/sdb (SAMSUNG MZ7LH960, serial S45NNA0N, 960 GB at the last installation)".to_owned(),
+            "would set up eno1 (Intel Corporation, b4:2e:99:ac:ad:06)".to_owned(),
+        ],
+        warnings: vec!["`disk-setup.disk_list`: it is no whole name".to_owned()],
+    }
+}
+
+/// The engine says what it was asked.
+fn say(model: &mut Model, requests: &[Request]) {
+    let [Request::Preview { ticket, .. }] = requests else { panic!("{requests:?}") };
+    let (ticket, result) = (*ticket, Ok(Box::new(preview())));
+    update(model, Msg::Previewed { ticket, result });
+}
+
+#[test]
+fn an_answer_is_explained_80() {
+    let mut model = dialog(&busy_rack(), Row::Node(NodeId(6)), "");
+    let requests = press(&mut model, KeyCode::Char('p'));
+    assert!(screen(&model).backend().to_string().contains("The engine is asked"));
+    say(&mut model, &requests);
+    assert_snapshot!(screen(&model).backend());
+    press(&mut model, KeyCode::Esc);
+    assert!(model.modal.is_none());
+}
+
+#[test]
+fn a_reinstall_says_what_it_would_touch() {
+    let mut model = dialog(&busy_rack(), Row::Node(NodeId(6)), "");
+    let requests = press(&mut model, KeyCode::Char('a'));
+    say(&mut model, &requests);
+    assert_snapshot!(screen(&model).backend());
+}
+
+#[test]
+fn a_profile_is_ticked_and_written() {
+    let mut model = dialog(&busy_rack(), Row::Node(NodeId(9)), "Pdell");
+    press(&mut model, KeyCode::Down);
+    press(&mut model, KeyCode::Char(' '));
+    assert_snapshot!(screen(&model).backend());
+    let requests = press(&mut model, KeyCode::Enter);
+    let [Request::NewProfile { ticket, wish }] = &*requests else { panic!("{requests:?}") };
+    assert_eq!((wish.node, &*wish.name, wish.pointers.len()), (NodeId(9), "dell", 2));
+    let refused = Err(OrderError::Other("`profiles/dell.toml` is there already".to_owned()));
+    update(&mut model, Msg::Replied { ticket: *ticket, done: String::new(), result: refused });
+    assert!(screen(&model).backend().to_string().contains("is there already"));
+    let requests = press(&mut model, KeyCode::Enter);
+    let [Request::NewProfile { ticket, .. }] = &*requests else { panic!("{requests:?}") };
+    let done = "wrote profiles/dell.toml".to_owned();
+    update(&mut model, Msg::Replied { ticket: *ticket, done, result: Ok(Reply::Done) });
+    assert!(model.modal.is_none() && model.notice.is_some());
 }
 
 #[test]

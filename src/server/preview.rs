@@ -1,0 +1,205 @@
+//! The answer a node would be given now, made the way requests go ([`super::prepare`]) and explained. Nothing is released,
+//! no counter is taken.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use secrecy::{ExposeSecret as _, SecretString};
+use tokio::sync::watch;
+
+use super::layers::{Layers, LayersError};
+use super::prepare::{self, Asking};
+use super::state::AnswerKit;
+use crate::answer::{
+    self, Explained, Hardware, Installer, Overlay, Question, Rendered, Severity, Shown, TemplateError, Webhook,
+};
+use crate::client::{LastAnswer, Preview, Row, Value};
+use crate::domain::snapshot::Service;
+use crate::domain::{Event, Fleet, Node, NodeId, Snapshot};
+use crate::store::{Page, Reader};
+
+/// How often counters are looked up for one preview.
+const COUNTER_ROUNDS: usize = 3;
+
+/// Events of a node that are searched for its last report.
+const EVENTS: usize = 1_000;
+
+/// Explains answers.
+#[derive(Clone, Debug)]
+pub struct Previewer {
+    kit: watch::Receiver<Arc<AnswerKit>>,
+    state_dir: PathBuf,
+}
+
+impl Previewer {
+    /// Reads answers and reports from the database in `state_dir`.
+    #[must_use]
+    pub fn new(kit: watch::Receiver<Arc<AnswerKit>>, state_dir: PathBuf) -> Self {
+        Self { kit, state_dir }
+    }
+
+    /// The folder and the files answers are made from.
+    #[must_use]
+    pub fn kit(&self) -> Arc<AnswerKit> {
+        self.kit.borrow().clone()
+    }
+
+    /// The answer of a node as it would be now; `None` where there is no such node.
+    pub async fn preview(&self, snapshot: &Snapshot, node: NodeId) -> Option<Preview> {
+        let node = snapshot.fleet.node(node)?;
+        let (state_dir, subject) = (self.state_dir.clone(), Arc::clone(node));
+        let past = tokio::task::spawn_blocking(move || Past::of(&state_dir, &subject)).await.unwrap_or_default();
+        let kit = self.kit();
+        let mut preview = explain(&kit, snapshot, node, past.hardware.as_ref()).await;
+        preview.last = past.last;
+        if past.hardware.is_none() && node.may_be_installed() {
+            preview
+                .warnings
+                .push("no earlier report of this machine is known: what it would touch cannot be said".to_owned());
+        }
+        Some(preview)
+    }
+}
+
+/// What is known of a node from before.
+#[derive(Debug, Default)]
+struct Past {
+    last: Option<LastAnswer>,
+    hardware: Option<Hardware>,
+}
+
+impl Past {
+    /// Reads the database. What cannot be read is not known.
+    fn of(state_dir: &Path, node: &Node) -> Self {
+        let Ok(reader) = Reader::open(state_dir) else { return Self::default() };
+        let last = node.answers.as_ref().and_then(|answers| {
+            let text = reader.redacted_answer(answers.document).ok()??;
+            Some(LastAnswer { at: answers.last, text })
+        });
+        // A new answer makes a node forget its report; the log does not.
+        let reported = node.report.as_ref().map(|reported| reported.document).or_else(|| {
+            let events = reader.events(Page::Before(u64::MAX), Some(node.id), EVENTS).ok()?;
+            events.into_iter().rev().find_map(|recorded| match recorded.event {
+                Event::ReportAccepted { document, .. } => Some(document),
+                _ => None,
+            })
+        });
+        let body = reported.and_then(|document| reader.document(document).ok().flatten());
+        Self { last, hardware: body.and_then(|body| Hardware::parse(&body).ok()) }
+    }
+}
+
+async fn explain(kit: &AnswerKit, snapshot: &Snapshot, node: &Node, hardware: Option<&Hardware>) -> Preview {
+    let asked = node.request.as_ref();
+    let mut preview = Preview {
+        node: node.id,
+        name: node.name.clone(),
+        installer: asked.map(|asked| installer(&asked.info)).unwrap_or_default(),
+        profile: None,
+        rows: Vec::new(),
+        left_out: Vec::new(),
+        text: String::new(),
+        problem: None,
+        last: None,
+        touch: Vec::new(),
+        warnings: Vec::new(),
+    };
+    let layers = match layers(kit, &snapshot.fleet, node).await {
+        Ok(layers) => layers,
+        Err(why) => {
+            preview.problem = Some(why.to_string());
+            return preview;
+        }
+    };
+    preview.profile = layers.profile.as_ref().map(|profile| format!("{} ({})", profile.name(), layers.chosen_by));
+    let Some(asked) = asked else {
+        preview.rows = rows(&layers.overlay);
+        preview.problem = Some("it has not asked yet: its address, interface and installer are not known".to_owned());
+        return preview;
+    };
+    let machine = Asking {
+        name: &node.name,
+        info: &asked.info,
+        address: node.fixed_address().unwrap_or(asked.stamp.peer),
+        chosen: node.nic,
+        nic: asked.asking_mac,
+    };
+    match prepare::rendered(kit, &layers, &machine, Some(webhook(&snapshot.service))) {
+        Ok(rendered) => {
+            let stated = layers.profile.as_ref().and_then(|profile| profile.installer());
+            let stated = stated.filter(|installer| installer.generation() == asked.info.generation);
+            let installer = stated.unwrap_or(Installer::ends(asked.info.generation)[1]);
+            judge(&mut preview, &rendered, installer, hardware);
+            preview.rows = rows(&rendered.overlay);
+            preview.left_out = rendered.left_out.iter().map(|setting| (*setting).to_owned()).collect();
+            preview.text = rendered.redacted;
+        }
+        Err(why) => {
+            preview.rows = rows(&layers.overlay);
+            preview.problem = Some(why.to_string());
+        }
+    }
+    preview
+}
+
+/// `9.2 or newer (medium 9.2-1)`.
+fn installer(info: &crate::domain::SystemInfo) -> String {
+    let medium = info.iso_release.as_ref().map(|release| format!(" (medium {release})")).unwrap_or_default();
+    format!("{}{medium}", info.generation.label())
+}
+
+/// The layers of a node with the values its counters would have.
+async fn layers(kit: &AnswerKit, fleet: &Fleet, node: &Node) -> Result<Layers, LayersError> {
+    let mut node = node.clone();
+    let info = node.request.as_ref().map(|asked| asked.info.clone());
+    for _ in 0..COUNTER_ROUNDS {
+        match prepare::layered(kit, fleet, &node, &node.name, info.as_ref()).await {
+            Err(LayersError::Template(TemplateError::Wants(wishes))) => {
+                for wish in wishes {
+                    let next = fleet.next_of(&wish.name, wish.start);
+                    node.counters.insert(wish.name, next);
+                }
+            }
+            other => return other,
+        }
+    }
+    Err(LayersError::Template(TemplateError::Wants(Vec::new())))
+}
+
+/// Where it would report to; the secret is made when an answer is released.
+fn webhook(service: &Service) -> Webhook {
+    let base = if service.url.is_empty() { "https://this-console" } else { service.url.trim_end_matches('/') };
+    Webhook {
+        url: SecretString::from(format!("{base}/webhook/")),
+        token: SecretString::from("made when it is released"),
+        fingerprint: service.fingerprint.clone(),
+    }
+}
+
+/// What the answer would do on this machine.
+fn judge(preview: &mut Preview, rendered: &Rendered, installer: Installer, hardware: Option<&Hardware>) {
+    // Whether the medium has a first-boot executable is not known here, and not asked.
+    let question = Question { installer, hardware, first_boot_on_medium: true };
+    let checked = answer::check_answer(rendered.text.expose_secret(), &question);
+    preview.touch = checked.touch.as_ref().map(answer::Touch::lines).unwrap_or_default();
+    let grave = checked.problems.iter().filter(|problem| problem.severity != Severity::Warning);
+    preview.warnings = grave.map(|problem| format!("`{}`: {problem}", problem.path)).collect();
+}
+
+fn rows(overlay: &Overlay) -> Vec<Row> {
+    let row = |Explained { setting, value, replaced }: Explained| Row {
+        setting,
+        value: value.map(value_of),
+        replaced: replaced.into_iter().map(value_of).collect(),
+    };
+    overlay.explain().into_iter().map(row).collect()
+}
+
+fn value_of(shown: Shown) -> Value {
+    Value {
+        text: shown.text,
+        layer: shown.origin.source.rank.word().to_owned(),
+        from: shown.origin.to_string(),
+        template: shown.template,
+    }
+}
