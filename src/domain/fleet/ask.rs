@@ -127,7 +127,7 @@ impl Fleet {
         if node.phase == Phase::Approved && node.approved.as_ref() != Some(&ask.stamp) {
             events.push(Event::ApprovalVoided { node: node.id });
         }
-        let mut verdict = self.checked(guard::judge(node, &ask.stamp, now, &self.policy), &seen);
+        let mut verdict = self.checked(self.guarded(node, &ask.stamp, now), &seen);
         if let Verdict::Serve(grant) = &verdict
             && let Some((grant, assigned)) = self.completed(grant)
         {
@@ -199,7 +199,7 @@ impl Fleet {
     /// Asks the guard again, and whether name and address still hold, before an answer leaves.
     pub(super) fn decide_release(&self, release: &Release, now: Timestamp) -> Result<Decision, Refusal> {
         let node = self.node(release.node).ok_or(Refusal::UnknownNode(release.node))?;
-        let judged = guard::judge(node, &release.stamp, now, &self.policy);
+        let judged = self.guarded(node, &release.stamp, now);
         let grant = match self.checked_as_asked(node, judged) {
             Verdict::Serve(grant) => grant,
             Verdict::Hold(why) | Verdict::Refuse(why) => {
@@ -243,7 +243,7 @@ impl Fleet {
     #[must_use]
     pub fn judge(&self, node: NodeId, stamp: &crate::domain::node::Stamp, now: Timestamp) -> Option<Verdict> {
         if let Some(node) = self.node(node) {
-            return Some(self.checked_as_asked(node, guard::judge(node, stamp, now, &self.policy)));
+            return Some(self.checked_as_asked(node, self.guarded(node, stamp, now)));
         }
         let ban = self.bans().find(|ban| !ban.machine.macs.is_disjoint(&stamp.macs))?;
         Some(Verdict::Refuse(Withheld::Banned(ban.reason.as_str().to_owned())))

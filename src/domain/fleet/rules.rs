@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use super::{Decision, Fleet};
 use crate::domain::command::{Origin, Reply};
 use crate::domain::event::{Event, Recorded};
-use crate::domain::guard;
+use crate::domain::guard::{self, ClaimCode, Permission, Verdict, Withheld};
 use crate::domain::id::{BanId, NodeId, TicketId};
 use crate::domain::machine::MachineId;
 use crate::domain::node::{Node, Stamp};
@@ -72,7 +72,7 @@ impl Fleet {
 
     /// What follows where a rule admits this row: the approval, and the end of a ticket that is used up by it.
     fn admission(&self, node: NodeId, stamp: &Stamp, now: Timestamp) -> Vec<Event> {
-        let Some(row) = self.node(node) else { return Vec::new() };
+        let Some(row) = self.node(node).filter(|row| !self.is_used_elsewhere(row)) else { return Vec::new() };
         let tickets = self.tickets().map(AsRef::as_ref);
         let Some(admission) = guard::admit(row, stamp, now, &self.policy, tickets) else { return Vec::new() };
         let drained = match admission.by {
@@ -83,6 +83,29 @@ impl Fleet {
         };
         let admitted = Event::Admitted { node, stamp: stamp.clone(), admission };
         std::iter::once(admitted).chain(drained).collect()
+    }
+
+    /// The guard's word, of one who sees the other rows too: what a rule approved is not served while the same machine
+    /// may be installed as another row, or as one that was forgotten.
+    pub(super) fn guarded(&self, row: &Node, stamp: &Stamp, now: Timestamp) -> Verdict {
+        match guard::judge(row, stamp, now, &self.policy) {
+            Verdict::Serve(grant)
+                if grant.by == Permission::Approval && row.admission.is_some() && self.is_used_elsewhere(row) =>
+            {
+                Verdict::Hold(Withheld::Undecided(ClaimCode::of(row.id)))
+            }
+            verdict => verdict,
+        }
+    }
+
+    /// Whether another row that may be installed, or was and is forgotten, shows an identifier of this one.
+    fn is_used_elsewhere(&self, row: &Node) -> bool {
+        let machine = &row.machine;
+        let by_uuid = machine.uuid.into_iter().flat_map(|uuid| self.index.by_uuid(uuid));
+        let by_serial = machine.serial.iter().flat_map(|serial| self.index.by_serial(serial));
+        let by_mac = machine.macs.iter().flat_map(|mac| self.index.by_mac(*mac));
+        let is_used = |id: NodeId| id != row.id && self.node(id).is_some_and(|other| other.may_be_installed());
+        by_uuid.chain(by_serial).chain(by_mac).any(is_used) || self.former(machine).is_some()
     }
 
     /// Applies events that are not stored yet, to look ahead.

@@ -406,16 +406,10 @@ fn a_reinstall_needs_no_ticket(node: &mut Node, stamp: &Stamp, _: &mut Policy) {
     }
 }
 
-/// The mutation "rules do not look at flags": a machine that was installed here before is new to them.
-fn rules_are_blind_to_flags(node: &mut Node, _: &Stamp, _: &mut Policy) {
-    node.flags.clear();
-}
-
 #[rstest::rstest]
 #[case::repeats_never_end(repeats_never_end)]
 #[case::any_request_is_the_approved_one(any_request_is_the_approved_one)]
 #[case::a_reinstall_needs_no_ticket(a_reinstall_needs_no_ticket)]
-#[case::rules_are_blind_to_flags(rules_are_blind_to_flags)]
 fn the_test_finds_a_broken_guard(#[case] mutation: Tamper) {
     let config = ProptestConfig { cases: CASES, failure_persistence: None, max_shrink_iters: 0, ..Default::default() };
     let mut runner = proptest::test_runner::TestRunner::new(config);
