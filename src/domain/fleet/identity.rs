@@ -164,6 +164,11 @@ fn unmerge(into: &mut Node, row: NodeId, at: Timestamp) -> Option<Node> {
     }
     give_up(into, at);
     withdraw_permissions(&mut parted);
+    // All it ever had was an answer that was lost; its address may be another's by now.
+    parted.address = None;
+    if let Some(answers) = &mut parted.answers {
+        answers.address = None;
+    }
     enter(&mut parted, Phase::Waiting, at);
     Some(parted)
 }

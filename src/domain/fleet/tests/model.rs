@@ -229,11 +229,13 @@ struct Permit {
     count: u32,
     lost: bool,
     reported: bool,
+    /// An answer was released under an earlier approval: then a loss proves nothing about the disks.
+    earlier: bool,
 }
 
 impl Permit {
     fn of(stamp: &Stamp) -> Self {
-        Self { stamp: stamp.clone(), first: None, count: 0, lost: false, reported: false }
+        Self { stamp: stamp.clone(), first: None, count: 0, lost: false, reported: false, earlier: false }
     }
 
     /// Books one answer, or panics where this permit does not cover it.
@@ -258,11 +260,12 @@ impl Permit {
 fn judge_log(log: &[Recorded], policy: &Policy) {
     let mut permits: BTreeMap<NodeId, Permit> = BTreeMap::new();
     let mut reinstalls: BTreeMap<NodeId, Stamp> = BTreeMap::new();
+    let mut answered: BTreeSet<NodeId> = BTreeSet::new();
     let mut tickets: BTreeMap<TicketId, (u32, Timestamp)> = BTreeMap::new();
     for recorded in log {
         match &recorded.event {
             Event::Approved { node, stamp } => {
-                permits.insert(*node, Permit::of(stamp));
+                permits.insert(*node, Permit { earlier: answered.contains(node), ..Permit::of(stamp) });
             }
             Event::TicketIssued { ticket } => {
                 tickets.insert(ticket.id, (ticket.count, ticket.expires));
@@ -280,7 +283,7 @@ fn judge_log(log: &[Recorded], policy: &Policy) {
                     Rule::All => assert_eq!(policy.auto, Auto::All),
                     Rule::Planned => panic!("there is no plan"),
                 }
-                permits.insert(*node, Permit::of(stamp));
+                permits.insert(*node, Permit { earlier: answered.contains(node), ..Permit::of(stamp) });
             }
             Event::Withdrawn { node } => {
                 let was_reinstall = reinstalls.remove(node).is_some();
@@ -307,7 +310,7 @@ fn judge_log(log: &[Recorded], policy: &Policy) {
             }
             Event::AnswerLost { node, .. } => {
                 if let Some(permit) = permits.get_mut(node) {
-                    permit.lost = permit.count == 1;
+                    permit.lost = permit.count == 1 && !permit.earlier;
                 }
             }
             Event::Forgotten { node }
@@ -324,6 +327,7 @@ fn judge_log(log: &[Recorded], policy: &Policy) {
                 }
                 let permit = permits.get_mut(node).expect("an answer without any permission");
                 permit.spend(stamp, recorded.at, policy);
+                answered.insert(*node);
             }
             _ => {}
         }
