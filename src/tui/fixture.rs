@@ -182,11 +182,11 @@ impl Rack {
     }
 
     pub(super) fn model(&self, width: u16, height: u16) -> Model {
-        self.model_with(width, height, TuiOptions::default())
+        self.model_with(width, height, &TuiOptions::default())
     }
 
-    pub(super) fn model_with(&self, width: u16, height: u16, options: TuiOptions) -> Model {
-        Model::new(self.snapshot(), self.now, TimeZone::UTC, Size { width, height }, &options)
+    pub(super) fn model_with(&self, width: u16, height: u16, options: &TuiOptions) -> Model {
+        Model::new(self.snapshot(), self.now, TimeZone::UTC, Size { width, height }, options)
     }
 }
 

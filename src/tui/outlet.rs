@@ -152,21 +152,18 @@ fn colours(parameters: &str, depth: Depth) -> String {
             "48" => Some(40),
             _ => None,
         };
-        match (ground, tail) {
-            (Some(ground), ["5", number, after @ ..]) => {
-                match number.parse::<u8>() {
-                    Ok(number @ 0..8) => short.push((ground + number).to_string()),
-                    Ok(number @ 8..16) if depth == Depth::Sixteen => short.push((ground + 60 + number - 8).to_string()),
-                    Ok(number @ 8..16) => short.push((ground + number - 8).to_string()),
-                    Ok(_) if depth == Depth::Eight => {}
-                    Ok(_) | Err(_) => short.push(format!("{first};5;{number}")),
-                }
-                rest = after;
+        if let (Some(ground), ["5", number, after @ ..]) = (ground, tail) {
+            match number.parse::<u8>() {
+                Ok(number @ 0..8) => short.push((ground + number).to_string()),
+                Ok(number @ 8..16) if depth == Depth::Sixteen => short.push((ground + 60 + number - 8).to_string()),
+                Ok(number @ 8..16) => short.push((ground + number - 8).to_string()),
+                Ok(_) if depth == Depth::Eight => {}
+                Ok(_) | Err(_) => short.push(format!("{first};5;{number}")),
             }
-            _ => {
-                short.push((*first).to_owned());
-                rest = tail;
-            }
+            rest = after;
+        } else {
+            short.push((*first).to_owned());
+            rest = tail;
         }
     }
     short.join(";")
@@ -194,11 +191,17 @@ mod tests {
 
     /// A terminal that takes nothing until it is told to.
     #[derive(Clone, Default)]
-    struct Stuck(Arc<(Mutex<(bool, Vec<u8>)>, Condvar)>);
+    struct Stuck(Arc<Valve>);
+
+    #[derive(Default)]
+    struct Valve {
+        state: Mutex<(bool, Vec<u8>)>,
+        freed: Condvar,
+    }
 
     impl Write for Stuck {
         fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-            let (state, freed) = &*self.0;
+            let Valve { state, freed } = &*self.0;
             let mut state = freed.wait_while(state.lock().unwrap(), |state| !state.0).unwrap();
             state.1.extend_from_slice(bytes);
             Ok(bytes.len())
@@ -220,10 +223,10 @@ mod tests {
         }
         assert!(!flow.borrow().is_idle());
         assert_eq!(outlet.written().load(Ordering::Relaxed), 500);
-        stuck.0.0.lock().unwrap().0 = true;
-        stuck.0.1.notify_all();
+        stuck.0.state.lock().unwrap().0 = true;
+        stuck.0.freed.notify_all();
         flow.wait_for(|flow| flow.is_idle()).await.unwrap();
-        let out = stuck.0.0.lock().unwrap().1.len();
+        let out = stuck.0.state.lock().unwrap().1.len();
         assert!((5..500).contains(&out), "{out} bytes: what nobody could read was left out");
     }
 

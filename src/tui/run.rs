@@ -184,14 +184,14 @@ async fn drive<C: Client, S: Surface>(
 async fn due(at: Instant, flow: &mut watch::Receiver<Flow>) {
     sleep_until(at).await;
     if flow.wait_for(|flow| flow.is_idle()).await.is_err() {
-        std::future::pending().await
+        std::future::pending::<()>().await;
     }
 }
 
 /// Resolves when the terminal takes nothing any more.
 async fn gone(flow: &mut watch::Receiver<Flow>) {
     if flow.wait_for(|flow| flow.is_gone).await.is_err() {
-        std::future::pending().await
+        std::future::pending::<()>().await;
     }
 }
 

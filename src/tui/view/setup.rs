@@ -74,7 +74,7 @@ fn lines(model: &Model, width: u16) -> Vec<Line<'static>> {
 fn check(page: &mut Page, check: &Check) {
     match check {
         Check::None => {
-            page.words("Self-test (t): not done yet; it asks this address as an installer would.", theme::muted())
+            page.words("Self-test (t): not done yet; it asks this address as an installer would.", theme::muted());
         }
         Check::Going => page.words("Self-test: asking ...", theme::busy()),
         Check::Done(outcome) => {

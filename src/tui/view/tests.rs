@@ -48,7 +48,7 @@ fn nodes_200_asks_again() {
 #[test]
 fn nodes_60_ascii_mono() {
     let mut model =
-        busy_rack().model_with(60, 16, TuiOptions { ascii: true, colours: Colours::Mono, ..TuiOptions::default() });
+        busy_rack().model_with(60, 16, &TuiOptions { ascii: true, colours: Colours::Mono, ..TuiOptions::default() });
     go_to(&mut model, Row::Node(NodeId(6)));
     let terminal = screen(&model);
     let buffer = terminal.backend().buffer();

@@ -55,7 +55,7 @@ fn the_self_test_is_asked_for_once_and_its_outcome_shown() {
 
 fn with_hints() -> Model {
     let options = TuiOptions { hints: Some("seen".into()), ..TuiOptions::default() };
-    busy_rack().model_with(80, 24, options)
+    busy_rack().model_with(80, 24, &options)
 }
 
 #[test]
@@ -148,7 +148,7 @@ fn the_wheel_moves_the_table_and_not_the_selection() {
 #[test]
 fn a_machine_that_begins_to_wait_rings_once() {
     let mut rack = busy_rack();
-    let mut model = rack.model_with(80, 24, TuiOptions { bell: true, ..TuiOptions::default() });
+    let mut model = rack.model_with(80, 24, &TuiOptions { bell: true, ..TuiOptions::default() });
     assert!(update(&mut model, Msg::Snapshot(rack.snapshot())).is_empty());
     rack.ask(40);
     let requests = update(&mut model, Msg::Snapshot(rack.snapshot()));
