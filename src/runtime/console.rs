@@ -4,7 +4,7 @@ use std::io::{BufRead as _, IsTerminal as _, Write as _};
 use std::path::Path;
 use std::sync::Arc;
 
-use nix::sys::termios::{BaudRate, cfgetospeed, tcgetattr};
+use nix::sys::termios::{BaudRate, ControlFlags, tcgetattr};
 use tokio::sync::{broadcast, mpsc};
 use tokio_util::sync::CancellationToken;
 
@@ -172,14 +172,16 @@ fn background() -> tui::Background {
 /// behind it.
 fn line_speed() -> Option<u32> {
     let settings = tcgetattr(std::io::stdout()).ok()?;
-    let baud = match cfgetospeed(&settings) {
-        BaudRate::B1200 => 1_200,
-        BaudRate::B2400 => 2_400,
-        BaudRate::B4800 => 4_800,
-        BaudRate::B9600 => 9_600,
-        BaudRate::B19200 => 19_200,
-        _ => return None,
-    };
+    // Read from the flags and not by `cfgetospeed`: an old mold links that call to an address of nothing.
+    let speed = settings.control_flags & ControlFlags::CBAUD;
+    let slow = [
+        (BaudRate::B1200, 1_200),
+        (BaudRate::B2400, 2_400),
+        (BaudRate::B4800, 4_800),
+        (BaudRate::B9600, 9_600),
+        (BaudRate::B19200, 19_200),
+    ];
+    let (_, baud) = slow.into_iter().find(|(rate, _)| *rate as u32 == speed.bits())?;
     // A start and a stop bit around each byte.
     Some(baud / 10)
 }

@@ -18,26 +18,27 @@ use super::model::Model;
 use super::update::update;
 use super::view;
 use crate::client::OutputChunk;
-use crate::domain::{NodeId, RunId};
+use crate::domain::text::Text;
+use crate::domain::{NodeId, Order, RunId};
 
 const NODES: u32 = 10_000;
 const ROUNDS: usize = 400;
 
-/// A rack of ten thousand machines in all phases.
+/// A rack of ten thousand machines, some decided about.
 fn rack() -> Rack {
     let mut rack = Rack::new();
     for n in 0..NODES {
         let [high, low] = u16::try_from(n).unwrap().to_be_bytes();
-        let mut info = info(low);
-        let word = |text: String| Some(crate::domain::text::Text::new(&text));
+        let mut info = info(low / 2);
+        let word = |text: String| Some(Text::new(&text));
         info.dmi.uuid = word(format!("f68d13f3-472b-4f1a-95a7-120b{n:08x}"));
         info.dmi.serial = word(format!("S2HRNX{n:08}"));
         for (port, link) in info.links.iter_mut().enumerate() {
             link.mac = format!("b4:2e:99:{high:02x}:{low:02x}:{port:02x}").parse().unwrap();
         }
-        let node = rack.ask_as(low, info);
+        let node = rack.ask_as(low / 2, info);
         match n % 4 {
-            0 => rack.install(node),
+            0 => drop(rack.order(Order::Reject { node, reason: Text::new("") })),
             1 => rack.approve(node),
             _ => {}
         }
@@ -116,7 +117,7 @@ fn keys_and_snapshots_with_ten_thousand_nodes() {
         press(&mut model, KeyCode::Enter);
         measure(&mut model, 50, snapshot).tell(&format!("{size}: a new snapshot, filtered"));
     }
-    let nodes: Vec<NodeId> = (1..=3).map(|_| rack.ready(250)).collect();
+    let nodes: Vec<NodeId> = (101..=103).map(|n| rack.ready(n)).collect();
     let run = rack.run(nodes);
     let mut model = rack.model(120, 40);
     press(&mut model, KeyCode::Char('2'));

@@ -99,10 +99,7 @@ pub(super) fn offer(model: &Model, scope: Scope, action: Action) -> Result<(), S
             let refused = model.modal.as_ref().is_some_and(Modal::is_refused);
             refused.then_some(()).ok_or_else(|| "the engine has not answered yet".to_owned())
         }
-        Action::Copy | Action::Write | Action::SelfTest if model.snapshot.service.url.is_empty() => {
-            Err("nothing is being served yet".to_owned())
-        }
-        Action::SelfTest if model.check == Check::Going => Err("the self-test goes on".to_owned()),
+        Action::Copy | Action::Write | Action::SelfTest => setup(model, action),
         Action::NextHint | Action::NoHints => {
             model.hint.map(|_| ()).ok_or_else(|| "there are no more hints; `?` lists all keys".to_owned())
         }
@@ -153,6 +150,15 @@ fn about_runs(model: &Model, scope: Scope, action: Action) -> Option<Result<(), 
         }
         _ => return None,
     })
+}
+
+/// What the Setup tab does needs an address; one self-test at a time.
+fn setup(model: &Model, action: Action) -> Result<(), String> {
+    if model.snapshot.service.url.is_empty() {
+        return Err("nothing is being served yet".to_owned());
+    }
+    let is_asking = action == Action::SelfTest && model.check == Check::Going;
+    (!is_asking).then_some(()).ok_or_else(|| "the self-test goes on".to_owned())
 }
 
 /// Whether the footer should bring `action` up: a reinstall nobody asks for is possible, and better not at hand.

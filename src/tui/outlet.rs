@@ -191,14 +191,17 @@ mod tests {
 
     /// A terminal that takes nothing until it is told to.
     #[derive(Clone, Default)]
-    struct Stuck(Arc<(Mutex<Taken>, Condvar)>);
+    struct Stuck(Arc<Valve>);
 
-    /// Whether it takes something, and what it took.
-    type Taken = (bool, Vec<u8>);
+    #[derive(Default)]
+    struct Valve {
+        state: Mutex<(bool, Vec<u8>)>,
+        freed: Condvar,
+    }
 
     impl Write for Stuck {
         fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-            let (state, freed) = &*self.0;
+            let Valve { state, freed } = &*self.0;
             let mut state = freed.wait_while(state.lock().unwrap(), |state| !state.0).unwrap();
             state.1.extend_from_slice(bytes);
             Ok(bytes.len())
@@ -220,10 +223,10 @@ mod tests {
         }
         assert!(!flow.borrow().is_idle());
         assert_eq!(outlet.written().load(Ordering::Relaxed), 500);
-        stuck.0.0.lock().unwrap().0 = true;
-        stuck.0.1.notify_all();
+        stuck.0.state.lock().unwrap().0 = true;
+        stuck.0.freed.notify_all();
         flow.wait_for(|flow| flow.is_idle()).await.unwrap();
-        let out = stuck.0.0.lock().unwrap().1.len();
+        let out = stuck.0.state.lock().unwrap().1.len();
         assert!((5..500).contains(&out), "{out} bytes: what nobody could read was left out");
     }
 

@@ -29,7 +29,6 @@ fn fifty_machines_are_found_marked_and_approved_at_once() {
     console.press("y");
     console.until_shows("50 nodes approved");
     until("every one of them was let in", || project.nodes().iter().all(|row| row["phase"] != "waiting").then_some(()));
-    console.press("\u{1b}");
     console.press("q");
     console.until("asks or ends", |text| text.contains("Leave?"));
     console.press("y");

@@ -35,12 +35,6 @@ fn lines(model: &Model, width: u16) -> Vec<Line<'static>> {
     let service = &model.snapshot.service;
     let columns = usize::from(width).saturating_sub(1);
     let mut page = Page { columns, lines: Vec::new() };
-    for problem in &service.problems {
-        page.words(&text::clean(&format!("! {}: {}", problem.what, problem.hint)), theme::bad());
-    }
-    if !service.problems.is_empty() {
-        page.gap();
-    }
     if service.url.is_empty() {
         page.words("Nothing is being served yet.", theme::bad());
         return page.lines;
