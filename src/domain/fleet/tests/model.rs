@@ -370,8 +370,16 @@ fn sequence() -> impl Strategy<Value = (Auto, Vec<Step>)> {
     (prop_oneof![Just(Auto::Never), Just(Auto::All)], proptest::collection::vec(step(), LENGTH))
 }
 
+/// The same sequences for every change, so that none is stopped by what another left behind; new ones at a desk.
+fn seed() -> proptest::test_runner::RngSeed {
+    match std::env::var("CI") {
+        Ok(_) => proptest::test_runner::RngSeed::Fixed(20_261_126),
+        Err(_) => proptest::test_runner::RngSeed::Random,
+    }
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig { cases: CASES, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: CASES, rng_seed: seed(), ..ProptestConfig::default() })]
 
     #[test]
     fn nobody_approved_nothing_written((auto, steps) in sequence()) {
