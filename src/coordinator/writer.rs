@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use tokio::runtime::Runtime;
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 use tokio::time::{Instant, timeout_at};
-use tracing::{error, info, warn};
+use tracing::{error, warn};
 
 use super::draft::{Draft, PendingReply, ReplyTo};
 use super::handle::{Message, Outcome, Submission, SubmitError};
@@ -16,6 +16,7 @@ use super::held::HeldRequests;
 use super::windows::{Window, Windows};
 use crate::domain::guard::Verdict;
 use crate::domain::snapshot::{Problem, Service};
+use crate::domain::text::Text;
 use crate::domain::{
     Command, Effect, Event, Fleet, NodeId, Order, Origin, Policy, Recorded, Refusal, Reply, Snapshot, Ticket,
 };
@@ -228,7 +229,14 @@ impl Writer {
                 // About a row that is gone there is nothing to say.
                 let _ = draft.decide_own(&Command::Overtaken { node: *node }, &Origin::System);
             }
-            Err(refusal) => info!("{node}: the {} came to nothing: {refusal}", verb.noun()),
+            // A rule has approved it meanwhile: what was wished for has happened.
+            Err(Refusal::AlreadyApproved(_)) => {}
+            Err(refusal) => {
+                warn!("{node}: the {} came to nothing: {refusal}", verb.noun());
+                let why = Text::new(&refusal.to_string());
+                // About a row that is gone there is nothing to say.
+                let _ = draft.decide_own(&Command::CameToNothing { node: *node, verb: *verb, why }, &Origin::System);
+            }
         }
     }
 

@@ -83,6 +83,8 @@ pub enum Command {
         node: NodeId,
         /// Which answer.
         document: DocumentHash,
+        /// Digest of its webhook secret.
+        secret: SecretHash,
         /// Whether all of it went out.
         delivered: bool,
     },
@@ -104,6 +106,15 @@ pub enum Command {
     Overtaken {
         /// The row.
         node: NodeId,
+    },
+    /// A decision came to nothing at the end of its undo window: it was refused.
+    CameToNothing {
+        /// The row.
+        node: NodeId,
+        /// What had been decided.
+        verb: Verb,
+        /// Why, in words.
+        why: Text,
     },
     /// Requests of one row are open from several addresses.
     SeenFrom {
@@ -422,7 +433,7 @@ pub enum Order {
 }
 
 /// A decision that has an undo window: it lets an answer leave, or sends a machine away.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Verb {
     /// Let it be installed.
@@ -499,15 +510,4 @@ pub enum Reply {
         /// When.
         until: Timestamp,
     },
-}
-
-/// A command with its origin and time, as the coordinator takes it.
-#[derive(Clone, Debug)]
-pub struct Submitted {
-    /// Who.
-    pub origin: Origin,
-    /// When.
-    pub at: Timestamp,
-    /// What.
-    pub command: Command,
 }

@@ -1,6 +1,8 @@
 //! At least one sample of every event and of every word within events, in an order that tells a story. The tests that
 //! guard stored databases and the words of events share them.
 
+mod later;
+
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -35,6 +37,7 @@ pub(crate) fn events() -> Vec<Recorded> {
         choosing(),
         gating(),
         planning(),
+        later::samples(),
     ]
     .concat();
     let number = |(seq, (origin, event)): (u64, _)| {
@@ -168,9 +171,9 @@ fn answering() -> Vec<Sample> {
     let document = DocumentHash::of(b"answer");
     vec![
         system(released(NODE, Permission::Approval, Some("192.0.2.1/24"))),
-        system(Event::AnswerLost { node: NODE, document }),
+        system(Event::AnswerLost { node: NODE, document, secret: None }),
         system(released(NODE, Permission::Repeat, Some("2001:db8::1/64"))),
-        system(Event::AnswerDelivered { node: NODE, document }),
+        system(Event::AnswerDelivered { node: NODE, document, secret: None }),
         operator(Event::ReinstallAllowed { node: NODE, stamp: stamp(NODE) }),
         system(released(NODE, Permission::Reinstall, None)),
         system(Event::Flagged { node: NODE, flag: Flag::CannotAnswer { reason: "no resolver".into() } }),
@@ -426,7 +429,7 @@ fn planning() -> Vec<Sample> {
     let mut samples = vec![
         system(Event::Planned { node, entry: Arc::new(entry()) }),
         system(Event::Planned { node: NodeId(6), entry: Arc::clone(&bare) }),
-        system(Event::PlanChanged { node, entry: Arc::new(entry()), found: Some(PlanMatch::default()) }),
+        system(Event::PlanChanged { node, entry: Arc::new(entry()), found: Some(PlanMatch::default()), name: None }),
         peer(5, Event::PlanMatched { node, found: found.clone() }),
         operator(Event::PlanJoined { node: other, row: NodeId(6), entry: bare, found: PlanMatch::default() }),
         peer(2, Event::PlanJoined { node: other, row: NodeId(6), entry: Arc::new(entry()), found }),

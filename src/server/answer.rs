@@ -128,7 +128,8 @@ impl Exchange {
                     Err(why) => return self.impossible(node, &why).await,
                 };
             let body = self.conn.delivery.body(answer.text.expose_secret().to_owned());
-            self.conn.delivery.expect(Some(Expected::Answer { node, document: release.document }));
+            let (document, secret) = (release.document, release.secret);
+            self.conn.delivery.expect(Some(Expected::Answer { node, document, secret }));
             let reply = self.app.handle.release(release, answer).await;
             match reply {
                 Ok(Reply::Released) => return reply::toml(body),

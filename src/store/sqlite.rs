@@ -22,8 +22,9 @@ pub(super) const FILE: &str = "state.db";
 /// How long a statement waits for a lock that another program holds.
 pub(super) const BUSY_PATIENCE: Duration = Duration::from_secs(5);
 
-/// Version of the fleet's JSON in table `state`. Another one is not read: the events are, from the first.
-const STATE_VERSION: i64 = 1;
+/// Version of the fleet's JSON in table `state`. Another one is not read: the events are, from the first. One of version
+/// 1 does not know which answers were to wipe a node that was installed.
+const STATE_VERSION: i64 = 2;
 
 /// The write-ahead log is cut back to this after a burst, in bytes.
 const WAL_LIMIT: i64 = 64 << 20;

@@ -104,7 +104,8 @@ impl Rack {
     /// Approves, answers and delivers.
     pub(super) fn install(&mut self, node: NodeId) {
         let document = self.release(node);
-        self.submit(&Command::AnswerWritten { node, document, delivered: true });
+        let secret = secret(node);
+        self.submit(&Command::AnswerWritten { node, document, secret, delivered: true });
     }
 
     /// Approves and answers; whether the answer arrives stays open.

@@ -34,12 +34,12 @@ impl Fleet {
     pub(super) fn resolve(&self, machine: &MachineId, body: Option<&Ask>) -> Resolved {
         // Row → how many of its identifiers fit, and whether a MAC is among them.
         let mut fits: BTreeMap<NodeId, (u32, bool)> = BTreeMap::new();
-        let by_uuid = machine.uuid.into_iter().flat_map(|uuid| self.index.by_uuid(uuid));
-        let by_serial = machine.serial.iter().flat_map(|serial| self.index.by_serial(serial));
+        let by_uuid = machine.uuid.into_iter().flat_map(|uuid| self.index.machines().by_uuid(uuid));
+        let by_serial = machine.serial.iter().flat_map(|serial| self.index.machines().by_serial(serial));
         for id in by_uuid.chain(by_serial) {
             fits.entry(id).or_default().0 += 1;
         }
-        for id in machine.macs.iter().flat_map(|mac| self.index.by_mac(*mac)) {
+        for id in machine.macs.iter().flat_map(|mac| self.index.machines().by_mac(*mac)) {
             let fit = fits.entry(id).or_default();
             *fit = (fit.0 + 1, true);
         }
@@ -80,6 +80,7 @@ impl Fleet {
         }
         let resolved = self.resolve(&machine, Some(ask));
         let mut flags = Self::identity_flags(&machine, &resolved);
+        flags.extend(self.like_banned(&machine));
         let known = resolved.node.and_then(|id| self.node(id));
         let count = known.and_then(|node| node.request.as_ref()).map_or(1, |asked| asked.count.saturating_add(1));
         let asked = Asked {
@@ -107,7 +108,7 @@ impl Fleet {
         }
         if !node.may_be_installed() {
             // A row can outlive the one its machine was installed as.
-            flags.extend(self.former(&machine).map(|former| Flag::InstalledBefore { name: former.name.clone() }));
+            flags.extend(self.was_here(&machine));
         }
         let mut events = Vec::new();
         let mut fixed = node.fixed_address();
@@ -166,7 +167,7 @@ impl Fleet {
         if self.node_count() >= MAX_NODES {
             return Err(Refusal::Full(MAX_NODES));
         }
-        let node = NodeId(self.state.last_node + 1);
+        let node = self.new_row();
         let (name, counters) = match wish.map(|wish| self.grant_name(wish)) {
             Some(Ok(granted)) => granted,
             other => {
@@ -176,7 +177,7 @@ impl Fleet {
             }
         };
         flags.extend(self.network_flags(node, None, None, &asked));
-        flags.extend(self.former(&machine).map(|former| Flag::InstalledBefore { name: former.name.clone() }));
+        flags.extend(self.was_here(&machine));
         let verdict = Verdict::Hold(Withheld::Undecided(guard::ClaimCode::of(node)));
         let seen = Event::MachineSeen { node, name, machine, asked, flags };
         let taken = counters.into_iter().map(|(counter, value)| Event::CounterTaken { node, counter, value });

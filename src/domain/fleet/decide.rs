@@ -6,7 +6,7 @@ use super::clock::Leg;
 use super::{Decision, Fleet};
 use crate::domain::command::{Command, Reply, ReportIn, Sighting};
 use crate::domain::event::Event;
-use crate::domain::id::{NodeId, ReportId};
+use crate::domain::id::{DocumentHash, NodeId, ReportId, SecretHash};
 use crate::domain::machine::MachineId;
 use crate::domain::node::{Flag, Node};
 use crate::domain::phase::Phase;
@@ -25,14 +25,8 @@ impl Fleet {
         match command {
             Command::Ask(ask) => self.decide_ask(ask, now),
             Command::Release(release) => self.decide_release(release, now),
-            Command::AnswerWritten { node, document, delivered } => {
-                let (node, document) = (*node, *document);
-                self.existing(node)?;
-                Ok(Decision::one(if *delivered {
-                    Event::AnswerDelivered { node, document }
-                } else {
-                    Event::AnswerLost { node, document }
-                }))
+            Command::AnswerWritten { node, document, secret, delivered } => {
+                Ok(Self::decide_written(self.existing(*node)?, *document, *secret, *delivered))
             }
             Command::RetryServed { node, why } => {
                 self.existing(*node)?;
@@ -47,6 +41,9 @@ impl Fleet {
                 Ok(Decision::one(Event::TakenBack { node: *node, verb: *verb }))
             }
             Command::Overtaken { node } => Ok(Self::raise(self.existing(*node)?, Flag::ChangedSinceApproval)),
+            Command::CameToNothing { node, verb, why } => {
+                Ok(Self::raise(self.existing(*node)?, Flag::CameToNothing { verb: *verb, why: why.clone() }))
+            }
             Command::SeenFrom { node, other } => {
                 Ok(Self::raise(self.existing(*node)?, Flag::TwoAddresses { other: *other }))
             }
@@ -74,6 +71,19 @@ impl Fleet {
             Command::Tick => Ok(self.decide_tick(now)),
             Command::Order(order) => self.decide_order(order, now),
         }
+    }
+
+    /// What became of an answer. One whose release was withheld, though its handler never heard so, was none.
+    fn decide_written(node: &Node, document: DocumentHash, secret: SecretHash, delivered: bool) -> Decision {
+        if node.answers.as_ref().is_none_or(|answers| !answers.secrets.contains(&secret)) {
+            return Decision::none(Reply::Done);
+        }
+        let (node, secret) = (node.id, Some(secret));
+        Decision::one(if delivered {
+            Event::AnswerDelivered { node, document, secret }
+        } else {
+            Event::AnswerLost { node, document, secret }
+        })
     }
 
     /// Raises a flag, where it is not up.
@@ -187,13 +197,9 @@ impl Fleet {
 
     fn decide_import(&self, entries: &[(crate::domain::fqdn::Fqdn, Text)]) -> Decision {
         let fresh = entries.iter().filter(|(name, _)| self.named(name).is_none());
-        let numbered = fresh.zip(self.state.last_node + 1..);
+        let numbered = self.new_rows().zip(fresh);
         let events = numbered
-            .map(|((name, status), id)| Event::Imported {
-                node: NodeId(id),
-                name: name.clone(),
-                status: status.clone(),
-            })
+            .map(|(node, (name, status))| Event::Imported { node, name: name.clone(), status: status.clone() })
             .collect();
         Decision { events, effects: Vec::new(), reply: Reply::Done }
     }

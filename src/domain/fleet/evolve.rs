@@ -14,6 +14,7 @@ use crate::domain::machine::MachineId;
 use crate::domain::node::{Answers, Delivery, Flag, Node, ProfileChoice, Reported, Stamp};
 use crate::domain::phase::Phase;
 use crate::domain::run::{HostResult, Run, RunOutcome, RunState};
+use crate::domain::text::Text;
 
 use super::planned::{is_about_plan, set_address};
 use super::{Fleet, MAX_RUNS, MAX_UNMATCHED, Unmatched};
@@ -46,9 +47,7 @@ impl Fleet {
                 self.state.unmatched.remove(report);
             }
             Event::Forgotten { node } | Event::GaveWay { node, .. } => {
-                if let Some(gone) = self.drop_row(*node) {
-                    self.remember(&gone, at);
-                }
+                self.forget_row(*node, at);
             }
             Event::Merged { .. } | Event::Unmerged { .. } | Event::SplitOff { .. } => {
                 self.apply_identity(&recorded.event, at);
@@ -91,10 +90,6 @@ impl Fleet {
         self.state.last_node = self.state.last_node.max(row.id.0);
         self.index.insert(&row);
         self.state.nodes.insert(row.id, Arc::new(row));
-    }
-
-    pub(super) fn remove_row(&mut self, id: NodeId) {
-        let _ = self.drop_row(id);
     }
 
     fn apply_new_row(&mut self, event: &Event, at: Timestamp) {
@@ -270,8 +265,12 @@ fn apply_to_node(node: &mut Node, event: &Event, at: Timestamp) {
                 node.flags.insert(Flag::VendorUnseen);
             }
         }
-        Event::AnswerDelivered { document, .. } => settle(node, *document, Delivery::Delivered, at),
-        Event::AnswerLost { document, .. } => settle(node, *document, Delivery::Lost, at),
+        Event::AnswerDelivered { document, secret, .. } => {
+            settle(node, Which { document: *document, secret: *secret }, Delivery::Delivered, at);
+        }
+        Event::AnswerLost { document, secret, .. } => {
+            settle(node, Which { document: *document, secret: *secret }, Delivery::Lost, at);
+        }
         Event::Flagged { flag, .. } => {
             node.flags.insert(flag.clone());
         }
@@ -347,6 +346,7 @@ fn apply_to_node(node: &mut Node, event: &Event, at: Timestamp) {
 
 /// What somebody, or a rule, has decided about a row.
 fn apply_decision(node: &mut Node, event: &Event, at: Timestamp) {
+    node.flags.retain(|flag| !matches!(flag, Flag::CameToNothing { .. }));
     match event {
         Event::ApprovalVoided { .. } => {
             withdraw_permissions(node);
@@ -402,6 +402,7 @@ fn is_about_asking(flag: &Flag) -> bool {
             | Flag::UntrustedUuid
             | Flag::DuplicateOf { .. }
             | Flag::Ambiguous { .. }
+            | Flag::LikeBanned { .. }
             | Flag::AsksAgain
             | Flag::TwoAddresses { .. }
             | Flag::UuidChanged { .. }
@@ -429,6 +430,7 @@ fn release(
         first: earlier.as_ref().map_or(at, |answers| answers.first),
         last: at,
         count: earlier.as_ref().map_or(1, |answers| answers.count.saturating_add(1)),
+        over_installed: is_reinstall || earlier.as_ref().is_some_and(|answers| answers.over_installed),
         stamp: stamp.clone(),
         document,
         secrets,
@@ -453,13 +455,36 @@ fn release(
     node.since = at;
 }
 
-fn settle(node: &mut Node, document: DocumentHash, delivery: Delivery, at: Timestamp) {
-    let Some(answers) = node.answers.as_mut().filter(|answers| answers.document == document) else { return };
+/// What became of an answer, where it is the last one: an earlier one says nothing any more.
+fn settle(node: &mut Node, which: Which, delivery: Delivery, at: Timestamp) {
+    let Some(answers) = node.answers.as_mut().filter(|answers| which.is_last_of(answers)) else { return };
     answers.delivery = delivery;
     let is_awaiting_report = matches!(node.phase, Phase::Installing | Phase::Stalled { .. });
     // Only a first answer that was lost leaves the disks surely untouched.
-    if delivery == Delivery::Lost && answers.count == 1 && is_awaiting_report {
+    if answers.may_have_arrived() || !is_awaiting_report {
+        return;
+    }
+    if answers.over_installed {
+        // What was there before is there still, so nothing but a reinstall ever serves it; this one was not used.
+        node.reinstall_allowed = node.approved.as_ref() == Some(&answers.stamp);
+        let reason = "its answer was lost on the way: what it had on its disks is still there";
+        enter(node, Phase::Stalled { reason: Text::new(reason) }, at);
+    } else {
         enter(node, Phase::Approved, at);
+    }
+}
+
+/// Which of a node's answers an event is about. Events of earlier releases know its text only, which is the same for
+/// each where it holds no secret.
+#[derive(Clone, Copy)]
+struct Which {
+    document: DocumentHash,
+    secret: Option<SecretHash>,
+}
+
+impl Which {
+    fn is_last_of(self, answers: &Answers) -> bool {
+        answers.document == self.document && self.secret.is_none_or(|secret| answers.secrets.last() == Some(&secret))
     }
 }
 

@@ -33,7 +33,7 @@ impl Fleet {
                 self.decide_reinstall(self.existing(*node)?, seen, confirm)
             }
             Order::Undo { node } => self.decide_undo(self.existing(*node)?),
-            Order::Merge { node, into } => Self::decide_merge(self.existing(*node)?, self.existing(*into)?),
+            Order::Merge { node, into } => self.decide_merge(self.existing(*node)?, self.existing(*into)?),
             Order::Split { node, confirm } => self.decide_split(self.existing(*node)?, confirm.as_ref()),
             Order::IssueTicket { count, wants, profile, expires } => {
                 self.decide_ticket((*count, wants, profile.as_ref()), *expires, now)
@@ -239,12 +239,19 @@ impl Fleet {
             Some(_) | None if node.is_unclaimed() => Err(Refusal::InThePlan(node.name.clone())),
             // The plan goes on expecting the node.
             Some(_) | None => {
-                let row = NodeId(self.state.last_node + 1);
-                let again = node.plan.clone().map(|entry| Event::Planned { node: row, entry });
-                let events = [Event::Forgotten { node: node.id }].into_iter().chain(again).collect();
+                let forgotten = Event::Forgotten { node: node.id };
+                let events = [forgotten].into_iter().chain(self.expected_again(node)).collect();
                 Ok(Decision { events, effects: Vec::new(), reply: Reply::Done })
             }
         }
+    }
+
+    /// The plan's row of a node whose own row goes. Not where another row has taken its name meanwhile: the plan says so
+    /// when it is read again.
+    pub(super) fn expected_again(&self, gone: &Node) -> Option<Event> {
+        let entry = gone.plan.clone()?;
+        let is_free = self.named(&entry.hostname).is_none_or(|other| other.id == gone.id);
+        is_free.then(|| Event::Planned { node: self.new_row(), entry })
     }
 
     fn decide_run(&self, selected: &[NodeId], options: &RunOptions) -> Result<Decision, Refusal> {

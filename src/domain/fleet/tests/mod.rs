@@ -11,6 +11,8 @@ mod planned;
 mod room;
 mod rules;
 mod tokens;
+mod used;
+mod withheld;
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -138,8 +140,14 @@ impl Rack {
     }
 
     fn release(&mut self, machine: &Box1, grant: &Grant, address: Option<&str>) -> Reply {
+        let release = self.rendered(machine, grant, address);
+        self.submit(&Command::Release(release)).unwrap().reply
+    }
+
+    /// An answer as it would be made for this grant now.
+    fn rendered(&self, machine: &Box1, grant: &Grant, address: Option<&str>) -> Release {
         let text = format!("{}{}", grant.name, self.log.len());
-        let release = Release {
+        Release {
             node: grant.node,
             stamp: machine.ask().stamp,
             name: grant.name.clone(),
@@ -150,8 +158,27 @@ impl Rack {
             granted: (grant.address, grant.nic),
             profile: None,
             left_out: None,
-        };
-        self.submit(&Command::Release(release)).unwrap().reply
+        }
+    }
+
+    /// The last answer of a node was written, or was lost.
+    fn write(&mut self, node: NodeId, delivered: bool) {
+        let answers = self.node(node).answers.as_ref().unwrap();
+        let (document, secret) = (answers.document, *answers.secrets.last().unwrap());
+        self.submit(&Command::AnswerWritten { node, document, secret, delivered }).unwrap();
+    }
+
+    fn allow_reinstall(&mut self, node: NodeId) -> Result<Decision, Refusal> {
+        let (seen, confirm) = (self.stamp(node), self.node(node).name.clone());
+        self.order(Order::AllowReinstall { node, seen, confirm })
+    }
+
+    /// Asks, and is served.
+    fn served(&mut self, machine: &Box1) -> Grant {
+        match self.ask(machine).1 {
+            Verdict::Serve(grant) => grant,
+            other => panic!("not served: {other:?}"),
+        }
     }
 
     fn node(&self, id: NodeId) -> &Node {

@@ -132,14 +132,13 @@ fn play(rack: &mut Rack, used: &mut Used, step: &Step) {
             }
         }
         Step::Lose(index) => {
-            let lost = row(rack, *index).and_then(|node| Some((node, rack.node(node).answers.as_ref()?.document)));
-            if let Some((node, document)) = lost {
-                let row = rack.node(node);
-                if row.report.is_none() && row.answers.as_ref().is_some_and(|answers| answers.count == 1) {
+            let lost = row(rack, *index).and_then(|node| Some((node, rack.node(node).answers.clone()?)));
+            if let Some((node, answers)) = lost {
+                if rack.node(node).report.is_none() && answers.count == 1 && !answers.over_installed {
                     // After a merge the row may have been answered as another machine.
-                    used.retain(|_, given| *given != document);
+                    used.retain(|_, given| *given != answers.document);
                 }
-                rack.submit(&Command::AnswerWritten { node, document, delivered: false }).unwrap();
+                rack.write(node, false);
             }
         }
         Step::Probe(index) => {
@@ -231,11 +230,14 @@ struct Permit {
     reported: bool,
     /// An answer was released under an earlier approval: then a loss proves nothing about the disks.
     earlier: bool,
+    /// It is for a node that may have been installed.
+    reinstall: bool,
 }
 
 impl Permit {
     fn of(stamp: &Stamp) -> Self {
-        Self { stamp: stamp.clone(), first: None, count: 0, lost: false, reported: false, earlier: false }
+        let (lost, reported, earlier, reinstall) = (false, false, false, false);
+        Self { stamp: stamp.clone(), first: None, count: 0, lost, reported, earlier, reinstall }
     }
 
     /// Books one answer, or panics where this permit does not cover it.
@@ -308,11 +310,15 @@ fn judge_log(log: &[Recorded], policy: &Policy) {
                     permit.reported = permit.first.is_some();
                 }
             }
-            Event::AnswerLost { node, .. } => {
-                if let Some(permit) = permits.get_mut(node) {
-                    permit.lost = permit.count == 1 && !permit.earlier;
+            Event::AnswerLost { node, .. } => match permits.get_mut(node) {
+                // A reinstall nobody received has wiped nothing: what was allowed is allowed still, and nothing else is.
+                Some(permit) if permit.reinstall && permit.count == 1 => {
+                    reinstalls.insert(*node, permit.stamp.clone());
+                    permits.remove(node);
                 }
-            }
+                Some(permit) => permit.lost = permit.count == 1 && !permit.earlier,
+                None => {}
+            },
             Event::Forgotten { node }
             | Event::Banned { node, .. }
             | Event::Rejected { node, .. }
@@ -323,7 +329,7 @@ fn judge_log(log: &[Recorded], policy: &Policy) {
             Event::AnswerReleased { node, stamp, by, .. } => {
                 if *by == Permission::Reinstall {
                     let allowed = reinstalls.remove(node).expect("a reinstall nobody allowed");
-                    permits.insert(*node, Permit::of(&allowed));
+                    permits.insert(*node, Permit { reinstall: true, ..Permit::of(&allowed) });
                 }
                 let permit = permits.get_mut(node).expect("an answer without any permission");
                 permit.spend(stamp, recorded.at, policy);
