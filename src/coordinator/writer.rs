@@ -223,14 +223,13 @@ impl Writer {
         let Window { node, verb, order, origin, .. } = window;
         let command = Command::Order(order.clone());
         match draft.decide_own(&command, origin) {
-            Ok(()) => {}
+            // Where it was approved already a rule has done so: what was wished for has happened.
+            Ok(()) | Err(Refusal::AlreadyApproved(_)) => {}
             Err(Refusal::ChangedWhileYouLooked(name)) => {
                 warn!("{name}: the {} came to nothing, for the machine asked differently meanwhile", verb.noun());
                 // About a row that is gone there is nothing to say.
                 let _ = draft.decide_own(&Command::Overtaken { node: *node }, &Origin::System);
             }
-            // A rule has approved it meanwhile: what was wished for has happened.
-            Err(Refusal::AlreadyApproved(_)) => {}
             Err(refusal) => {
                 warn!("{node}: the {} came to nothing: {refusal}", verb.noun());
                 let why = Text::new(&refusal.to_string());

@@ -228,16 +228,23 @@ struct Permit {
     count: u32,
     lost: bool,
     reported: bool,
-    /// An answer was released under an earlier approval: then a loss proves nothing about the disks.
-    earlier: bool,
-    /// It is for a node that may have been installed.
-    reinstall: bool,
+    disks: Disks,
+}
+
+/// What a permit's machine had on its disks when it was given.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Disks {
+    /// Nothing of ours.
+    Empty,
+    /// An answer was released under an earlier approval: then a loss proves nothing.
+    Perhaps,
+    /// A node that may be installed, allowed to be so once more.
+    Used,
 }
 
 impl Permit {
     fn of(stamp: &Stamp) -> Self {
-        let (lost, reported, earlier, reinstall) = (false, false, false, false);
-        Self { stamp: stamp.clone(), first: None, count: 0, lost, reported, earlier, reinstall }
+        Self { stamp: stamp.clone(), first: None, count: 0, lost: false, reported: false, disks: Disks::Empty }
     }
 
     /// Books one answer, or panics where this permit does not cover it.
@@ -267,7 +274,8 @@ fn judge_log(log: &[Recorded], policy: &Policy) {
     for recorded in log {
         match &recorded.event {
             Event::Approved { node, stamp } => {
-                permits.insert(*node, Permit { earlier: answered.contains(node), ..Permit::of(stamp) });
+                let disks = if answered.contains(node) { Disks::Perhaps } else { Disks::Empty };
+                permits.insert(*node, Permit { disks, ..Permit::of(stamp) });
             }
             Event::TicketIssued { ticket } => {
                 tickets.insert(ticket.id, (ticket.count, ticket.expires));
@@ -285,7 +293,8 @@ fn judge_log(log: &[Recorded], policy: &Policy) {
                     Rule::All => assert_eq!(policy.auto, Auto::All),
                     Rule::Planned => panic!("there is no plan"),
                 }
-                permits.insert(*node, Permit { earlier: answered.contains(node), ..Permit::of(stamp) });
+                let disks = if answered.contains(node) { Disks::Perhaps } else { Disks::Empty };
+                permits.insert(*node, Permit { disks, ..Permit::of(stamp) });
             }
             Event::Withdrawn { node } => {
                 let was_reinstall = reinstalls.remove(node).is_some();
@@ -312,11 +321,11 @@ fn judge_log(log: &[Recorded], policy: &Policy) {
             }
             Event::AnswerLost { node, .. } => match permits.get_mut(node) {
                 // A reinstall nobody received has wiped nothing: what was allowed is allowed still, and nothing else is.
-                Some(permit) if permit.reinstall && permit.count == 1 => {
+                Some(permit) if permit.disks == Disks::Used && permit.count == 1 => {
                     reinstalls.insert(*node, permit.stamp.clone());
                     permits.remove(node);
                 }
-                Some(permit) => permit.lost = permit.count == 1 && !permit.earlier,
+                Some(permit) => permit.lost = permit.count == 1 && permit.disks == Disks::Empty,
                 None => {}
             },
             Event::Forgotten { node }
@@ -329,7 +338,7 @@ fn judge_log(log: &[Recorded], policy: &Policy) {
             Event::AnswerReleased { node, stamp, by, .. } => {
                 if *by == Permission::Reinstall {
                     let allowed = reinstalls.remove(node).expect("a reinstall nobody allowed");
-                    permits.insert(*node, Permit { reinstall: true, ..Permit::of(&allowed) });
+                    permits.insert(*node, Permit { disks: Disks::Used, ..Permit::of(&allowed) });
                 }
                 let permit = permits.get_mut(node).expect("an answer without any permission");
                 permit.spend(stamp, recorded.at, policy);

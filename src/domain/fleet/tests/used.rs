@@ -76,16 +76,16 @@ fn a_node_whose_reinstall_was_lost_is_no_new_machine_once_it_is_forgotten() {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Way {
     Forgotten,
-    GaveWay,
+    PushedOut,
     Banned,
 }
 
 #[rstest]
 #[case(Way::Forgotten)]
-#[case(Way::GaveWay)]
+#[case(Way::PushedOut)]
 #[case(Way::Banned)]
 fn that_it_was_here_outlives_every_row(#[case] way: Way) {
-    let waiting_rows = if way == Way::GaveWay { 1 } else { 100 };
+    let waiting_rows = if way == Way::PushedOut { 1 } else { 100 };
     let mut rack = Rack::under(Policy { waiting_rows, ..Policy::default() });
     // A used node, taken for another machine, and parted from it: all that is known of the part is a flag.
     let used = rack.install(&box_a());
@@ -98,7 +98,7 @@ fn that_it_was_here_outlives_every_row(#[case] way: Way) {
     rack.fleet.set_policy(Policy { auto: Auto::All, ..rack.fleet.policy().clone() });
     match way {
         Way::Forgotten => drop(rack.order(Order::Forget { node: part }).unwrap()),
-        Way::GaveWay => {
+        Way::PushedOut => {
             rack.fleet.set_policy(Policy { auto: Auto::Never, ..rack.fleet.policy().clone() });
             rack.ask(&Box1 { uuid: None, macs: vec!["02:00:00:00:00:07"], peer: "192.0.2.7", body: 7 });
             rack.fleet.set_policy(Policy { auto: Auto::All, waiting_rows: 100, ..rack.fleet.policy().clone() });
