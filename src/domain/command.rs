@@ -197,8 +197,8 @@ pub struct Ask {
     pub info: SystemInfo,
     /// The NIC it came through, where known.
     pub asking_mac: Option<MacAddr>,
-    /// The name a template has for it, should it be new.
-    pub wish: Option<NameWish>,
+    /// The name a template has for it, should it be new, or why it has none.
+    pub wish: Option<Result<NameWish, Text>>,
     /// The token it came with. The server has found it good.
     pub token: Option<TokenName>,
 }

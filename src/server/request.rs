@@ -15,6 +15,7 @@ use super::reply;
 use super::self_test::SELF_TEST_OK;
 use super::state::App;
 use crate::domain::ghost::Cause;
+use crate::domain::text::Text;
 use crate::domain::{Ask, DocumentHash, MacAddr, NameWish, Stamp, SystemInfo};
 use crate::store::Document;
 use crate::wire::{RequestSigns, system_info};
@@ -41,7 +42,7 @@ pub(super) async fn read(
         Err(why) => return Err(turn_away(app, conn, body, why).await),
     };
     let (bounds, time) = bounds(app);
-    let received = body::read(body, bounds, conn.accepted + time, &app.budget).await;
+    let received = body::read(body, bounds, conn.accepted + time, &app.budgets.asks).await;
     conn.asked();
     if let Some(cut) = received.cut {
         app.ghosts.tell(peer, Cause::RequestCut, cut.words());
@@ -58,8 +59,9 @@ pub(super) async fn read(
     let macs = info.links.iter().map(|link| link.mac).collect();
     let stamp = Stamp { peer, macs, body: document.hash };
     let asking_mac = asking_mac(&info, peer, &app.neighbours).await;
-    let wish = wish(app, &info, peer);
-    Ok((Ask { stamp, info, asking_mac, wish, token }, document))
+    let mut ask = Ask { stamp, info, asking_mac, wish: None, token };
+    ask.wish = wish(app, &ask);
+    Ok((ask, document))
 }
 
 /// How much of a body is read, and for how long.
@@ -73,7 +75,7 @@ fn bounds(app: &App) -> (Bounds, Duration) {
 /// object; `None` for whoever is none.
 pub(super) async fn glance(app: &App, conn: &ConnInfo, body: Body, screen: &str) -> Option<Response> {
     let (_, time) = bounds(app);
-    let received = body::read(body, Bounds::GLANCE, conn.accepted + time, &app.budget).await;
+    let received = body::read(body, Bounds::GLANCE, conn.accepted + time, &app.budgets.strangers).await;
     conn.asked();
     received.starts_like_an_object().then(|| reply::retry(screen))
 }
@@ -83,14 +85,15 @@ async fn turn_away(app: &App, conn: &ConnInfo, body: Body, why: TurnedAway) -> R
     glance(app, conn, body, why.screen()).await.unwrap_or_else(|| reply::plain(status, words))
 }
 
-/// The name a template has for this machine, should it be new. Where that cannot be said it gets a name all the same,
-/// and why is said when its answer is made.
-fn wish(app: &App, info: &SystemInfo, peer: IpAddr) -> Option<NameWish> {
+/// The name a template has for this machine, or why it has none, where nobody knows the machine yet.
+fn wish(app: &App, ask: &Ask) -> Option<Result<NameWish, Text>> {
+    let snapshot = app.handle.snapshot();
+    if !snapshot.fleet.is_stranger(ask) {
+        return None;
+    }
     let kit = app.kit.borrow().clone();
-    kit.wish(&app.handle.snapshot().fleet, info).unwrap_or_else(|why| {
-        tracing::warn!("no name could be made by template for the machine at {peer}: {why}");
-        None
-    })
+    let wished = kit.wish(&snapshot.fleet, &ask.info).transpose()?;
+    Some(wished.map_err(|why| Text::new(&why.to_string())))
 }
 
 /// The reply to plain HTTP on the TLS port: a machine that got the scheme wrong reboots and says so on its screen; a

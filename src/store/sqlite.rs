@@ -71,13 +71,7 @@ impl Store {
     /// # Errors
     /// Where the database cannot be read, an event is missing, or one is not understood.
     pub fn load(&mut self, policy: Policy) -> Result<Loaded, StoreError> {
-        let (mut fleet, start) = match self.saved_state()? {
-            Some((mut fleet, seq)) => {
-                fleet.set_policy(policy);
-                (fleet, seq)
-            }
-            None => (Fleet::new(policy), 0),
-        };
+        let (mut fleet, start) = self.saved_state()?.unwrap_or_default();
         let mut seq = start;
         read::each_after(&self.db, &self.path, start, |recorded| {
             if recorded.seq != seq + 1 {
@@ -91,6 +85,8 @@ impl Store {
             return Err(StoreError::Gap { path: self.path.clone(), missing: seq + 1 });
         }
         self.seq = seq;
+        // Last: what was given out of an earlier pool says nothing about this one.
+        fleet.set_policy(policy);
         Ok(Loaded { fleet, seq })
     }
 

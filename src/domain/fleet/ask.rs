@@ -16,6 +16,7 @@ use crate::domain::node::{Asked, AssignedBy, Flag, Node};
 use crate::domain::phase::Phase;
 use crate::domain::plan::{PlanEntry, PlanMatch};
 use crate::domain::refusal::Refusal;
+use crate::domain::text::Text;
 
 /// What a set of identifiers points at.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -69,6 +70,14 @@ impl Fleet {
             node.machine.is_empty() && node.request.as_ref().is_some_and(|asked| asked.stamp.peer == ask.stamp.peer)
         };
         self.nodes().find(is_twin).map(|node| node.id)
+    }
+
+    /// Whether a machine gets a row of its own by this, and with it a name.
+    #[must_use]
+    pub fn is_stranger(&self, ask: &Ask) -> bool {
+        let machine = MachineId::of_system(&ask.info);
+        let is_known = self.resolve(&machine, Some(ask)).node.is_some() || self.ban_on(&machine).is_some();
+        !is_known && self.place(&machine, &ask.info.dmi, None).row.is_none()
     }
 
     /// Decides on an answer request: always a fact, then the guard's word.
@@ -162,13 +171,13 @@ impl Fleet {
         machine: MachineId,
         asked: Asked,
         mut flags: Vec<Flag>,
-        wish: Option<&NameWish>,
+        wish: Option<&Result<NameWish, Text>>,
     ) -> Result<Decision, Refusal> {
         if self.node_count() >= MAX_NODES {
             return Err(Refusal::Full(MAX_NODES));
         }
         let node = self.new_row();
-        let (name, counters) = match wish.map(|wish| self.grant_name(wish)) {
+        let (name, counters) = match wish.map(|wish| self.grant_name(wish.as_ref().map_err(Text::clone)?)) {
             Some(Ok(granted)) => granted,
             other => {
                 flags.extend(other.and_then(Result::err).map(|reason| Flag::NotAsWished { reason }));

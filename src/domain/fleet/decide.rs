@@ -1,5 +1,7 @@
 //! From wish to facts: every command but the operator's orders.
 
+use std::time::Duration;
+
 use jiff::{SignedDuration, Timestamp};
 
 use super::clock::Leg;
@@ -15,6 +17,9 @@ use crate::domain::refusal::Refusal;
 use crate::domain::run::RunState;
 use crate::domain::text::Text;
 use crate::domain::ticket::Closing;
+
+/// Longest time between two looks at a node, and then some.
+const SILENCE: Duration = Duration::from_mins(2);
 
 impl Fleet {
     /// Turns a wish into facts, or says why not. Changes nothing.
@@ -217,11 +222,44 @@ impl Fleet {
 
     fn overdue(&self, node: &Node, now: Timestamp) -> Option<Event> {
         let waited = now.duration_since(node.since);
-        (node.phase == Phase::Installing && is_over(waited, self.deadline(node, Leg::Install))).then(|| {
-            let (minutes, usual) = (waited.as_mins(), self.usual(node, Leg::Install));
-            let reason = format!("answered {minutes} min ago, no report{usual}: look at its screen");
-            Event::Stalled { node: node.id, reason: Text::new(&reason) }
-        })
+        match node.phase {
+            Phase::Installing => is_over(waited, self.deadline(node, Leg::Install)).then(|| {
+                let (minutes, usual) = (waited.as_mins(), self.usual(node, Leg::Install));
+                let reason = format!("answered {minutes} min ago, no report{usual}: look at its screen");
+                Event::Stalled { node: node.id, reason: Text::new(&reason) }
+            }),
+            Phase::Installed | Phase::Booting => self.overdue_boot(node, waited),
+            Phase::Planned
+            | Phase::Waiting
+            | Phase::Rejected { .. }
+            | Phase::Approved
+            | Phase::Stalled { .. }
+            | Phase::Ready
+            | Phase::Unreachable { .. }
+            | Phase::Configuring
+            | Phase::Configured
+            | Phase::Failed { .. } => None,
+        }
+    }
+
+    /// A boot that no sighting ends: nobody can look at the node, or what was seen of it waits for the operator. One that
+    /// is looked at is told by the next silence, which knows more.
+    fn overdue_boot(&self, node: &Node, waited: SignedDuration) -> Option<Event> {
+        let grace = if node.address.is_some() { SILENCE } else { Duration::ZERO };
+        if !is_over(waited, self.deadline(node, Leg::Boot) + grace) {
+            return None;
+        }
+        let minutes = waited.as_mins();
+        let reason = match (node.address, &node.unproven) {
+            (None, _) => format!("installed {minutes} min ago and its address is not known: set it, to be looked for"),
+            (Some(_), Some(_)) if node.host_keys.is_empty() => {
+                format!(
+                    "SSH has answered, and its host key waits for {minutes} min: compare it with its screen, then trust it"
+                )
+            }
+            (Some(_), _) => format!("not seen for {minutes} min: look at its screen"),
+        };
+        Some(Event::BecameUnreachable { node: node.id, reason: Text::new(&reason) })
     }
 }
 
@@ -233,6 +271,6 @@ impl Fleet {
     }
 }
 
-fn is_over(waited: SignedDuration, limit: std::time::Duration) -> bool {
+fn is_over(waited: SignedDuration, limit: Duration) -> bool {
     waited > SignedDuration::ZERO && waited.unsigned_abs() > limit
 }

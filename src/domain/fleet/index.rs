@@ -4,7 +4,7 @@ use std::cmp::Reverse;
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 
-use imbl::{HashMap, OrdMap, OrdSet};
+use imbl::{HashMap, OrdSet};
 use uuid::Uuid;
 
 use super::machines::{Machines, take};
@@ -14,6 +14,7 @@ use crate::domain::mac::MacAddr;
 use crate::domain::node::Node;
 use crate::domain::phase::Phase;
 use crate::domain::plan::{PlanEntry, Shown};
+use crate::domain::source::Source;
 use crate::domain::text::Text;
 
 /// Nodes by name, identifier, address and secret.
@@ -28,8 +29,10 @@ pub(super) struct Index {
     planned: HashMap<Token, OrdSet<NodeId>>,
     peers: HashMap<IpAddr, OrdSet<NodeId>>,
     counters: HashMap<Text, OrdSet<u64>>,
-    /// Rows nobody has decided on, by the address their machine last asked from.
-    waiting: OrdMap<IpAddr, OrdSet<NodeId>>,
+    /// Rows nobody has decided on, by whom their machine counts for.
+    waiting: HashMap<Source, OrdSet<NodeId>>,
+    /// Those sources: most rows last, and of equals the one with the oldest.
+    greedy: OrdSet<(usize, Reverse<NodeId>, Source)>,
     waiting_count: usize,
 }
 
@@ -178,19 +181,33 @@ impl Index {
     }
 
     fn insert_waiting(&mut self, node: &Node) {
-        if let Some(peer) = waits_at(node) {
-            self.waiting.entry(peer).or_default().insert(node.id);
+        if let Some(source) = waits_at(node) {
+            self.rank(source, |rows| rows.insert(node.id));
             self.waiting_count += 1;
         }
     }
 
     fn remove_waiting(&mut self, node: &Node) {
-        let Some(peer) = waits_at(node) else { return };
-        let Some(rows) = self.waiting.get_mut(&peer) else { return };
-        self.waiting_count -= usize::from(rows.remove(&node.id).is_some());
-        if rows.is_empty() {
-            self.waiting.remove(&peer);
+        if let Some(source) = waits_at(node) {
+            self.rank(source, |rows| rows.remove(&node.id));
+            self.waiting_count -= 1;
         }
+    }
+
+    /// Changes a source's rows, and its rank.
+    fn rank<T>(&mut self, source: Source, change: impl FnOnce(&mut OrdSet<NodeId>) -> T) {
+        let rank = |rows: &OrdSet<NodeId>| rows.get_min().map(|oldest| (rows.len(), Reverse(*oldest), source));
+        let rows = self.waiting.entry(source).or_default();
+        let before = rank(rows);
+        change(rows);
+        let after = rank(rows);
+        if after.is_none() {
+            self.waiting.remove(&source);
+        }
+        if let Some(before) = before {
+            self.greedy.remove(&before);
+        }
+        self.greedy.extend(after);
     }
 
     /// How many rows nobody has decided on.
@@ -198,11 +215,9 @@ impl Index {
         self.waiting_count
     }
 
-    /// The oldest row of the address that has most rows nobody has decided on, and how many it has.
+    /// The oldest row of the source that has most rows nobody has decided on, and how many it has.
     pub(super) fn most_waiting(&self) -> Option<(NodeId, usize)> {
-        let oldest = |rows: &OrdSet<NodeId>| rows.get_min().copied();
-        let of_address = self.waiting.values().filter_map(|rows| Some((rows.len(), Reverse(oldest(rows)?))));
-        of_address.max().map(|(count, Reverse(node))| (node, count))
+        self.greedy.get_max().map(|(count, Reverse(oldest), _)| (*oldest, *count))
     }
 
     pub(super) fn named(&self, name: &Fqdn) -> Option<NodeId> {
@@ -280,12 +295,10 @@ fn peer(node: &Node) -> Option<IpAddr> {
     node.request.as_ref().map(|asked| asked.stamp.peer)
 }
 
-/// Where a machine asks from that nobody has decided on.
-fn waits_at(node: &Node) -> Option<IpAddr> {
+/// Whom a machine counts for that nobody has decided on.
+fn waits_at(node: &Node) -> Option<Source> {
     // One that is expected is no stranger.
-    (node.phase == Phase::Waiting && node.plan.is_none())
-        .then(|| node.request.as_ref().map(|asked| asked.stamp.peer))
-        .flatten()
+    (node.phase == Phase::Waiting && node.plan.is_none()).then(|| peer(node)).flatten().map(Source::of)
 }
 
 fn secrets(node: &Node) -> impl Iterator<Item = &SecretHash> {

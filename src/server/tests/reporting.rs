@@ -142,3 +142,25 @@ async fn a_report_whose_store_is_gone_gets_its_200_and_a_note() {
     bench.shutdown.cancel();
     bench.serving.await.unwrap();
 }
+
+/// Forty who hold open what fills more memory than there is for all reports, and one that was answered.
+#[tokio::test]
+async fn strangers_take_no_memory_from_a_machine_that_was_answered() {
+    const LENGTH: usize = 8 * 1024 * 1024;
+    let bench = Bench::new(Setup::default()).await;
+    let path = installed(&bench).await;
+    let mut strangers = Vec::new();
+    for number in 0..40 {
+        let mut stream = bench.connect(20 + number % 4).await;
+        let head = format!("POST /webhook/guess HTTP/1.1\r\nhost: x\r\ncontent-length: {LENGTH}\r\n\r\n");
+        stream.write_all(head.as_bytes()).await.unwrap();
+        // All but the last byte: the body stays in memory as long as its sender likes.
+        stream.write_all(&vec![b'x'; LENGTH - 1]).await.unwrap();
+        strangers.push(stream);
+    }
+    assert_eq!(bench.send(7, &post(&path, REPORT)).await.status, 200);
+    let reported = only(&bench.handle.snapshot()).report.unwrap();
+    assert_eq!(reported.document, DocumentHash::of(REPORT.as_bytes()), "all of it was read");
+    drop(strangers);
+    bench.end().await;
+}
