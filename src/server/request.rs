@@ -59,7 +59,7 @@ pub(super) async fn read(
     let macs = info.links.iter().map(|link| link.mac).collect();
     let stamp = Stamp { peer, macs, body: document.hash };
     let asking_mac = asking_mac(&info, peer, &app.neighbours).await;
-    let mut ask = Ask { stamp, info, asking_mac, wish: None, token };
+    let mut ask = Ask { stamp, info: info.into(), asking_mac, wish: None, token };
     ask.wish = wish(app, &ask);
     Ok((ask, document))
 }
