@@ -50,7 +50,9 @@ impl Rack {
         };
         let now = Timestamp::from_second(START).unwrap();
         let (holds, undecided) = (imbl::OrdMap::new(), imbl::OrdMap::new());
-        Self { fleet: Fleet::new(Policy::default()), now, holds, undecided, service, seq: 0 }
+        // One of its nodes stays installed for the pictures.
+        let policy = Policy { boot_deadline: std::time::Duration::from_hours(9), ..Policy::default() };
+        Self { fleet: Fleet::new(policy), now, holds, undecided, service, seq: 0 }
     }
 
     pub(super) fn problem(&mut self, what: &str, hint: &str) {

@@ -80,7 +80,7 @@ fn a_flood_of_reports_pushes_out_its_own() {
     }
     report(9_999, "192.0.2.2");
     let peers: Vec<_> = rack.fleet.unmatched().map(|report| report.peer.to_string()).collect();
-    assert_eq!(peers.len(), crate::domain::fleet::MAX_UNMATCHED);
+    assert_eq!(peers.len(), MAX_UNMATCHED);
     assert_eq!((peers[0].as_str(), peers[peers.len() - 1].as_str()), ("192.0.2.1", "192.0.2.2"));
 }
 
