@@ -5,6 +5,7 @@
 //! event in. The coordinator is the only writer; everybody else reads a [`Snapshot`].
 
 pub mod address;
+pub mod change;
 pub mod command;
 pub mod effect;
 pub mod event;
@@ -35,8 +36,10 @@ pub mod source;
 pub mod text;
 pub mod ticket;
 pub mod token;
+pub mod walk;
 
 pub use address::{AddressRules, AddressSource, NicRule};
+pub use change::{Changes, ProfileWish};
 pub use command::{Ask, Command, Order, Origin, Person, Release, Reply};
 pub use effect::Effect;
 pub use event::{Event, Recorded};
@@ -60,3 +63,4 @@ pub use snapshot::Snapshot;
 pub use source::Source;
 pub use ticket::{Admission, Ticket, Wants};
 pub use token::{Token, TokenName};
+pub use walk::{WalkStep, WalkView, WalkWish};

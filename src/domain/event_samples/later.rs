@@ -1,5 +1,8 @@
 //! Samples of what events came to say after the first ones were frozen.
 
+use std::sync::Arc;
+
+use super::planning::entry;
 use super::*;
 
 pub(super) fn samples() -> Vec<Sample> {

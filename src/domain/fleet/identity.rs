@@ -41,7 +41,7 @@ impl Fleet {
         let merged = Event::Merged { node: into.id, gone: node.id };
         // Its entry of the plan goes along, or waits for its machine again.
         let entry = match &node.plan {
-            Some(_) if into.plan.is_some() => self.expected_again(node),
+            Some(_) if into.plan.is_some() => self.planned_again(node),
             Some(entry) => {
                 let (entry, found) = (Arc::clone(entry), node.plan_match.clone());
                 Some(Event::PlanChanged { node: into.id, entry, found, name: None })

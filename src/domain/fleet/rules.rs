@@ -133,7 +133,7 @@ impl Fleet {
     }
 
     /// Applies events that are not stored yet, to look ahead.
-    fn fold(&mut self, events: &[Event], at: Timestamp) {
+    pub(super) fn fold(&mut self, events: &[Event], at: Timestamp) {
         for event in events {
             self.apply(&Recorded { seq: 0, at, origin: Origin::System, event: event.clone() });
         }
@@ -207,7 +207,7 @@ impl Fleet {
             name: node.name.clone(),
             reason: reason.clone(),
         };
-        let events = [banned].into_iter().chain(self.expected_again(node)).collect();
+        let events = [banned].into_iter().chain(self.planned_again(node)).collect();
         Ok(Decision { events, effects: Vec::new(), reply: Reply::Done })
     }
 

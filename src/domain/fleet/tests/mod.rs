@@ -12,6 +12,7 @@ mod room;
 mod rules;
 mod tokens;
 mod used;
+mod walk;
 mod withheld;
 
 use std::collections::BTreeMap;

@@ -36,7 +36,7 @@ impl Rack {
         self.fleet.named(&format!("{name}.example.com").parse().unwrap()).unwrap()
     }
 
-    fn name(&self, node: NodeId) -> String {
+    fn host(&self, node: NodeId) -> String {
         self.node(node).name.host().to_owned()
     }
 
@@ -134,7 +134,7 @@ fn machines_that_were_mixed_up_change_names_when_the_plan_is_corrected() {
     rack.plan(&[by_mac("db-1", MAC_A), by_mac("db-2", MAC_B)]);
     let [(a, _), (b, _)] = [rack.ask(&box_a()), rack.ask(&box_b())];
     rack.plan(&[by_mac("db-1", MAC_B), by_mac("db-2", MAC_A)]);
-    assert_eq!((rack.name(a), rack.name(b)), ("db-2".to_owned(), "db-1".to_owned()));
+    assert_eq!((rack.host(a), rack.host(b)), ("db-2".to_owned(), "db-1".to_owned()));
     judge_names(&rack.fleet);
     replays_alike(&rack);
     // What carries its name already keeps it, and so does who would have taken it.
@@ -142,7 +142,7 @@ fn machines_that_were_mixed_up_change_names_when_the_plan_is_corrected() {
     let grant = rack.served(&box_a());
     assert_eq!(rack.release(&box_a(), &grant, None), Reply::Released);
     rack.plan(&[by_mac("db-1", MAC_A), by_mac("db-2", MAC_B)]);
-    assert_eq!((rack.name(a), rack.name(b)), ("db-2".to_owned(), "db-1".to_owned()));
+    assert_eq!((rack.host(a), rack.host(b)), ("db-2".to_owned(), "db-1".to_owned()));
     judge_names(&rack.fleet);
 }
 
@@ -190,11 +190,11 @@ fn a_banned_machine_leaves_its_row_in_the_plan() {
 fn a_merged_row_takes_its_entry_along_and_brings_it_back() {
     let mut rack = Rack::new();
     let (into, _) = rack.ask(&box_b());
-    let before = rack.name(into);
+    let before = rack.host(into);
     rack.plan(&[by_mac("db-1", MAC_A)]);
     let (node, _) = rack.ask(&box_a());
     rack.order(Order::Merge { node, into }).unwrap();
-    assert_eq!((rack.names().as_str(), rack.name(into).as_str()), ("db-1=waiting", "db-1"));
+    assert_eq!((rack.names().as_str(), rack.host(into).as_str()), ("db-1=waiting", "db-1"));
     let log = rack.log.len();
     rack.plan(&[by_mac("db-1", MAC_A)]);
     assert_eq!(rack.log.len(), log, "the plan has its row");
@@ -205,7 +205,7 @@ fn a_merged_row_takes_its_entry_along_and_brings_it_back() {
     });
     rack.plan(std::slice::from_ref(&moved));
     rack.order(Order::Undo { node: into }).unwrap();
-    assert_eq!((rack.name(node).as_str(), rack.name(into)), ("db-1", before));
+    assert_eq!((rack.host(node).as_str(), rack.host(into)), ("db-1", before));
     assert_eq!((rack.node(node).plan.as_ref(), rack.node(into).plan.as_ref()), (Some(&moved), None));
     judge_names(&rack.fleet);
     replays_alike(&rack);
@@ -220,7 +220,7 @@ fn of_two_planned_rows_that_are_merged_one_waits_for_its_machine_again() {
     assert_eq!(rack.names(), "db-1=waiting db-2=planned");
     rack.order(Order::Undo { node: a }).unwrap();
     assert_eq!(rack.names(), "db-1=waiting db-2=waiting");
-    assert_eq!(rack.name(b), "db-2");
+    assert_eq!(rack.host(b), "db-2");
     judge_names(&rack.fleet);
     // Where another machine has the entry by now, the row comes back without.
     rack.order(Order::Merge { node: b, into: a }).unwrap();

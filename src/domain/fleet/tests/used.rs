@@ -115,6 +115,19 @@ fn that_it_was_here_outlives_every_row(#[case] way: Way) {
 }
 
 #[test]
+fn a_machine_that_was_here_says_so_on_its_row_of_the_plan_too() {
+    use crate::domain::plan::PlanEntry;
+    let mut rack = Rack::new();
+    let node = rack.install(&box_a());
+    rack.order(Order::Forget { node }).unwrap();
+    let mut entry = PlanEntry::new("db-1.example.com".parse().unwrap());
+    entry.macs = [MAC_A.parse().unwrap()].into();
+    rack.submit(&Command::Plan { entries: vec![entry.into()] }).unwrap();
+    let (row, _) = rack.ask(&box_a());
+    assert!(rack.node(row).plan.is_some() && was_here(&rack, row));
+}
+
+#[test]
 fn what_was_here_is_found_by_each_identifier_and_by_its_latest_name() {
     let mut rack = Rack::new();
     let install = |rack: &mut Rack, name: &str| {
