@@ -50,9 +50,7 @@ impl Rack {
         };
         let now = Timestamp::from_second(START).unwrap();
         let (holds, undecided) = (imbl::OrdMap::new(), imbl::OrdMap::new());
-        // One of its nodes stays installed for the pictures.
-        let policy = Policy { boot_deadline: std::time::Duration::from_hours(9), ..Policy::default() };
-        Self { fleet: Fleet::new(policy), now, holds, undecided, service, seq: 0 }
+        Self { fleet: Fleet::new(Policy::default()), now, holds, undecided, service, seq: 0 }
     }
 
     pub(super) fn problem(&mut self, what: &str, hint: &str) {
@@ -225,11 +223,11 @@ pub(super) fn busy_rack() -> Rack {
     rack.ready(3);
     let installed = rack.ask(4);
     rack.install(installed);
-    rack.report(4, installed);
     let gone = rack.ask(5);
     rack.install(gone);
     rack.pass(2_800);
     rack.submit(&Command::Tick);
+    rack.report(4, installed);
     let again = rack.ask(6);
     rack.install(again);
     rack.pass(1_200);
