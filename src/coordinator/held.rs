@@ -224,7 +224,8 @@ mod tests {
     fn an_ipv6_network_holds_as_one() {
         let mut held = HeldRequests::default();
         let host = |last: u16| IpAddr::from([0x2001, 0xdb8, 0, 1, 0, 0, 0, last]);
-        let mut flood: Vec<_> = (1..=3).map(|node| park_at(&mut held, node, host(node as u16), 4).unwrap()).collect();
+        let mut flood: Vec<_> =
+            (1..=3_u16).map(|last| park_at(&mut held, last.into(), host(last), 4).unwrap()).collect();
         let mut honest = park(&mut held, 4, 1, 4).unwrap();
         let mut second = park(&mut held, 5, 2, 4).unwrap();
         assert!(is_gone(&mut flood[0]) && !is_gone(&mut honest) && !is_gone(&mut second));

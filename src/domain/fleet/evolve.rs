@@ -275,12 +275,8 @@ fn apply_to_node(node: &mut Node, event: &Event, at: Timestamp) {
                 node.flags.insert(Flag::VendorUnseen);
             }
         }
-        Event::AnswerDelivered { document, secret, .. } => {
-            settle(node, Which { document: *document, secret: *secret }, Delivery::Delivered, at);
-        }
-        Event::AnswerLost { document, secret, .. } => {
-            settle(node, Which { document: *document, secret: *secret }, Delivery::Lost, at);
-        }
+        Event::AnswerDelivered { document, secret, .. } => settle(node, (*document, *secret), Delivery::Delivered, at),
+        Event::AnswerLost { document, secret, .. } => settle(node, (*document, *secret), Delivery::Lost, at),
         Event::Flagged { flag, .. } => {
             node.flags.insert(flag.clone());
         }
@@ -468,9 +464,14 @@ fn release(
     node.since = at;
 }
 
-/// What became of an answer, where it is the last one: an earlier one says nothing any more.
-fn settle(node: &mut Node, which: Which, delivery: Delivery, at: Timestamp) {
-    let Some(answers) = node.answers.as_mut().filter(|answers| which.is_last_of(answers)) else { return };
+/// What became of an answer, where it is the last one: an earlier one says nothing any more. Events of earlier releases
+/// know its text only, which is the same for each where it holds no secret.
+fn settle(node: &mut Node, answer: (DocumentHash, Option<SecretHash>), delivery: Delivery, at: Timestamp) {
+    let (document, secret) = answer;
+    let is_it = |answers: &&mut Answers| {
+        answers.document == document && secret.is_none_or(|secret| answers.secrets.last() == Some(&secret))
+    };
+    let Some(answers) = node.answers.as_mut().filter(is_it) else { return };
     answers.delivery = delivery;
     let is_awaiting_report = matches!(node.phase, Phase::Installing | Phase::Stalled { .. });
     // Only a first answer that was lost leaves the disks surely untouched.
@@ -484,20 +485,6 @@ fn settle(node: &mut Node, which: Which, delivery: Delivery, at: Timestamp) {
         enter(node, Phase::Stalled { reason: Text::new(reason) }, at);
     } else {
         enter(node, Phase::Approved, at);
-    }
-}
-
-/// Which of a node's answers an event is about. Events of earlier releases know its text only, which is the same for
-/// each where it holds no secret.
-#[derive(Clone, Copy)]
-struct Which {
-    document: DocumentHash,
-    secret: Option<SecretHash>,
-}
-
-impl Which {
-    fn is_last_of(self, answers: &Answers) -> bool {
-        answers.document == self.document && self.secret.is_none_or(|secret| answers.secrets.last() == Some(&secret))
     }
 }
 
