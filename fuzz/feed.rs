@@ -8,13 +8,14 @@ use std::net::{IpAddr, Ipv4Addr};
 
 use jiff::Timestamp;
 use prox_orchestrator::answer::{
-    self, BaseAnswer, Context, Hardware, Inputs, Installer, NicChoice, Overlay, Problem, Profile, Profiles, Question,
-    RenderError, Sight, TemplateError, Webhook,
+    self, BaseAnswer, Context, Hardware, Inputs, Installer, NicChoice, Offer, Overlay, Problem, Profile, Profiles,
+    Question, RenderError, Sight, TemplateError, Webhook,
 };
 use prox_orchestrator::config::Source;
 use prox_orchestrator::domain::command::ReportIn;
 use prox_orchestrator::domain::{
-    Ask, Command, DocumentHash, Fleet, Fqdn, Generation, MacAddr, NodeId, Origin, Policy, Recorded, Stamp, SystemInfo,
+    Ask, Command, DocumentHash, Fleet, Fqdn, Generation, MacAddr, NodeId, Origin, OwnNetwork, Policy, Recorded, Stamp,
+    SystemInfo,
 };
 use prox_orchestrator::wire::{self, RequestSigns, system_info};
 use secrecy::{ExposeSecret as _, SecretString};
@@ -243,7 +244,7 @@ fn inputs(generation: Generation) -> Inputs {
         fqdn: "pve-07aa.rack.example".parse().unwrap(),
         generation,
         installer: None,
-        address: Some(PEER),
+        address: Some(Offer::Asked(PEER)),
         mask: "24".parse().unwrap(),
         dns: Some(PEER),
         gateway: Some(IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1))),
@@ -261,7 +262,17 @@ fn inputs(generation: Generation) -> Inputs {
 fn ask(fleet: &mut Fleet, info: &SystemInfo, body: &[u8]) -> Option<u64> {
     let macs = info.links.iter().map(|link| link.mac).collect();
     let stamp = Stamp { peer: PEER, macs, body: DocumentHash::of(body) };
-    submit(fleet, &Command::Ask(Ask { stamp, info: info.clone(), asking_mac: None, wish: None, token: None }));
+    submit(
+        fleet,
+        &Command::Ask(Ask {
+            stamp,
+            info: info.clone(),
+            asking_mac: None,
+            wish: None,
+            token: None,
+            own: OwnNetwork::default(),
+        }),
+    );
     fleet.nodes().next().map(|node| node.id.0)
 }
 

@@ -11,7 +11,7 @@ use toml_edit::{Item, TableLike};
 use super::base::{self, BaseAnswer};
 use super::criteria::{Rule, Sight};
 use super::installer::Installer;
-use super::overlay::{Overlay, Rank, Source, compose};
+use super::overlay::{Making, Overlay, Rank, Source, compose};
 use super::problem::{Problem, Problems, Severity};
 use super::read::{self, Reading, nearest, type_of};
 use super::schema::{Setting, Setting as S};
@@ -54,6 +54,20 @@ impl Profile {
         let mut own = OwnKeys { allowed: &OWN_KEYS, ..OwnKeys::default() };
         let source = Source { rank: Rank::Profile, name: file.to_owned() };
         let (overlay, mut problems) = parse(text, source, &mut own)?;
+        for (setting, hint) in [
+            (S::Fqdn, "write a template with a counter in it (docs/answers.md), or rename the node"),
+            (
+                S::Cidr,
+                "write a template with a counter in it (docs/answers.md), or put it into the plan or an override",
+            ),
+        ] {
+            if let Some(stated) = overlay.get(setting).filter(|stated| stated.making == Making::Plain) {
+                let span = stated.origin.place.as_ref().map(|place| place.span.clone());
+                let path = setting.spec().path;
+                let message = format!("`{path}` of a profile would be that of every machine it is for");
+                problems.push(Problem::new(path, span, message).hint(hint));
+            }
+        }
         if let Err(error) = name.parse::<ProfileName>() {
             problems.push(Problem::new("", None, error.to_string()).hint("rename the file"));
         }

@@ -151,6 +151,9 @@ fn chosen(args: &InitArgs) -> Result<Choices, Failure> {
     }
     choices.dns = args.dns.or(choices.dns);
     choices.gateway = args.gateway.or(choices.gateway);
+    if args.mask.is_none() {
+        choices.fit_mask();
+    }
     choices.nic_vendor.clone_from(&args.nic_vendor);
     if let Some(disks) = Disks::of(&args.disk) {
         choices.disks = disks;

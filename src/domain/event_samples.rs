@@ -94,7 +94,7 @@ fn stamp(node: NodeId) -> Stamp {
 
 fn asked(node: NodeId, count: u32) -> Asked {
     let at = Timestamp::from_second(1_767_225_600).unwrap();
-    Asked { at, stamp: stamp(node), asking_mac: Some(mac(node)), info: info(node), count, token: None }
+    Asked { at, stamp: stamp(node), asking_mac: Some(mac(node)), info: info(node), count, token: None, own: None }
 }
 
 fn seen(node: NodeId, flags: Vec<Flag>) -> Event {

@@ -35,7 +35,7 @@ pub mod text;
 pub mod ticket;
 pub mod token;
 
-pub use address::{AddressRules, AddressSource, NicRule};
+pub use address::{AddressRules, AddressSource, Fixed, FixedBy, NicRule, OwnAddress, OwnNetwork};
 pub use command::{Ask, Command, Order, Origin, Person, Release, Reply};
 pub use effect::Effect;
 pub use event::{Event, Recorded};

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use crate::answer::{self, BaseAnswer, Profile, Profiles};
 use crate::config::{self, Config, LogLevel, NicSource, Source};
-use crate::domain::address::Pool;
+use crate::domain::address::{Otherwise, Pool};
 use crate::domain::snapshot::Problem;
 use crate::domain::{AddressRules, AddressSource, Auto, NicRule, Policy, WebhookAuth};
 use crate::plan;
@@ -38,18 +38,21 @@ pub(super) fn policy(config: &Config, base: &BaseAnswer) -> Policy {
 fn address_rules(config: &Config, base: &BaseAnswer) -> AddressRules {
     let network = &config.network;
     let nic = match network.nic {
-        _ if base.overlay().has_nic_filter() => NicRule::Given,
         NicSource::Vendor => NicRule::Vendor,
         NicSource::Asking => NicRule::Asking { or_vendor: network.nic_vendor.is_some() },
     };
+    // `address = "dhcp"` counts as if it stood in `default.toml`.
+    let source = if network.address == AddressSource::Dhcp { AddressSource::Requester } else { network.address };
+    let by_dhcp = base.overlay().uses_dhcp() || network.address == AddressSource::Dhcp;
     AddressRules {
-        source: if base.overlay().uses_dhcp() { AddressSource::Dhcp } else { network.address },
+        source: if by_dhcp { AddressSource::Dhcp } else { source },
+        otherwise: Otherwise { source, nic },
         mask: network.mask,
         gateway: base.overlay().gateway().or(network.gateway),
         dns: base.overlay().dns().or(network.dns),
         pool: Pool::new(&network.pool, &network.pool_exclude),
         own: own_addresses(config),
-        nic,
+        nic: if base.overlay().has_nic_filter() { NicRule::Given } else { nic },
     }
 }
 

@@ -120,7 +120,8 @@ async fn explain(kit: &AnswerKit, snapshot: &Snapshot, node: &Node, hardware: Op
     let machine = Asking {
         name: &node.name,
         info: &asked.info,
-        address: node.fixed_address().unwrap_or(asked.stamp.peer),
+        peer: asked.stamp.peer,
+        fixed: node.fixed(),
         chosen: node.nic,
         nic: asked.asking_mac,
     };
@@ -151,9 +152,10 @@ fn installer(info: &crate::domain::SystemInfo) -> String {
 /// The layers of a node with the values its counters would have.
 async fn layers(kit: &AnswerKit, fleet: &Fleet, node: &Node) -> Result<Layers, LayersError> {
     let mut node = node.clone();
+    let given = prepare::given_to(&node, kit);
     let info = node.request.as_ref().map(|asked| asked.info.clone());
     for _ in 0..COUNTER_ROUNDS {
-        match prepare::layered(kit, fleet, &node, &node.name, info.as_ref()).await {
+        match prepare::layered(kit, fleet, &node, &node.name, info.as_ref(), &given).await {
             Err(LayersError::Template(TemplateError::Wants(wishes))) => {
                 for wish in wishes {
                     let next = fleet.next_of(&wish.name, wish.start);

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use super::{GENERATIONS, inputs, strangers};
-use crate::answer::{BaseAnswer, Hardware, Inputs, Installer, Question, RenderError, check_answer, render};
+use crate::answer::{BaseAnswer, Hardware, Inputs, Installer, Offer, Question, RenderError, check_answer, render};
 
 /// The folder of conformance data, where there is one; says so where there is none.
 fn conformance() -> Option<PathBuf> {
@@ -94,7 +94,11 @@ fn base_answers_are_judged_as_the_newest_installer_does() {
         for generation in ours.is_ok().then_some(GENERATIONS).into_iter().flatten() {
             let mut given = inputs(generation);
             if name == "from-answer-ipv6" {
-                given = Inputs { address: "2001:db8::31".parse().ok(), mask: "64".parse().unwrap(), ..given };
+                given = Inputs {
+                    address: "2001:db8::31".parse().ok().map(Offer::Asked),
+                    mask: "64".parse().unwrap(),
+                    ..given
+                };
             }
             match render(ours.as_ref().unwrap().overlay(), &given) {
                 Ok(rendered) => assert_eq!(strangers(&rendered, generation), [""; 0], "`{name}` for {generation:?}"),

@@ -288,7 +288,11 @@ fn apply_to_node(node: &mut Node, event: &Event, at: Timestamp) {
             node.name = name.clone();
             node.flags.retain(|flag| !matches!(flag, Flag::NotAsWished { .. }));
         }
-        Event::ProfileChosen { profile, .. } => node.profile.clone_from(profile),
+        Event::ProfileChosen { profile, .. } => {
+            node.profile.clone_from(profile);
+            // What another profile says of its network shows when its answer is made.
+            node.request.iter_mut().for_each(|asked| asked.own = None);
+        }
         Event::CounterTaken { counter, value, .. } => drop(node.counters.insert(counter.clone(), *value)),
         Event::AddressSet { address, .. } => set_address(node, *address),
         Event::Stalled { reason, .. } => enter(node, Phase::Stalled { reason: reason.clone() }, at),

@@ -73,6 +73,9 @@ impl Fleet {
             if is_news && is_free && node.phase.may_rename() {
                 node.name = entry.hostname.clone();
             }
+            if node.plan.as_ref().and_then(|old| old.profile.as_ref()) != entry.profile.as_ref() {
+                node.request.iter_mut().for_each(|asked| asked.own = None);
+            }
             node.plan = Some(Arc::clone(entry));
             node.plan_match = found;
             node.flags.retain(|flag| !is_about_address(flag));
