@@ -2,8 +2,8 @@
 
 use super::*;
 use crate::answer::Profile;
+use crate::domain::TokenHash;
 use crate::domain::node::Flag;
-use crate::domain::{ProfileName, TokenHash};
 
 impl Bench {
     /// Writes the override of a node.
@@ -53,12 +53,11 @@ async fn a_medium_tells_by_its_token_which_profile_names_the_machine() {
     let profile = |name: &str, text: &str| Profile::parse(name, name, text).unwrap();
     let named = profile("rack-a", "[global]\nfqdn = \"r7-{{ counter('r7') }}.lab.example\"\n");
     bench.kit.send_modify(|kit| Arc::make_mut(kit).profiles = Profiles::new([named]));
-    let name: ProfileName = "rack-a".parse().unwrap();
     let token = Order::MakeToken {
         name: "rack-a".parse().unwrap(),
         hash: TokenHash::of(b"secret"),
         expires: None,
-        profile: Some(name),
+        profile: Some("rack-a".into()),
     };
     bench.order(token).await.unwrap();
     let request = String::from_utf8(post("/answer", &body_of(7))).unwrap();
