@@ -8,6 +8,8 @@ use clap::Args;
 
 use super::interview::Interview;
 use crate::ansible::SshKeyPair;
+use crate::answer::{BaseAnswer, Problem, Severity};
+use crate::config;
 use crate::error::{Exit, Failure, OrExit as _};
 use crate::init::password::Hash;
 use crate::init::write::{self, Outcome};
@@ -197,10 +199,28 @@ fn words(outcome: &Outcome) -> String {
     }
 }
 
+/// What in the two files is probably not meant; what does harm is among what is open.
+fn warnings(options: &EngineOptions) -> Vec<String> {
+    let in_line = |message: &str, hint: Option<&String>| match hint {
+        Some(hint) => format!("{message}; {hint}"),
+        None => message.to_owned(),
+    };
+    let config = config::load(&options.dir, &options.cli, &options.env).ok();
+    let config = config.iter().flat_map(|loaded| loaded.warnings.list());
+    let base = runtime::base_answer(&options.dir).ok();
+    let is_warning = |caution: &&Problem| caution.severity == Severity::Warning;
+    let base = base.iter().flat_map(BaseAnswer::cautions).filter(is_warning);
+    let config = config.map(|problem| in_line(&problem.message, problem.hint.as_ref()));
+    config.chain(base.map(|problem| in_line(&problem.message, problem.hint.as_ref()))).collect()
+}
+
 /// Reads the files as the engine will, and says what is still open.
 fn conclude(options: &EngineOptions, choices: &Choices, out: &mut impl Write) -> Result<Exit, Failure> {
     let open = runtime::check(options)?;
     writeln!(out, "\nchecked: the engine takes these files")?;
+    for warning in warnings(options) {
+        writeln!(out, "warning: {warning}")?;
+    }
     for problem in &open {
         writeln!(out, "open: {}; {}", problem.what, problem.hint)?;
     }

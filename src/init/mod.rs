@@ -131,7 +131,7 @@ impl Choices {
     pub fn fit_mask(&mut self) {
         let (Some(gateway), Ok(mask)) = (self.gateway, self.mask.parse::<Netmask>()) else { return };
         if mask.network_of(gateway).is_err() {
-            self.mask = if gateway.is_ipv6() { "64" } else { "24" }.to_owned();
+            if gateway.is_ipv6() { "64" } else { "24" }.clone_into(&mut self.mask);
         }
     }
 
