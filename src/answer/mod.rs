@@ -43,7 +43,7 @@ pub use hardware::{DiskDevice, Hardware, HardwareError, Lease, NicDevice};
 pub use installer::{Installer, InstallerError};
 pub use overlay::{Origin, Overlay, Place, Rank, Source, compose};
 pub use problem::{Problem, Problems, Severity};
-pub use profile::{Profile, ProfileTie, Profiles, check_over, parse_override};
+pub use profile::{Profile, ProfileTie, Profiles, check_layer, check_over, parse_override};
 pub use render::{Inputs, NicChoice, Offer, RenderError, Rendered, Webhook, render};
 pub use retry::retry_answer;
 pub use template::{Context, CounterWish, TemplateError, fill, wished_name};
