@@ -102,13 +102,14 @@ fn literal(pattern: &str) -> usize {
 pub(super) struct Rule(BTreeMap<Pointer, Glob>);
 
 impl Rule {
-    /// Adds a criterion. `false` where the pointer was there.
+    /// Adds a criterion; one pointer stands in a TOML table once.
     ///
     /// # Errors
     /// Why the glob is malformed.
-    pub(super) fn add(&mut self, pointer: Pointer, glob: &str) -> Result<bool, &'static str> {
+    pub(super) fn add(&mut self, pointer: Pointer, glob: &str) -> Result<(), &'static str> {
         let folded = if pointer.is_lower_case() { Cow::Owned(glob.to_ascii_lowercase()) } else { Cow::Borrowed(glob) };
-        Ok(self.0.insert(pointer, Glob::new(&folded)?).is_none())
+        self.0.insert(pointer, Glob::new(&folded)?);
+        Ok(())
     }
 
     /// Whether it fits nobody by itself.

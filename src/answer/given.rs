@@ -91,17 +91,17 @@ fn layer(rank: Rank, from: &str, setting: Setting, value: Value) -> Overlay {
 
 /// What `files` say of the network otherwise than `base`, which is the lowest of them.
 fn otherwise(files: &Overlay, base: &Overlay) -> OwnNetwork {
-    fn if_new<T: PartialEq>(now: T, before: T) -> Option<T> {
-        (now != before).then_some(now)
+    fn if_new<T: PartialEq>(now: T, before: &T) -> Option<T> {
+        (now != *before).then_some(now)
     }
-    let server = |of: fn(&Overlay) -> Option<IpAddr>| if_new(of(files), of(base)).flatten();
+    let server = |of: fn(&Overlay) -> Option<IpAddr>| if_new(of(files), &of(base)).flatten();
     OwnNetwork {
-        dhcp: if_new(files.uses_dhcp(), base.uses_dhcp()),
+        dhcp: if_new(files.uses_dhcp(), &base.uses_dhcp()),
         address: files.own_address().map(|stated| match stated.origin.source.rank {
             Rank::Base | Rank::Profile => OwnAddress::Template,
             Rank::Plan | Rank::Override | Rank::Operator | Rank::Program => OwnAddress::Override,
         }),
-        filter: if_new(files.has_nic_filter(), base.has_nic_filter()),
+        filter: if_new(files.has_nic_filter(), &base.has_nic_filter()),
         gateway: server(Overlay::gateway),
         dns: server(Overlay::dns),
     }

@@ -176,6 +176,12 @@ pub enum RenderError {
         /// The first of its reasons.
         problem: String,
     },
+    /// The machine would take the finished answer, and be lost to it.
+    #[error("the answer would strand the machine: {problem}; correct it (`answer show` says where it is from)")]
+    Harmful {
+        /// The first of its reasons.
+        problem: String,
+    },
     /// The written text does not read back as what was meant. A defect of this program; nothing is sent.
     #[error("the answer does not read back as it was meant; please report this defect")]
     SelfCheck,
@@ -321,7 +327,7 @@ fn report_to(answer: &mut Program, webhook: &Webhook, installer: Installer) {
 }
 
 /// Writes the text and reads it back: what does not come back as it was meant, or what one of these installers would
-/// refuse, is not sent.
+/// refuse, is not sent, nor what it would take to its harm: an address that is a whole network's, one that cannot be called.
 fn write(settings: &Settings, installers: &[Installer]) -> Result<String, RenderError> {
     let text = settings.to_toml();
     let reading = read::read(&text).map_err(|_| RenderError::SelfCheck)?;
@@ -330,8 +336,15 @@ fn write(settings: &Settings, installers: &[Installer]) -> Result<String, Render
     }
     for &installer in installers {
         let problems = validate::check(&reading, Target::Whole(installer));
-        if let Some(problem) = problems.into_iter().find(|problem| problem.severity == Severity::Error) {
-            return Err(RenderError::Refused { installer, problem: problem.message });
+        if let Some(problem) = problems.iter().find(|problem| problem.severity == Severity::Error) {
+            return Err(RenderError::Refused { installer, problem: problem.message.clone() });
+        }
+        // Our own address and fingerprint are no business of the operator's files.
+        let is_theirs = |path: &str| !path.starts_with("post-installation-webhook");
+        let harm =
+            problems.into_iter().find(|problem| problem.severity == Severity::Danger && is_theirs(&problem.path));
+        if let Some(problem) = harm {
+            return Err(RenderError::Harmful { problem: problem.message });
         }
     }
     Ok(text)

@@ -23,8 +23,8 @@ use crate::domain::{
 };
 use crate::store::AnswerText;
 
-/// How often counters are asked for while one answer is made: a template may ask for another one because of the first.
-const COUNTER_ROUNDS: usize = 3;
+/// How often counters are asked for while one answer is made: which one a template asks for may follow from another one.
+pub(super) const COUNTER_ROUNDS: usize = 16;
 
 /// Why no answer can be made; words for the node's row.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -140,11 +140,13 @@ fn left_out(rendered: &Rendered) -> Option<Text> {
 
 /// The layers of a node with its templates filled in; the counters they ask for are taken for it, once for all.
 async fn numbered(app: &App, kit: &AnswerKit, node: NodeId, machine: &Asking<'_>) -> Result<Layers, Impossible> {
+    let mut last = Vec::new();
     for _ in 0..COUNTER_ROUNDS {
         let snapshot = app.handle.snapshot();
         let row = snapshot.fleet.node(node).ok_or(Impossible::Gone)?;
         match layered(kit, &snapshot.fleet, row, machine.name, Some(machine.info), &machine.given(kit)).await {
             Err(LayersError::Template(TemplateError::Wants(wishes))) => {
+                last.clone_from(&wishes);
                 let counters = wishes.into_iter().map(|CounterWish { name, start }| (name, start)).collect();
                 let command = Command::TakeCounters { node, counters };
                 // What went wrong shows in the next round, which has no counter then.
@@ -153,7 +155,7 @@ async fn numbered(app: &App, kit: &AnswerKit, node: NodeId, machine: &Asking<'_>
             other => return Ok(other?),
         }
     }
-    Err(LayersError::Template(TemplateError::Wants(Vec::new())).into())
+    Err(LayersError::Template(TemplateError::Wants(last)).into())
 }
 
 /// The layers of `node` under this name, filled in.

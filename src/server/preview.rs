@@ -8,7 +8,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 use tokio::sync::watch;
 
 use super::layers::{Layers, LayersError};
-use super::prepare::{self, Asking};
+use super::prepare::{self, Asking, COUNTER_ROUNDS};
 use super::state::AnswerKit;
 use crate::answer::{
     self, Explained, Hardware, Installer, Overlay, Question, Rendered, Severity, Shown, TemplateError, Webhook,
@@ -17,9 +17,6 @@ use crate::client::{LastAnswer, Preview, Row, Value};
 use crate::domain::snapshot::Service;
 use crate::domain::{Event, Fleet, Node, NodeId, Snapshot};
 use crate::store::{Page, Reader};
-
-/// How often counters are looked up for one preview.
-const COUNTER_ROUNDS: usize = 3;
 
 /// Events of a node that are searched for its last report.
 const EVENTS: usize = 1_000;

@@ -246,7 +246,7 @@ proptest! {
             let given = if ipv6 { Inputs { address: "2001:db8::31".parse().ok().map(Offer::Asked), mask: "64".parse().unwrap(), ..inputs(generation) } } else { inputs(generation) };
             let rendered = match render(base.overlay(), &given) {
                 Ok(rendered) => rendered,
-                Err(RenderError::TooNew { .. } | RenderError::Family { .. }) => continue,
+                Err(RenderError::TooNew { .. } | RenderError::Family { .. } | RenderError::Harmful { .. }) => continue,
                 Err(error) => return Err(TestCaseError::fail(format!("{error}\n{text}"))),
             };
             let answer = rendered.text.expose_secret();

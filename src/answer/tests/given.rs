@@ -114,3 +114,16 @@ fn a_given_address_that_fits_nowhere_is_refused_with_its_origin() {
     let error = explained("network.cidr", ("", ""), &given, offer).unwrap_err();
     assert!(error.to_string().contains("does not fit the IPv6 address"), "{error}");
 }
+
+#[rstest]
+#[case("[network]\ncidr = \"10.20.0.0/24\"\n", "`10.20.0.0/24` is the address of a whole network")]
+#[case(
+    "[first-boot]\nsource = \"from-url\"\nurl = \"deploy.example.com\"\n",
+    "`first-boot.url` is no address that can be called"
+)]
+fn what_an_installer_takes_to_its_harm_is_not_sent(#[case] own: &str, #[case] why: &str) {
+    let offer = Offer::Asked([10, 20, 0, 31].into());
+    let error = explained("network.cidr", ("", own), &Given::default(), offer).unwrap_err();
+    let told = error.to_string();
+    assert!(told.starts_with("the answer would strand the machine: ") && told.contains(why), "{told}");
+}

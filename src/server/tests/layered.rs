@@ -82,3 +82,16 @@ async fn what_a_profile_says_of_the_network_is_known_when_its_machine_asks() {
     assert_eq!((own.dhcp, own.filter), (None, Some(true)));
     bench.end().await;
 }
+
+#[tokio::test]
+async fn counters_may_follow_from_each_other() {
+    let bench = Bench::new(Setup::default()).await;
+    let machine = bench.post_answer(7).await;
+    let node = only(&*bench.until_held(1).await);
+    let chain = (0..5).fold("'x'".to_owned(), |name, depth| format!("('c{depth}-' ~ counter({name}))"));
+    bench.write_override(&node, &format!("[network]\ncidr = \"127.0.0.{{{{ counter({chain}, start=40) }}}}/24\"\n"));
+    bench.approve(node.id).await;
+    assert_eq!(machine.await.unwrap().answer()["network"]["cidr"].as_str(), Some("127.0.0.40/24"));
+    assert_eq!(only(&bench.handle.snapshot()).counters.len(), 6);
+    bench.end().await;
+}
