@@ -302,7 +302,7 @@ fn ask(fleet: &mut Fleet, info: &SystemInfo, body: &[u8]) -> Option<u64> {
         fleet,
         &Command::Ask(Ask {
             stamp,
-            info: info.clone(),
+            info: info.clone().into(),
             asking_mac: None,
             wish: None,
             token: None,

@@ -113,13 +113,13 @@ pub(super) fn execute(args: &InitArgs, options: &EngineOptions) -> Result<Exit, 
 /// terminal, and goes on with the defaults where the answer is no.
 pub(super) fn offer(options: &EngineOptions) -> Result<(), Failure> {
     let is_terminal = io::stdin().is_terminal() && io::stdout().is_terminal();
-    let files = [crate::config::CONFIG_FILE, crate::config::BASE_ANSWER_FILE];
+    let files = [config::CONFIG_FILE, config::BASE_ANSWER_FILE];
     let has_any = files.iter().any(|file| options.dir.join(file).exists());
     if !is_terminal || has_any || !options.dir.is_dir() {
         return Ok(());
     }
     let mut out = io::stdout();
-    writeln!(out, "There is no {} in `{}`.", crate::config::CONFIG_FILE, options.dir.display())?;
+    writeln!(out, "There is no {} in `{}`.", config::CONFIG_FILE, options.dir.display())?;
     write!(out, "Write the first files now? A few questions follow (`prox-orchestrator init` does the same). [Y/n] ")?;
     out.flush()?;
     let mut answer = String::new();

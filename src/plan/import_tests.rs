@@ -80,7 +80,11 @@ fn comments_between_mac_addresses_survive() {
     let done = bring("t.csv", "hostname,mac\npve-01,b4:2e:99:00:00:01 b4:2e:99:00:00:03\n", plan, &[]).unwrap();
     assert!(done.text.contains("\"b42e.9900.0001\", # left"), "{}", done.text);
     assert!(!done.text.contains("00:02"), "{}", done.text);
+    assert!(done.text.contains("# right"), "{}", done.text);
     assert_eq!(good(&done.text).entries[0].macs.len(), 2);
+    let fewer = bring("t.csv", "hostname,mac\npve-01,b4:2e:99:00:00:01\n", plan, &[]).unwrap();
+    assert_eq!(fewer.text.matches('#').count(), 2, "{}", fewer.text);
+    assert_eq!(good(&fewer.text).entries[0].macs.len(), 1);
 }
 
 #[test]

@@ -276,19 +276,36 @@ fn set(table: &mut Table, field: &Field, text: &str) {
 fn set_entries(item: &mut Item, text: &str) -> bool {
     let Some(array) = item.as_array_mut() else { return false };
     let mut missing: Vec<&str> = text.split(' ').collect();
+    // A comment behind an entry stands above the next one, which may go.
+    let mut left = String::new();
     let mut at = 0;
-    while let Some(entry) = array.get(at) {
+    while let Some(entry) = array.get_mut(at) {
+        let above = entry.decor().prefix().and_then(|prefix| prefix.as_str()).unwrap_or_default();
+        let all = format!("{left}{above}");
         let mac = entry.as_str().and_then(row::mac_of).map(|mac| mac.to_string());
-        match missing.iter().position(|wanted| Some(*wanted) == mac.as_deref()) {
-            Some(found) => {
-                missing.remove(found);
-                at += 1;
-            }
-            None => {
-                array.remove(at);
-            }
+        let Some(found) = missing.iter().position(|wanted| Some(*wanted) == mac.as_deref()) else {
+            left = if all.contains('#') { all } else { String::new() };
+            array.remove(at);
+            continue;
+        };
+        missing.remove(found);
+        if !std::mem::take(&mut left).is_empty() {
+            entry.decor_mut().set_prefix(all);
+        }
+        at += 1;
+    }
+    for mac in missing {
+        let above = std::mem::take(&mut left);
+        if above.is_empty() {
+            array.push(mac);
+        } else {
+            array.push_formatted(toml_edit::Value::from(mac).decorated(above, ""));
         }
     }
-    array.extend(missing);
+    if !left.is_empty() {
+        let behind = array.trailing().as_str().unwrap_or_default().to_owned();
+        // It ends with its line.
+        array.set_trailing(format!("{}{}", left.trim_end_matches(' '), behind.trim_start_matches(' ')));
+    }
     true
 }

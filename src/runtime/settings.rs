@@ -358,7 +358,9 @@ disk-list = ["sda"]
             all.map(|problem| problem.what).filter(|what| what.contains("profiles/p.toml")).collect()
         };
         assert_eq!(said("[global]\ncountry = \"at\"\n"), [""; 0], "what default.toml does is told there");
-        let all = said("[disk-setup]\nfilter-match = \"all\"\nfilter.ID_MODEL = \"X*\"\n");
+        let all = said(
+            "[disk-setup]\nfilesystem = \"zfs\"\nzfs.raid = \"raid0\"\nfilter-match = \"all\"\nfilter.ID_MODEL = \"X*\"\n",
+        );
         assert!(matches!(&*all, [one] if one.starts_with("DANGER in profiles/p.toml, `disk-setup.")), "{all:?}");
     }
 

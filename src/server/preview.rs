@@ -152,7 +152,7 @@ async fn layers(kit: &AnswerKit, fleet: &Fleet, node: &Node) -> Result<Layers, L
     let given = prepare::given_to(&node, kit);
     let info = node.request.as_ref().map(|asked| asked.info.clone());
     for _ in 0..COUNTER_ROUNDS {
-        match prepare::layered(kit, fleet, &node, &node.name, info.as_ref(), &given).await {
+        match prepare::layered(kit, fleet, &node, &node.name, info.as_deref(), &given).await {
             Err(LayersError::Template(TemplateError::Wants(wishes))) => {
                 for wish in wishes {
                     let next = fleet.next_of(&wish.name, wish.start);

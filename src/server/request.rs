@@ -60,7 +60,7 @@ pub(super) async fn read(
     let asking_mac = asking_mac(&info, peer, &app.neighbours).await;
     let wish = wish(app, token.as_ref(), &info, peer);
     let own = own_network(app, token.as_ref(), &info).await;
-    Ok((Ask { stamp, info, asking_mac, wish, token, own }, document))
+    Ok((Ask { stamp, info: info.into(), asking_mac, wish, token, own }, document))
 }
 
 /// How much of a body is read, and for how long.

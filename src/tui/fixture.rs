@@ -86,7 +86,7 @@ impl Rack {
         let asking_mac = info.links.first().map(|link| link.mac);
         let ask = Ask {
             stamp: Stamp { peer: address(n), macs, body },
-            info,
+            info: info.into(),
             asking_mac,
             token: None,
             wish: None,

@@ -136,7 +136,7 @@ impl Engine {
         let seen = Stamp { peer: [192, 0, 2, 1].into(), macs: [mac].into(), body: document.hash };
         let ask = Ask {
             stamp: seen.clone(),
-            info,
+            info: info.into(),
             asking_mac: Some(mac),
             token: None,
             wish: None,
