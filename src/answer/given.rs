@@ -34,6 +34,17 @@ pub struct Given {
 }
 
 impl Files<'_> {
+    /// What they say of the network otherwise than `default.toml`.
+    #[must_use]
+    pub fn network(self) -> OwnNetwork {
+        let Self { base, profile, own } = self;
+        if profile.is_none() && own.is_none() {
+            return otherwise(base, base);
+        }
+        let own = own.as_ref();
+        otherwise(&compose([Some(base), profile, own].into_iter().flatten().cloned()), base)
+    }
+
     /// All layers over each other, and what the files say of the network otherwise than `default.toml`.
     ///
     /// # Errors

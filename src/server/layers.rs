@@ -132,7 +132,7 @@ impl AnswerKit {
         let Ok(own) = own else { return OwnNetwork::default() };
         let files =
             Files { base: self.base.overlay(), profile: profile.as_ref().map(|profile| profile.overlay()), own };
-        files.with(&Given::default()).map(|(_, network)| network).unwrap_or_default()
+        files.network()
     }
 
     /// The name a template has for a machine nobody knows yet.

@@ -127,6 +127,10 @@ fn no_answer_leaves_with_an_address_that_will_not_do(#[case] address: &str, #[ca
 fn an_address_beside_its_own_gateway_will_do() {
     let mut rack = rack(AddressSource::Requester);
     let elsewhere = OwnNetwork { gateway: Some([198, 51, 100, 1].into()), ..own(Some(OwnAddress::Template)) };
+    let set = |node, last| Order::SetAddress { node, address: [198, 51, 100, last].into() };
+    let (node, _) = rack.ask_with(&box_b(), elsewhere);
+    assert!(matches!(rack.order(set(node, 1)), Err(Refusal::BadAddress { .. })), "its gateway's");
+    rack.order(set(node, 9)).unwrap();
     assert_eq!(rack.released(&box_a(), elsewhere, Some("198.51.100.7/24")).1, Reply::Released);
 }
 
