@@ -139,15 +139,15 @@ fn check_judges_profiles_overrides_and_plan_as_they_count() {
 #[test]
 fn a_file_with_a_problem_in_every_line_is_judged_at_once() {
     let project = Project::empty();
-    let lines: Vec<_> = (0..8_000).map(|number| format!("strange-{number} = 1\n")).collect();
+    let lines: Vec<_> = (0..30_000).map(|number| format!("strange-{number} = 1\n")).collect();
     project.write("default.toml", &format!("[global]\n{}", lines.concat()));
     let started = std::time::Instant::now();
-    let ran = project.run(["check", "--release", "all"]);
+    let ran = project.run(["check", "--release", "9.2"]);
     assert_eq!(ran.code, Some(3));
     assert!(ran.out.contains("unknown key `strange-99`") && !ran.out.contains("strange-101`"), "{}", ran.out);
-    assert!(ran.out.contains("more"), "{}", ran.out);
-    // It took minutes when every problem was looked up in the text.
-    assert!(started.elapsed() < std::time::Duration::from_secs(20), "{:?}", started.elapsed());
+    assert!(ran.out.contains("default.toml: 300") && ran.out.contains(" more\n"), "{}", ran.out);
+    // Two seconds of work; it was many minutes when every problem was looked up in the text.
+    assert!(started.elapsed() < std::time::Duration::from_mins(2), "{:?}", started.elapsed());
     assert!(project.run(["serve"]).err.contains("... and "), "the same at the start");
 }
 

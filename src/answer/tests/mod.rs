@@ -135,7 +135,7 @@ auth_token = "…"
 source = "from-url"
 ordering = "network-online"
 url = "https://scripts.example/…"
-cert-fingerprint = "AA:BB"
+cert-fingerprint = "AABBAABBAABBAABBAABBAABBAABBAABBAABBAABBAABBAABBAABBAABBAABBAABB"
 "#
     );
     assert_eq!(rendered.hash, crate::domain::DocumentHash::of(rendered.text.expose_secret().as_bytes()));

@@ -19,12 +19,19 @@ pub(super) struct Finding {
     pub(super) path: String,
     /// Those that find it; none where no installer was asked.
     pub(super) installers: Vec<Installer>,
+    /// How many problems it stands for: one, but for the last line of very many.
+    stands_for: usize,
 }
 
 impl Finding {
     /// A problem of an answer file.
     fn new(source: &Source, problem: &answer::Problem) -> Self {
-        Self { problem: runtime::placed(source, problem), path: problem.path.clone(), installers: Vec::new() }
+        Self {
+            problem: runtime::placed(source, problem),
+            path: problem.path.clone(),
+            installers: Vec::new(),
+            stands_for: 1,
+        }
     }
 }
 
@@ -88,14 +95,14 @@ fn findings(source: &Source, mut found: Vec<(answer::Problem, Vec<Installer>)>) 
     if let Some(severity) = worst {
         let rest =
             config::Problem::whole(&source.name, format!("... and {more} more")).weigh(runtime::weight(severity));
-        shown.push(Finding { installers: everybody, ..Finding::from(rest) });
+        shown.push(Finding { installers: everybody, stands_for: more, ..Finding::from(rest) });
     }
     shown
 }
 
 impl From<config::Problem> for Finding {
     fn from(problem: config::Problem) -> Self {
-        Self { problem, path: String::new(), installers: Vec::new() }
+        Self { problem, path: String::new(), installers: Vec::new(), stands_for: 1 }
     }
 }
 
@@ -143,7 +150,8 @@ impl FileReport {
     }
 
     fn count(&self, severity: Severity) -> usize {
-        self.findings.iter().filter(|finding| finding.problem.severity == severity).count()
+        let these = self.findings.iter().filter(|finding| finding.problem.severity == severity);
+        these.map(|finding| finding.stands_for).sum()
     }
 
     /// `2 errors, 1 danger`, or `ok`.
