@@ -112,9 +112,15 @@ struct Desk<'a> {
 impl Desk<'_> {
     /// Judges everything an engine of this folder would read.
     fn folder(&self, dir: &Path) -> Vec<FileReport> {
-        let mut reports = vec![self.config(dir), self.base(config::load_base_answer(dir))];
-        reports.extend(self.profiles(dir));
-        reports.extend(self.overrides(dir));
+        let base = self.base(config::load_base_answer(dir));
+        let mut layers = self.profiles(dir);
+        layers.extend(self.overrides(dir));
+        for layer in &mut layers {
+            // What is said of `default.toml` need not be said of everything above it.
+            layer.also_refused_by.retain(|installer| !base.also_refused_by.contains(installer));
+        }
+        let mut reports = vec![self.config(dir), base];
+        reports.extend(layers);
         if dir.join(plan::PLAN_FILE).exists() {
             reports.push(self.plan(dir));
         }

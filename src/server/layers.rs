@@ -11,7 +11,7 @@ use crate::answer::{
     self, Context, Files, Given, Overlay, Profile, ProfileTie, RenderError, Sight, TemplateError, compose,
 };
 use crate::config::{self, ConfigErrors};
-use crate::domain::{Fleet, Fqdn, NameWish, Node, OwnNetwork, ProfileChoice, SystemInfo, TokenName};
+use crate::domain::{Fleet, Fqdn, NameWish, Node, OwnNetwork, ProfileChoice, ProfileName, SystemInfo, TokenName};
 
 /// Why the layers of a node cannot be put together.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -57,6 +57,12 @@ pub(super) struct Layers {
 }
 
 impl AnswerKit {
+    /// The names of the profiles there are.
+    #[must_use]
+    pub fn profile_names(&self) -> Vec<ProfileName> {
+        self.profiles.names().filter_map(|name| name.parse().ok()).collect()
+    }
+
     /// The profile of a node, and who chose it: the operator, else the plan, else the `token` of its medium, else the
     /// profiles' own rules.
     fn profile(

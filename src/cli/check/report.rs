@@ -254,7 +254,7 @@ fn json_file(report: &FileReport) -> Value {
 }
 
 fn json_problem(finding: &Finding) -> JsonProblem<'_> {
-    let Finding { problem, path, installers } = finding;
+    let Finding { problem, path, installers, .. } = finding;
     let place = problem.place.as_ref();
     JsonProblem {
         severity: match problem.severity {

@@ -34,6 +34,7 @@ pub(super) fn draw(frame: &mut Frame<'_>, body: Rect, model: &Model, open: &Moda
         | Modal::Filter(_)
         | Modal::Problems { .. }
         | Modal::Ghosts { .. }
+        | Modal::Big { .. }
         | Modal::Preview(_) => {
             return;
         }

@@ -145,3 +145,24 @@ fn the_plans_address_does_not_count_behind_an_override() {
     let (_, reply) = rack.released(&box_a(), own(Some(OwnAddress::Override)), Some("192.0.2.77/24"));
     assert_eq!(reply, Reply::Released);
 }
+
+#[test]
+fn a_plan_that_names_another_profile_makes_what_was_said_unknown() {
+    let mut rack = rack(AddressSource::Plan);
+    let entry = |profile: Option<&str>| {
+        let mut entry = crate::domain::PlanEntry::new("db-1.example.com".parse().unwrap());
+        entry.uuid = UUID_A.parse().ok();
+        entry.profile = profile.map(|name| name.parse().unwrap());
+        Command::Plan { entries: vec![std::sync::Arc::new(entry)] }
+    };
+    rack.submit(&entry(Some("by-dhcp"))).unwrap();
+    let (node, _) = rack.ask_with(&box_a(), DHCP);
+    let own = |rack: &Rack| rack.node(node).request.as_ref().unwrap().own;
+    rack.submit(&entry(Some("by-dhcp"))).unwrap();
+    assert_eq!(own(&rack), Some(DHCP), "nothing is new");
+    rack.submit(&entry(None)).unwrap();
+    assert_eq!(own(&rack), None);
+    rack.ask_with(&box_a(), DHCP);
+    rack.submit(&Command::Plan { entries: Vec::new() }).unwrap();
+    assert_eq!(own(&rack), None);
+}
