@@ -16,7 +16,7 @@ use super::self_test::SELF_TEST_OK;
 use super::state::App;
 use crate::domain::ghost::Cause;
 use crate::domain::text::Text;
-use crate::domain::{Ask, DocumentHash, MacAddr, NameWish, Stamp, SystemInfo};
+use crate::domain::{Ask, DocumentHash, MacAddr, NameWish, OwnNetwork, Stamp, SystemInfo, TokenName};
 use crate::store::Document;
 use crate::wire::{RequestSigns, system_info};
 
@@ -59,7 +59,8 @@ pub(super) async fn read(
     let macs = info.links.iter().map(|link| link.mac).collect();
     let stamp = Stamp { peer, macs, body: document.hash };
     let asking_mac = asking_mac(&info, peer, &app.neighbours).await;
-    let mut ask = Ask { stamp, info: info.into(), asking_mac, wish: None, token };
+    let own = own_network(app, token.as_ref(), &info).await;
+    let mut ask = Ask { stamp, info: info.into(), asking_mac, wish: None, token, own };
     ask.wish = wish(app, &ask);
     Ok((ask, document))
 }
@@ -92,8 +93,15 @@ fn wish(app: &App, ask: &Ask) -> Option<Result<NameWish, Text>> {
         return None;
     }
     let kit = app.kit.borrow().clone();
-    let wished = kit.wish(&snapshot.fleet, &ask.info).transpose()?;
+    let wished = kit.wish(&snapshot.fleet, ask.token.as_ref(), &ask.info).transpose()?;
     Some(wished.map_err(|why| Text::new(&why.to_string())))
+}
+
+/// What the layers of this machine's answer say of its network, as far as it is known which they are.
+async fn own_network(app: &App, token: Option<&TokenName>, info: &SystemInfo) -> OwnNetwork {
+    let (kit, snapshot) = (app.kit.borrow().clone(), app.handle.snapshot());
+    let row = snapshot.fleet.row_of(info);
+    kit.network(&snapshot.fleet, row.map(AsRef::as_ref), token, info).await
 }
 
 /// The reply to plain HTTP on the TLS port: a machine that got the scheme wrong reboots and says so on its screen; a

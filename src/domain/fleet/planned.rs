@@ -56,6 +56,7 @@ impl Fleet {
                 } else {
                     self.change(*node, |node| {
                         node.plan = None;
+                        node.unlearn_network();
                         node.plan_match = None;
                         note_match(node);
                     });
@@ -87,6 +88,9 @@ impl Fleet {
                 && node.phase.may_rename()
             {
                 node.name = name.clone();
+            }
+            if node.plan.as_ref().and_then(|old| old.profile.as_ref()) != entry.profile.as_ref() {
+                node.unlearn_network();
             }
             node.plan = Some(Arc::clone(entry));
             node.plan_match = found;

@@ -35,12 +35,13 @@ impl Bench {
             stamp: row.request.as_ref().unwrap().stamp.clone(),
             name: row.name.clone(),
             address: None,
-            granted: (row.fixed_address(), row.nic),
+            granted: (row.fixed(), row.nic),
             document,
             secret,
             vendor_unseen: false,
             profile: None,
             left_out: None,
+            own: crate::domain::OwnNetwork::default(),
         };
         let answer = AnswerText { node, hash: document, text: TEXT.into(), redacted: TEXT.to_owned() };
         assert_eq!(self.handle.release(release, answer).await.unwrap(), Reply::Released);

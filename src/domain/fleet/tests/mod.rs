@@ -7,6 +7,7 @@ mod gate;
 mod identity;
 mod life;
 mod model;
+mod own_network;
 mod planned;
 mod room;
 mod rules;
@@ -22,6 +23,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::{Decision, Fleet};
+use crate::domain::address::OwnNetwork;
 use crate::domain::command::{Ask, Command, Order, Origin, Release, Reply, ReportIn, Sighting};
 use crate::domain::event::Recorded;
 use crate::domain::facts::{Dmi, Generation, HostKey, Link, Product, Report, SystemInfo};
@@ -62,7 +64,7 @@ impl Box1 {
             body: DocumentHash::of(&[self.body]),
         };
         let asking_mac = stamp.macs.first().copied();
-        Ask { stamp, info: info.into(), asking_mac, token: None, wish: None }
+        Ask { stamp, info: info.into(), asking_mac, token: None, wish: None, own: OwnNetwork::default() }
     }
 }
 
@@ -141,12 +143,11 @@ impl Rack {
     }
 
     fn release(&mut self, machine: &Box1, grant: &Grant, address: Option<&str>) -> Reply {
-        let release = self.rendered(machine, grant, address);
+        let release = self.release_of(machine, grant, address);
         self.submit(&Command::Release(release)).unwrap().reply
     }
 
-    /// An answer as it would be made for this grant now.
-    fn rendered(&self, machine: &Box1, grant: &Grant, address: Option<&str>) -> Release {
+    fn release_of(&self, machine: &Box1, grant: &Grant, address: Option<&str>) -> Release {
         let text = format!("{}{}", grant.name, self.log.len());
         Release {
             node: grant.node,
@@ -159,6 +160,7 @@ impl Rack {
             granted: (grant.address, grant.nic),
             profile: None,
             left_out: None,
+            own: OwnNetwork::default(),
         }
     }
 

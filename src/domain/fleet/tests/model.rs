@@ -161,7 +161,7 @@ impl World {
         if rack.fleet.node(grant.node).is_none() {
             return;
         }
-        let address = grant.address.unwrap_or(shown.peer.parse().unwrap());
+        let address = grant.address.map_or(shown.peer.parse().unwrap(), |fixed| fixed.address);
         match rack.release(&shown, &grant, Some(&format!("{address}/24"))) {
             Reply::Released => {}
             Reply::Rerender(fresh) => return grants.push_back((index, shown, fresh)),

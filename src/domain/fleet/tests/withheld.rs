@@ -117,7 +117,7 @@ fn a_stale_grant_is_worth_nothing() {
     let (node, _) = banned.ask(&box_a());
     banned.approve(node).unwrap();
     let grant = banned.served(&box_a());
-    let stale = banned.rendered(&box_a(), &grant, None);
+    let stale = banned.release_of(&box_a(), &grant, None);
     banned.order(Order::Ban { node, reason: Text::default() }).unwrap();
     assert_eq!(banned.submit(&Command::Release(stale)), Err(Refusal::UnknownNode(node)));
     let Reply::Barred(why) = banned.submit(&Command::Ask(box_a().ask())).unwrap().reply else { panic!("not barred") };
