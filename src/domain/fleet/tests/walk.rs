@@ -273,6 +273,18 @@ fn two_machines_change_places_and_back() {
 }
 
 #[test]
+fn a_step_back_finds_whoever_has_the_slot_by_now() {
+    let (mut rack, one, two) = pair();
+    rack.order(Order::Swap { node: one, other: two }).unwrap();
+    rack.walk(back("b")).unwrap();
+    assert_eq!((rack.name(one), rack.name(two), rack.next().as_deref()), ("pve-0001", "a", Some("b")));
+    // A row that was renamed keeps the plan's row and its name; it gives up the former.
+    rack.order(Order::Rename { node: two, name: fqdn("mine") }).unwrap();
+    rack.walk(back("a")).unwrap();
+    assert_eq!((rack.name(two), rack.node(two).plan.is_none(), rack.next().as_deref()), ("mine", true, Some("a")));
+}
+
+#[test]
 fn what_cannot_swap_says_why() {
     let (mut rack, one, two) = pair();
     let why = |rack: &mut Rack, node, other| match rack.order(Order::Swap { node, other }) {
