@@ -350,6 +350,29 @@ fn what_makes_a_row_another_matter(#[case] happens: fn(&mut Rack, NodeId), #[cas
     assert_eq!(rack.order(Order::IfSeen { node, revision, then }).is_err(), is_other);
 }
 
+#[test]
+fn orders_are_read_as_they_are_written() {
+    let changes = Changes {
+        name: Some(fqdn("a")),
+        profile: Some(ProfileWish::Named("storage".parse().unwrap())),
+        ..Changes::default()
+    };
+    let edit = Order::Edit { node: NodeId(1), changes: Box::new(changes) };
+    for order in [
+        Order::IfSeen { node: NodeId(1), revision: 7, then: Box::new(edit) },
+        Order::Walk { wish: skip("a") },
+        Order::Walk { wish: start() },
+        Order::Walk { wish: WalkWish::Stop },
+        Order::Swap { node: NodeId(1), other: NodeId(2) },
+    ] {
+        let text = serde_json::to_string(&order).unwrap();
+        assert_eq!(serde_json::from_str::<Order>(&text).unwrap(), order, "{text}");
+    }
+    let short = r#"{"order":"edit","node":1,"changes":{"note":"x"}}"#;
+    let Order::Edit { changes, .. } = serde_json::from_str(short).unwrap() else { panic!() };
+    assert_eq!(changes.note, Some("x".into()));
+}
+
 /// One random step.
 #[derive(Clone, Debug)]
 enum Step {
