@@ -32,14 +32,14 @@ impl Draft {
         Self { fleet, batch: Batch::default(), effects: Vec::new(), replies: Vec::new(), base_seq }
     }
 
-    /// Decides on one submission against the fleet as this batch has left it so far.
-    pub(super) fn decide(&mut self, submission: Submission) {
+    /// Decides on one submission against the fleet as this batch has left it so far; says whether it was not refused.
+    pub(super) fn decide(&mut self, submission: Submission) -> bool {
         let Submission { origin, at, command, document, answer, hold, reply: to, .. } = submission;
         let decision = match self.fleet.decide(&command, at) {
             Ok(decision) => decision,
             Err(refusal) => {
                 let _ = to.send(Err(SubmitError::Refused(refusal)));
-                return;
+                return false;
             }
         };
         if !decision.events.is_empty() {
@@ -54,6 +54,7 @@ impl Draft {
             _ => None,
         };
         self.replies.push(PendingReply { to, reply, hold: hold.zip(stamp) });
+        true
     }
 
     /// Decides on something nobody waits for.

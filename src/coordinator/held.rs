@@ -11,7 +11,7 @@ use tokio::time::Instant;
 use super::handle::HoldRequest;
 use crate::domain::guard::Verdict;
 use crate::domain::snapshot::Hold;
-use crate::domain::{Fleet, NodeId, RequestId, Stamp};
+use crate::domain::{Fleet, NodeId, RequestId, Source, Stamp};
 
 /// A request whose hold ends sooner than this after an undo gets the retry answer at once: nobody decides that fast.
 const TOO_LATE: Duration = Duration::from_secs(2);
@@ -29,10 +29,10 @@ struct Parked {
 #[derive(Debug, Default)]
 pub(super) struct HeldRequests {
     by_node: BTreeMap<NodeId, BTreeMap<RequestId, Parked>>,
-    owners: BTreeMap<RequestId, (NodeId, IpAddr)>,
-    by_peer: BTreeMap<IpAddr, BTreeSet<RequestId>>,
+    owners: BTreeMap<RequestId, (NodeId, Source)>,
+    by_source: BTreeMap<Source, BTreeSet<RequestId>>,
     /// How many each address holds, to find the one that holds most.
-    shares: BTreeSet<(usize, IpAddr)>,
+    shares: BTreeSet<(usize, Source)>,
     /// What readers see: one hold a row, the one that ends last.
     shown: imbl::OrdMap<NodeId, Hold>,
 }
@@ -57,45 +57,45 @@ impl HeldRequests {
         most: usize,
     ) -> Result<oneshot::Receiver<Verdict>, Full> {
         let HoldRequest { id, since, until, ends } = *request;
-        let peer = stamp.peer;
+        let (peer, source) = (stamp.peer, Source::of(stamp.peer));
         let own = self.by_node.get(&node).into_iter().flatten();
         let replaced: Vec<_> = own.filter(|(_, other)| other.stamp.peer == peer).map(|(id, _)| *id).collect();
         for old in replaced {
             self.drop_request(old);
         }
         while self.owners.len() >= most.max(1) {
-            self.make_room(peer)?;
+            self.make_room(source)?;
         }
         let (wake, waiting) = oneshot::channel();
         let parked = Parked { stamp, hold: Hold { since, until }, ends, wake };
         self.by_node.entry(node).or_default().insert(id, parked);
-        self.owners.insert(id, (node, peer));
-        self.count(peer, |requests| requests.insert(id));
+        self.owners.insert(id, (node, source));
+        self.count(source, |requests| requests.insert(id));
         self.refresh(node);
         Ok(waiting)
     }
 
     /// Sends the oldest request of the address that holds most to retry, where that is more than `newcomer` would hold.
-    fn make_room(&mut self, newcomer: IpAddr) -> Result<(), Full> {
-        let own = self.by_peer.get(&newcomer).map_or(0, BTreeSet::len);
+    fn make_room(&mut self, newcomer: Source) -> Result<(), Full> {
+        let own = self.by_source.get(&newcomer).map_or(0, BTreeSet::len);
         let (most, greedy) = self.shares.last().copied().ok_or(Full)?;
         let gives = if own > 0 && own >= most { newcomer } else { greedy };
         if most <= own.max(1) && gives != newcomer {
             return Err(Full);
         }
-        let oldest = self.by_peer.get(&gives).and_then(BTreeSet::first).copied().ok_or(Full)?;
+        let oldest = self.by_source.get(&gives).and_then(BTreeSet::first).copied().ok_or(Full)?;
         self.drop_request(oldest);
         Ok(())
     }
 
-    fn count(&mut self, peer: IpAddr, change: impl FnOnce(&mut BTreeSet<RequestId>) -> bool) {
-        let requests = self.by_peer.entry(peer).or_default();
-        self.shares.remove(&(requests.len(), peer));
+    fn count(&mut self, source: Source, change: impl FnOnce(&mut BTreeSet<RequestId>) -> bool) {
+        let requests = self.by_source.entry(source).or_default();
+        self.shares.remove(&(requests.len(), source));
         change(requests);
         if requests.is_empty() {
-            self.by_peer.remove(&peer);
+            self.by_source.remove(&source);
         } else {
-            self.shares.insert((requests.len(), peer));
+            self.shares.insert((requests.len(), source));
         }
     }
 
@@ -115,8 +115,8 @@ impl HeldRequests {
 
     /// Takes a request off every list but the shown one.
     fn take(&mut self, node: NodeId, id: RequestId) -> Option<Parked> {
-        if let Some((_, peer)) = self.owners.remove(&id) {
-            self.count(peer, |requests| requests.remove(&id));
+        if let Some((_, source)) = self.owners.remove(&id) {
+            self.count(source, |requests| requests.remove(&id));
         }
         self.by_node.get_mut(&node)?.remove(&id)
     }
@@ -186,9 +186,17 @@ mod tests {
     type Waiting = oneshot::Receiver<Verdict>;
 
     fn park(held: &mut HeldRequests, node: u64, peer: u8, most: usize) -> Result<Waiting, Full> {
-        let stamp = Stamp { peer: [192, 0, 2, peer].into(), macs: BTreeSet::new(), body: DocumentHash::of(b"x") };
+        park_at(held, node, [192, 0, 2, peer].into(), most)
+    }
+
+    fn park_at(held: &mut HeldRequests, node: u64, peer: IpAddr, most: usize) -> Result<Waiting, Full> {
+        let stamp = Stamp { peer, macs: BTreeSet::new(), body: DocumentHash::of(b"x") };
         let (since, ends) = (Timestamp::UNIX_EPOCH, Instant::now());
-        let id = RequestId(node * 1_000 + u64::from(peer));
+        let last = match peer {
+            IpAddr::V4(v4) => v4.octets()[3],
+            IpAddr::V6(v6) => v6.octets()[15],
+        };
+        let id = RequestId(node * 1_000 + u64::from(last));
         held.park(NodeId(node), stamp, &HoldRequest { id, since, until: since, ends }, most)
     }
 
@@ -213,6 +221,17 @@ mod tests {
     }
 
     #[test]
+    fn an_ipv6_network_holds_as_one() {
+        let mut held = HeldRequests::default();
+        let host = |last: u16| IpAddr::from([0x2001, 0xdb8, 0, 1, 0, 0, 0, last]);
+        let mut flood: Vec<_> =
+            (1..=3_u16).map(|last| park_at(&mut held, last.into(), host(last), 4).unwrap()).collect();
+        let mut honest = park(&mut held, 4, 1, 4).unwrap();
+        let mut second = park(&mut held, 5, 2, 4).unwrap();
+        assert!(is_gone(&mut flood[0]) && !is_gone(&mut honest) && !is_gone(&mut second));
+    }
+
+    #[test]
     fn lists_stay_in_step() {
         let mut held = HeldRequests::default();
         let _first = park(&mut held, 1, 1, 9).unwrap();
@@ -222,6 +241,6 @@ mod tests {
         assert_eq!(held.other_peer(NodeId(1), [192, 0, 2, 1].into()), Some([192, 0, 2, 2].into()));
         assert!(held.drop_request(RequestId(1_001)) && held.drop_request(RequestId(1_002)));
         assert!(!held.drop_request(RequestId(1_001)));
-        assert!(held.shares.is_empty() && held.by_peer.is_empty() && held.shown().is_empty());
+        assert!(held.shares.is_empty() && held.by_source.is_empty() && held.shown().is_empty());
     }
 }

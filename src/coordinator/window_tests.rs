@@ -125,6 +125,77 @@ async fn a_machine_that_asks_differently_inside_the_window_is_not_approved() {
 }
 
 #[tokio::test]
+async fn the_last_of_two_approvals_is_for_the_request_it_was_given_for() {
+    let bench = bench(WINDOW).await;
+    let held = bench.held(1).await;
+    bench.decide(bench.approval(held.node)).await.unwrap();
+    let (mut ask, document) = request(1);
+    ask.stamp.peer = [192, 0, 2, 77].into();
+    let Asked::Held(mut other) = bench.ask_with(ask, document).await.unwrap() else { panic!("not held") };
+    // The operator has looked again, and approves what is there now.
+    bench.decide(bench.approval(held.node)).await.unwrap();
+    assert!(matches!((&mut other.wake).await.unwrap(), Verdict::Serve(_)));
+    let reason = |words: &str| Order::Reject { node: NodeId(2), reason: words.into() };
+    let mut second = bench.held(2).await;
+    bench.decide(reason("not ours")).await.unwrap();
+    bench.decide(reason("wrong rack")).await.unwrap();
+    let Verdict::Refuse(why) = (&mut second.wake).await.unwrap() else { panic!("not refused") };
+    assert!(why.to_string().ends_with("wrong rack"), "{why}");
+}
+
+#[tokio::test]
+async fn a_decision_at_once_that_is_refused_overtakes_nothing() {
+    let bench = bench(WINDOW).await;
+    let mut held = bench.held(1).await;
+    bench.decide(bench.approval(held.node)).await.unwrap();
+    let mut seen = bench.stamp(held.node);
+    seen.peer = [192, 0, 2, 99].into();
+    let at_once = Order::Approve { node: held.node, seen };
+    let refused = bench.started.handle.order(Origin::System, at_once, true).await;
+    assert!(matches!(refused, Err(SubmitError::Refused(Refusal::ChangedWhileYouLooked(_)))), "{refused:?}");
+    assert!(bench.started.handle.snapshot().undecided.contains_key(&held.node), "what was decided stands");
+    assert!(matches!((&mut held.wake).await.unwrap(), Verdict::Serve(_)));
+}
+
+#[tokio::test]
+async fn a_decision_that_is_refused_at_the_end_of_its_window_says_so() {
+    use crate::domain::address::{AddressRules, AddressSource, Pool};
+    let bench = Bench::new().await;
+    let pool = Pool::new(&["192.0.2.201".parse().unwrap()], &[]);
+    let addresses = AddressRules { source: AddressSource::Pool, pool, ..AddressRules::default() };
+    let policy = Policy { undo_window: WINDOW, addresses, ..Policy::default() };
+    bench.started.handle.set_policy(policy).await;
+    let (mut first, second) = (bench.held(1).await, bench.held(2).await);
+    for node in [first.node, second.node] {
+        bench.decide(bench.approval(node)).await.unwrap();
+    }
+    assert!(matches!((&mut first.wake).await.unwrap(), Verdict::Serve(_)));
+    let snapshot = bench.until(|snapshot| snapshot.undecided.is_empty()).await;
+    let flags = &snapshot.fleet.node(second.node).unwrap().flags;
+    let told = |flag: &Flag| matches!(flag, Flag::CameToNothing { why, .. } if why.as_str().contains("pool"));
+    assert!(flags.iter().any(told), "{flags:?}");
+}
+
+#[tokio::test]
+async fn what_a_batch_leads_to_is_not_lost_with_the_next_one() {
+    let bench = bench(NEVER).await;
+    let held = bench.held(1).await;
+    let intruder = bench.intruder();
+    // The flag that a second address raises is decided in a batch of its own, which cannot be stored.
+    let hide = "CREATE TRIGGER no_flags BEFORE INSERT ON events WHEN new.type = 'flagged' \
+                BEGIN SELECT RAISE(ABORT, 'disk full'); END";
+    intruder.execute_batch(hide).unwrap();
+    let (mut ask, document) = request(1);
+    ask.stamp.peer = [192, 0, 2, 77].into();
+    let other = bench.ask_with(ask, document).await.unwrap();
+    bench.until(|snapshot| !snapshot.service.problems.is_empty()).await;
+    intruder.execute_batch("DROP TRIGGER no_flags").unwrap();
+    let is_told = |flag: &Flag| matches!(flag, Flag::TwoAddresses { .. });
+    bench.until(|snapshot| snapshot.fleet.node(NodeId(1)).unwrap().flags.iter().any(is_told)).await;
+    drop((held, other));
+}
+
+#[tokio::test]
 async fn a_crash_inside_the_window_leaves_the_machine_waiting() {
     let bench = bench(NEVER).await;
     let held = bench.held(1).await;

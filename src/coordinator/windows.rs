@@ -45,8 +45,8 @@ impl Windows {
         windows.into_iter().chain(self.tickets.values().copied()).min()
     }
 
-    /// Opens a window and says when it ends. The same decision given twice keeps its first one, another decision about
-    /// the row takes its place.
+    /// Opens a window and says when it ends. The same order given twice keeps its first one; another decision about the
+    /// row takes its place, and so does the same one about another request, or with other words.
     pub(super) fn open(
         &mut self,
         node: NodeId,
@@ -55,7 +55,8 @@ impl Windows {
         origin: Origin,
         length: Duration,
     ) -> Timestamp {
-        if let Some(shown) = self.shown.get(&node).filter(|shown| shown.verb == verb) {
+        let is_same = self.open.get(&node).is_some_and(|open| open.order == order);
+        if let Some(shown) = self.shown.get(&node).filter(|_| is_same) {
             return shown.until;
         }
         self.close(node);
@@ -94,8 +95,11 @@ impl Windows {
         self.tickets.extract_if(.., |_, end| *end <= now).map(|(ticket, _)| ticket).collect()
     }
 
-    /// Opens a window again whose decision could not be stored.
+    /// Opens a window again whose decision could not be stored, unless there is another about its row by now.
     pub(super) fn reopen(&mut self, window: Window, length: Duration) {
+        if self.open.contains_key(&window.node) {
+            return;
+        }
         let until = Timestamp::now().saturating_add(length).unwrap_or(Timestamp::MAX);
         let shown = Undecided { verb: window.verb, origin: window.origin.clone(), until };
         self.shown.insert(window.node, shown);

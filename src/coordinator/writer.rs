@@ -8,14 +8,16 @@ use jiff::Timestamp;
 use tokio::runtime::Runtime;
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 use tokio::time::{Instant, timeout_at};
-use tracing::{error, info, warn};
+use tracing::{error, warn};
 
 use super::draft::{Draft, PendingReply, ReplyTo};
 use super::handle::{Message, Outcome, Submission, SubmitError};
 use super::held::HeldRequests;
 use super::windows::{Window, Windows};
+use crate::domain::command::Verb;
 use crate::domain::guard::Verdict;
 use crate::domain::snapshot::{Problem, Service};
+use crate::domain::text::Text;
 use crate::domain::{
     Command, Effect, Event, Fleet, NodeId, Order, Origin, Policy, Recorded, Refusal, Reply, Snapshot, Ticket,
 };
@@ -27,7 +29,8 @@ const BATCH: usize = 512;
 /// Events after which the whole state is stored again, so that a start need not replay more.
 const STATE_EVERY: u64 = 50_000;
 
-/// Pause before a decision is tried again that could not be stored at the end of its undo window.
+/// Pause before that is tried again which could not be stored: a decision at the end of its undo window, or what a batch
+/// has led to.
 const STORE_PAUSE: Duration = Duration::from_secs(1);
 
 /// Owner of the fleet and the store.
@@ -40,11 +43,21 @@ pub(super) struct Writer {
     windows: Windows,
     /// What the last batch has led to, to be decided in the next one.
     follow_ups: Vec<Command>,
+    /// When that is tried again which could not be stored.
+    retry: Option<Instant>,
     service: Arc<Service>,
     store_problem: Option<Problem>,
     publish: watch::Sender<Arc<Snapshot>>,
     events: broadcast::Sender<Arc<Recorded>>,
     effects: mpsc::Sender<Effect>,
+}
+
+/// What a batch has taken up, to be put back where it cannot be stored.
+#[derive(Default)]
+struct Undone {
+    /// Decisions whose undo window is over, or that another one overtakes.
+    windows: Vec<Window>,
+    follow_ups: Vec<Command>,
 }
 
 /// A reply and where it goes.
@@ -73,6 +86,7 @@ impl Writer {
             held: HeldRequests::default(),
             windows: Windows::default(),
             follow_ups: Vec::new(),
+            retry: None,
             service: Arc::default(),
             store_problem: None,
             publish,
@@ -102,7 +116,8 @@ impl Writer {
 
     /// Waits for messages or the end of an undo window; says whether there is anybody left to work for.
     fn wait(&self, timers: &Runtime, messages: &mut mpsc::Receiver<Message>, taken: &mut Vec<Message>) -> bool {
-        let wake = if self.follow_ups.is_empty() { self.windows.next_end() } else { Some(Instant::now()) };
+        let follow_up = (!self.follow_ups.is_empty()).then(|| self.retry.unwrap_or_else(Instant::now));
+        let wake = follow_up.into_iter().chain(self.windows.next_end()).min();
         let arrived = messages.recv_many(taken, BATCH);
         timers.block_on(async {
             match wake {
@@ -119,13 +134,14 @@ impl Writer {
         let mut acknowledge = Vec::new();
         let mut release_all = false;
         let mut is_tick = false;
-        for follow_up in std::mem::take(&mut self.follow_ups) {
+        let mut undone = Undone { follow_ups: std::mem::take(&mut self.follow_ups), ..Undone::default() };
+        for follow_up in &undone.follow_ups {
             // About a row that is gone there is nothing to say.
-            let _ = draft.decide_own(&follow_up, &Origin::System);
+            let _ = draft.decide_own(follow_up, &Origin::System);
         }
-        let ended = self.windows.ended(Instant::now(), BATCH);
-        let mut changed = !ended.is_empty();
-        for window in &ended {
+        undone.windows = self.windows.ended(Instant::now(), BATCH);
+        let mut changed = !undone.windows.is_empty();
+        for window in &undone.windows {
             Self::take_effect(window, &mut draft);
         }
         for ticket in self.windows.tickets_over(Instant::now()) {
@@ -136,7 +152,7 @@ impl Writer {
             match message {
                 Message::Submit(submission) => {
                     is_tick |= matches!(submission.command, Command::Tick);
-                    changed |= self.submitted(*submission, &mut draft);
+                    changed |= self.submitted(*submission, &mut draft, &mut undone);
                 }
                 Message::HoldDropped(id) => changed |= self.held.drop_request(id),
                 Message::ReleaseAll(done) => {
@@ -158,7 +174,7 @@ impl Writer {
                 Message::Stop(done) => stop = Some(done),
             }
         }
-        changed = self.commit(draft, ended, changed);
+        changed = self.commit(draft, undone, changed);
         if is_tick {
             // Looks at every held request, so not with each batch; those that hang up tell so by themselves.
             changed |= self.held.sweep();
@@ -177,7 +193,7 @@ impl Writer {
     }
 
     /// Decides on a submission, or opens or closes an undo window for it. Says whether readers should see a change.
-    fn submitted(&mut self, submission: Submission, draft: &mut Draft) -> bool {
+    fn submitted(&mut self, submission: Submission, draft: &mut Draft, undone: &mut Undone) -> bool {
         let length = self.fleet.policy().undo_window;
         match &submission.command {
             Command::Order(Order::Undo { node }) => {
@@ -186,6 +202,7 @@ impl Writer {
                     return false;
                 };
                 self.held.hurry(*node, Instant::now());
+                // It stays taken back also where that cannot be told the log: in doubt no answer leaves.
                 let command = Command::TakenBack { node: *node, verb: window.verb };
                 draft.decide(Submission { command, ..submission });
                 true
@@ -206,11 +223,18 @@ impl Writer {
                 draft.replies.push(PendingReply { to: submission.reply, reply, hold: None });
                 true
             }
-            // A decision without a window overtakes one that has it.
+            // A decision without a window overtakes one that has it, unless it is refused.
             Command::Order(order) => {
-                let closed = order.verb().and_then(|(node, _)| self.windows.close(node));
-                draft.decide(submission);
-                closed.is_some()
+                let verb = order.verb();
+                let is_decided = draft.decide(submission);
+                let Some((node, verb)) = verb.filter(|_| is_decided) else { return false };
+                let Some(window) = self.windows.close(node) else { return false };
+                // Where it cannot be stored the other one stands again, but none that lets an answer leave which the
+                // operator has thought better of.
+                if window.verb == verb || window.verb == Verb::Reject {
+                    undone.windows.push(window);
+                }
+                true
             }
             _ => {
                 draft.decide(submission);
@@ -224,19 +248,25 @@ impl Writer {
         let Window { node, verb, order, origin, .. } = window;
         let command = Command::Order(order.clone());
         match draft.decide_own(&command, origin) {
-            Ok(()) => {}
+            // Where it was approved already a rule has done so: what was wished for has happened.
+            Ok(()) | Err(Refusal::AlreadyApproved(_)) => {}
             Err(Refusal::ChangedWhileYouLooked(name)) => {
                 warn!("{name}: the {} came to nothing, for the machine asked differently meanwhile", verb.noun());
                 // About a row that is gone there is nothing to say.
                 let _ = draft.decide_own(&Command::Overtaken { node: *node }, &Origin::System);
             }
-            Err(refusal) => info!("{node}: the {} came to nothing: {refusal}", verb.noun()),
+            Err(refusal) => {
+                warn!("{node}: the {} came to nothing: {refusal}", verb.noun());
+                let why = Text::new(&refusal.to_string());
+                // About a row that is gone there is nothing to say.
+                let _ = draft.decide_own(&Command::CameToNothing { node: *node, verb: *verb, why }, &Origin::System);
+            }
         }
     }
 
     /// Stores a batch, then applies, publishes, replies and acts; or tells everybody that nothing happened.
     /// `news` says that readers should see a change in any case. Returns whether they must still be shown one.
-    fn commit(&mut self, draft: Draft, ended: Vec<Window>, news: bool) -> bool {
+    fn commit(&mut self, draft: Draft, undone: Undone, news: bool) -> bool {
         let Draft { fleet, batch, effects, replies, .. } = draft;
         if batch.events.is_empty() {
             // Nothing to store; replies still tell the truth, for the draft is the fleet.
@@ -255,16 +285,18 @@ impl Writer {
             for pending in replies {
                 let _ = pending.to.send(Err(SubmitError::NotStored(why.clone())));
             }
-            for window in ended {
+            for window in undone.windows {
                 self.windows.reopen(window, STORE_PAUSE);
             }
+            self.follow_ups = undone.follow_ups;
+            self.retry = Some(Instant::now() + STORE_PAUSE);
             self.store_problem = Some(Problem {
                 what: format!("the store cannot commit: {why}"),
                 hint: "free disk space or repair the state folder; machines get the retry answer until then".to_owned(),
             });
             return true;
         }
-        self.store_problem = None;
+        (self.store_problem, self.retry) = (None, None);
         self.fleet = fleet;
         self.seq += batch.events.len() as u64;
         let outcomes = self.park(replies);

@@ -90,6 +90,8 @@ pub enum Command {
         node: NodeId,
         /// Which answer.
         document: DocumentHash,
+        /// Digest of its webhook secret.
+        secret: SecretHash,
         /// Whether all of it went out.
         delivered: bool,
     },
@@ -111,6 +113,15 @@ pub enum Command {
     Overtaken {
         /// The row.
         node: NodeId,
+    },
+    /// A decision came to nothing at the end of its undo window: it was refused.
+    CameToNothing {
+        /// The row.
+        node: NodeId,
+        /// What had been decided.
+        verb: Verb,
+        /// Why, in words.
+        why: Text,
     },
     /// Requests of one row are open from several addresses.
     SeenFrom {
@@ -193,8 +204,8 @@ pub struct Ask {
     pub info: Arc<SystemInfo>,
     /// The NIC it came through, where known.
     pub asking_mac: Option<MacAddr>,
-    /// The name a template has for it, should it be new.
-    pub wish: Option<NameWish>,
+    /// The name a template has for it, should it be new, or why it has none.
+    pub wish: Option<Result<NameWish, Text>>,
     /// The token it came with. The server has found it good.
     pub token: Option<TokenName>,
     /// What the layers of its answer say of its network.
@@ -498,15 +509,4 @@ pub enum Reply {
         /// When.
         until: Timestamp,
     },
-}
-
-/// A command with its origin and time, as the coordinator takes it.
-#[derive(Clone, Debug)]
-pub struct Submitted {
-    /// Who.
-    pub origin: Origin,
-    /// When.
-    pub at: Timestamp,
-    /// What.
-    pub command: Command,
 }

@@ -193,6 +193,9 @@ pub enum Event {
         node: NodeId,
         /// Which answer.
         document: DocumentHash,
+        /// Digest of its webhook secret, which tells it from another with the same text.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        secret: Option<SecretHash>,
     },
     /// The connection broke before the answer was out.
     AnswerLost {
@@ -200,6 +203,9 @@ pub enum Event {
         node: NodeId,
         /// Which answer.
         document: DocumentHash,
+        /// Digest of its webhook secret, which tells it from another with the same text.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        secret: Option<SecretHash>,
     },
     /// A retry answer was sent instead of an answer.
     RetryServed {
@@ -372,6 +378,9 @@ pub enum Event {
         entry: Arc<PlanEntry>,
         /// How its machine fits, where it has called.
         found: Option<PlanMatch>,
+        /// The name it takes over with that, though another row may have it until that one moves on as well.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        name: Option<Fqdn>,
     },
     /// A machine was recognised as a row of the plan.
     PlanMatched {

@@ -1,6 +1,7 @@
 //! At least one sample of every event and of every word within events, in an order that tells a story. The tests that
 //! guard stored databases and the words of events share them.
 
+mod later;
 mod planning;
 mod walking;
 
@@ -37,6 +38,7 @@ pub(crate) fn events() -> Vec<Recorded> {
         gating(),
         planning::planning(),
         walking::walking(),
+        later::samples(),
     ]
     .concat();
     let number = |(seq, (origin, event)): (u64, _)| {
@@ -171,9 +173,9 @@ fn answering() -> Vec<Sample> {
     let document = DocumentHash::of(b"answer");
     vec![
         system(released(NODE, Permission::Approval, Some("192.0.2.1/24"))),
-        system(Event::AnswerLost { node: NODE, document }),
+        system(Event::AnswerLost { node: NODE, document, secret: None }),
         system(released(NODE, Permission::Repeat, Some("2001:db8::1/64"))),
-        system(Event::AnswerDelivered { node: NODE, document }),
+        system(Event::AnswerDelivered { node: NODE, document, secret: None }),
         operator(Event::ReinstallAllowed { node: NODE, stamp: stamp(NODE) }),
         system(released(NODE, Permission::Reinstall, None)),
         system(Event::Flagged { node: NODE, flag: Flag::CannotAnswer { reason: "no resolver".into() } }),

@@ -157,19 +157,29 @@ pub struct ClaimCode([u8; 4]);
 /// No 0/O, 1/I/L, 2/Z, 5/S, 8/B, U/V.
 const CLAIM_ALPHABET: &[u8; 23] = b"34679ACDEFGHJKMNPQRTWXY";
 
+/// Letters there are.
+const BASE: u64 = CLAIM_ALPHABET.len() as u64;
+
+/// Codes there are.
+const CODES: u64 = BASE.pow(4);
+
 impl ClaimCode {
-    /// The code of a row. Distinct for the first 279,841 rows of a fleet.
+    /// The code of a row. Rows whose numbers differ by a multiple of 279,841 share one; the fleet numbers its rows so
+    /// that no two of those it has do.
     #[must_use]
     pub fn of(node: NodeId) -> Self {
-        const BASE: u64 = CLAIM_ALPHABET.len() as u64;
-        const SPACE: u64 = BASE.pow(4);
         // A multiplier coprime to the space spreads neighbours: codes of one rack do not look alike.
-        let mut rest = (node.0 % SPACE) * 170_503 % SPACE;
+        let mut rest = (node.0 % CODES) * 170_503 % CODES;
         Self([(); 4].map(|()| {
             let digit = usize::try_from(rest % BASE).unwrap_or_default();
             rest /= BASE;
             CLAIM_ALPHABET[digit]
         }))
+    }
+
+    /// Earlier rows that would have the same code.
+    pub(super) fn sharing(node: NodeId) -> impl Iterator<Item = NodeId> {
+        (1..=node.0 / CODES).map(move |times| NodeId(node.0 - times * CODES))
     }
 }
 
@@ -216,6 +226,17 @@ pub fn judge(node: &Node, stamp: &Stamp, now: Timestamp, policy: &Policy) -> Ver
     Verdict::Hold(asks_again(node, now))
 }
 
+/// What may approve a machine without a person.
+#[derive(Clone, Debug)]
+pub struct Rules<T> {
+    /// The tickets that are asked, in this order.
+    pub tickets: T,
+    /// What the configuration lets in.
+    pub auto: Auto,
+    /// Whether the plan or a token vouches for the machine.
+    pub vouched: bool,
+}
+
 /// Whether a machine nobody has decided about is approved without a person, and by what (DESIGN.md §3): by a ticket, by
 /// the plan, or because the operator wrote `auto = "all"`. Never one that may be installed, never another request than
 /// the row shows, and never a row with a flag that a person must look at.
@@ -224,36 +245,39 @@ pub fn admit<'a>(
     node: &Node,
     stamp: &Stamp,
     now: Timestamp,
-    policy: &Policy,
-    mut tickets: impl Iterator<Item = &'a Ticket>,
+    mut rules: Rules<impl Iterator<Item = &'a Ticket>>,
 ) -> Option<Admission> {
     #[cfg(test)]
-    let tampered = sabotage::tampered(node, stamp, policy);
+    let tampered = sabotage::tampered(node, stamp, &Policy::default());
     #[cfg(test)]
-    let (node, policy) = tampered.as_ref().map_or((node, policy), |(node, policy)| (node, policy));
+    let node = tampered.as_ref().map_or(node, |(node, _)| node);
     let is_new = node.phase == Phase::Waiting && !node.may_be_installed();
     let is_shown = node.request.as_ref().is_some_and(|asked| asked.stamp == *stamp);
     // What walk mode assigned is confirmed by the person who walks.
     if !is_new || !is_shown || node.is_walked || node.flags.iter().any(Flag::needs_a_person) {
         return None;
     }
-    if let Some(ticket) = tickets.find(|ticket| ticket.admits(node, now)) {
+    if let Some(ticket) = rules.tickets.find(|ticket| ticket.admits(node, now)) {
         return Some(Admission { by: Rule::Ticket(ticket.id), profile: ticket.profile.clone() });
     }
-    let by = match policy.auto {
+    let by = match rules.auto {
         Auto::Never => return None,
-        Auto::Planned => node.is_vouched_for().then_some(Rule::Planned)?,
+        Auto::Planned => rules.vouched.then_some(Rule::Planned)?,
         Auto::All => Rule::All,
     };
     Some(Admission { by, profile: None })
 }
 
-/// A failed install that starts over by itself: no report yet, same address and MACs, soon, and at most twice.
+/// A failed install that starts over by itself: no report yet, same address and MACs, soon, and at most twice. A machine
+/// that shows no MAC could be any other; one whose answer was lost has nothing to repeat.
 fn is_early_repeat(node: &Node, stamp: &Stamp, now: Timestamp, policy: &Policy) -> bool {
     let Some(answers) = &node.answers else { return false };
     let age = now.duration_since(answers.first);
+    let shows_a_mac = stamp.macs.iter().any(|mac| mac.is_identifying());
     node.report.is_none()
         && !node.phase.is_installed()
+        && answers.may_have_arrived()
+        && shows_a_mac
         && age >= SignedDuration::ZERO
         && age.unsigned_abs() <= policy.repeat_window
         && answers.count <= MAX_REPEATS

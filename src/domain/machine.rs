@@ -97,6 +97,35 @@ impl MachineId {
         !self.macs.is_empty() && !other.macs.is_empty() && self.macs.is_disjoint(&other.macs)
     }
 
+    /// Whether both share anything that identifies.
+    #[must_use]
+    pub fn shares_any(&self, other: &Self) -> bool {
+        self.shared(other) > 0 || !self.macs.is_disjoint(&other.macs)
+    }
+
+    /// Whether `other` is most likely this machine: it shares a MAC, or both UUID and serial, or one of them while no MAC
+    /// speaks against it. Else it is a maker's duplicate, or none at all.
+    #[must_use]
+    pub fn is_likely(&self, other: &Self) -> bool {
+        let shared = self.shared(other);
+        !self.macs.is_disjoint(&other.macs) || shared > 1 || (shared == 1 && !self.has_other_macs_than(other))
+    }
+
+    /// How many of UUID and serial both show alike.
+    fn shared(&self, other: &Self) -> u32 {
+        let uuid = self.uuid.is_some() && self.uuid == other.uuid;
+        let serial = self.serial.is_some() && self.serial == other.serial;
+        u32::from(uuid) + u32::from(serial)
+    }
+
+    /// Whether this shows everything that `other` shows.
+    #[must_use]
+    pub fn covers(&self, other: &Self) -> bool {
+        let has_uuid = other.uuid.is_none() || other.uuid == self.uuid;
+        let has_serial = other.serial.is_none() || other.serial == self.serial;
+        has_uuid && has_serial && other.macs.is_subset(&self.macs)
+    }
+
     /// The digits that tell host names apart: those of the UUID, else of the lowest MAC, else none.
     #[must_use]
     pub fn name_digits(&self) -> Option<String> {

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::address::{Fixed, FixedBy, OwnNetwork};
+use super::command::Verb;
 use super::facts::{HostKey, Product, Report, SystemInfo};
 use super::fqdn::Fqdn;
 use super::id::{DocumentHash, NodeId, RunId, SecretHash};
@@ -102,6 +103,9 @@ pub struct Absorbed {
     pub machine: MachineId,
     /// Its request.
     pub request: Option<Asked>,
+    /// Its name; not known of merges by an earlier release.
+    #[serde(default)]
+    pub name: Option<Fqdn>,
 }
 
 /// The operator's word on a node's profile.
@@ -187,6 +191,17 @@ pub struct Answers {
     /// The profile it was made with.
     #[serde(default)]
     pub profile: Option<Text>,
+    /// Whether the first of them was allowed as a reinstall: until one has surely arrived, the old system is still there.
+    #[serde(default)]
+    pub over_installed: bool,
+}
+
+impl Answers {
+    /// Whether any of them may have reached the machine: not where the only one was lost.
+    #[must_use]
+    pub fn may_have_arrived(&self) -> bool {
+        self.delivery != Delivery::Lost || self.count > 1
+    }
 }
 
 /// What became of a released answer. A machine that may have received one counts as installing.
@@ -255,6 +270,20 @@ pub enum Flag {
     InstalledBefore {
         /// The name it had.
         name: Fqdn,
+    },
+    /// Shares its UUID or serial with a banned machine, but not its MACs.
+    #[error("shares its UUID or serial with {name}, which is banned, but has other MACs: check which machine it is")]
+    LikeBanned {
+        /// The name the banned one had.
+        name: Fqdn,
+    },
+    /// What the operator decided was refused when it was to take effect.
+    #[error("the {} came to nothing: {why}; decide again", verb.noun())]
+    CameToNothing {
+        /// What had been decided.
+        verb: Verb,
+        /// In words.
+        why: Text,
     },
     /// Requests of it are open from another address too.
     #[error("asks from {other} as well: two machines with one identity, or one with two cables; check which is which")]
@@ -347,6 +376,7 @@ impl Flag {
             | Self::AsksAgain
             | Self::ChangedSinceApproval
             | Self::InstalledBefore { .. }
+            | Self::LikeBanned { .. }
             | Self::UuidChanged { .. }
             | Self::LeaseReused { .. }
             | Self::PlanConflict { .. }
@@ -357,6 +387,7 @@ impl Flag {
             Self::UntrustedUuid
             | Self::AddressTaken { .. }
             | Self::NotAsWished { .. }
+            | Self::CameToNothing { .. }
             | Self::LeftOut { .. }
             | Self::VendorUnseen
             | Self::ChooseNic
@@ -370,13 +401,6 @@ impl Flag {
 }
 
 impl Node {
-    /// Whether the plan or a token vouches for it well enough for `auto = "planned"`.
-    #[must_use]
-    pub fn is_vouched_for(&self) -> bool {
-        let planned = self.plan_match.as_ref().is_some_and(|found| found.by.len() >= 2 && found.against.is_empty());
-        planned || self.request.as_ref().is_some_and(|asked| asked.token.is_some())
-    }
-
     /// The product its medium installs or it reported.
     #[must_use]
     pub fn product(&self) -> Product {
@@ -458,12 +482,12 @@ impl Node {
         self.address.or_else(|| self.fixed_address().filter(|_| self.phase.may_rename())).or_else(asked)
     }
 
-    /// Whether an answer was released that may have been used.
+    /// Whether an answer was released that may have been used, or whose loss leaves what was installed before.
     #[must_use]
     pub fn may_be_installed(&self) -> bool {
         self.report.is_some()
             || self.phase.is_installed()
-            || self.answers.as_ref().is_some_and(|answers| answers.delivery != Delivery::Lost || answers.count > 1)
+            || self.answers.as_ref().is_some_and(|answers| answers.over_installed || answers.may_have_arrived())
     }
 
     /// What became of its last answer, in words.

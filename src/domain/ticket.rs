@@ -181,11 +181,3 @@ impl fmt::Display for Ticket {
         self.profile.as_ref().map_or(Ok(()), |profile| write!(f, ", profile {profile}"))
     }
 }
-
-/// Whether two sightings share anything that identifies.
-#[must_use]
-pub fn is_same_machine(one: &MachineId, other: &MachineId) -> bool {
-    let same_uuid = one.uuid.is_some() && one.uuid == other.uuid;
-    let same_serial = one.serial.is_some() && one.serial == other.serial;
-    same_uuid || same_serial || !one.macs.is_disjoint(&other.macs)
-}

@@ -34,18 +34,22 @@ const NOTE_TIME: Duration = Duration::from_secs(2);
 
 /// Answers a machine.
 pub(super) async fn post(State(app): State<App>, Extension(conn): Extension<ConnInfo>, request: Request) -> Response {
+    let deadline = conn.accepted + LAST_MOMENT;
+    // What was released and did not make it is told as lost when the connection ends.
+    timeout_at(deadline, answer(app, conn, request)).await.unwrap_or_else(|_| reply::retry("SERVER BUSY - retrying"))
+}
+
+async fn answer(app: App, conn: ConnInfo, request: Request) -> Response {
     let (head, body) = request.into_parts();
-    let (ask, document) = match request::read(&app, &conn, &head.headers, body).await {
+    // Boxed, as is all that a request has behind it when it is held.
+    let (ask, document) = match Box::pin(request::read(&app, &conn, &head.headers, body)).await {
         Ok(asked) => asked,
         Err(response) => return response,
     };
     let host = head.headers.get(header::HOST).and_then(|host| host.to_str().ok()).map(str::to_owned);
     // It keeps the buffer it was read into, of 8 KiB, and a hold is long.
     drop(head);
-    let deadline = conn.accepted + LAST_MOMENT;
-    let exchange = Exchange { app, conn, host, ask };
-    // What was released and did not make it is told as lost when the connection ends.
-    timeout_at(deadline, exchange.run(document)).await.unwrap_or_else(|_| reply::retry("SERVER BUSY - retrying"))
+    Exchange { app, conn, host, ask }.run(document).await
 }
 
 /// The reply to a request whose handler panicked.
@@ -128,7 +132,8 @@ impl Exchange {
                     Err(why) => return self.impossible(node, &why).await,
                 };
             let body = self.conn.delivery.body(answer.text.expose_secret().to_owned());
-            self.conn.delivery.expect(Some(Expected::Answer { node, document: release.document }));
+            let (document, secret) = (release.document, release.secret);
+            self.conn.delivery.expect(Some(Expected::Answer { node, document, secret }));
             let reply = self.app.handle.release(release, answer).await;
             match reply {
                 Ok(Reply::Released) => return reply::toml(body),

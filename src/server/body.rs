@@ -133,7 +133,7 @@ mod tests {
         #[case] kept: &str,
         #[case] cut: Option<Cut>,
     ) {
-        let received = read_chunks(chunks, &BodyBudget::default()).await;
+        let received = read_chunks(chunks, &BodyBudget::of_shares(1)).await;
         assert_eq!((std::str::from_utf8(&received.bytes).unwrap(), received.cut), (kept, cut));
     }
 
@@ -146,7 +146,7 @@ mod tests {
     #[tokio::test]
     async fn a_body_that_does_not_come_is_cut() {
         let body = Body::from_stream(futures_util::stream::pending::<Result<&'static str, std::io::Error>>());
-        let received = read(body, BOUNDS, Instant::now(), &BodyBudget::default()).await;
+        let received = read(body, BOUNDS, Instant::now(), &BodyBudget::of_shares(1)).await;
         assert_eq!(received.cut, Some(Cut::TooSlow));
     }
 }

@@ -6,10 +6,12 @@
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio_util::sync::CancellationToken;
+
+use crate::domain::Source;
 
 /// How many there may be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,9 +50,9 @@ pub(super) struct Crowd(Arc<Mutex<Table>>);
 
 #[derive(Debug, Default)]
 struct Table {
-    sources: HashMap<IpAddr, Slot>,
+    sources: HashMap<Source, Slot>,
     /// Sources with idle connections: most of them last, and of equals the one that idles longest.
-    idlers: BTreeSet<(usize, Reverse<u64>, IpAddr)>,
+    idlers: BTreeSet<(usize, Reverse<u64>, Source)>,
     open: usize,
     next: u64,
 }
@@ -63,7 +65,7 @@ struct Slot {
 }
 
 impl Slot {
-    fn rank(&self, source: IpAddr) -> Option<(usize, Reverse<u64>, IpAddr)> {
+    fn rank(&self, source: Source) -> Option<(usize, Reverse<u64>, Source)> {
         let (oldest, _) = self.idle.first_key_value()?;
         Some((self.idle.len(), Reverse(*oldest), source))
     }
@@ -73,7 +75,7 @@ impl Slot {
 #[derive(Debug)]
 pub(super) struct Ticket {
     crowd: Crowd,
-    source: IpAddr,
+    source: Source,
     id: u64,
     /// Cancelled when it has to go.
     pub(super) cut: CancellationToken,
@@ -93,18 +95,10 @@ pub(super) fn without_reserve(places: usize) -> usize {
     places.saturating_sub(places.div_ceil(11).max(LEAST_RESERVE)).max(1)
 }
 
-/// Whom a connection counts for: whoever has one IPv6 address has 2^64 of them.
-fn source_of(peer: IpAddr) -> IpAddr {
-    match peer {
-        IpAddr::V4(_) => peer,
-        IpAddr::V6(v6) => Ipv6Addr::from_bits(v6.to_bits() >> 64 << 64).into(),
-    }
-}
-
 impl Crowd {
     /// Takes a connection of `peer` in, if need be at the cost of another one; says what was hit.
     pub(super) fn admit(&self, peer: IpAddr, room: Room) -> (Admission, Option<Pressure>) {
-        let source = source_of(peer);
+        let source = Source::of(peer);
         let mut table = self.lock();
         let own = table.sources.get(&source).map_or(0, |slot| slot.idle.len() + slot.busy);
         let own_is_full = room.per_address.is_some_and(|limit| own >= limit);
@@ -122,14 +116,14 @@ impl Crowd {
         }
         if let Some(&(_, _, victim)) = table.idlers.last() {
             table.cut_idle_of(victim);
-            return (Admission::In(self.enter(&mut table, source)), Some(Pressure::Of(victim)));
+            return (Admission::In(self.enter(&mut table, source)), Some(Pressure::Of(victim.address())));
         }
         let within = table.open < with_reserve(room.total);
         let admission = if within { Admission::Hurried(self.enter(&mut table, source)) } else { Admission::Out };
         (admission, Some(Pressure::All))
     }
 
-    fn enter(&self, table: &mut Table, source: IpAddr) -> Ticket {
+    fn enter(&self, table: &mut Table, source: Source) -> Ticket {
         let (id, cut) = (table.next, CancellationToken::new());
         table.next += 1;
         table.open += 1;
@@ -146,7 +140,7 @@ impl Crowd {
 
 impl Table {
     /// Changes a source's connections and keeps its rank.
-    fn change(&mut self, source: IpAddr, change: impl FnOnce(&mut Slot)) {
+    fn change(&mut self, source: Source, change: impl FnOnce(&mut Slot)) {
         let slot = self.sources.entry(source).or_default();
         let before = slot.rank(source);
         change(slot);
@@ -161,7 +155,7 @@ impl Table {
     }
 
     /// Cuts the oldest idle connection of a source; its place is free at once.
-    fn cut_idle_of(&mut self, source: IpAddr) -> bool {
+    fn cut_idle_of(&mut self, source: Source) -> bool {
         let mut cut = None;
         self.change(source, |slot| cut = slot.idle.pop_first());
         let Some((_, token)) = cut else { return false };
@@ -275,8 +269,8 @@ mod tests {
         let tickets: Vec<_> = (0..50).map(|_| crowd.admit(peer(1), room)).collect();
         assert!(tickets.iter().all(|(admission, _)| matches!(admission, Admission::In(_))));
         let host = |last: u16| IpAddr::from([0x2001, 0xdb8, 0, 1, 0, 0, 0, last]);
-        assert_eq!(source_of(host(1)), source_of(host(2)));
-        assert_ne!(source_of(host(1)), source_of("2001:db8:0:2::1".parse().unwrap()));
+        let _all: Vec<_> = (0..4).map(|last| crowd.admit(host(last), ROOM)).collect();
+        assert_eq!(crowd.admit(host(9), ROOM).1, Some(Pressure::Own));
     }
 
     proptest! {

@@ -15,7 +15,7 @@ use hyper::body::{Frame, SizeHint};
 
 use crate::coordinator::{Handle, SubmitError};
 use crate::domain::text::Text;
-use crate::domain::{Command, DocumentHash, NodeId, Origin};
+use crate::domain::{Command, DocumentHash, NodeId, Origin, SecretHash};
 
 /// How often the coordinator is told before it is left at that: an answer whose fate is unknown counts as used.
 const TRIES: u32 = 5;
@@ -31,6 +31,8 @@ pub(super) enum Expected {
         node: NodeId,
         /// Its digest.
         document: DocumentHash,
+        /// Digest of its webhook secret.
+        secret: SecretHash,
     },
     /// A refusal at the end of a hold.
     Refusal {
@@ -85,7 +87,9 @@ impl Delivery {
         let expected = self.0.expected.lock().unwrap_or_else(PoisonError::into_inner).take()?;
         let delivered = self.0.flushed.load(Ordering::Acquire);
         match expected {
-            Expected::Answer { node, document } => Some(Command::AnswerWritten { node, document, delivered }),
+            Expected::Answer { node, document, secret } => {
+                Some(Command::AnswerWritten { node, document, secret, delivered })
+            }
             Expected::Refusal { node, why } => delivered.then_some(Command::RefusalServed { node, why }),
             Expected::Retry { node, why } => delivered.then_some(Command::RetryServed { node, why }),
         }
@@ -137,7 +141,7 @@ mod tests {
     use http_body_util::BodyExt as _;
 
     fn answer() -> Expected {
-        Expected::Answer { node: NodeId(1), document: DocumentHash::of(b"x") }
+        Expected::Answer { node: NodeId(1), document: DocumentHash::of(b"x"), secret: SecretHash::of(b"s") }
     }
 
     fn is_delivered(delivery: &Delivery) -> Option<bool> {

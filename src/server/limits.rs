@@ -34,18 +34,31 @@ pub fn capacity(open_files: u64) -> usize {
 
 /// Bytes in one share of the body budget.
 const SHARE: usize = 16 * 1024;
-/// Shares in all: 256 MiB, enough for a rack that reports at once, and a bound for a hostile network.
-const SHARES: usize = 256 * 1024 * 1024 / SHARE;
+/// Shares in a mebibyte.
+const MIB: usize = 1024 * 1024 / SHARE;
 
-/// The memory all bodies together may take while they are read.
+/// The memory all bodies together may take while they are read, by whose they are: what one kind takes is not missing to
+/// another.
 #[derive(Clone, Debug)]
-pub(super) struct BodyBudget(Arc<Semaphore>);
+pub(super) struct Budgets {
+    /// Requests for an answer.
+    pub(super) asks: BodyBudget,
+    /// Reports that come with the secret of an answer. Enough for a rack that reports at once.
+    pub(super) reports: BodyBudget,
+    /// Everybody else's: a bound for a hostile network, which takes it from itself.
+    pub(super) strangers: BodyBudget,
+}
 
-impl Default for BodyBudget {
+impl Default for Budgets {
     fn default() -> Self {
-        Self::of_shares(SHARES)
+        let [asks, reports, strangers] = [128, 96, 32].map(|mib| BodyBudget::of_shares(mib * MIB));
+        Self { asks, reports, strangers }
     }
 }
+
+/// The memory that bodies of one kind may take together.
+#[derive(Clone, Debug)]
+pub(super) struct BodyBudget(Arc<Semaphore>);
 
 impl BodyBudget {
     pub(super) fn of_shares(shares: usize) -> Self {

@@ -8,6 +8,8 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use crate::domain::Source;
+
 /// How long things count.
 const SPAN: Duration = Duration::from_mins(1);
 /// Addresses remembered.
@@ -15,7 +17,7 @@ const ADDRESSES: usize = 4_096;
 
 /// Shared by all requests; cheap to clone.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Rates(Arc<Mutex<HashMap<IpAddr, Recent>>>);
+pub(super) struct Rates(Arc<Mutex<HashMap<Source, Recent>>>);
 
 #[derive(Clone, Copy, Debug)]
 struct Recent {
@@ -27,20 +29,23 @@ impl Rates {
     /// Whether this address has done it `allowed` times of late.
     pub(super) fn is_reached(&self, peer: IpAddr, allowed: u32, now: Instant) -> bool {
         let table = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        table.get(&peer).is_some_and(|recent| recent.count >= allowed && now.duration_since(recent.since) < SPAN)
+        table
+            .get(&Source::of(peer))
+            .is_some_and(|recent| recent.count >= allowed && now.duration_since(recent.since) < SPAN)
     }
 
     /// Counts one more.
     pub(super) fn count(&self, peer: IpAddr, now: Instant) {
+        let source = Source::of(peer);
         let mut table = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if table.len() >= ADDRESSES && !table.contains_key(&peer) {
+        if table.len() >= ADDRESSES && !table.contains_key(&source) {
             table.retain(|_, recent| now.duration_since(recent.since) < SPAN);
             // Still full of recent ones: a flood of addresses, against which counting by address is no help.
             if table.len() >= ADDRESSES {
                 table.clear();
             }
         }
-        let recent = table.entry(peer).or_insert(Recent { since: now, count: 0 });
+        let recent = table.entry(source).or_insert(Recent { since: now, count: 0 });
         if now.duration_since(recent.since) >= SPAN {
             *recent = Recent { since: now, count: 0 };
         }
@@ -69,6 +74,14 @@ mod tests {
         assert!(!rates.is_reached(peer(1), ALLOWED, later));
         rates.count(peer(1), later);
         assert!(!rates.is_reached(peer(1), ALLOWED, later), "counted anew");
+    }
+
+    #[test]
+    fn an_ipv6_network_counts_as_one() {
+        let (rates, now) = (Rates::default(), Instant::now());
+        let host = |last: u16| IpAddr::from([0x2001, 0xdb8, 0, 1, 0, 0, 0, last]);
+        (0..10).for_each(|last| rates.count(host(last), now));
+        assert!(rates.is_reached(host(77), 10, now) && !rates.is_reached(host(77), 11, now));
     }
 
     #[test]

@@ -15,6 +15,7 @@ use super::reply;
 use super::self_test::SELF_TEST_OK;
 use super::state::App;
 use crate::domain::ghost::Cause;
+use crate::domain::text::Text;
 use crate::domain::{Ask, DocumentHash, MacAddr, NameWish, OwnNetwork, Stamp, SystemInfo, TokenName};
 use crate::store::Document;
 use crate::wire::{RequestSigns, system_info};
@@ -41,7 +42,7 @@ pub(super) async fn read(
         Err(why) => return Err(turn_away(app, conn, body, why).await),
     };
     let (bounds, time) = bounds(app);
-    let received = body::read(body, bounds, conn.accepted + time, &app.budget).await;
+    let received = body::read(body, bounds, conn.accepted + time, &app.budgets.asks).await;
     conn.asked();
     if let Some(cut) = received.cut {
         app.ghosts.tell(peer, Cause::RequestCut, cut.words());
@@ -58,9 +59,10 @@ pub(super) async fn read(
     let macs = info.links.iter().map(|link| link.mac).collect();
     let stamp = Stamp { peer, macs, body: document.hash };
     let asking_mac = asking_mac(&info, peer, &app.neighbours).await;
-    let wish = wish(app, token.as_ref(), &info, peer);
     let own = own_network(app, token.as_ref(), &info).await;
-    Ok((Ask { stamp, info: info.into(), asking_mac, wish, token, own }, document))
+    let mut ask = Ask { stamp, info: info.into(), asking_mac, wish: None, token, own };
+    ask.wish = wish(app, &ask);
+    Ok((ask, document))
 }
 
 /// How much of a body is read, and for how long.
@@ -74,7 +76,7 @@ fn bounds(app: &App) -> (Bounds, Duration) {
 /// object; `None` for whoever is none.
 pub(super) async fn glance(app: &App, conn: &ConnInfo, body: Body, screen: &str) -> Option<Response> {
     let (_, time) = bounds(app);
-    let received = body::read(body, Bounds::GLANCE, conn.accepted + time, &app.budget).await;
+    let received = body::read(body, Bounds::GLANCE, conn.accepted + time, &app.budgets.strangers).await;
     conn.asked();
     received.starts_like_an_object().then(|| reply::retry(screen))
 }
@@ -84,14 +86,15 @@ async fn turn_away(app: &App, conn: &ConnInfo, body: Body, why: TurnedAway) -> R
     glance(app, conn, body, why.screen()).await.unwrap_or_else(|| reply::plain(status, words))
 }
 
-/// The name a template has for this machine, should it be new. Where that cannot be said it gets a name all the same,
-/// and why is said when its answer is made.
-fn wish(app: &App, token: Option<&TokenName>, info: &SystemInfo, peer: IpAddr) -> Option<NameWish> {
+/// The name a template has for this machine, or why it has none, where nobody knows the machine yet.
+fn wish(app: &App, ask: &Ask) -> Option<Result<NameWish, Text>> {
+    let snapshot = app.handle.snapshot();
+    if !snapshot.fleet.is_stranger(ask) {
+        return None;
+    }
     let kit = app.kit.borrow().clone();
-    kit.wish(&app.handle.snapshot().fleet, token, info).unwrap_or_else(|why| {
-        tracing::warn!("no name could be made by template for the machine at {peer}: {why}");
-        None
-    })
+    let wished = kit.wish(&snapshot.fleet, ask.token.as_ref(), &ask.info).transpose()?;
+    Some(wished.map_err(|why| Text::new(&why.to_string())))
 }
 
 /// What the layers of this machine's answer say of its network, as far as it is known which they are.

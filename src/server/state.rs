@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::access::Access;
 use super::ghosts::Ghosts;
-use super::limits::BodyBudget;
+use super::limits::Budgets;
 use super::neighbours::Neighbours;
 use super::rates::Rates;
 use super::report_desk::ReportDesk;
@@ -73,7 +73,7 @@ pub struct App {
     pub(super) settings: Arc<ServerSettings>,
     pub(super) kit: watch::Receiver<Arc<AnswerKit>>,
     pub(super) neighbours: Arc<Neighbours>,
-    pub(super) budget: BodyBudget,
+    pub(super) budgets: Budgets,
     pub(super) reports: ReportDesk,
     pub(super) ghosts: Ghosts,
     /// Bad tokens.
@@ -101,7 +101,7 @@ impl App {
             settings: Arc::new(settings),
             kit,
             neighbours: Arc::default(),
-            budget: BodyBudget::default(),
+            budgets: Budgets::default(),
             ghosts,
             failures: Rates::default(),
             requests: Rates::default(),

@@ -26,17 +26,32 @@ const READ_ON: usize = 64 * MIB;
 /// Longest secret taken from a path, in bytes. Ours have 43.
 const MAX_SECRET: usize = 256;
 
-/// Takes a report in.
+/// Takes a report in. Whether its path shows a live secret decides how much of it is read, and out of whose memory: no
+/// stranger takes that of a machine which was answered.
 pub(super) async fn post(State(app): State<App>, Extension(conn): Extension<ConnInfo>, request: Request) -> Response {
-    let from_path = secret_in(request.uri().path()).map(|secret| SecretHash::of(secret.as_bytes()));
-    let (bounds, time) = {
-        let limits = &app.kit.borrow().access.limits;
-        (Bounds { keep: limits.report_body, keep_of_longer: MIB, read: READ_ON }, limits.body_time)
-    };
-    let is_allowed = gatekeeper::admit_address(&app, &conn, Cause::ReportRefused).is_ok();
-    let received = body::read(request.into_body(), bounds, conn.accepted + time, &app.budget).await;
-    conn.asked();
     let peer = conn.peer.ip();
+    let from_path = secret_in(request.uri().path()).map(|secret| SecretHash::of(secret.as_bytes()));
+    let is_live = from_path.is_some_and(|secret| app.handle.snapshot().fleet.knows_secret(&secret));
+    let is_allowed = gatekeeper::admit_address(&app, &conn, Cause::ReportRefused).is_ok();
+    // What may be a node's is always kept; a stranger's report costs room that a flood must not have.
+    let is_welcome = is_live || (is_allowed && !gatekeeper::is_too_often(&app, peer));
+    let (keep, time) = {
+        let limits = &app.kit.borrow().access.limits;
+        (limits.report_body, limits.body_time)
+    };
+    let of_stranger = keep.min(MIB);
+    let (bounds, budget) = match (is_live, is_welcome) {
+        (true, _) => (Bounds { keep, keep_of_longer: MIB, read: READ_ON }, &app.budgets.reports),
+        (false, true) => {
+            (Bounds { keep: of_stranger, keep_of_longer: of_stranger, read: READ_ON }, &app.budgets.strangers)
+        }
+        (false, false) => (Bounds::GLANCE, &app.budgets.strangers),
+    };
+    let received = body::read(request.into_body(), bounds, conn.accepted + time, budget).await;
+    conn.asked();
+    if !is_welcome {
+        return reply::plain(StatusCode::OK, "ok");
+    }
     let (report, from_body, document) = match read_report(&received) {
         Ok(parsed) => parsed,
         Err(why) => {
@@ -44,14 +59,8 @@ pub(super) async fn post(State(app): State<App>, Extension(conn): Extension<Conn
             (Report::default(), None, unreadable(&received.bytes))
         }
     };
-    let secret = live_secret(&app, [from_path, from_body]);
-    let is_known = secret.is_some_and(|secret| app.handle.snapshot().fleet.knows_secret(&secret));
-    // What may be a node's is always kept; a stranger's report costs room that a flood must not have.
-    if !is_known && (!is_allowed || gatekeeper::is_too_often(&app, peer)) {
-        return reply::plain(StatusCode::OK, "ok");
-    }
     // From elsewhere even a good secret moves nobody by itself: the operator may adopt the report.
-    let secret = secret.filter(|_| is_allowed);
+    let secret = live_secret(&app, [from_path, from_body]).filter(|_| is_allowed);
     let report = ReportIn { peer, document: document.hash, report, secret };
     app.reports.take(report, document, received.share).await;
     reply::plain(StatusCode::OK, "ok")

@@ -22,8 +22,9 @@ pub(super) const FILE: &str = "state.db";
 /// How long a statement waits for a lock that another program holds.
 pub(super) const BUSY_PATIENCE: Duration = Duration::from_secs(5);
 
-/// Version of the fleet's JSON in table `state`. Another one is not read: the events are, from the first.
-const STATE_VERSION: i64 = 1;
+/// Version of the fleet's JSON in table `state`. Another one is not read: the events are, from the first. One of version
+/// 1 does not know which answers were to wipe a node that was installed.
+const STATE_VERSION: i64 = 2;
 
 /// The write-ahead log is cut back to this after a burst, in bytes.
 const WAL_LIMIT: i64 = 64 << 20;
@@ -70,13 +71,7 @@ impl Store {
     /// # Errors
     /// Where the database cannot be read, an event is missing, or one is not understood.
     pub fn load(&mut self, policy: Policy) -> Result<Loaded, StoreError> {
-        let (mut fleet, start) = match self.saved_state()? {
-            Some((mut fleet, seq)) => {
-                fleet.set_policy(policy);
-                (fleet, seq)
-            }
-            None => (Fleet::new(policy), 0),
-        };
+        let (mut fleet, start) = self.saved_state()?.unwrap_or_default();
         let mut seq = start;
         read::each_after(&self.db, &self.path, start, |recorded| {
             if recorded.seq != seq + 1 {
@@ -90,6 +85,8 @@ impl Store {
             return Err(StoreError::Gap { path: self.path.clone(), missing: seq + 1 });
         }
         self.seq = seq;
+        // Last: what was given out of an earlier pool says nothing about this one.
+        fleet.set_policy(policy);
         Ok(Loaded { fleet, seq })
     }
 

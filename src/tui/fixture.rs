@@ -123,7 +123,8 @@ impl Rack {
     /// Approves, answers and delivers.
     pub(super) fn install(&mut self, node: NodeId) {
         let document = self.release(node);
-        self.submit(&Command::AnswerWritten { node, document, delivered: true });
+        let secret = secret(node);
+        self.submit(&Command::AnswerWritten { node, document, secret, delivered: true });
     }
 
     /// Approves and answers; whether the answer arrives stays open.
@@ -225,11 +226,11 @@ pub(super) fn busy_rack() -> Rack {
     rack.ready(3);
     let installed = rack.ask(4);
     rack.install(installed);
-    rack.report(4, installed);
     let gone = rack.ask(5);
     rack.install(gone);
     rack.pass(2_800);
     rack.submit(&Command::Tick);
+    rack.report(4, installed);
     let again = rack.ask(6);
     rack.install(again);
     rack.pass(1_200);

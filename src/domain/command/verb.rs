@@ -6,7 +6,7 @@ use super::Order;
 use crate::domain::id::NodeId;
 
 /// A decision that has an undo window: it lets an answer leave, or sends a machine away.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Verb {
     /// Let it be installed.

@@ -8,7 +8,7 @@ use crate::domain::id::NodeId;
 use crate::domain::node::Flag;
 use crate::domain::plan::{PlanEntry, PlanKey, PlanMatch};
 
-fn entry() -> PlanEntry {
+pub(super) fn entry() -> PlanEntry {
     PlanEntry {
         serial: Some("S2HRNX0J403405".into()),
         uuid: Some(uuid::Uuid::from_u128(5)),
@@ -41,7 +41,7 @@ pub(super) fn planning() -> Vec<Sample> {
     let mut samples = vec![
         system(Event::Planned { node, entry: Arc::new(entry()) }),
         system(Event::Planned { node: NodeId(6), entry: Arc::clone(&bare) }),
-        system(Event::PlanChanged { node, entry: Arc::new(entry()), found: Some(PlanMatch::default()) }),
+        system(Event::PlanChanged { node, entry: Arc::new(entry()), found: Some(PlanMatch::default()), name: None }),
         peer(5, Event::PlanMatched { node, found: found.clone() }),
         operator(Event::PlanJoined { node: other, row: NodeId(6), entry: bare, found: PlanMatch::default() }),
         peer(2, Event::PlanJoined { node: other, row: NodeId(6), entry: Arc::new(entry()), found }),

@@ -20,6 +20,7 @@ use crate::domain::node::{Asked, Flag, Node};
 use crate::domain::phase::Phase;
 use crate::domain::plan::{PlanEntry, Shown};
 use crate::domain::refusal::Refusal;
+use crate::domain::text::Text;
 use crate::domain::walk::WalkStep;
 
 /// What a set of identifiers points at.
@@ -38,7 +39,7 @@ enum Named<'a> {
     /// Walk mode.
     Walked(Fqdn),
     /// A template, where there is one; else what the machine shows.
-    Wished(Option<&'a NameWish>),
+    Wished(Option<&'a Result<NameWish, Text>>),
 }
 
 impl Fleet {
@@ -47,12 +48,12 @@ impl Fleet {
     pub(super) fn resolve(&self, machine: &MachineId, body: Option<&Ask>) -> Resolved {
         // Row → how many of its identifiers fit, and whether a MAC is among them.
         let mut fits: BTreeMap<NodeId, (u32, bool)> = BTreeMap::new();
-        let by_uuid = machine.uuid.into_iter().flat_map(|uuid| self.index.by_uuid(uuid));
-        let by_serial = machine.serial.iter().flat_map(|serial| self.index.by_serial(serial));
+        let by_uuid = machine.uuid.into_iter().flat_map(|uuid| self.index.machines().by_uuid(uuid));
+        let by_serial = machine.serial.iter().flat_map(|serial| self.index.machines().by_serial(serial));
         for id in by_uuid.chain(by_serial) {
             fits.entry(id).or_default().0 += 1;
         }
-        for id in machine.macs.iter().flat_map(|mac| self.index.by_mac(*mac)) {
+        for id in machine.macs.iter().flat_map(|mac| self.index.machines().by_mac(*mac)) {
             let fit = fits.entry(id).or_default();
             *fit = (fit.0 + 1, true);
         }
@@ -92,6 +93,14 @@ impl Fleet {
         self.nodes().find(is_twin).map(|node| node.id)
     }
 
+    /// Whether a machine gets a row of its own by this, and with it a name.
+    #[must_use]
+    pub fn is_stranger(&self, ask: &Ask) -> bool {
+        let machine = MachineId::of_system(&ask.info);
+        let is_known = self.resolve(&machine, Some(ask)).node.is_some() || self.ban_on(&machine).is_some();
+        !is_known && self.place(&machine, &ask.info.dmi, None).row.is_none()
+    }
+
     /// Decides on an answer request: always a fact, then the guard's word.
     pub(super) fn decide_ask(&self, ask: &Ask, now: Timestamp) -> Result<Decision, Refusal> {
         let machine = MachineId::of_system(&ask.info);
@@ -101,6 +110,7 @@ impl Fleet {
         }
         let resolved = self.resolve(&machine, Some(ask));
         let mut flags = Self::identity_flags(&machine, &resolved);
+        flags.extend(self.like_banned(&machine));
         let known = resolved.node.and_then(|id| self.node(id));
         let count = known.and_then(|node| node.request.as_ref()).map_or(1, |asked| asked.count.saturating_add(1));
         let asked = Asked {
@@ -115,6 +125,7 @@ impl Fleet {
         let Placed { row, flags: about_plan } = self.place(&machine, &ask.info.dmi, known.map(AsRef::as_ref));
         flags.extend(about_plan);
         let Some(node) = known else {
+            flags.extend(self.was_here(&machine));
             let shown = Shown { machine: &machine, asset_tag: MachineId::trusted_tag(&ask.info.dmi) };
             let offered = if row.is_none() { self.offered(shown) } else { None };
             return match (row, offered) {
@@ -143,7 +154,7 @@ impl Fleet {
         }
         if !node.may_be_installed() {
             // A row can outlive the one its machine was installed as.
-            flags.extend(self.former(&machine).map(|former| Flag::InstalledBefore { name: former.name.clone() }));
+            flags.extend(self.was_here(&machine));
         }
         let mut events = Vec::new();
         let mut fixed = node.fixed();
@@ -203,10 +214,10 @@ impl Fleet {
         if self.node_count() >= MAX_NODES {
             return Err(Refusal::Full(MAX_NODES));
         }
-        let node = NodeId(self.state.last_node + 1);
+        let node = self.new_row();
         let (name, counters) = match named {
             Named::Walked(name) => (name.clone(), BTreeMap::new()),
-            Named::Wished(wish) => match wish.map(|wish| self.grant_name(wish)) {
+            Named::Wished(wish) => match wish.map(|wish| self.grant_name(wish.as_ref().map_err(Text::clone)?)) {
                 Some(Ok(granted)) => granted,
                 other => {
                     flags.extend(other.and_then(Result::err).map(|reason| Flag::NotAsWished { reason }));
@@ -221,7 +232,6 @@ impl Fleet {
         };
         let took = took.map(|step| Event::Walked { step });
         flags.extend(self.network_flags(node, None, None, &asked));
-        flags.extend(self.former(&machine).map(|former| Flag::InstalledBefore { name: former.name.clone() }));
         let verdict = Verdict::Hold(Withheld::Undecided(guard::ClaimCode::of(node)));
         let seen = Event::MachineSeen { node, name, machine, asked, flags };
         let taken = counters.into_iter().map(|(counter, value)| Event::CounterTaken { node, counter, value });

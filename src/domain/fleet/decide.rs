@@ -1,12 +1,14 @@
 //! From wish to facts: every command but the operator's orders.
 
+use std::time::Duration;
+
 use jiff::{SignedDuration, Timestamp};
 
 use super::clock::Leg;
 use super::{Decision, Fleet};
 use crate::domain::command::{Command, Reply, ReportIn, Sighting};
 use crate::domain::event::Event;
-use crate::domain::id::{NodeId, ReportId};
+use crate::domain::id::{DocumentHash, NodeId, ReportId, SecretHash};
 use crate::domain::machine::MachineId;
 use crate::domain::node::{Flag, Node};
 use crate::domain::phase::Phase;
@@ -15,6 +17,9 @@ use crate::domain::refusal::Refusal;
 use crate::domain::run::RunState;
 use crate::domain::text::Text;
 use crate::domain::ticket::Closing;
+
+/// Longest time between two looks at a node, and then some.
+const SILENCE: Duration = Duration::from_mins(2);
 
 impl Fleet {
     /// Turns a wish into facts, or says why not. Changes nothing.
@@ -25,14 +30,8 @@ impl Fleet {
         match command {
             Command::Ask(ask) => self.decide_ask(ask, now),
             Command::Release(release) => self.decide_release(release, now),
-            Command::AnswerWritten { node, document, delivered } => {
-                let (node, document) = (*node, *document);
-                self.existing(node)?;
-                Ok(Decision::one(if *delivered {
-                    Event::AnswerDelivered { node, document }
-                } else {
-                    Event::AnswerLost { node, document }
-                }))
+            Command::AnswerWritten { node, document, secret, delivered } => {
+                Ok(Self::decide_written(self.existing(*node)?, *document, *secret, *delivered))
             }
             Command::RetryServed { node, why } => {
                 self.existing(*node)?;
@@ -47,6 +46,9 @@ impl Fleet {
                 Ok(Decision::one(Event::TakenBack { node: *node, verb: *verb }))
             }
             Command::Overtaken { node } => Ok(Self::raise(self.existing(*node)?, Flag::ChangedSinceApproval)),
+            Command::CameToNothing { node, verb, why } => {
+                Ok(Self::raise(self.existing(*node)?, Flag::CameToNothing { verb: *verb, why: why.clone() }))
+            }
             Command::SeenFrom { node, other } => {
                 Ok(Self::raise(self.existing(*node)?, Flag::TwoAddresses { other: *other }))
             }
@@ -74,6 +76,19 @@ impl Fleet {
             Command::Tick => Ok(self.decide_tick(now)),
             Command::Order(order) => self.decide_order(order, now),
         }
+    }
+
+    /// What became of an answer. One whose release was withheld, though its handler never heard so, was none.
+    fn decide_written(node: &Node, document: DocumentHash, secret: SecretHash, delivered: bool) -> Decision {
+        if node.answers.as_ref().is_none_or(|answers| !answers.secrets.contains(&secret)) {
+            return Decision::none(Reply::Done);
+        }
+        let (node, secret) = (node.id, Some(secret));
+        Decision::one(if delivered {
+            Event::AnswerDelivered { node, document, secret }
+        } else {
+            Event::AnswerLost { node, document, secret }
+        })
     }
 
     /// Raises a flag, where it is not up.
@@ -187,13 +202,9 @@ impl Fleet {
 
     fn decide_import(&self, entries: &[(crate::domain::fqdn::Fqdn, Text)]) -> Decision {
         let fresh = entries.iter().filter(|(name, _)| self.named(name).is_none());
-        let numbered = fresh.zip(self.state.last_node + 1..);
+        let numbered = self.new_rows().zip(fresh);
         let events = numbered
-            .map(|((name, status), id)| Event::Imported {
-                node: NodeId(id),
-                name: name.clone(),
-                status: status.clone(),
-            })
+            .map(|(node, (name, status))| Event::Imported { node, name: name.clone(), status: status.clone() })
             .collect();
         Decision { events, effects: Vec::new(), reply: Reply::Done }
     }
@@ -211,11 +222,44 @@ impl Fleet {
 
     fn overdue(&self, node: &Node, now: Timestamp) -> Option<Event> {
         let waited = now.duration_since(node.since);
-        (node.phase == Phase::Installing && is_over(waited, self.deadline(node, Leg::Install))).then(|| {
-            let (minutes, usual) = (waited.as_mins(), self.usual(node, Leg::Install));
-            let reason = format!("answered {minutes} min ago, no report{usual}: look at its screen");
-            Event::Stalled { node: node.id, reason: Text::new(&reason) }
-        })
+        match node.phase {
+            Phase::Installing => is_over(waited, self.deadline(node, Leg::Install)).then(|| {
+                let (minutes, usual) = (waited.as_mins(), self.usual(node, Leg::Install));
+                let reason = format!("answered {minutes} min ago, no report{usual}: look at its screen");
+                Event::Stalled { node: node.id, reason: Text::new(&reason) }
+            }),
+            Phase::Installed | Phase::Booting => self.overdue_boot(node, waited),
+            Phase::Planned
+            | Phase::Waiting
+            | Phase::Rejected { .. }
+            | Phase::Approved
+            | Phase::Stalled { .. }
+            | Phase::Ready
+            | Phase::Unreachable { .. }
+            | Phase::Configuring
+            | Phase::Configured
+            | Phase::Failed { .. } => None,
+        }
+    }
+
+    /// A boot that no sighting ends: nobody can look at the node, or what was seen of it waits for the operator. One that
+    /// is looked at is told by the next silence, which knows more.
+    fn overdue_boot(&self, node: &Node, waited: SignedDuration) -> Option<Event> {
+        let grace = if node.address.is_some() { SILENCE } else { Duration::ZERO };
+        if !is_over(waited, self.deadline(node, Leg::Boot) + grace) {
+            return None;
+        }
+        let minutes = waited.as_mins();
+        let reason = match (node.address, &node.unproven) {
+            (None, _) => format!("installed {minutes} min ago and its address is not known: set it, to be looked for"),
+            (Some(_), Some(_)) if node.host_keys.is_empty() => {
+                format!(
+                    "SSH has answered, and its host key waits for {minutes} min: compare it with its screen, then trust it"
+                )
+            }
+            (Some(_), _) => format!("not seen for {minutes} min: look at its screen"),
+        };
+        Some(Event::BecameUnreachable { node: node.id, reason: Text::new(&reason) })
     }
 }
 
@@ -227,6 +271,6 @@ impl Fleet {
     }
 }
 
-fn is_over(waited: SignedDuration, limit: std::time::Duration) -> bool {
+fn is_over(waited: SignedDuration, limit: Duration) -> bool {
     waited > SignedDuration::ZERO && waited.unsigned_abs() > limit
 }

@@ -48,9 +48,7 @@ impl Fleet {
                 self.state.unmatched.remove(report);
             }
             Event::Forgotten { node } | Event::GaveWay { node, .. } => {
-                if let Some(gone) = self.drop_row(*node) {
-                    self.remember(&gone, at);
-                }
+                self.forget_row(*node, at);
             }
             Event::Merged { .. } | Event::Unmerged { .. } | Event::SplitOff { .. } => {
                 self.apply_identity(&recorded.event, at);
@@ -99,10 +97,6 @@ impl Fleet {
         self.state.last_node = self.state.last_node.max(row.id.0);
         self.index.insert(&row);
         self.state.nodes.insert(row.id, Arc::new(row));
-    }
-
-    pub(super) fn remove_row(&mut self, id: NodeId) {
-        let _ = self.drop_row(id);
     }
 
     fn apply_new_row(&mut self, event: &Event, at: Timestamp) {
@@ -289,8 +283,8 @@ fn apply_to_node(node: &mut Node, event: &Event, at: Timestamp) {
                 node.flags.insert(Flag::VendorUnseen);
             }
         }
-        Event::AnswerDelivered { document, .. } => settle(node, *document, Delivery::Delivered, at),
-        Event::AnswerLost { document, .. } => settle(node, *document, Delivery::Lost, at),
+        Event::AnswerDelivered { document, secret, .. } => settle(node, (*document, *secret), Delivery::Delivered, at),
+        Event::AnswerLost { document, secret, .. } => settle(node, (*document, *secret), Delivery::Lost, at),
         Event::Flagged { flag, .. } => {
             node.flags.insert(flag.clone());
         }
@@ -369,6 +363,7 @@ fn apply_to_node(node: &mut Node, event: &Event, at: Timestamp) {
 
 /// What somebody, or a rule, has decided about a row.
 fn apply_decision(node: &mut Node, event: &Event, at: Timestamp) {
+    node.flags.retain(|flag| !matches!(flag, Flag::CameToNothing { .. }));
     match event {
         Event::ApprovalVoided { .. } => {
             withdraw_permissions(node);
@@ -425,6 +420,7 @@ fn is_about_asking(flag: &Flag) -> bool {
             | Flag::UntrustedUuid
             | Flag::DuplicateOf { .. }
             | Flag::Ambiguous { .. }
+            | Flag::LikeBanned { .. }
             | Flag::AsksAgain
             | Flag::TwoAddresses { .. }
             | Flag::UuidChanged { .. }
@@ -452,6 +448,7 @@ fn release(
         first: earlier.as_ref().map_or(at, |answers| answers.first),
         last: at,
         count: earlier.as_ref().map_or(1, |answers| answers.count.saturating_add(1)),
+        over_installed: is_reinstall || earlier.as_ref().is_some_and(|answers| answers.over_installed),
         stamp: stamp.clone(),
         document,
         secrets,
@@ -476,12 +473,26 @@ fn release(
     node.since = at;
 }
 
-fn settle(node: &mut Node, document: DocumentHash, delivery: Delivery, at: Timestamp) {
-    let Some(answers) = node.answers.as_mut().filter(|answers| answers.document == document) else { return };
+/// What became of an answer, where it is the last one: an earlier one says nothing any more. Events of earlier releases
+/// know its text only, which is the same for each where it holds no secret.
+fn settle(node: &mut Node, answer: (DocumentHash, Option<SecretHash>), delivery: Delivery, at: Timestamp) {
+    let (document, secret) = answer;
+    let is_it = |answers: &&mut Answers| {
+        answers.document == document && secret.is_none_or(|secret| answers.secrets.last() == Some(&secret))
+    };
+    let Some(answers) = node.answers.as_mut().filter(is_it) else { return };
     answers.delivery = delivery;
     let is_awaiting_report = matches!(node.phase, Phase::Installing | Phase::Stalled { .. });
     // Only a first answer that was lost leaves the disks surely untouched.
-    if delivery == Delivery::Lost && answers.count == 1 && is_awaiting_report {
+    if answers.may_have_arrived() || !is_awaiting_report {
+        return;
+    }
+    if answers.over_installed {
+        // What was there before is there still, so nothing but a reinstall ever serves it; this one was not used.
+        node.reinstall_allowed = node.approved.as_ref() == Some(&answers.stamp);
+        let reason = "its answer was lost on the way: what it had on its disks is still there";
+        enter(node, Phase::Stalled { reason: Text::new(reason) }, at);
+    } else {
         enter(node, Phase::Approved, at);
     }
 }

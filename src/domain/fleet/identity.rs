@@ -9,18 +9,20 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use super::evolve::{empty_row, enter, withdraw_permissions};
+use super::plan::fit_of;
 use super::{Decision, Fleet};
+use crate::domain::command::Reply;
 use crate::domain::event::Event;
 use crate::domain::fqdn::Fqdn;
 use crate::domain::id::NodeId;
 use crate::domain::machine::MachineId;
-use crate::domain::node::{Absorbed, Flag, Node};
+use crate::domain::node::{Absorbed, AssignedBy, Flag, Node};
 use crate::domain::phase::Phase;
 use crate::domain::refusal::Refusal;
 
 impl Fleet {
     /// `node` is the same machine as `into`, and becomes part of it. Only a row that was never answered can go.
-    pub(super) fn decide_merge(node: &Node, into: &Node) -> Result<Decision, Refusal> {
+    pub(super) fn decide_merge(&self, node: &Node, into: &Node) -> Result<Decision, Refusal> {
         let wrong = |row: &Node, hint| Refusal::WrongPhase { name: row.name.clone(), phase: row.phase.word(), hint };
         if node.id == into.id {
             return Err(wrong(node, "a row cannot be merged with itself"));
@@ -36,7 +38,18 @@ impl Fleet {
         if matches!(into.phase, Phase::Planned | Phase::Configuring) {
             return Err(wrong(into, "a row can be merged into one that is neither planned nor being configured"));
         }
-        Ok(Decision::one(Event::Merged { node: into.id, gone: node.id }))
+        let merged = Event::Merged { node: into.id, gone: node.id };
+        // Its entry of the plan goes along, or waits for its machine again.
+        let entry = match &node.plan {
+            Some(_) if into.plan.is_some() => self.planned_again(node),
+            Some(entry) => {
+                let (entry, found) = (Arc::clone(entry), node.plan_match.clone());
+                Some(Event::PlanChanged { node: into.id, entry, found, name: None })
+            }
+            None => None,
+        };
+        let events = [merged].into_iter().chain(entry).collect();
+        Ok(Decision { events, effects: Vec::new(), reply: Reply::Done })
     }
 
     /// The machine that asked last as `node` is another one: undoes a merge, else parts the last request from the row.
@@ -48,8 +61,7 @@ impl Fleet {
             return Err(Refusal::NameMismatch(node.name.clone()));
         }
         if let Some(absorbed) = node.absorbed.last() {
-            let name = self.free_name(&absorbed.row.name, &absorbed.row.machine, absorbed.row.id)?;
-            return Ok(Decision::one(Event::Unmerged { node: node.id, row: absorbed.row.id, name }));
+            return self.decide_unmerge(node, absorbed);
         }
         let asked = node.request.as_ref().ok_or_else(|| Refusal::NeverAsked(node.name.clone()))?;
         let machine = MachineId::of_system(&asked.info);
@@ -62,10 +74,40 @@ impl Fleet {
             let why = "the last request shows nothing by which it could be another machine";
             return Err(Refusal::CannotSplit(node.name.clone(), why));
         }
-        let fresh = NodeId(self.state.last_node + 1);
+        let fresh = self.new_row();
         let taken = |name: &_| self.named(name).is_some();
         let name = self.policy.derive_name(&machine, fresh.0, taken).ok_or(Refusal::NoName)?;
         Ok(Decision::one(Event::SplitOff { node: node.id, row: fresh, name, machine, asked: asked.clone() }))
+    }
+
+    /// Two rows again. The plan has its entry once: the row that comes back takes it from the one it was part of, or from
+    /// one that waits under it, and goes without where another machine has it by now, or nobody.
+    fn decide_unmerge(&self, node: &Node, absorbed: &Absorbed) -> Result<Decision, Refusal> {
+        let row = &absorbed.row;
+        let planned = row.plan.as_ref().map(|entry| &entry.hostname);
+        let has_it = |other: &&Arc<Node>| other.plan.as_ref().map(|entry| &entry.hostname) == planned;
+        let holder = planned.and_then(|_| self.nodes().find(has_it));
+        let gives = holder.filter(|holder| holder.id == node.id || holder.is_unclaimed());
+        let mut events: Vec<_> = gives.map(|holder| Event::Unplanned { node: holder.id }).into_iter().collect();
+        let mut freed = gives.filter(|holder| holder.id != node.id).map(|holder| &holder.name);
+        let took_name = gives.is_some_and(|holder| holder.id == node.id) && node.name == row.name;
+        if let Some(earlier) = absorbed.name.as_ref().filter(|_| took_name && node.phase.may_rename()) {
+            let name = self.free_name(earlier, &absorbed.machine, node.id)?;
+            events.push(Event::Renamed { node: node.id, name });
+            freed = Some(&node.name);
+        }
+        let is_free = freed == Some(&row.name);
+        let name = if is_free { row.name.clone() } else { self.free_name(&row.name, &row.machine, row.id)? };
+        events.push(Event::Unmerged { node: node.id, row: row.id, name });
+        match gives.and_then(|holder| holder.plan.as_ref()) {
+            Some(entry) if row.plan.as_ref() != Some(entry) => {
+                let (entry, found) = (Arc::clone(entry), fit_of(row, entry));
+                events.push(Event::PlanChanged { node: row.id, entry, found, name: None });
+            }
+            None if planned.is_some() => events.push(Event::Unplanned { node: row.id }),
+            Some(_) | None => {}
+        }
+        Ok(Decision { events, effects: Vec::new(), reply: Reply::Done })
     }
 
     fn free_name(&self, wanted: &Fqdn, machine: &MachineId, row: NodeId) -> Result<Fqdn, Refusal> {
@@ -85,8 +127,9 @@ impl Fleet {
             Event::Unmerged { node, row, name } => {
                 let mut parted = None;
                 self.change(*node, |into| parted = unmerge(into, *row, at));
-                if let Some(parted) = parted {
-                    self.put_row(Node { name: name.clone(), ..parted });
+                if let Some(mut parted) = parted {
+                    self.give_back(&mut parted);
+                    self.add_row(Node { name: name.clone(), ..parted });
                 }
             }
             Event::SplitOff { node, row, name, machine, asked } => {
@@ -101,16 +144,17 @@ impl Fleet {
                     flags.insert(Flag::InstalledBefore { name: old.name.clone() });
                 }
                 let (machine, request) = (machine.clone(), Some(asked.clone()));
-                self.put_row(Node { machine, request, flags, ..empty_row(*row, name.clone(), at) });
+                self.add_row(Node { machine, request, flags, ..empty_row(*row, name.clone(), at) });
             }
             _ => {}
         }
     }
 
-    fn put_row(&mut self, row: Node) {
-        self.state.last_node = self.state.last_node.max(row.id.0);
-        self.index.insert(&row);
-        self.state.nodes.insert(row.id, Arc::new(row));
+    /// What a row had of its own was free while it was part of another: it comes back without what others have by now.
+    fn give_back(&self, parted: &mut Node) {
+        let is_others = |address| self.owner_of(address, parted.id).is_some();
+        parted.assigned = parted.assigned.filter(|had| had.by == AssignedBy::Operator && !is_others(had.address));
+        parted.counters.retain(|counter, value| !self.index.has_counter(counter, *value));
     }
 }
 
@@ -132,7 +176,12 @@ fn give_up(node: &mut Node, at: Timestamp) {
 }
 
 fn merge(into: &mut Node, row: &Arc<Node>, at: Timestamp) {
-    let absorbed = Absorbed { row: Arc::clone(row), machine: into.machine.clone(), request: into.request.clone() };
+    let absorbed = Absorbed {
+        row: Arc::clone(row),
+        machine: into.machine.clone(),
+        request: into.request.clone(),
+        name: Some(into.name.clone()),
+    };
     into.absorbed.push(absorbed);
     into.machine.learn(&row.machine);
     let asked_at = |node: &Node| node.request.as_ref().map(|asked| asked.at);
@@ -180,7 +229,7 @@ pub fn likely_twins(fleet: &Fleet, node: &Node) -> Vec<NodeId> {
         Flag::Ambiguous { other } | Flag::DuplicateOf { other } => Some(*other),
         _ => None,
     });
-    let shares = |other: &&Arc<Node>| crate::domain::ticket::is_same_machine(&other.machine, &node.machine);
+    let shares = |other: &&Arc<Node>| other.machine.shares_any(&node.machine);
     let alike = fleet.nodes().filter(shares).map(|other| other.id);
     let mut seen = BTreeSet::from([node.id]);
     named.chain(alike).filter(|id| fleet.node(*id).is_some() && seen.insert(*id)).collect()

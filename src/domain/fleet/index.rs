@@ -4,31 +4,35 @@ use std::cmp::Reverse;
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 
-use imbl::{HashMap, OrdMap, OrdSet};
+use imbl::{HashMap, OrdSet};
 use uuid::Uuid;
 
+use super::machines::{Machines, take};
 use crate::domain::fqdn::Fqdn;
 use crate::domain::id::{NodeId, SecretHash};
 use crate::domain::mac::MacAddr;
 use crate::domain::node::Node;
 use crate::domain::phase::Phase;
 use crate::domain::plan::{PlanEntry, Shown};
+use crate::domain::source::Source;
 use crate::domain::text::Text;
 
 /// Nodes by name, identifier, address and secret.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Index {
     names: HashMap<Fqdn, NodeId>,
-    uuids: HashMap<Uuid, OrdSet<NodeId>>,
-    serials: HashMap<Text, OrdSet<NodeId>>,
-    macs: HashMap<MacAddr, OrdSet<NodeId>>,
+    machines: Machines,
+    /// What was here before, by the rows it had.
+    former: Machines,
     addresses: HashMap<IpAddr, OrdSet<NodeId>>,
     secrets: HashMap<SecretHash, NodeId>,
     planned: HashMap<Token, OrdSet<NodeId>>,
     peers: HashMap<IpAddr, OrdSet<NodeId>>,
     counters: HashMap<Text, OrdSet<u64>>,
-    /// Rows nobody has decided on, by the address their machine last asked from.
-    waiting: OrdMap<IpAddr, OrdSet<NodeId>>,
+    /// Rows nobody has decided on, by whom their machine counts for.
+    waiting: HashMap<Source, OrdSet<NodeId>>,
+    /// Those sources: most rows last, and of equals the one with the oldest.
+    greedy: OrdSet<(usize, Reverse<NodeId>, Source)>,
     waiting_count: usize,
 }
 
@@ -64,7 +68,7 @@ impl Index {
     /// Adds everything `node` can be found by.
     pub(super) fn insert(&mut self, node: &Node) {
         self.names.insert(node.name.clone(), node.id);
-        self.insert_machine(node);
+        self.machines.insert(node.id, &node.machine);
         self.insert_addresses(node);
         self.insert_plan(node);
         for secret in secrets(node) {
@@ -76,8 +80,8 @@ impl Index {
 
     /// Takes everything `node` could be found by away again.
     pub(super) fn remove(&mut self, node: &Node) {
-        self.names.remove(&node.name);
-        self.remove_machine(node);
+        self.remove_name(node);
+        self.machines.remove(node.id, &node.machine);
         self.remove_addresses(node);
         self.remove_plan(node);
         for secret in secrets(node) {
@@ -90,12 +94,12 @@ impl Index {
     /// Follows a node from one state to the next. Most events change nothing, or one thing, that it is found by.
     pub(super) fn update(&mut self, before: &Node, after: &Node) {
         if before.name != after.name {
-            self.names.remove(&before.name);
+            self.remove_name(before);
             self.names.insert(after.name.clone(), after.id);
         }
         if before.machine != after.machine {
-            self.remove_machine(before);
-            self.insert_machine(after);
+            self.machines.remove(before.id, &before.machine);
+            self.machines.insert(after.id, &after.machine);
         }
         if peer(before) != peer(after) || owned_addresses(before) != owned_addresses(after) {
             self.remove_addresses(before);
@@ -122,27 +126,10 @@ impl Index {
         }
     }
 
-    fn insert_machine(&mut self, node: &Node) {
-        if let Some(uuid) = node.machine.uuid {
-            self.uuids.entry(uuid).or_default().insert(node.id);
-        }
-        if let Some(serial) = &node.machine.serial {
-            self.serials.entry(serial.clone()).or_default().insert(node.id);
-        }
-        for mac in &node.machine.macs {
-            self.macs.entry(*mac).or_default().insert(node.id);
-        }
-    }
-
-    fn remove_machine(&mut self, node: &Node) {
-        if let Some(uuid) = node.machine.uuid {
-            take(&mut self.uuids, &uuid, node.id);
-        }
-        if let Some(serial) = &node.machine.serial {
-            take(&mut self.serials, serial, node.id);
-        }
-        for mac in &node.machine.macs {
-            take(&mut self.macs, mac, node.id);
+    /// Within one decision two rows may change names: the name a row leaves can be another's by then.
+    fn remove_name(&mut self, node: &Node) {
+        if self.names.get(&node.name) == Some(&node.id) {
+            self.names.remove(&node.name);
         }
     }
 
@@ -194,19 +181,33 @@ impl Index {
     }
 
     fn insert_waiting(&mut self, node: &Node) {
-        if let Some(peer) = waits_at(node) {
-            self.waiting.entry(peer).or_default().insert(node.id);
+        if let Some(source) = waits_at(node) {
+            self.rank(source, |rows| rows.insert(node.id));
             self.waiting_count += 1;
         }
     }
 
     fn remove_waiting(&mut self, node: &Node) {
-        let Some(peer) = waits_at(node) else { return };
-        let Some(rows) = self.waiting.get_mut(&peer) else { return };
-        self.waiting_count -= usize::from(rows.remove(&node.id).is_some());
-        if rows.is_empty() {
-            self.waiting.remove(&peer);
+        if let Some(source) = waits_at(node) {
+            self.rank(source, |rows| rows.remove(&node.id));
+            self.waiting_count -= 1;
         }
+    }
+
+    /// Changes a source's rows, and its rank.
+    fn rank<T>(&mut self, source: Source, change: impl FnOnce(&mut OrdSet<NodeId>) -> T) {
+        let rank = |rows: &OrdSet<NodeId>| rows.get_min().map(|oldest| (rows.len(), Reverse(*oldest), source));
+        let rows = self.waiting.entry(source).or_default();
+        let before = rank(rows);
+        change(rows);
+        let after = rank(rows);
+        if after.is_none() {
+            self.waiting.remove(&source);
+        }
+        if let Some(before) = before {
+            self.greedy.remove(&before);
+        }
+        self.greedy.extend(after);
     }
 
     /// How many rows nobody has decided on.
@@ -214,11 +215,9 @@ impl Index {
         self.waiting_count
     }
 
-    /// The oldest row of the address that has most rows nobody has decided on, and how many it has.
+    /// The oldest row of the source that has most rows nobody has decided on, and how many it has.
     pub(super) fn most_waiting(&self) -> Option<(NodeId, usize)> {
-        let oldest = |rows: &OrdSet<NodeId>| rows.get_min().copied();
-        let of_address = self.waiting.values().filter_map(|rows| Some((rows.len(), Reverse(oldest(rows)?))));
-        of_address.max().map(|(count, Reverse(node))| (node, count))
+        self.greedy.get_max().map(|(count, Reverse(oldest), _)| (*oldest, *count))
     }
 
     pub(super) fn named(&self, name: &Fqdn) -> Option<NodeId> {
@@ -229,16 +228,19 @@ impl Index {
         self.secrets.get(secret).copied()
     }
 
-    pub(super) fn by_uuid(&self, uuid: Uuid) -> impl Iterator<Item = NodeId> {
-        self.uuids.get(&uuid).into_iter().flatten().copied()
+    /// Rows by what identifies their machines.
+    pub(super) fn machines(&self) -> &Machines {
+        &self.machines
     }
 
-    pub(super) fn by_serial(&self, serial: &Text) -> impl Iterator<Item = NodeId> {
-        self.serials.get(serial).into_iter().flatten().copied()
+    /// Dropped rows by what identified their machines.
+    pub(super) fn former(&self) -> &Machines {
+        &self.former
     }
 
-    pub(super) fn by_mac(&self, mac: MacAddr) -> impl Iterator<Item = NodeId> {
-        self.macs.get(&mac).into_iter().flatten().copied()
+    /// The same, to be changed.
+    pub(super) fn former_mut(&mut self) -> &mut Machines {
+        &mut self.former
     }
 
     /// Rows of the plan that name this.
@@ -270,17 +272,13 @@ impl Index {
             .map_or(start, |(value, _)| value + 1)
     }
 
+    /// Whether a row has this value of a counter.
+    pub(super) fn has_counter(&self, counter: &Text, value: u64) -> bool {
+        self.counters.get(counter).is_some_and(|values| values.contains(&value))
+    }
+
     pub(super) fn owners(&self, address: IpAddr) -> impl Iterator<Item = NodeId> {
         self.addresses.get(&address).into_iter().flatten().copied()
-    }
-}
-
-fn take<K: std::hash::Hash + Eq + Clone>(map: &mut HashMap<K, OrdSet<NodeId>>, key: &K, id: NodeId) {
-    if let Some(ids) = map.get_mut(key) {
-        ids.remove(&id);
-        if ids.is_empty() {
-            map.remove(key);
-        }
     }
 }
 
@@ -297,12 +295,10 @@ fn peer(node: &Node) -> Option<IpAddr> {
     node.request.as_ref().map(|asked| asked.stamp.peer)
 }
 
-/// Where a machine asks from that nobody has decided on.
-fn waits_at(node: &Node) -> Option<IpAddr> {
+/// Whom a machine counts for that nobody has decided on.
+fn waits_at(node: &Node) -> Option<Source> {
     // One that is expected is no stranger.
-    (node.phase == Phase::Waiting && node.plan.is_none())
-        .then(|| node.request.as_ref().map(|asked| asked.stamp.peer))
-        .flatten()
+    (node.phase == Phase::Waiting && node.plan.is_none()).then(|| peer(node)).flatten().map(Source::of)
 }
 
 fn secrets(node: &Node) -> impl Iterator<Item = &SecretHash> {

@@ -14,6 +14,7 @@ mod evolve;
 mod gate;
 mod identity;
 mod index;
+mod machines;
 mod order;
 mod plan;
 mod planned;
@@ -37,6 +38,7 @@ use super::effect::Effect;
 use super::event::Event;
 use super::facts::Report;
 use super::fqdn::Fqdn;
+use super::guard::ClaimCode;
 use super::id::{BanId, DocumentHash, NodeId, ReportId, RunId, SecretHash, TicketId};
 use super::node::Node;
 use super::policy::Policy;
@@ -145,10 +147,9 @@ struct State {
 
 impl From<State> for Fleet {
     fn from(state: State) -> Self {
-        let index = state.nodes.values().fold(Index::default(), |mut index, node| {
-            index.insert(node);
-            index
-        });
+        let mut index = Index::default();
+        state.nodes.values().for_each(|node| index.insert(node));
+        state.former.iter().for_each(|(row, former)| index.former_mut().insert(*row, &former.machine));
         Self { state, index, policy: Arc::default(), pool_floor: None }
     }
 }
@@ -188,6 +189,18 @@ impl Fleet {
     #[must_use]
     pub fn node(&self, id: NodeId) -> Option<&Arc<Node>> {
         self.state.nodes.get(&id)
+    }
+
+    /// Numbers for new rows: never given before, and such that no two rows there are share a claim code.
+    fn new_rows(&self) -> impl Iterator<Item = NodeId> {
+        let is_alone = |row: &NodeId| !ClaimCode::sharing(*row).any(|other| self.state.nodes.contains_key(&other));
+        (self.state.last_node + 1..).map(NodeId).filter(is_alone)
+    }
+
+    /// The number of the next row.
+    fn new_row(&self) -> NodeId {
+        // There is always a next one; numbers do not run out.
+        self.new_rows().next().unwrap_or(NodeId(u64::MAX))
     }
 
     /// The node with this host name.

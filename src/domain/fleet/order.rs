@@ -33,7 +33,7 @@ impl Fleet {
                 self.decide_reinstall(self.existing(*node)?, seen, confirm)
             }
             Order::Undo { node } => self.decide_undo(self.existing(*node)?),
-            Order::Merge { node, into } => Self::decide_merge(self.existing(*node)?, self.existing(*into)?),
+            Order::Merge { node, into } => self.decide_merge(self.existing(*node)?, self.existing(*into)?),
             Order::Split { node, confirm } => self.decide_split(self.existing(*node)?, confirm.as_ref()),
             Order::IssueTicket { count, wants, profile, expires } => {
                 self.decide_ticket((*count, wants, profile.as_ref()), *expires, now)
@@ -260,7 +260,7 @@ impl Fleet {
     pub(super) fn planned_again(&self, node: &Node) -> Option<Event> {
         let entry = node.plan.clone()?;
         let is_free = self.named(&entry.hostname).is_none_or(|owner| owner.id == node.id);
-        is_free.then_some(Event::Planned { node: NodeId(self.state.last_node + 1), entry })
+        is_free.then(|| Event::Planned { node: self.new_row(), entry })
     }
 
     fn decide_run(&self, selected: &[NodeId], options: &RunOptions) -> Result<Decision, Refusal> {

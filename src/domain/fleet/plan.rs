@@ -61,6 +61,8 @@ impl Fleet {
         for node in self.nodes().filter(|node| node.plan.is_some()) {
             plan.keep(node);
         }
+        let stays = |node: &Node| !node.is_unclaimed() || plan.rows.contains_key(&node.id);
+        let moving = self.moving(&plan, stays);
         let mut gone = Vec::new();
         let mut changed = Vec::new();
         for node in self.nodes() {
@@ -70,22 +72,23 @@ impl Fleet {
                     let entry = &entries[*at];
                     if before.as_ref() != Some(entry) {
                         let found = fit_of(node, entry);
-                        changed.push(Event::PlanChanged { node: node.id, entry: Arc::clone(entry), found });
+                        let name = moving.get(&node.id).map(|name| (*name).clone());
+                        changed.push(Event::PlanChanged { node: node.id, entry: Arc::clone(entry), found, name });
                     }
                 }
                 (None, None) => {}
             }
         }
         let removed: HashSet<NodeId> = gone.iter().filter_map(Event::node).collect();
-        let leaves = |node: &Node| removed.contains(&node.id) && node.is_unclaimed();
         let mut held = Vec::new();
-        let mut next = self.state.last_node;
+        let mut numbers = self.new_rows();
         let mut room = MAX_NODES.saturating_sub(self.node_count());
         for (_, entry) in entries.iter().enumerate().filter(|(at, _)| !plan.taken.contains(at)) {
-            match self.named(&entry.hostname).filter(|node| !leaves(node)) {
+            match self.named(&entry.hostname).filter(|node| stays(node) && !moving.contains_key(&node.id)) {
                 // A name taken over from an old inventory was kept free for this.
                 Some(node) if node.phase == Phase::Planned && node.plan.is_none() => {
-                    changed.push(Event::PlanChanged { node: node.id, entry: Arc::clone(entry), found: None });
+                    let (entry, found, name) = (Arc::clone(entry), None, None);
+                    changed.push(Event::PlanChanged { node: node.id, entry, found, name });
                 }
                 Some(node) => held.push(Text::new(&format!(
                     "`{}` is planned, but {} has that name and shows nothing the plan knows it by: forget that row, \
@@ -97,13 +100,36 @@ impl Fleet {
                 }
                 None => {
                     room -= 1;
-                    next += 1;
-                    changed.push(Event::Planned { node: NodeId(next), entry: Arc::clone(entry) });
+                    let planned = |node| Event::Planned { node, entry: Arc::clone(entry) };
+                    changed.extend(numbers.next().map(planned));
                 }
             }
         }
         held.extend(self.held_addresses(entries, &plan, &removed));
         Decision { events: [gone, changed].concat(), effects: Vec::new(), reply: Reply::Planned(held) }
+    }
+
+    /// Rows that take over the name of their new entry, and that name. One that another row has is free where that row
+    /// leaves, or moves to a name itself: rows may change places.
+    fn moving<'a>(&self, plan: &Reconciled<'a>, stays: impl Fn(&Node) -> bool) -> HashMap<NodeId, &'a Fqdn> {
+        let wish = |(id, at): (&NodeId, &usize)| {
+            let (node, name) = (self.node(*id)?, &plan.entries[*at].hostname);
+            let is_news = node.plan.as_ref().is_none_or(|old| old.hostname != *name);
+            (is_news && node.phase.may_rename() && node.name != *name).then_some((*id, name))
+        };
+        let mut moving: HashMap<_, _> = plan.rows.iter().filter_map(wish).collect();
+        let wishers: HashMap<_, _> = moving.iter().map(|(id, name)| (*name, *id)).collect();
+        let is_held = |(id, name): (&NodeId, &&Fqdn)| {
+            let holder = self.named(name).filter(|holder| stays(holder) && !moving.contains_key(&holder.id));
+            holder.map(|_| *id)
+        };
+        // Who cannot move keeps a name that somebody else may wait for.
+        let mut stuck: Vec<NodeId> = moving.iter().filter_map(is_held).collect();
+        while let Some(id) = stuck.pop() {
+            let kept = moving.remove(&id).and_then(|_| self.node(id)).map(|node| &node.name);
+            stuck.extend(kept.and_then(|name| wishers.get(name)));
+        }
+        moving
     }
 
     /// Addresses of the plan that other nodes have.

@@ -9,6 +9,7 @@ use super::Fleet;
 use super::evolve::{empty_row, enter};
 use super::index::owned_addresses;
 use crate::domain::event::Event;
+use crate::domain::fqdn::Fqdn;
 use crate::domain::id::NodeId;
 use crate::domain::node::{Assigned, AssignedBy, Flag, Node};
 use crate::domain::phase::Phase;
@@ -26,7 +27,9 @@ impl Fleet {
                 };
                 self.add_row(row);
             }
-            Event::PlanChanged { node, entry, found } => self.take_entry(*node, entry, found.clone()),
+            Event::PlanChanged { node, entry, found, name } => {
+                self.take_entry(*node, entry, found.clone(), name.as_ref());
+            }
             Event::PlanMatched { node, found } => {
                 let is_first = self.node(*node).is_some_and(|node| node.phase == Phase::Planned);
                 self.change(*node, |node| {
@@ -41,15 +44,15 @@ impl Fleet {
                 }
             }
             Event::PlanJoined { node, row, entry, found } => {
-                self.remove_row(*row);
-                self.take_entry(*node, entry, Some(found.clone()));
+                let _ = self.drop_row(*row);
+                self.take_entry(*node, entry, Some(found.clone()), None);
                 if !found.by.is_empty() {
                     self.note_own(*node);
                 }
             }
             Event::Unplanned { node } => {
                 if self.node(*node).is_some_and(|node| node.is_unclaimed()) {
-                    self.remove_row(*node);
+                    let _ = self.drop_row(*node);
                 } else {
                     self.change(*node, |node| {
                         node.plan = None;
@@ -75,13 +78,16 @@ impl Fleet {
         }
     }
 
-    /// Gives a row an entry of the plan, and with it its name, while that can still be changed.
-    fn take_entry(&mut self, id: NodeId, entry: &Arc<PlanEntry>, found: Option<PlanMatch>) {
+    /// Gives a row an entry of the plan, and with it its name, while that can still be changed: the one it was decided to
+    /// take, else the entry's where that is news and nobody has it.
+    fn take_entry(&mut self, id: NodeId, entry: &Arc<PlanEntry>, found: Option<PlanMatch>, takes: Option<&Fqdn>) {
         let is_free = self.named(&entry.hostname).is_none_or(|other| other.id == id);
         self.change(id, |node| {
             let is_news = node.plan.as_ref().is_none_or(|old| old.hostname != entry.hostname);
-            if is_news && is_free && node.phase.may_rename() {
-                node.name = entry.hostname.clone();
+            if let Some(name) = takes.or(Some(&entry.hostname).filter(|_| is_news && is_free))
+                && node.phase.may_rename()
+            {
+                node.name = name.clone();
             }
             if node.plan.as_ref().and_then(|old| old.profile.as_ref()) != entry.profile.as_ref() {
                 node.unlearn_network();

@@ -2,11 +2,11 @@
 
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
-use std::net::IpAddr;
 
 use super::Fleet;
 use crate::domain::event::Event;
 use crate::domain::id::ReportId;
+use crate::domain::source::Source;
 
 impl Fleet {
     /// Who must go before another stranger gets a row: where all rows for undecided machines are taken, the oldest one
@@ -21,10 +21,10 @@ impl Fleet {
 
     /// Which unmatched report goes where there are too many: the oldest one of the address that sent most of them.
     pub(super) fn unmatched_to_go(&self) -> Option<ReportId> {
-        let mut senders: BTreeMap<IpAddr, (usize, Reverse<ReportId>)> = BTreeMap::new();
+        let mut senders: BTreeMap<Source, (usize, Reverse<ReportId>)> = BTreeMap::new();
         // Oldest first, so the first of each sender is its oldest.
         for report in self.unmatched() {
-            senders.entry(report.peer).or_insert((0, Reverse(report.id))).0 += 1;
+            senders.entry(Source::of(report.peer)).or_insert((0, Reverse(report.id))).0 += 1;
         }
         senders.into_values().max().map(|(_, Reverse(oldest))| oldest)
     }

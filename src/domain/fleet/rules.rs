@@ -7,15 +7,15 @@ use jiff::Timestamp;
 use super::{Decision, Fleet};
 use crate::domain::command::{Origin, Reply};
 use crate::domain::event::{Event, Recorded};
-use crate::domain::guard::{self, ClaimCode, Permission, Verdict, Withheld};
+use crate::domain::guard::{self, ClaimCode, Permission, Rules, Verdict, Withheld};
 use crate::domain::id::{BanId, NodeId, TicketId};
 use crate::domain::machine::MachineId;
-use crate::domain::node::{Node, Stamp};
+use crate::domain::node::{Asked, Flag, Node, Stamp};
 use crate::domain::plan::ProfileName;
 use crate::domain::policy::Auto;
 use crate::domain::refusal::Refusal;
 use crate::domain::text::Text;
-use crate::domain::ticket::{Ban, Closing, Former, LONGEST, MOST_MACHINES, Rule, Ticket, Wants, is_same_machine};
+use crate::domain::ticket::{Ban, Closing, Former, LONGEST, MOST_MACHINES, Rule, Ticket, Wants};
 
 /// Tickets open at once; more is a mistake.
 const MOST_TICKETS: usize = 100;
@@ -39,14 +39,26 @@ impl Fleet {
         self.state.bans.values()
     }
 
-    /// The ban a machine is under.
+    /// The ban a machine is under. A maker's duplicate is another machine, though it shares a UUID or serial.
     pub(super) fn ban_on(&self, machine: &MachineId) -> Option<&Ban> {
-        self.bans().find(|ban| is_same_machine(&ban.machine, machine)).map(AsRef::as_ref)
+        self.bans().find(|ban| ban.machine.is_likely(machine)).map(AsRef::as_ref)
     }
 
-    /// The machine that was installed here before and whose row was dropped.
+    /// What to say of a machine that is like a banned one, but shows other MACs: a person must look.
+    pub(super) fn like_banned(&self, machine: &MachineId) -> Option<Flag> {
+        let alike = self.bans().find(|ban| ban.machine.shares_any(machine) && !ban.machine.is_likely(machine))?;
+        Some(Flag::LikeBanned { name: alike.name.clone() })
+    }
+
+    /// The machine that was installed here before and whose row was dropped, the latest of those that fit.
     pub(super) fn former(&self, machine: &MachineId) -> Option<&Former> {
-        self.state.former.values().find(|former| is_same_machine(&former.machine, machine)).map(AsRef::as_ref)
+        let latest = self.index.former().sharing(machine).max()?;
+        self.state.former.get(&latest).map(AsRef::as_ref)
+    }
+
+    /// What to say of a machine that was installed here before.
+    pub(super) fn was_here(&self, machine: &MachineId) -> Option<Flag> {
+        self.former(machine).map(|former| Flag::InstalledBefore { name: former.name.clone() })
     }
 
     /// Lets the rules speak about a machine that has just asked, as `decision` leaves it: where one admits it, the
@@ -58,7 +70,7 @@ impl Fleet {
         }
         let mut draft = self.clone();
         draft.fold(&decision.events, now);
-        let admitted = draft.admission(node, stamp, now);
+        let admitted = draft.admission(node, stamp, now, None);
         if admitted.is_empty() {
             return decision;
         }
@@ -70,11 +82,16 @@ impl Fleet {
         decision
     }
 
-    /// What follows where a rule admits this row: the approval, and the end of a ticket that is used up by it.
-    fn admission(&self, node: NodeId, stamp: &Stamp, now: Timestamp) -> Vec<Event> {
+    /// What follows where a rule admits this row: the approval, and the end of a ticket that is used up by it. `only`
+    /// one ticket is asked where one is given, else all rules are.
+    fn admission(&self, node: NodeId, stamp: &Stamp, now: Timestamp, only: Option<TicketId>) -> Vec<Event> {
         let Some(row) = self.node(node).filter(|row| !self.is_used_elsewhere(row)) else { return Vec::new() };
-        let tickets = self.tickets().map(AsRef::as_ref);
-        let Some(admission) = guard::admit(row, stamp, now, &self.policy, tickets) else { return Vec::new() };
+        let tickets = self.tickets().map(AsRef::as_ref).filter(|ticket| only.is_none_or(|only| ticket.id == only));
+        let auto = if only.is_some() { Auto::Never } else { self.policy.auto };
+        let vouched = self.is_vouched_for(row, now);
+        let Some(admission) = guard::admit(row, stamp, now, Rules { tickets, auto, vouched }) else {
+            return Vec::new();
+        };
         let drained = match admission.by {
             Rule::Ticket(ticket) if self.state.tickets.get(&ticket).is_some_and(|ticket| ticket.left <= 1) => {
                 Some(Event::TicketClosed { ticket, why: Closing::Drained })
@@ -83,6 +100,17 @@ impl Fleet {
         };
         let admitted = Event::Admitted { node, stamp: stamp.clone(), admission };
         std::iter::once(admitted).chain(drained).collect()
+    }
+
+    /// Whether the plan or a token vouches for a row well enough for `auto = "planned"`. The server found the token
+    /// good; it may have been revoked since, or made anew under its name.
+    fn is_vouched_for(&self, row: &Node, now: Timestamp) -> bool {
+        let planned = row.plan_match.as_ref().is_some_and(|found| found.by.len() >= 2 && found.against.is_empty());
+        let is_good = |asked: &Asked| {
+            let token = asked.token.as_ref().and_then(|name| self.state.tokens.get(name));
+            token.is_some_and(|token| !token.is_expired(now) && token.made <= asked.at)
+        };
+        planned || row.request.as_ref().is_some_and(is_good)
     }
 
     /// The guard's word, of one who sees the other rows too: what a rule approved is not served while the same machine
@@ -100,12 +128,8 @@ impl Fleet {
 
     /// Whether another row that may be installed, or was and is forgotten, shows an identifier of this one.
     fn is_used_elsewhere(&self, row: &Node) -> bool {
-        let machine = &row.machine;
-        let by_uuid = machine.uuid.into_iter().flat_map(|uuid| self.index.by_uuid(uuid));
-        let by_serial = machine.serial.iter().flat_map(|serial| self.index.by_serial(serial));
-        let by_mac = machine.macs.iter().flat_map(|mac| self.index.by_mac(*mac));
         let is_used = |id: NodeId| id != row.id && self.node(id).is_some_and(|other| other.may_be_installed());
-        by_uuid.chain(by_serial).chain(by_mac).any(is_used) || self.former(machine).is_some()
+        self.index.machines().sharing(&row.machine).any(is_used) || self.former(&row.machine).is_some()
     }
 
     /// Applies events that are not stored yet, to look ahead.
@@ -144,7 +168,7 @@ impl Fleet {
             if !draft.state.tickets.contains_key(&id) {
                 break;
             }
-            let admitted = draft.admission(node, stamp, now);
+            let admitted = draft.admission(node, stamp, now, Some(id));
             draft.fold(&admitted, now);
             events.extend(admitted);
         }
@@ -176,14 +200,15 @@ impl Fleet {
             return Err(wrong("1000 machines are banned, which is the limit; lift some bans first"));
         }
         let id = BanId(self.state.last_ban + 1);
-        let event = Event::Banned {
+        let banned = Event::Banned {
             ban: id,
             node: node.id,
             machine: node.machine.clone(),
             name: node.name.clone(),
             reason: reason.clone(),
         };
-        Ok(Decision::one(event))
+        let events = [banned].into_iter().chain(self.planned_again(node)).collect();
+        Ok(Decision { events, effects: Vec::new(), reply: Reply::Done })
     }
 
     /// Lifts a ban: the machine is a stranger when it asks again.
@@ -208,7 +233,7 @@ impl Fleet {
                 self.state.last_ban = self.state.last_ban.max(ban.0);
                 let (machine, name, reason) = (machine.clone(), name.clone(), reason.clone());
                 self.state.bans.insert(*ban, Arc::new(Ban { id: *ban, machine, name, reason, at }));
-                self.drop_row(*node);
+                self.forget_row(*node, at);
             }
             Event::BanLifted { ban } => {
                 self.state.bans.remove(ban);
@@ -226,7 +251,7 @@ impl Fleet {
         }
     }
 
-    /// Drops a row. What may be installed is remembered, so that no rule takes it for a new machine.
+    /// Drops a row.
     pub(super) fn drop_row(&mut self, node: NodeId) -> Option<Arc<Node>> {
         let gone = self.state.nodes.remove(&node)?;
         self.index.remove(&gone);
@@ -234,15 +259,30 @@ impl Fleet {
         Some(gone)
     }
 
-    /// Remembers a machine that may be installed.
-    pub(super) fn remember(&mut self, gone: &Node, at: Timestamp) {
-        if !gone.may_be_installed() || gone.machine.is_empty() {
+    /// Drops a row whose machine may come back. What may carry data is remembered, so that no rule takes it for a new
+    /// machine.
+    pub(super) fn forget_row(&mut self, node: NodeId, at: Timestamp) {
+        let Some(gone) = self.drop_row(node) else { return };
+        let earlier = gone.flags.iter().find_map(|flag| match flag {
+            Flag::InstalledBefore { name } => Some(name),
+            _ => None,
+        });
+        let Some(name) = Some(&gone.name).filter(|_| gone.may_be_installed()).or(earlier) else { return };
+        if gone.machine.is_empty()
+            || self
+                .former(&gone.machine)
+                .is_some_and(|former| former.name == *name && former.machine.covers(&gone.machine))
+        {
             return;
         }
-        let former = Former { machine: gone.machine.clone(), name: gone.name.clone(), at };
+        let former = Former { machine: gone.machine.clone(), name: name.clone(), at };
+        self.index.former_mut().insert(gone.id, &former.machine);
         self.state.former.insert(gone.id, Arc::new(former));
-        if self.state.former.len() > MOST_FORMER {
-            self.state.former = self.state.former.without_min().1;
+        if self.state.former.len() > MOST_FORMER
+            && let Some((oldest, former)) = self.state.former.get_min().cloned()
+        {
+            self.index.former_mut().remove(oldest, &former.machine);
+            self.state.former.remove(&oldest);
         }
     }
 }

@@ -9,24 +9,51 @@ use tokio::io::DuplexStream;
 use tokio::sync::{Notify, broadcast};
 
 use super::*;
-use crate::domain::{DocumentHash, Event, Recorded};
+use crate::domain::{DocumentHash, Event, Recorded, Release, SecretHash};
 use crate::server::connection::{self, ConnInfo, Shared};
 use crate::server::crowd::{Admission, Crowd, Room};
 use crate::server::delivery::Expected;
 use crate::server::reply;
+use crate::store::AnswerText;
 
 /// Longer than what fits into the tests' pipe.
 const TEXT: &str = "0123456789abcdef0123456789abcdef";
 
 /// What was released: its node and text.
 fn released() -> Expected {
-    Expected::Answer { node: NodeId(1), document: DocumentHash::of(TEXT.as_bytes()) }
+    let (document, secret) = (DocumentHash::of(TEXT.as_bytes()), SecretHash::of(b"s"));
+    Expected::Answer { node: NodeId(1), document, secret }
 }
 
-/// A bench with one node, and its events from here on.
+impl Bench {
+    /// Has that answer released.
+    async fn release(&self) {
+        let Expected::Answer { node, document, secret } = released() else { panic!("not an answer") };
+        let row = self.handle.snapshot().fleet.node(node).unwrap().clone();
+        let release = Release {
+            node,
+            stamp: row.request.as_ref().unwrap().stamp.clone(),
+            name: row.name.clone(),
+            address: None,
+            granted: (row.fixed(), row.nic),
+            document,
+            secret,
+            vendor_unseen: false,
+            profile: None,
+            left_out: None,
+            own: crate::domain::OwnNetwork::default(),
+        };
+        let answer = AnswerText { node, hash: document, text: TEXT.into(), redacted: TEXT.to_owned() };
+        assert_eq!(self.handle.release(release, answer).await.unwrap(), Reply::Released);
+    }
+}
+
+/// A bench with one node that was answered, and its events from here on.
 async fn with_a_node() -> (Bench, broadcast::Receiver<Arc<Recorded>>) {
     let bench = Bench::new(Setup { hold: Duration::ZERO, ..Setup::default() }).await;
     bench.send(1, &post("/answer", &body_of(1))).await.screen();
+    bench.approve(NodeId(1)).await;
+    bench.release().await;
     let events = bench.started.events.subscribe();
     (bench, events)
 }

@@ -123,13 +123,24 @@ async fn an_unreadable_report_gets_its_200_and_is_kept(#[case] body: String) {
     bench.end().await;
 }
 
+/// Reports grow with disks and NICs; a stranger's need not grow so far.
+#[rstest]
+#[case::of_a_node(8 * 1024 * 1024, true, true)]
+#[case::of_a_stranger(1024 * 1024, false, true)]
+#[case::of_a_stranger_and_longer(1024 * 1024 + 1, false, false)]
 #[tokio::test]
-async fn eight_mebibytes_are_a_report() {
+async fn a_report_is_read_up_to_its_bound(#[case] length: usize, #[case] has_secret: bool, #[case] is_read: bool) {
     let bench = Bench::new(Setup::default()).await;
-    let body = format!(r#"{{"fqdn":"a.b","x":"{}"}}"#, "x".repeat(8 * 1024 * 1024 - 100));
-    assert_eq!(bench.send(2, &post("/webhook", &body)).await.status, 200);
+    let path = installed(&bench).await;
+    let (head, tail) = (r#"{"fqdn":"a.b","x":""#, r#""}"#);
+    let body = format!("{head}{}{tail}", "x".repeat(length - head.len() - tail.len()));
+    let path = if has_secret { path.as_str() } else { "/webhook/guess" };
+    assert_eq!(bench.send(2, &post(path, &body)).await.status, 200);
     let snapshot = bench.handle.snapshot();
-    assert_eq!(snapshot.fleet.unmatched().next().unwrap().report.fqdn.as_ref().unwrap().as_str(), "a.b");
+    let of_node = only(&snapshot).report.map(|reported| reported.report);
+    let of_nobody = || snapshot.fleet.unmatched().next().map(|unmatched| unmatched.report.clone());
+    let read = of_node.or_else(of_nobody).unwrap().fqdn;
+    assert_eq!(read.as_ref().map(crate::domain::text::Text::as_str), is_read.then_some("a.b"));
     bench.end().await;
 }
 
@@ -141,4 +152,26 @@ async fn a_report_whose_store_is_gone_gets_its_200_and_a_note() {
     bench.ghost(Cause::ReportLost).await;
     bench.shutdown.cancel();
     bench.serving.await.unwrap();
+}
+
+/// Forty who hold open what fills more memory than there is for all reports, and one that was answered.
+#[tokio::test]
+async fn strangers_take_no_memory_from_a_machine_that_was_answered() {
+    const LENGTH: usize = 8 * 1024 * 1024;
+    let bench = Bench::new(Setup::default()).await;
+    let path = installed(&bench).await;
+    let mut strangers = Vec::new();
+    for number in 0..40 {
+        let mut stream = bench.connect(20 + number % 4).await;
+        let head = format!("POST /webhook/guess HTTP/1.1\r\nhost: x\r\ncontent-length: {LENGTH}\r\n\r\n");
+        stream.write_all(head.as_bytes()).await.unwrap();
+        // All but the last byte: the body stays in memory as long as its sender likes.
+        stream.write_all(&vec![b'x'; LENGTH - 1]).await.unwrap();
+        strangers.push(stream);
+    }
+    assert_eq!(bench.send(7, &post(&path, REPORT)).await.status, 200);
+    let reported = only(&bench.handle.snapshot()).report.unwrap();
+    assert_eq!(reported.document, DocumentHash::of(REPORT.as_bytes()), "all of it was read");
+    drop(strangers);
+    bench.end().await;
 }

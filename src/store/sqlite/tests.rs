@@ -299,3 +299,17 @@ fn a_reader_pages_through_the_log_while_it_grows() {
     assert_eq!(reader.events(Page::After(0), None, 7).unwrap(), batch(1, life()).events);
     assert_eq!(reader.identity().unwrap().len(), 32);
 }
+
+#[test]
+fn what_was_given_out_of_an_earlier_pool_leaves_the_new_one_full() {
+    use crate::domain::address::{AddressRules, AddressSource, Pool};
+    let dir = tempfile::tempdir().unwrap();
+    let mut store = Store::open(dir.path()).unwrap();
+    let event = Event::AddressAssigned { node: NodeId(1), address: [192, 0, 2, 200].into() };
+    let recorded = Recorded { seq: 1, at: jiff::Timestamp::UNIX_EPOCH, origin: crate::domain::Origin::System, event };
+    store.commit(&Batch { events: vec![recorded], ..Batch::default() }).unwrap();
+    let pool = Pool::new(&["192.0.2.100-110".parse().unwrap()], &[]);
+    let addresses = AddressRules { source: AddressSource::Pool, pool, ..AddressRules::default() };
+    let loaded = store.load(Policy { addresses, ..Policy::default() }).unwrap();
+    assert_eq!(loaded.fleet.next_free(None), Some([192, 0, 2, 100].into()));
+}

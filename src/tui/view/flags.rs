@@ -18,6 +18,8 @@ pub(in crate::tui) fn word(flag: &Flag) -> String {
         Flag::ChangedSinceApproval => "changed".to_owned(),
         Flag::TwoAddresses { .. } => "two IPs".to_owned(),
         Flag::InstalledBefore { .. } => "was here".to_owned(),
+        Flag::LikeBanned { .. } => "like banned".to_owned(),
+        Flag::CameToNothing { verb, .. } => format!("no {}", verb.noun()),
         Flag::UuidChanged { .. } => "other UUID".to_owned(),
         Flag::AddressTaken { by } => format!("IP of {by}"),
         Flag::LeaseReused { of } => format!("lease of {of}"),
@@ -75,6 +77,13 @@ pub(super) fn sentence(flag: &Flag, node: &Node, model: &Model) -> String {
             "Was installed here before as {name}, whose row was dropped. No ticket or rule approves it; look what is on \
              its disks first."
         ),
+        Flag::LikeBanned { name } => format!(
+            "Shares UUID or serial with {name}, which is banned, but no MAC: a maker's duplicate, or that machine with \
+             another card. No ticket or rule approves it; look which one it is."
+        ),
+        Flag::CameToNothing { verb, why } => {
+            format!("The {} came to nothing when it was to take effect: {why}. Decide again.", verb.noun())
+        }
         Flag::TwoAddresses { other } => format!(
             "Asks from {other} as well: two machines with one identity, or one with two cables. An approval is only for \
              the request shown here."
@@ -232,8 +241,11 @@ pub(super) fn gravest(node: &Node) -> Option<&Flag> {
 fn gravity(flag: &Flag) -> u8 {
     match flag {
         Flag::AsksAgain => 0,
-        Flag::ChangedSinceApproval | Flag::InstalledBefore { .. } | Flag::UuidChanged { .. } => 1,
-        Flag::CannotAnswer { .. } => 2,
+        Flag::ChangedSinceApproval
+        | Flag::InstalledBefore { .. }
+        | Flag::LikeBanned { .. }
+        | Flag::UuidChanged { .. } => 1,
+        Flag::CannotAnswer { .. } | Flag::CameToNothing { .. } => 2,
         Flag::TwoAddresses { .. } | Flag::AddressTaken { .. } | Flag::LeaseReused { .. } | Flag::ChooseNic => 3,
         Flag::WrongHostKey => 4,
         Flag::Ambiguous { .. } | Flag::PlanConflict { .. } => 5,

@@ -99,3 +99,34 @@ fn what_was_learnt_is_stored_and_replayed() {
     assert!(rack.fleet.state.times.len() == 1);
     assert_eq!((&replayed.state.times, &stored.state.times), (&rack.fleet.state.times, &rack.fleet.state.times));
 }
+
+#[rstest::rstest]
+#[case::no_address(None, "address is not known")]
+#[case::a_key_nobody_trusted(Some("192.0.2.10/24"), "then trust it")]
+fn a_boot_that_nobody_can_see_the_end_of_has_a_deadline(#[case] address: Option<&str>, #[case] words: &str) {
+    let mut rack = Rack::new();
+    let (node, _) = rack.ask(&box_a());
+    rack.approve(node).unwrap();
+    let grant = rack.served(&box_a());
+    assert_eq!(rack.release(&box_a(), &grant, address), Reply::Released);
+    rack.order(Order::MarkInstalled { node }).unwrap();
+    if address.is_some() {
+        let seen: HostKey = KEY.parse().unwrap();
+        rack.submit(&Command::Probe { node, sighting: Sighting::OtherKey { seen } }).unwrap();
+    }
+    rack.pass(Policy::default().boot_deadline);
+    rack.tick();
+    assert_eq!(rack.phase(node), "installed");
+    rack.pass(Duration::from_mins(3));
+    rack.tick();
+    let Phase::Unreachable { reason } = &rack.node(node).phase else { panic!("{:?}", rack.node(node).phase) };
+    assert!(reason.as_str().contains(words), "{reason}");
+    // Looked for all the same, once it can be.
+    let address = [192, 0, 2, 10].into();
+    rack.order(Order::SetAddress { node, address }).unwrap();
+    let seen: HostKey = KEY.parse().unwrap();
+    let fingerprint = seen.fingerprint();
+    rack.submit(&Command::Probe { node, sighting: Sighting::OtherKey { seen } }).unwrap();
+    rack.order(Order::TrustHostKey { node, fingerprint }).unwrap();
+    rack.make_ready(node);
+}

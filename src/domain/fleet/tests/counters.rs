@@ -23,7 +23,7 @@ fn ask(rack: &mut Rack, n: u8, wish: Option<NameWish>) -> NodeId {
     let mac: &'static str = Box::leak(format!("b4:2e:99:00:00:{n:02x}").into_boxed_str());
     let peer: &'static str = Box::leak(format!("192.0.2.{n}").into_boxed_str());
     let machine = Box1 { uuid: None, macs: vec![mac], peer, body: n };
-    let ask = Ask { wish, ..machine.ask() };
+    let ask = Ask { wish: wish.map(Ok), ..machine.ask() };
     match rack.submit(&Command::Ask(ask)).unwrap().reply {
         Reply::Asked { node, .. } => node,
         other => panic!("{other:?}"),
@@ -107,4 +107,17 @@ fn a_choice_of_profile_is_a_fact_once() {
     assert_eq!(rack.node(node).profile, storage);
     rack.order(choose(None)).unwrap();
     assert_eq!(rack.node(node).profile, None);
+}
+
+#[test]
+fn a_template_that_makes_no_name_is_told_on_the_row() {
+    use crate::domain::node::Flag;
+    let mut rack = Rack::new();
+    let why = Text::new("`{{ rack }}` is not known");
+    let asked = Ask { wish: Some(Err(why.clone())), ..box_a().ask() };
+    assert!(rack.fleet.is_stranger(&asked));
+    rack.submit(&Command::Ask(asked.clone())).unwrap();
+    assert_eq!(name(&rack, NodeId(1)), "pve-07aa.example.com", "it has a name all the same");
+    assert!(rack.node(NodeId(1)).flags.contains(&Flag::NotAsWished { reason: why }));
+    assert!(!rack.fleet.is_stranger(&asked), "nobody asks the template again");
 }

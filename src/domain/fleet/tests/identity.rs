@@ -120,3 +120,35 @@ fn the_console_offers_the_likely_one_first_and_knows_who_stays() {
     let (stays, goes) = who_stays(rack.node(one), rack.node(used));
     assert_eq!((stays.id, goes.id), (used, one));
 }
+
+#[test]
+fn a_parted_row_comes_back_without_what_others_have_by_now() {
+    use crate::domain::address::{AddressRules, AddressSource, Pool};
+    let pool = Pool::new(&["192.0.2.100-101".parse().unwrap()], &[]);
+    let addresses = AddressRules { source: AddressSource::Pool, pool, ..AddressRules::default() };
+    let mut rack = Rack::under(Policy { addresses, ..Policy::default() });
+    let [a, b] = [box_a(), box_b()].map(|machine| rack.ask(&machine).0);
+    rack.approve(b).unwrap();
+    assert_eq!(rack.node(b).fixed_address(), Some([192, 0, 2, 100].into()));
+    merge(&mut rack, b, a).unwrap();
+    let (c, _) = rack.ask(&Box1 { uuid: Some(UUID_C), macs: vec!["b4:2e:99:00:00:0c"], peer: "192.0.2.12", body: 3 });
+    rack.approve(c).unwrap();
+    assert_eq!(rack.node(c).fixed_address(), Some([192, 0, 2, 100].into()), "it was free");
+    rack.order(Order::Undo { node: a }).unwrap();
+    assert_eq!(rack.node(b).fixed_address(), None);
+    rack.ask(&box_b());
+    rack.approve(b).unwrap();
+    assert_eq!(rack.node(b).fixed_address(), Some([192, 0, 2, 101].into()));
+}
+
+#[test]
+fn no_two_rows_share_a_claim_code() {
+    use crate::domain::guard::ClaimCode;
+    let mut rack = Rack::new();
+    let (first, _) = rack.ask(&box_a());
+    // As after a flood of strangers whose rows are gone.
+    rack.fleet.state.last_node = first.0 + 23_u64.pow(4) - 1;
+    let (second, _) = rack.ask(&box_b());
+    assert_eq!(second, NodeId(first.0 + 23_u64.pow(4) + 1));
+    assert_ne!(ClaimCode::of(first), ClaimCode::of(second));
+}

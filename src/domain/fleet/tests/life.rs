@@ -126,8 +126,7 @@ fn a_lost_first_answer_leaves_the_node_approved() {
     rack.approve(node).unwrap();
     let (_, Verdict::Serve(grant)) = rack.ask(&box_a()) else { panic!() };
     rack.release(&box_a(), &grant, None);
-    let document = rack.node(node).answers.as_ref().unwrap().document;
-    rack.submit(&Command::AnswerWritten { node, document, delivered: false }).unwrap();
+    rack.write(node, false);
     assert_eq!(rack.phase(node), "approved");
     rack.pass(Duration::from_hours(1));
     assert!(matches!(rack.ask(&box_a()).1, Verdict::Serve(_)));

@@ -12,7 +12,9 @@ mod planned;
 mod room;
 mod rules;
 mod tokens;
+mod used;
 mod walk;
+mod withheld;
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -159,6 +161,26 @@ impl Rack {
             profile: None,
             left_out: None,
             own: OwnNetwork::default(),
+        }
+    }
+
+    /// The last answer of a node was written, or was lost.
+    fn write(&mut self, node: NodeId, delivered: bool) {
+        let answers = self.node(node).answers.as_ref().unwrap();
+        let (document, secret) = (answers.document, *answers.secrets.last().unwrap());
+        self.submit(&Command::AnswerWritten { node, document, secret, delivered }).unwrap();
+    }
+
+    fn allow_reinstall(&mut self, node: NodeId) -> Result<Decision, Refusal> {
+        let (seen, confirm) = (self.stamp(node), self.node(node).name.clone());
+        self.order(Order::AllowReinstall { node, seen, confirm })
+    }
+
+    /// Asks, and is served.
+    fn served(&mut self, machine: &Box1) -> Grant {
+        match self.ask(machine).1 {
+            Verdict::Serve(grant) => grant,
+            other => panic!("not served: {other:?}"),
         }
     }
 

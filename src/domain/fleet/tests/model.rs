@@ -1,45 +1,72 @@
 //! The guard against random sequences: what must hold whatever happens in whatever order.
 
-use std::collections::{BTreeMap, BTreeSet};
+mod judge;
+
+use std::collections::{BTreeMap, VecDeque};
 
 use proptest::prelude::*;
 
 use super::*;
+use crate::domain::address::{AddressRules, AddressSource, Pool};
 use crate::domain::event::Event;
 use crate::domain::guard::Permission;
 use crate::domain::guard::sabotage::{self, Tamper};
-use crate::domain::id::TicketId;
-use crate::domain::policy::{Auto, MAX_REPEATS};
-use crate::domain::ticket::{Rule, Wants};
+use crate::domain::plan::PlanEntry;
+use crate::domain::policy::Auto;
+use crate::domain::ticket::Wants;
+use judge::{judge_fleet, judge_log};
 
 /// One random step.
 #[derive(Clone, Debug)]
 enum Step {
-    Ask { machine: usize, variant: u8 },
+    /// A machine asks; where it is served its answer is released at once, or at some later time.
+    Ask {
+        machine: usize,
+        variant: u8,
+        at_once: bool,
+    },
+    Release(usize),
     Approve(usize),
     Reject(usize),
     Reinstall(usize),
-    Report { machine: usize, answer: u32 },
+    Report {
+        machine: usize,
+        answer: u32,
+    },
     Lose(usize),
     Probe(usize),
-    Rename { machine: usize, to: usize },
+    Rename {
+        machine: usize,
+        to: usize,
+    },
     Forget(usize),
     Undo(usize),
-    Ticket { count: u32, minutes: u16 },
+    Ticket {
+        count: u32,
+        minutes: u16,
+    },
     Cancel,
     Ban(usize),
     Unban,
-    Merge { machine: usize, into: usize },
+    Merge {
+        machine: usize,
+        into: usize,
+    },
     Split(usize),
+    Plan(u16),
+    Mark(usize),
+    Adopt(usize),
     Run,
     EndRun,
     Pass(u16),
 }
 
 fn step() -> impl Strategy<Value = Step> {
-    let machine = 0..4_usize;
+    let machine = 0..MACHINES;
     prop_oneof![
-        6 => (machine.clone(), 0..4_u8).prop_map(|(machine, variant)| Step::Ask { machine, variant }),
+        7 => (machine.clone(), 0..4_u8, proptest::bool::weighted(0.7))
+            .prop_map(|(machine, variant, at_once)| Step::Ask { machine, variant, at_once }),
+        2 => (0..PENDING).prop_map(Step::Release),
         3 => machine.clone().prop_map(Step::Approve),
         1 => machine.clone().prop_map(Step::Reject),
         1 => machine.clone().prop_map(Step::Reinstall),
@@ -53,7 +80,10 @@ fn step() -> impl Strategy<Value = Step> {
         1 => Just(Step::Cancel),
         1 => machine.clone().prop_map(Step::Ban),
         1 => (machine.clone(), machine.clone()).prop_map(|(machine, into)| Step::Merge { machine, into }),
-        1 => machine.prop_map(Step::Split),
+        1 => machine.clone().prop_map(Step::Split),
+        1 => any::<u16>().prop_map(Step::Plan),
+        1 => machine.clone().prop_map(Step::Mark),
+        1 => machine.prop_map(Step::Adopt),
         1 => Just(Step::Unban),
         1 => Just(Step::Run),
         1 => Just(Step::EndRun),
@@ -61,11 +91,20 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
+/// Machines of the rack; the last one shows nothing that identifies it.
+const MACHINES: usize = 5;
+/// Answers that may be on their way at once.
+const PENDING: usize = 4;
+
+const UUIDS: [&str; 4] = [UUID_A, UUID_B, "f68d13f3-472b-4f1a-95a7-120b398a07cc", UUID_A];
+const MACS: [&str; 4] = [MAC_A, MAC_B, "b4:2e:99:00:00:0c", "b4:2e:99:00:00:0d"];
+const PEERS: [&str; 4] = ["192.0.2.10", "192.0.2.11", "192.0.2.12", "192.0.2.13"];
+
 /// Machine `index`, shown with `variant` of its identifiers.
 fn machine(index: usize, variant: u8) -> Box1 {
-    const UUIDS: [&str; 4] = [UUID_A, UUID_B, "f68d13f3-472b-4f1a-95a7-120b398a07cc", UUID_A];
-    const MACS: [&str; 4] = [MAC_A, MAC_B, "b4:2e:99:00:00:0c", "b4:2e:99:00:00:0d"];
-    const PEERS: [&str; 4] = ["192.0.2.10", "192.0.2.11", "192.0.2.12", "192.0.2.13"];
+    if index >= MACS.len() {
+        return Box1 { uuid: None, macs: Vec::new(), peer: PEERS[usize::from(variant) / 3], body: 200 };
+    }
     let known = Box1 {
         uuid: Some(UUIDS[index]),
         macs: vec![MACS[index]],
@@ -90,26 +129,102 @@ fn asking(rack: &Rack, index: usize) -> Option<NodeId> {
     row(rack, index).filter(|node| rack.node(*node).request.is_some())
 }
 
-/// Machines that were given an answer which may have arrived, whatever became of their rows, and which it was.
-type Used = BTreeMap<usize, DocumentHash>;
+/// A plan: which machine is expected under which name, and by how much it is known.
+fn plan(seed: u16) -> Vec<std::sync::Arc<PlanEntry>> {
+    const ORDERS: [[usize; 4]; 4] = [[0, 1, 2, 3], [1, 0, 2, 3], [1, 2, 3, 0], [3, 2, 1, 0]];
+    let is_set = |bit: usize| seed >> bit & 1 == 1;
+    let entry = |place: usize| {
+        let machine = ORDERS[usize::from(seed & 3)][place];
+        let mut entry = PlanEntry::new(format!("db{place}.example.com").parse().unwrap());
+        entry.macs = [MACS[machine].parse().unwrap()].into();
+        // The last one has the first one's UUID, which no plan may name twice.
+        entry.uuid = (is_set(6) && machine != 3).then(|| UUIDS[machine].parse().unwrap());
+        entry.address = is_set(7).then(|| [192, 0, 2, 50 + u8::try_from(place).unwrap()].into());
+        entry.into()
+    };
+    (0..4).filter(|place| is_set(place + 2)).map(entry).collect()
+}
 
-fn play(rack: &mut Rack, used: &mut Used, step: &Step) {
+/// A fleet, and what the test knows besides.
+struct World {
+    rack: Rack,
+    /// Machines that may be installed, whatever became of their rows, and by which answer.
+    used: BTreeMap<usize, Option<DocumentHash>>,
+    /// Who was served and has no answer yet: grants go stale.
+    grants: VecDeque<(usize, Box1, Grant)>,
+}
+
+impl World {
+    /// An answer that was made for a grant asks to be released.
+    fn release(&mut self, (index, shown, grant): (usize, Box1, Grant)) {
+        let Self { rack, used, grants } = self;
+        if rack.fleet.node(grant.node).is_none() {
+            return;
+        }
+        let address = grant.address.map_or(shown.peer.parse().unwrap(), |fixed| fixed.address);
+        match rack.release(&shown, &grant, Some(&format!("{address}/24"))) {
+            Reply::Released => {}
+            Reply::Rerender(fresh) => return grants.push_back((index, shown, fresh)),
+            _ => return,
+        }
+        let by = rack.log.iter().rev().find_map(|recorded| match &recorded.event {
+            Event::AnswerReleased { by, .. } => Some(*by),
+            _ => None,
+        });
+        let node = rack.node(grant.node);
+        let first = node.answers.as_ref().is_some_and(|answers| answers.count == 1);
+        let by_rule = node.admission.is_some() && first && by == Some(Permission::Approval);
+        assert!(!(by_rule && used.contains_key(&index)), "a rule wiped a machine that may be installed");
+        used.insert(index, node.answers.as_ref().map(|answers| answers.document));
+    }
+
+    fn ask(&mut self, index: usize, variant: u8, at_once: bool) {
+        let shown = machine(index, variant);
+        let reply = self.rack.submit(&Command::Ask(shown.ask())).map(|decision| decision.reply);
+        let Ok(Reply::Asked { verdict: Verdict::Serve(grant), .. }) = reply else { return };
+        if at_once || self.grants.len() >= PENDING {
+            self.release((index, shown, grant));
+        } else {
+            self.grants.push_back((index, shown, grant));
+        }
+    }
+
+    fn lose(&mut self, index: usize) {
+        let Self { rack, used, .. } = self;
+        let lost = row(rack, index).and_then(|node| Some((node, rack.node(node).answers.clone()?)));
+        let Some((node, answers)) = lost else { return };
+        let is_awaited = rack.node(node).report.is_none() && !rack.node(node).phase.is_installed();
+        if is_awaited && answers.count == 1 && !answers.over_installed {
+            // After a merge the row may have been answered as another machine.
+            used.retain(|_, given| *given != Some(answers.document));
+        }
+        rack.write(node, false);
+    }
+
+    /// The operator says that a machine is installed.
+    fn vouch(&mut self, index: usize, order: impl FnOnce(&Rack, NodeId) -> Option<Order>) {
+        let Some(order) = row(&self.rack, index).and_then(|node| order(&self.rack, node)) else { return };
+        if self.rack.order(order).is_ok() {
+            self.used.insert(index, None);
+        }
+    }
+}
+
+fn play(world: &mut World, step: &Step) {
+    let rack = &mut world.rack;
     match step {
-        Step::Ask { machine: index, variant } => {
-            let shown = machine(*index, *variant);
-            if let Ok(Reply::Asked { verdict: Verdict::Serve(grant), .. }) =
-                rack.submit(&Command::Ask(shown.ask())).map(|decision| decision.reply)
-            {
-                let address = format!("{}/24", shown.peer);
-                if rack.release(&shown, &grant, Some(&address)) == Reply::Released {
-                    let node = rack.node(grant.node);
-                    let first = node.answers.as_ref().is_some_and(|answers| answers.count == 1);
-                    let by_rule = node.admission.is_some() && first && grant.by == Permission::Approval;
-                    assert!(!(by_rule && used.contains_key(index)), "a rule wiped a machine that may be installed");
-                    used.extend(node.answers.as_ref().map(|answers| (*index, answers.document)));
-                }
+        Step::Ask { machine, variant, at_once } => world.ask(*machine, *variant, *at_once),
+        Step::Release(which) => {
+            if let Some(pending) = world.grants.remove(*which) {
+                world.release(pending);
             }
         }
+        Step::Lose(index) => world.lose(*index),
+        Step::Mark(index) => world.vouch(*index, |_, node| Some(Order::MarkInstalled { node })),
+        Step::Adopt(index) => world.vouch(*index, |rack, node| {
+            let report = rack.fleet.unmatched().next()?.id;
+            Some(Order::Adopt { report, node })
+        }),
         Step::Approve(index) => {
             if let Some(node) = asking(rack, *index) {
                 let _ = rack.approve(node);
@@ -122,24 +237,12 @@ fn play(rack: &mut Rack, used: &mut Used, step: &Step) {
         }
         Step::Reinstall(index) => {
             if let Some(node) = asking(rack, *index) {
-                let (seen, confirm) = (rack.stamp(node), rack.node(node).name.clone());
-                let _ = rack.order(Order::AllowReinstall { node, seen, confirm });
+                let _ = rack.allow_reinstall(node);
             }
         }
         Step::Report { machine: index, answer } => {
             if let Some(node) = row(rack, *index) {
                 rack.report(node, *answer);
-            }
-        }
-        Step::Lose(index) => {
-            let lost = row(rack, *index).and_then(|node| Some((node, rack.node(node).answers.as_ref()?.document)));
-            if let Some((node, document)) = lost {
-                let row = rack.node(node);
-                if row.report.is_none() && row.answers.as_ref().is_some_and(|answers| answers.count == 1) {
-                    // After a merge the row may have been answered as another machine.
-                    used.retain(|_, given| *given != document);
-                }
-                rack.submit(&Command::AnswerWritten { node, document, delivered: false }).unwrap();
             }
         }
         Step::Probe(index) => {
@@ -165,6 +268,9 @@ fn play(rack: &mut Rack, used: &mut Used, step: &Step) {
             if rack.fleet.active_run().is_some() {
                 rack.end_run(RunOutcome::Cancelled, &[]);
             }
+        }
+        Step::Plan(seed) => {
+            rack.submit(&Command::Plan { entries: plan(*seed) }).unwrap();
         }
         Step::Pass(seconds) => rack.pass(Duration::from_secs(u64::from(*seconds))),
         Step::Undo(_)
@@ -222,143 +328,30 @@ fn order(rack: &mut Rack, step: &Step) {
     }
 }
 
-/// What an operator's approval still allows.
-struct Permit {
-    stamp: Stamp,
-    first: Option<Timestamp>,
-    count: u32,
-    lost: bool,
-    reported: bool,
-    /// An answer was released under an earlier approval: then a loss proves nothing about the disks.
-    earlier: bool,
-}
-
-impl Permit {
-    fn of(stamp: &Stamp) -> Self {
-        Self { stamp: stamp.clone(), first: None, count: 0, lost: false, reported: false, earlier: false }
-    }
-
-    /// Books one answer, or panics where this permit does not cover it.
-    fn spend(&mut self, stamp: &Stamp, at: Timestamp, policy: &Policy) {
-        assert_eq!(self.stamp.peer, stamp.peer, "answered to another address than approved");
-        assert_eq!(self.stamp.macs, stamp.macs, "answered to other MACs than approved");
-        assert!(!self.reported, "answered after the report");
-        let first = *self.first.get_or_insert(at);
-        if self.count == 0 || self.lost {
-            assert_eq!(self.stamp, *stamp, "answered another request than approved");
-        } else {
-            assert!(self.count <= MAX_REPEATS, "repeated too often");
-            assert!(at.duration_since(first).unsigned_abs() <= policy.repeat_window, "repeated too late");
-        }
-        self.count += 1;
-        self.lost = false;
-    }
-}
-
-/// Judges a log without looking at the fleet: every answer must be covered by an approval or a reinstall of that very
-/// request, or be an early repeat of one.
-fn judge_log(log: &[Recorded], policy: &Policy) {
-    let mut permits: BTreeMap<NodeId, Permit> = BTreeMap::new();
-    let mut reinstalls: BTreeMap<NodeId, Stamp> = BTreeMap::new();
-    let mut answered: BTreeSet<NodeId> = BTreeSet::new();
-    let mut tickets: BTreeMap<TicketId, (u32, Timestamp)> = BTreeMap::new();
-    for recorded in log {
-        match &recorded.event {
-            Event::Approved { node, stamp } => {
-                permits.insert(*node, Permit { earlier: answered.contains(node), ..Permit::of(stamp) });
-            }
-            Event::TicketIssued { ticket } => {
-                tickets.insert(ticket.id, (ticket.count, ticket.expires));
-            }
-            Event::TicketClosed { ticket, .. } => {
-                tickets.remove(ticket).expect("a ticket closed twice");
-            }
-            Event::Admitted { node, stamp, admission } => {
-                match admission.by {
-                    Rule::Ticket(ticket) => {
-                        let (left, expires) = tickets.get_mut(&ticket).expect("admitted by a ticket that is no more");
-                        *left = left.checked_sub(1).expect("a ticket was spent too often");
-                        assert!(recorded.at < *expires, "a ticket was spent too late");
-                    }
-                    Rule::All => assert_eq!(policy.auto, Auto::All),
-                    Rule::Planned => panic!("there is no plan"),
-                }
-                permits.insert(*node, Permit { earlier: answered.contains(node), ..Permit::of(stamp) });
-            }
-            Event::Withdrawn { node } => {
-                let was_reinstall = reinstalls.remove(node).is_some();
-                permits.retain(|id, _| was_reinstall || id != node);
-            }
-            Event::Merged { node, gone: other } | Event::Unmerged { node, row: other, .. } => {
-                permits.remove(other);
-                reinstalls.remove(other);
-                reinstalls.remove(node);
-                // What was answered may be repeated; what was only approved is void.
-                permits.retain(|id, permit| id != node || (permit.count > 0 && !permit.lost));
-            }
-            Event::SplitOff { node, .. } => {
-                reinstalls.remove(node);
-                permits.retain(|id, permit| id != node || (permit.count > 0 && !permit.lost));
-            }
-            Event::ReinstallAllowed { node, stamp } => {
-                reinstalls.insert(*node, stamp.clone());
-            }
-            Event::ReportAccepted { node, .. } | Event::MarkedInstalled { node } => {
-                if let Some(permit) = permits.get_mut(node) {
-                    permit.reported = permit.first.is_some();
-                }
-            }
-            Event::AnswerLost { node, .. } => {
-                if let Some(permit) = permits.get_mut(node) {
-                    permit.lost = permit.count == 1 && !permit.earlier;
-                }
-            }
-            Event::Forgotten { node }
-            | Event::Banned { node, .. }
-            | Event::Rejected { node, .. }
-            | Event::ApprovalVoided { node } => {
-                permits.remove(node);
-                reinstalls.remove(node);
-            }
-            Event::AnswerReleased { node, stamp, by, .. } => {
-                if *by == Permission::Reinstall {
-                    let allowed = reinstalls.remove(node).expect("a reinstall nobody allowed");
-                    permits.insert(*node, Permit::of(&allowed));
-                }
-                let permit = permits.get_mut(node).expect("an answer without any permission");
-                permit.spend(stamp, recorded.at, policy);
-                answered.insert(*node);
-            }
-            _ => {}
-        }
-    }
-}
-
-fn judge_fleet(fleet: &Fleet) {
-    let names: BTreeSet<_> = fleet.nodes().map(|node| &node.name).collect();
-    assert_eq!(names.len(), fleet.node_count(), "two nodes with one name");
-    let mut owners: BTreeMap<IpAddr, NodeId> = BTreeMap::new();
-    for node in fleet.nodes().filter(|node| node.answers.is_some()) {
-        if let Some(address) = node.answers.as_ref().and_then(|answers| answers.address) {
-            assert_eq!(owners.insert(address.addr(), node.id), None, "two nodes with one address");
-        }
-    }
-    for node in fleet.nodes() {
-        assert_eq!(fleet.named(&node.name).map(|found| found.id), Some(node.id), "the index lost a name");
-        assert!(node.phase.may_rename() || node.phase == Phase::Installing || node.may_be_installed());
-    }
-}
-
 /// Plays one sequence from the first machine to the end, and judges it as it goes.
-fn rehearse(auto: Auto, steps: &[Step]) -> Rack {
-    let mut rack = Rack::under(Policy { auto, ..Policy::default() });
-    let mut used = Used::new();
+fn rehearse(rules: &Rules, steps: &[Step]) -> Rack {
+    let (source, pool) = if rules.pool {
+        (AddressSource::Pool, Pool::new(&["192.0.2.50-53".parse().unwrap()], &[]))
+    } else {
+        (AddressSource::Requester, Pool::default())
+    };
+    let addresses = AddressRules { source, pool, ..AddressRules::default() };
+    let rack = Rack::under(Policy { auto: rules.auto, addresses, ..Policy::default() });
+    let mut world = World { rack, used: BTreeMap::new(), grants: VecDeque::new() };
     for step in steps {
-        play(&mut rack, &mut used, step);
-        judge_fleet(&rack.fleet);
+        play(&mut world, step);
+        judge_fleet(&world.rack.fleet);
     }
-    judge_log(&rack.log, rack.fleet.policy());
-    rack
+    judge_log(&world.rack.log, world.rack.fleet.policy());
+    world.rack
+}
+
+/// The rules one sequence is played under.
+#[derive(Clone, Debug)]
+struct Rules {
+    auto: Auto,
+    /// Whether addresses come from a pool, and a small one.
+    pool: bool,
 }
 
 /// Sequences of the test; with [`LENGTH`], more than 100,000 steps.
@@ -366,8 +359,10 @@ const CASES: u32 = 1_800;
 /// Steps of one sequence.
 const LENGTH: usize = 60;
 
-fn sequence() -> impl Strategy<Value = (Auto, Vec<Step>)> {
-    (prop_oneof![Just(Auto::Never), Just(Auto::All)], proptest::collection::vec(step(), LENGTH))
+fn sequence() -> impl Strategy<Value = (Rules, Vec<Step>)> {
+    let auto = prop_oneof![2 => Just(Auto::Never), 1 => Just(Auto::Planned), 2 => Just(Auto::All)];
+    let rules = (auto, proptest::bool::weighted(0.3)).prop_map(|(auto, pool)| Rules { auto, pool });
+    (rules, proptest::collection::vec(step(), LENGTH))
 }
 
 /// The same sequences for every change, so that none is stopped by what another left behind; new ones at a desk.
@@ -382,8 +377,8 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: CASES, rng_seed: seed(), ..ProptestConfig::default() })]
 
     #[test]
-    fn nobody_approved_nothing_written((auto, steps) in sequence()) {
-        let rack = rehearse(auto, &steps);
+    fn nobody_approved_nothing_written((rules, steps) in sequence()) {
+        let rack = rehearse(&rules, &steps);
 
         // The log alone makes the same fleet again, and so does a stored state.
         let mut replayed = Fleet::new(Policy::default());
@@ -422,8 +417,8 @@ fn the_test_finds_a_broken_guard(#[case] mutation: Tamper) {
     let config = ProptestConfig { cases: CASES, failure_persistence: None, max_shrink_iters: 0, ..Default::default() };
     let mut runner = proptest::test_runner::TestRunner::new(config);
     let _broken = sabotage::break_guard(mutation);
-    let found = runner.run(&sequence(), |(auto, steps)| {
-        rehearse(auto, &steps);
+    let found = runner.run(&sequence(), |(rules, steps)| {
+        rehearse(&rules, &steps);
         Ok(())
     });
     assert!(found.is_err(), "{CASES} sequences did not notice");

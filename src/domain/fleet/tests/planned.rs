@@ -36,6 +36,10 @@ impl Rack {
         self.fleet.named(&format!("{name}.example.com").parse().unwrap()).unwrap()
     }
 
+    fn host(&self, node: NodeId) -> String {
+        self.node(node).name.host().to_owned()
+    }
+
     fn names(&self) -> String {
         let mut rows: Vec<_> =
             self.fleet.nodes().map(|node| format!("{}={}", node.name.host(), node.phase.word())).collect();
@@ -118,7 +122,112 @@ fn two_rows_that_change_places_follow_their_machines() {
     let (a, _) = rack.ask(&box_a());
     rack.plan(&[by_mac("db-2", MAC_A), by_mac("db-1", MAC_B)]);
     assert_eq!(rack.node(a).plan.as_ref().unwrap().hostname.as_str(), "db-2.example.com");
+    assert_eq!(rack.names(), "db-1=planned db-2=waiting", "with their names");
+    assert_eq!(rack.node(a).name.as_str(), "db-2.example.com");
     assert!(rack.node(a).plan_match.as_ref().unwrap().against.is_empty());
+    judge_names(&rack.fleet);
+}
+
+#[test]
+fn machines_that_were_mixed_up_change_names_when_the_plan_is_corrected() {
+    let mut rack = Rack::new();
+    rack.plan(&[by_mac("db-1", MAC_A), by_mac("db-2", MAC_B)]);
+    let [(a, _), (b, _)] = [rack.ask(&box_a()), rack.ask(&box_b())];
+    rack.plan(&[by_mac("db-1", MAC_B), by_mac("db-2", MAC_A)]);
+    assert_eq!((rack.host(a), rack.host(b)), ("db-2".to_owned(), "db-1".to_owned()));
+    judge_names(&rack.fleet);
+    replays_alike(&rack);
+    // What carries its name already keeps it, and so does who would have taken it.
+    rack.approve(a).unwrap();
+    let grant = rack.served(&box_a());
+    assert_eq!(rack.release(&box_a(), &grant, None), Reply::Released);
+    rack.plan(&[by_mac("db-1", MAC_A), by_mac("db-2", MAC_B)]);
+    assert_eq!((rack.host(a), rack.host(b)), ("db-2".to_owned(), "db-1".to_owned()));
+    judge_names(&rack.fleet);
+}
+
+#[test]
+fn names_that_move_up_one_place_all_move_or_stay_where_the_chain_is_held() {
+    const MACS: [&str; 4] = [MAC_A, MAC_B, "b4:2e:99:00:00:0c", "b4:2e:99:00:00:0d"];
+    let plan = |from: usize| -> Vec<_> { (0..4).map(|at| by_mac(&format!("db-{}", from + at), MACS[at])).collect() };
+    let mut rack = Rack::new();
+    rack.plan(&plan(1));
+    rack.plan(&plan(2));
+    assert_eq!(rack.names(), "db-2=planned db-3=planned db-4=planned db-5=planned");
+    // Somebody else has the last name they would move to.
+    let (stranger, _) = rack.ask(&Box1 { uuid: Some(UUID_B), macs: vec!["02:00:00:00:00:01"], ..box_b() });
+    rack.order(Order::Rename { node: stranger, name: "db-6.example.com".parse().unwrap() }).unwrap();
+    rack.plan(&plan(3));
+    assert_eq!(rack.names(), "db-2=planned db-3=planned db-4=planned db-5=planned db-6=waiting");
+    judge_names(&rack.fleet);
+    replays_alike(&rack);
+}
+
+#[test]
+fn a_row_that_is_forgotten_is_not_planned_under_a_name_somebody_else_has() {
+    let mut rack = Rack::new();
+    rack.plan(&[by_mac("db-1", MAC_A)]);
+    let [(a, _), (b, _)] = [rack.ask(&box_a()), rack.ask(&box_b())];
+    rack.order(Order::Rename { node: a, name: "db-9.example.com".parse().unwrap() }).unwrap();
+    rack.order(Order::Rename { node: b, name: "db-1.example.com".parse().unwrap() }).unwrap();
+    rack.order(Order::Forget { node: a }).unwrap();
+    assert_eq!(rack.names(), "db-1=waiting");
+    judge_names(&rack.fleet);
+    let held = rack.plan(&[by_mac("db-1", MAC_A)]);
+    assert!(matches!(&*held, [one] if one.as_str().contains("has that name")), "{held:?}");
+}
+
+#[test]
+fn a_banned_machine_leaves_its_row_in_the_plan() {
+    let mut rack = Rack::new();
+    rack.plan(&[by_mac("db-1", MAC_A)]);
+    let (node, _) = rack.ask(&box_a());
+    rack.order(Order::Ban { node, reason: Text::default() }).unwrap();
+    assert_eq!(rack.names(), "db-1=planned");
+}
+
+#[test]
+fn a_merged_row_takes_its_entry_along_and_brings_it_back() {
+    let mut rack = Rack::new();
+    let (into, _) = rack.ask(&box_b());
+    let before = rack.host(into);
+    rack.plan(&[by_mac("db-1", MAC_A)]);
+    let (node, _) = rack.ask(&box_a());
+    rack.order(Order::Merge { node, into }).unwrap();
+    assert_eq!((rack.names().as_str(), rack.host(into).as_str()), ("db-1=waiting", "db-1"));
+    let log = rack.log.len();
+    rack.plan(&[by_mac("db-1", MAC_A)]);
+    assert_eq!(rack.log.len(), log, "the plan has its row");
+    // Read again with an address meanwhile, and the two are parted.
+    let moved = entry("db-1", |entry| {
+        entry.macs = [MAC_A.parse().unwrap()].into();
+        entry.address = Some([192, 0, 2, 50].into());
+    });
+    rack.plan(std::slice::from_ref(&moved));
+    rack.order(Order::Undo { node: into }).unwrap();
+    assert_eq!((rack.host(node).as_str(), rack.host(into)), ("db-1", before));
+    assert_eq!((rack.node(node).plan.as_ref(), rack.node(into).plan.as_ref()), (Some(&moved), None));
+    judge_names(&rack.fleet);
+    replays_alike(&rack);
+}
+
+#[test]
+fn of_two_planned_rows_that_are_merged_one_waits_for_its_machine_again() {
+    let mut rack = Rack::new();
+    rack.plan(&[by_mac("db-1", MAC_A), by_mac("db-2", MAC_B)]);
+    let [(a, _), (b, _)] = [rack.ask(&box_a()), rack.ask(&box_b())];
+    rack.order(Order::Merge { node: b, into: a }).unwrap();
+    assert_eq!(rack.names(), "db-1=waiting db-2=planned");
+    rack.order(Order::Undo { node: a }).unwrap();
+    assert_eq!(rack.names(), "db-1=waiting db-2=waiting");
+    assert_eq!(rack.host(b), "db-2");
+    judge_names(&rack.fleet);
+    // Where another machine has the entry by now, the row comes back without.
+    rack.order(Order::Merge { node: b, into: a }).unwrap();
+    let (c, _) = rack.ask(&Box1 { uuid: None, macs: vec!["02:00:00:00:00:01"], peer: "192.0.2.12", body: 9 });
+    rack.order(Order::Rename { node: c, name: "db-2.example.com".parse().unwrap() }).unwrap();
+    rack.order(Order::Undo { node: a }).unwrap();
+    assert!(rack.node(b).plan.is_none() && rack.node(c).plan.is_some());
     judge_names(&rack.fleet);
 }
 
@@ -257,6 +366,10 @@ fn the_log_alone_makes_the_same_rows() {
     rack.ask(&box_b());
     rack.plan(&[by_mac("db-2", MAC_B)]);
     assert!(rack.log.iter().any(|recorded| matches!(recorded.event, Event::Unplanned { .. })));
+    replays_alike(&rack);
+}
+
+fn replays_alike(rack: &Rack) {
     let mut replayed = Fleet::new(Policy::default());
     rack.log.iter().for_each(|recorded| replayed.apply(recorded));
     let text = serde_json::to_string(&rack.fleet).unwrap();

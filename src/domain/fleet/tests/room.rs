@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::*;
 use crate::domain::event::Event;
+use crate::domain::fleet::MAX_UNMATCHED;
 
 /// A fleet with room for `rows` undecided machines.
 fn narrow(rows: usize) -> Rack {
@@ -79,7 +80,7 @@ fn a_flood_of_reports_pushes_out_its_own() {
     }
     report(9_999, "192.0.2.2");
     let peers: Vec<_> = rack.fleet.unmatched().map(|report| report.peer.to_string()).collect();
-    assert_eq!(peers.len(), crate::domain::fleet::MAX_UNMATCHED);
+    assert_eq!(peers.len(), MAX_UNMATCHED);
     assert_eq!((peers[0].as_str(), peers[peers.len() - 1].as_str()), ("192.0.2.1", "192.0.2.2"));
 }
 
@@ -91,4 +92,26 @@ fn a_machine_that_asks_again_takes_no_further_row() {
     assert_eq!(stranger(&mut rack, 1, "192.0.2.7"), node);
     let other = stranger(&mut rack, 2, "192.0.2.1");
     assert!(!is_there(&rack, node) && is_there(&rack, other));
+}
+
+#[test]
+fn a_flood_out_of_one_ipv6_network_takes_room_from_itself() {
+    let mut rack = narrow(4);
+    let honest: Vec<_> =
+        (1..=2).map(|number| stranger(&mut rack, number, &format!("2001:db8:0:{number}::1"))).collect();
+    for number in 10..30 {
+        stranger(&mut rack, number, &format!("2001:db8:0:f::{number:x}"));
+    }
+    assert!(honest.iter().all(|id| is_there(&rack, *id)), "whoever has one such address has all of its network");
+    for number in 1..=MAX_UNMATCHED as u64 + 9 {
+        let peer = if number == 1 { "2001:db8:0:1::1".to_owned() } else { format!("2001:db8:0:f::{number:x}") };
+        let report = ReportIn {
+            peer: peer.parse().unwrap(),
+            document: DocumentHash::of(&number.to_be_bytes()),
+            report: Report::default(),
+            secret: None,
+        };
+        rack.submit(&Command::Report(Box::new(report))).unwrap();
+    }
+    assert!(rack.fleet.unmatched().any(|report| report.id.0 == 1), "nor do its reports push out others'");
 }

@@ -6,8 +6,9 @@ use super::*;
 use crate::domain::event::Event;
 use crate::domain::guard::Withheld;
 use crate::domain::id::{BanId, TicketId};
+use crate::domain::mac::MacAddr;
 use crate::domain::node::Flag;
-use crate::domain::plan::{PlanKey, PlanMatch};
+use crate::domain::plan::{PlanEntry, PlanKey};
 use crate::domain::policy::Auto;
 use crate::domain::ticket::{Closing, Wants};
 
@@ -109,17 +110,21 @@ fn no_rule_touches_what_may_be_installed_even_after_its_row_was_dropped() {
 #[test]
 fn auto_planned_wants_two_identifiers_or_a_token() {
     let mut rack = Rack::under(Policy { auto: Auto::Planned, ..Policy::default() });
-    let (node, verdict) = rack.ask(&box_a());
-    assert!(!is_served(&verdict));
-    let vouched = |by: &[PlanKey], against: &[PlanKey]| {
-        let plan_match = PlanMatch { by: by.iter().copied().collect(), against: against.iter().copied().collect() };
-        Node { plan_match: Some(plan_match), ..rack.node(node).clone() }.is_vouched_for()
+    make_token(&mut rack, "rack-a");
+    let planned = |by: &[PlanKey], against: &[PlanKey]| {
+        let mut rack = Rack::under(Policy { auto: Auto::Planned, ..Policy::default() });
+        let mut entry = PlanEntry::new("db-1.example.com".parse().unwrap());
+        let uuid = |keys: &[PlanKey], uuid: &str| keys.contains(&PlanKey::Uuid).then(|| uuid.parse().unwrap());
+        entry.uuid = uuid(by, UUID_A).or(uuid(against, UUID_B));
+        entry.macs.extend(by.contains(&PlanKey::Mac).then(|| MAC_A.parse::<MacAddr>().unwrap()));
+        rack.submit(&Command::Plan { entries: vec![entry.into()] }).unwrap();
+        is_served(&rack.ask(&box_a()).1)
     };
-    assert!(!vouched(&[PlanKey::Serial], &[]));
-    assert!(vouched(&[PlanKey::Serial, PlanKey::Mac], &[]));
-    assert!(!vouched(&[PlanKey::Serial, PlanKey::Mac], &[PlanKey::Uuid]));
-    let mut ask = box_b().ask();
-    ask.token = Some("rack-a".parse().unwrap());
+    assert!(!planned(&[], &[]) && !planned(&[PlanKey::Mac], &[]));
+    assert!(planned(&[PlanKey::Uuid, PlanKey::Mac], &[]));
+    assert!(!planned(&[PlanKey::Mac], &[PlanKey::Uuid]));
+    assert!(!is_served(&rack.ask(&box_a()).1));
+    let ask = Ask { token: Some("rack-a".parse().unwrap()), ..box_b().ask() };
     let reply = rack.submit(&Command::Ask(ask)).unwrap().reply;
     assert!(matches!(reply, Reply::Asked { verdict: Verdict::Serve(_), .. }), "{reply:?}");
 }
@@ -133,7 +138,7 @@ fn a_banned_machine_is_refused_without_a_row_or_an_event() {
     let held = rack.fleet.judge(node, &box_a().ask().stamp, rack.now);
     assert!(matches!(held, Some(Verdict::Refuse(_))), "who is held is refused at once");
     let before = rack.log.len();
-    for shown in [box_a(), Box1 { uuid: None, ..box_a() }, Box1 { macs: vec![MAC_B], ..box_a() }] {
+    for shown in [box_a(), Box1 { uuid: None, ..box_a() }, Box1 { uuid: Some(UUID_B), ..box_a() }] {
         let reply = rack.submit(&Command::Ask(shown.ask())).unwrap().reply;
         assert_eq!(reply, Reply::Barred(Withheld::Banned("not ours".to_owned())));
     }
@@ -172,4 +177,55 @@ fn a_decision_nobody_has_used_is_taken_back() {
     rack.order(Order::AllowReinstall { node: used, seen, confirm }).unwrap();
     rack.order(Order::Undo { node: used }).unwrap();
     assert_eq!((rack.phase(used), is_served(&rack.ask(&box_b()).1)), ("installed", false));
+}
+
+#[test]
+fn a_revoked_token_or_a_ticket_for_others_lets_nobody_in() {
+    let mut rack = Rack::under(Policy { auto: Auto::Planned, ..Policy::default() });
+    make_token(&mut rack, "rack-a");
+    let asks = |rack: &mut Rack| {
+        let ask = Ask { token: Some("rack-a".parse().unwrap()), ..box_a().ask() };
+        match rack.submit(&Command::Ask(ask)).unwrap().reply {
+            Reply::Asked { node, verdict } => (node, is_served(&verdict)),
+            other => panic!("{other:?}"),
+        }
+    };
+    rack.order(Order::RevokeToken { name: "rack-a".parse().unwrap() }).unwrap();
+    let (node, served) = asks(&mut rack);
+    assert!(!served, "revoked between the server's look and the writer's");
+    rack.pass(Duration::from_secs(1));
+    make_token(&mut rack, "rack-a");
+    ticket(&mut rack, 1, Some("PowerEdge*")).unwrap();
+    assert_eq!(rack.phase(node), "waiting", "it showed a token that is no more, and the ticket is for others");
+    assert!(asks(&mut rack).1, "this one it shows now");
+}
+
+#[test]
+fn a_ticket_asks_no_other_rule() {
+    let mut rack = Rack::new();
+    let (node, _) = rack.ask(&box_a());
+    rack.fleet.set_policy(Policy { auto: Auto::All, ..Policy::default() });
+    ticket(&mut rack, 1, Some("PowerEdge*")).unwrap();
+    assert_eq!(rack.phase(node), "waiting");
+    assert!(is_served(&rack.ask(&box_a()).1), "it asks again, and the rule is asked");
+}
+
+#[test]
+fn a_ban_is_for_one_machine_and_not_for_its_makers_duplicates() {
+    let mut rack = Rack::under(Policy { auto: Auto::All, ..Policy::default() });
+    rack.fleet.set_policy(Policy::default());
+    let (node, _) = rack.ask(&box_a());
+    rack.order(Order::Ban { node, reason: Text::default() }).unwrap();
+    rack.fleet.set_policy(Policy { auto: Auto::All, ..Policy::default() });
+    let sibling = Box1 { uuid: Some(UUID_A), ..box_b() };
+    let (row, verdict) = rack.ask(&sibling);
+    assert!(matches!(verdict, Verdict::Hold(Withheld::Undecided(_))), "no rule takes it: {verdict:?}");
+    assert!(rack.node(row).flags.iter().any(|flag| matches!(flag, Flag::LikeBanned { .. })));
+    rack.approve(row).unwrap();
+    assert!(is_served(&rack.ask(&sibling).1), "a person may");
+}
+
+fn make_token(rack: &mut Rack, name: &str) {
+    let (name, hash) = (name.parse().unwrap(), crate::domain::TokenHash::of(b"secret"));
+    rack.order(Order::MakeToken { name, hash, expires: None, profile: None }).unwrap();
 }

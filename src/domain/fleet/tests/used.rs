@@ -1,0 +1,197 @@
+//! What was installed once: nothing but a person's word about that very node wipes it, whatever becomes of answers and
+//! rows.
+
+use rstest::rstest;
+
+use super::*;
+use crate::domain::event::Event;
+use crate::domain::guard::{Permission, Withheld};
+use crate::domain::id::BanId;
+use crate::domain::node::Flag;
+use crate::domain::policy::Auto;
+
+const MINUTE: Duration = Duration::from_mins(1);
+
+fn is_withheld(verdict: &Verdict) -> bool {
+    matches!(verdict, Verdict::Hold(Withheld::AsksAgain { .. }))
+}
+
+fn was_here(rack: &Rack, node: NodeId) -> bool {
+    rack.node(node).flags.iter().any(|flag| matches!(flag, Flag::InstalledBefore { .. }))
+}
+
+/// Installed, allowed once more, answered, and the answer lost on its way.
+fn lost_reinstall() -> (Rack, NodeId) {
+    let mut rack = Rack::new();
+    let node = rack.install(&box_a());
+    rack.ask(&box_a());
+    rack.allow_reinstall(node).unwrap();
+    let grant = rack.served(&box_a());
+    assert_eq!((grant.by, rack.release(&box_a(), &grant, None)), (Permission::Reinstall, Reply::Released));
+    rack.write(node, false);
+    (rack, node)
+}
+
+#[test]
+fn a_lost_reinstall_leaves_a_node_that_only_a_reinstall_serves() {
+    let (mut rack, node) = lost_reinstall();
+    assert_eq!(rack.phase(node), "stalled");
+    assert!(rack.node(node).may_be_installed(), "nothing has touched its disks");
+    assert_eq!(rack.served(&box_a()).by, Permission::Reinstall, "what was allowed was not used");
+
+    // Taken back, it is what it was: nobody wipes it without its name typed.
+    rack.order(Order::Undo { node }).unwrap();
+    assert!(is_withheld(&rack.ask(&box_a()).1), "no repeat of an answer that never came");
+    assert!(matches!(rack.approve(node), Err(Refusal::NeedsReinstall(_))));
+    let split = Order::Split { node, confirm: None };
+    assert!(matches!(rack.order(split), Err(Refusal::NameMismatch(_))));
+    rack.allow_reinstall(node).unwrap();
+    let grant = rack.served(&box_a());
+    assert_eq!(rack.release(&box_a(), &grant, None), Reply::Released);
+    rack.write(node, true);
+    rack.pass(MINUTE);
+    assert_eq!(rack.served(&box_a()).by, Permission::Repeat, "this one may have wiped it");
+}
+
+#[test]
+fn a_lost_reinstall_of_another_request_is_not_allowed_again() {
+    let (mut rack, node) = lost_reinstall();
+    let elsewhere = Box1 { peer: "192.0.2.66", ..box_a() };
+    assert!(is_withheld(&rack.ask(&elsewhere).1));
+    rack.allow_reinstall(node).unwrap();
+    assert_eq!(rack.served(&elsewhere).by, Permission::Reinstall);
+    assert!(is_withheld(&rack.ask(&box_a()).1));
+}
+
+#[test]
+fn a_node_whose_reinstall_was_lost_is_no_new_machine_once_it_is_forgotten() {
+    let (mut rack, node) = lost_reinstall();
+    rack.fleet.set_policy(Policy { auto: Auto::All, ..Policy::default() });
+    rack.order(Order::Forget { node }).unwrap();
+    let (again, verdict) = rack.ask(&box_a());
+    assert!(was_here(&rack, again) && matches!(verdict, Verdict::Hold(Withheld::Undecided(_))), "{verdict:?}");
+}
+
+/// How a row goes that says "was installed here before".
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Way {
+    Forgotten,
+    PushedOut,
+    Banned,
+}
+
+#[rstest]
+#[case(Way::Forgotten)]
+#[case(Way::PushedOut)]
+#[case(Way::Banned)]
+fn that_it_was_here_outlives_every_row(#[case] way: Way) {
+    let waiting_rows = if way == Way::PushedOut { 1 } else { 100 };
+    let mut rack = Rack::under(Policy { waiting_rows, ..Policy::default() });
+    // A used node, taken for another machine, and parted from it: all that is known of the part is a flag.
+    let used = rack.install(&box_a());
+    let (part, _) = rack.ask(&box_b());
+    rack.order(Order::Merge { node: part, into: used }).unwrap();
+    let confirm = Some(rack.node(used).name.clone());
+    rack.order(Order::Split { node: used, confirm }).unwrap();
+    assert!(was_here(&rack, part) && !rack.node(part).may_be_installed());
+
+    rack.fleet.set_policy(Policy { auto: Auto::All, ..rack.fleet.policy().clone() });
+    match way {
+        Way::Forgotten => drop(rack.order(Order::Forget { node: part }).unwrap()),
+        Way::PushedOut => {
+            rack.fleet.set_policy(Policy { auto: Auto::Never, ..rack.fleet.policy().clone() });
+            rack.ask(&Box1 { uuid: None, macs: vec!["02:00:00:00:00:07"], peer: "192.0.2.7", body: 7 });
+            rack.fleet.set_policy(Policy { auto: Auto::All, waiting_rows: 100, ..rack.fleet.policy().clone() });
+        }
+        Way::Banned => {
+            rack.order(Order::Ban { node: part, reason: Text::default() }).unwrap();
+            rack.order(Order::LiftBan { ban: BanId(1) }).unwrap();
+        }
+    }
+    assert!(rack.fleet.node(part).is_none(), "its row is gone");
+    let (again, verdict) = rack.ask(&box_b());
+    assert!(was_here(&rack, again), "{:?}", rack.node(again).flags);
+    assert!(matches!(verdict, Verdict::Hold(Withheld::Undecided(_))), "{verdict:?}");
+}
+
+#[test]
+fn a_machine_that_was_here_says_so_on_its_row_of_the_plan_too() {
+    use crate::domain::plan::PlanEntry;
+    let mut rack = Rack::new();
+    let node = rack.install(&box_a());
+    rack.order(Order::Forget { node }).unwrap();
+    let mut entry = PlanEntry::new("db-1.example.com".parse().unwrap());
+    entry.macs = [MAC_A.parse().unwrap()].into();
+    rack.submit(&Command::Plan { entries: vec![entry.into()] }).unwrap();
+    let (row, _) = rack.ask(&box_a());
+    assert!(rack.node(row).plan.is_some() && was_here(&rack, row));
+}
+
+#[test]
+fn what_was_here_is_found_by_each_identifier_and_by_its_latest_name() {
+    let mut rack = Rack::new();
+    let install = |rack: &mut Rack, name: &str| {
+        let (node, _) = rack.ask(&box_a());
+        rack.order(Order::Rename { node, name: name.parse().unwrap() }).unwrap();
+        rack.approve(node).unwrap();
+        let grant = rack.served(&box_a());
+        assert_eq!(rack.release(&box_a(), &grant, None), Reply::Released);
+        rack.order(Order::Forget { node }).unwrap();
+    };
+    install(&mut rack, "one.example.com");
+    install(&mut rack, "two.example.com");
+    let stored: Fleet = serde_json::from_str(&serde_json::to_string(&rack.fleet).unwrap()).unwrap();
+    assert_eq!(stored.index, rack.fleet.index);
+    for shown in [Box1 { uuid: None, ..box_a() }, Box1 { macs: vec![MAC_B], ..box_a() }] {
+        let (node, _) = rack.ask(&shown);
+        let name = "two.example.com".parse().unwrap();
+        assert!(rack.node(node).flags.contains(&Flag::InstalledBefore { name }), "{shown:?}");
+        rack.order(Order::Forget { node }).unwrap();
+    }
+    assert_eq!(rack.fleet.state.former.len(), 3, "what one knows is not kept twice");
+}
+
+#[test]
+fn the_fate_of_an_answer_that_was_withheld_says_nothing_about_another() {
+    let mut rack = Rack::new();
+    let (node, _) = rack.ask(&box_a());
+    rack.approve(node).unwrap();
+    let grant = rack.served(&box_a());
+    // An installer that sends no report: each of its answers reads the same.
+    assert_eq!(rack.release(&box_a(), &grant, None), Reply::Released);
+    let (document, log) = (rack.node(node).answers.as_ref().unwrap().document, rack.log.len());
+    let secret = SecretHash::of(b"of one that was withheld while its handler was gone");
+    rack.submit(&Command::AnswerWritten { node, document, secret, delivered: false }).unwrap();
+    assert_eq!((rack.phase(node), rack.log.len()), ("installing", log), "nor is it a fact");
+    rack.write(node, false);
+    assert_eq!(rack.phase(node), "approved");
+}
+
+#[test]
+fn an_answers_fate_as_an_earlier_release_told_it_is_understood() {
+    let mut rack = Rack::new();
+    let (node, _) = rack.ask(&box_a());
+    rack.approve(node).unwrap();
+    let grant = rack.served(&box_a());
+    rack.release(&box_a(), &grant, None);
+    let document = rack.node(node).answers.as_ref().unwrap().document;
+    let event = Event::AnswerLost { node, document, secret: None };
+    rack.fleet.apply(&Recorded { seq: 99, at: rack.now, origin: Origin::System, event });
+    assert_eq!(rack.phase(node), "approved");
+}
+
+#[rstest]
+#[case::none(&[])]
+#[case::none_that_identifies(&["00:00:00:00:00:00"])]
+fn a_machine_without_a_mac_has_no_early_repeat(#[case] macs: &[&'static str]) {
+    let mut rack = Rack::new();
+    let nameless = Box1 { uuid: None, macs: macs.to_vec(), ..box_a() };
+    let (node, _) = rack.ask(&nameless);
+    rack.approve(node).unwrap();
+    let grant = rack.served(&nameless);
+    assert_eq!(rack.release(&nameless, &grant, None), Reply::Released);
+    rack.pass(MINUTE);
+    let (again, verdict) = rack.ask(&nameless);
+    assert_eq!(again, node, "for all it shows");
+    assert!(is_withheld(&verdict), "it could be any other: {verdict:?}");
+}
