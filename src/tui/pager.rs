@@ -251,7 +251,9 @@ impl Pager {
     /// To the next find or the one before; around the corner. Says whether there is one.
     pub(super) fn step_find(&mut self, forward: bool) -> bool {
         let found = self.search.step(forward);
-        found.into_iter().for_each(|line| self.show_line(line));
+        if let Some(line) = found {
+            self.show_line(line);
+        }
         found.is_some()
     }
 

@@ -237,7 +237,9 @@ impl<C: Client, S: Surface> Console<'_, C, S> {
     fn on_input(&mut self, event: Event) -> io::Result<Option<Exit>> {
         match event {
             Event::Key(key) => {
-                self.fault.iter().for_each(|fault| fault.on(key));
+                if let Some(fault) = self.fault {
+                    fault.on(key);
+                }
                 self.tell(Msg::Key(key))
             }
             Event::Paste(text) => self.tell(Msg::Paste(text)),

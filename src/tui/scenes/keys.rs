@@ -145,7 +145,9 @@ fn every_key_does_something_somewhere() {
         let does = |name: &&str| {
             before.iter().any(|first| {
                 let mut model = scene(name);
-                first.iter().for_each(|code| drop(press(&mut model, *code)));
+                if let Some(code) = first {
+                    press(&mut model, *code);
+                }
                 let (was, looks) = (facts(&model), text_of(&model));
                 let event = binding.keys[0].event();
                 let is_meant = lookup(event, &model.scopes()).is_some_and(|found| found.help == binding.help);

@@ -120,7 +120,8 @@ fn title_line(model: &Model, pane: Rect) -> Line<'static> {
             }
         };
         if pager.is_searched() {
-            words.push_str(&format!("· `{}`: {} ", text::clean(pager.searched()), super::footer::finds(model)));
+            let found = format!("· `{}`: {} ", text::clean(pager.searched()), super::footer::finds(model));
+            words.push_str(&found);
         }
         words.push_str(&place);
         if pager.dropped() > 0 {
