@@ -261,7 +261,7 @@ fn inputs(generation: Generation) -> Inputs {
 fn ask(fleet: &mut Fleet, info: &SystemInfo, body: &[u8]) -> Option<u64> {
     let macs = info.links.iter().map(|link| link.mac).collect();
     let stamp = Stamp { peer: PEER, macs, body: DocumentHash::of(body) };
-    submit(fleet, &Command::Ask(Ask { stamp, info: info.clone(), asking_mac: None, wish: None, token: None }));
+    submit(fleet, &Command::Ask(Ask { stamp, info: info.clone().into(), asking_mac: None, wish: None, token: None }));
     fleet.nodes().next().map(|node| node.id.0)
 }
 

@@ -64,7 +64,7 @@ impl Bench {
         let (mut ask, document) = request(0);
         let [_, high, mid, low] = machine.to_be_bytes();
         let mac = crate::domain::MacAddr([2, 1, 0, high, mid, low]);
-        ask.info.links[0].mac = mac;
+        Arc::make_mut(&mut ask.info).links[0].mac = mac;
         ask.stamp = Stamp { peer: [10, high, mid, low].into(), macs: [mac].into(), ..ask.stamp };
         is_held(self.ask_with(ask, document).await)
     }
@@ -114,7 +114,7 @@ pub(super) fn request(machine: u8) -> (Ask, Document) {
         links: vec![Link { name: "eno1".into(), mac }],
     };
     let stamp = Stamp { peer: [192, 0, 2, machine].into(), macs: [mac].into(), body: document.hash };
-    (Ask { stamp, info, asking_mac: Some(mac), token: None, wish: None }, document)
+    (Ask { stamp, info: info.into(), asking_mac: Some(mac), token: None, wish: None }, document)
 }
 
 #[tokio::test]

@@ -183,7 +183,7 @@ pub struct Ask {
     /// From where, with which MACs and body.
     pub stamp: Stamp,
     /// What it says.
-    pub info: SystemInfo,
+    pub info: Arc<SystemInfo>,
     /// The NIC it came through, where known.
     pub asking_mac: Option<MacAddr>,
     /// The name a template has for it, should it be new.

@@ -94,7 +94,7 @@ fn stamp(node: NodeId) -> Stamp {
 
 fn asked(node: NodeId, count: u32) -> Asked {
     let at = Timestamp::from_second(1_767_225_600).unwrap();
-    Asked { at, stamp: stamp(node), asking_mac: Some(mac(node)), info: info(node), count, token: None }
+    Asked { at, stamp: stamp(node), asking_mac: Some(mac(node)), info: info(node).into(), count, token: None }
 }
 
 fn seen(node: NodeId, flags: Vec<Flag>) -> Event {
@@ -126,7 +126,7 @@ fn asking() -> Vec<Sample> {
     let mut bare = info(NodeId(3));
     (bare.generation, bare.product, bare.iso_release, bare.dmi) =
         (Generation::V8_2, Product::Pdm, None, Dmi::default());
-    let asked = Asked { info: bare, asking_mac: None, ..asked(NodeId(3), 1) };
+    let asked = Asked { info: bare.into(), asking_mac: None, ..asked(NodeId(3), 1) };
     let (node, machine) = (NodeId(3), MachineId::default());
     vec![
         peer(1, seen(NODE, Vec::new())),

@@ -144,7 +144,7 @@ pub struct Asked {
     /// The NIC the request came through, where that is known.
     pub asking_mac: Option<MacAddr>,
     /// What it said.
-    pub info: SystemInfo,
+    pub info: Arc<SystemInfo>,
     /// How many requests there were.
     pub count: u32,
     /// The token it came with, which was good then.

@@ -153,7 +153,7 @@ async fn layers(kit: &AnswerKit, fleet: &Fleet, node: &Node) -> Result<Layers, L
     let mut node = node.clone();
     let info = node.request.as_ref().map(|asked| asked.info.clone());
     for _ in 0..COUNTER_ROUNDS {
-        match prepare::layered(kit, fleet, &node, &node.name, info.as_ref()).await {
+        match prepare::layered(kit, fleet, &node, &node.name, info.as_deref()).await {
             Err(LayersError::Template(TemplateError::Wants(wishes))) => {
                 for wish in wishes {
                     let next = fleet.next_of(&wish.name, wish.start);

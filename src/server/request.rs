@@ -59,7 +59,7 @@ pub(super) async fn read(
     let stamp = Stamp { peer, macs, body: document.hash };
     let asking_mac = asking_mac(&info, peer, &app.neighbours).await;
     let wish = wish(app, &info, peer);
-    Ok((Ask { stamp, info, asking_mac, wish, token }, document))
+    Ok((Ask { stamp, info: info.into(), asking_mac, wish, token }, document))
 }
 
 /// How much of a body is read, and for how long.

@@ -83,7 +83,13 @@ impl Rack {
         let macs = info.links.iter().map(|link| link.mac).collect();
         let body = DocumentHash::of(format!("{info:?}").as_bytes());
         let asking_mac = info.links.first().map(|link| link.mac);
-        let ask = Ask { stamp: Stamp { peer: address(n), macs, body }, info, asking_mac, token: None, wish: None };
+        let ask = Ask {
+            stamp: Stamp { peer: address(n), macs, body },
+            info: info.into(),
+            asking_mac,
+            token: None,
+            wish: None,
+        };
         let Reply::Asked { node, verdict } = self.submit(&Command::Ask(ask)) else { panic!("an ask is answered") };
         if matches!(verdict, crate::domain::Verdict::Hold(_)) {
             let until = self.now + SignedDuration::from_secs(45);

@@ -134,7 +134,7 @@ impl Engine {
             links: vec![Link { name: "eno1".into(), mac }],
         };
         let seen = Stamp { peer: [192, 0, 2, 1].into(), macs: [mac].into(), body: document.hash };
-        let ask = Ask { stamp: seen.clone(), info, asking_mac: Some(mac), token: None, wish: None };
+        let ask = Ask { stamp: seen.clone(), info: info.into(), asking_mac: Some(mac), token: None, wish: None };
         let now = Timestamp::now();
         drop(
             self.handle

@@ -163,7 +163,7 @@ proptest! {
         (facts.disks[0].path, facts.disks[0].model, facts.disks[0].serial) = (Some(path), Some(disk), Some(disk_serial));
         facts.nics[0].name = Some(nic);
         (facts.kernel, facts.filesystem, facts.fqdn) = (Some(other.clone()), Some(other.clone()), Some(other.clone()));
-        let dmi = &mut fleet_node.request.as_mut().unwrap().info.dmi;
+        let dmi = &mut Arc::make_mut(&mut fleet_node.request.as_mut().unwrap().info).dmi;
         dmi.serial = Some(serial);
         if wild { dmi.board_name = Some(model); dmi.model = None } else { dmi.model = Some(model) }
         let (peer, document) = ("192.0.2.1".parse().unwrap(), crate::domain::DocumentHash::of(b""));

@@ -1,5 +1,7 @@
 //! Deadlines and estimates that come from this fleet's own installs.
 
+use std::sync::Arc;
+
 use super::*;
 use crate::domain::fleet::clock::Progress;
 
@@ -9,9 +11,10 @@ impl Rack {
     /// Machine `n` of one model asks and gets its answer.
     fn answered(&mut self, n: u8) -> NodeId {
         let mut ask = box_a().ask();
-        ask.info.dmi =
+        let info = Arc::make_mut(&mut ask.info);
+        info.dmi =
             Dmi { model: Some(MODEL.into()), serial: Some(format!("SERIAL-{n}").as_str().into()), ..Dmi::default() };
-        ask.info.links.clear();
+        info.links.clear();
         let macs = std::collections::BTreeSet::new();
         ask.stamp = Stamp { peer: [192, 0, 2, n].into(), macs, body: DocumentHash::of(&[n]) };
         let Reply::Asked { node, .. } = self.submit(&Command::Ask(ask.clone())).unwrap().reply else { panic!() };

@@ -59,7 +59,7 @@ impl Box1 {
             body: DocumentHash::of(&[self.body]),
         };
         let asking_mac = stamp.macs.first().copied();
-        Ask { stamp, info, asking_mac, token: None, wish: None }
+        Ask { stamp, info: info.into(), asking_mac, token: None, wish: None }
     }
 }
 

@@ -242,7 +242,7 @@ fn an_asset_tag_is_better_than_nothing(#[case] shown: &str, #[case] fits: bool) 
     let mut rack = Rack::new();
     rack.plan(&[entry("db-1", |entry| entry.asset_tag = Some("INV-7".into()))]);
     let mut ask = box_a().ask();
-    ask.info.dmi.asset_tag = Some(shown.into());
+    Arc::make_mut(&mut ask.info).dmi.asset_tag = Some(shown.into());
     rack.submit(&Command::Ask(ask)).unwrap();
     let row = rack.named("db-1");
     assert_eq!(row.request.is_some(), fits);

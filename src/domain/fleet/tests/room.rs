@@ -1,5 +1,7 @@
 //! A flood of strangers and the rows it may take.
 
+use std::sync::Arc;
+
 use super::*;
 use crate::domain::event::Event;
 
@@ -15,8 +17,9 @@ fn stranger(rack: &mut Rack, number: u64, peer: &str) -> NodeId {
     ask.stamp.peer = peer.parse().unwrap();
     ask.stamp.macs = [mac.parse().unwrap()].into();
     ask.stamp.body = DocumentHash::of(&number.to_be_bytes());
-    ask.info.dmi.uuid = None;
-    ask.info.links[0].mac = mac.parse().unwrap();
+    let info = Arc::make_mut(&mut ask.info);
+    info.dmi.uuid = None;
+    info.links[0].mac = mac.parse().unwrap();
     match rack.submit(&Command::Ask(ask)).unwrap().reply {
         Reply::Asked { node, .. } => node,
         other => panic!("{other:?}"),

@@ -1,5 +1,7 @@
 //! Tickets, `auto`, and bans.
 
+use std::sync::Arc;
+
 use super::*;
 use crate::domain::event::Event;
 use crate::domain::guard::Withheld;
@@ -56,7 +58,7 @@ fn machines_that_wait_come_first_the_oldest_before_others() {
 fn a_ticket_is_for_its_model_and_its_time() {
     let mut rack = Rack::new();
     let mut ask = box_a().ask();
-    ask.info.dmi.model = Some("PowerEdge R650xs".into());
+    Arc::make_mut(&mut ask.info).dmi.model = Some("PowerEdge R650xs".into());
     ticket(&mut rack, 1, Some("PowerEdge R7*")).unwrap();
     let late = ticket(&mut rack, 1, Some("poweredge r650*")).unwrap();
     rack.pass(HOUR);
