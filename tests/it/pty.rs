@@ -6,6 +6,7 @@ use super::rig::{Project, Rack, Settings, until};
 use super::terminal::{Console, Terminal};
 
 mod cast;
+mod figures;
 mod lost;
 mod serial;
 mod work;

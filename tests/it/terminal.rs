@@ -16,7 +16,7 @@ use nix::sys::termios::{LocalFlags, SetArg, tcgetattr, tcsetattr};
 use nix::unistd::Pid;
 use portable_pty::{Child, CommandBuilder, MasterPty, PtySize, native_pty_system};
 
-use super::rig::{Project, deciding_variables, until};
+use super::rig::{Project, deciding_variables, program, until};
 
 /// What a program writes to ask where the cursor is.
 const WHERE: &[u8] = b"\x1b[6n";
@@ -76,7 +76,7 @@ impl Console {
 
     /// Starts the program in a new terminal of a certain kind.
     pub(crate) fn start_in(project: &Project, args: &[&str], terminal: Terminal) -> Self {
-        let mut command = CommandBuilder::new(env!("CARGO_BIN_EXE_prox-orchestrator"));
+        let mut command = CommandBuilder::new(program());
         command.args(args);
         Self::open(project, command, terminal)
     }
@@ -176,6 +176,16 @@ impl Console {
     /// How many bytes the program has written.
     pub(crate) fn bytes(&self) -> usize {
         self.written.lock().unwrap().bytes.len()
+    }
+
+    /// The time on the clock of the pieces.
+    pub(crate) fn now(&self) -> Duration {
+        self.written.lock().unwrap().began.elapsed()
+    }
+
+    /// Its process id.
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.process_id().unwrap()
     }
 
     /// What the program has written, piece by piece, with the time of each.

@@ -26,7 +26,7 @@ fn scenes_of(scope: Scope) -> &'static [&'static str] {
         Scope::Found => &["ansible_searched"],
         Scope::Log => &["log"],
         Scope::Setup => &["setup"],
-        Scope::Tabs => &["nodes", "nodes_hint", "nodes_countdown", "ansible"],
+        Scope::Tabs => &["nodes", "nodes_hint", "nodes_countdown", "ansible", "ansible_countdown"],
         Scope::Always => &["nodes", "setup", "quit"],
         Scope::Help => &["help"],
         Scope::Palette => &["palette"],

@@ -120,8 +120,8 @@ fn ticks(form: &ProfileForm, columns: usize, rows: usize) -> Inside {
     let window = Window::new(form.marked, form.facts.len(), &inside, rows);
     inside.lines.push(window.place(columns));
     for (index, (pointer, value, ticked)) in form.facts.iter().enumerate().skip(window.first).take(window.rows) {
-        let style = if index == form.marked { theme::selected() } else { Style::new() };
-        let line = format!("[{}] {pointer} = {value}", if *ticked { 'x' } else { ' ' });
+        let (mark, style) = if index == form.marked { ('>', theme::selected()) } else { (' ', Style::new()) };
+        let line = format!("{mark} [{}] {pointer} = {value}", if *ticked { 'x' } else { ' ' });
         inside.lines.push(Line::styled(text::pad(&text::fit(&text::clean(&line), columns), columns), style));
     }
     inside
