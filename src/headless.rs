@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 use crate::domain::event::{Event, Recorded};
 use crate::domain::guard::{ClaimCode, Permission};
 use crate::domain::plan;
-use crate::domain::{Fleet, Fqdn, NodeId, Origin, ProfileChoice, RunId, RunOutcome};
+use crate::domain::{Fleet, Fqdn, NodeId, Origin, ProfileChoice, RunId, RunOutcome, WalkStep};
 
 /// Writes every event until `shutdown`, oldest first. `fleet` is that before the first event.
 ///
@@ -105,8 +105,17 @@ impl Narrator {
             | Event::Imported { node, name, .. }
             | Event::Renamed { node, name }
             | Event::Unmerged { row: node, name, .. }
-            | Event::SplitOff { row: node, name, .. } => {
+            | Event::SplitOff { row: node, name, .. }
+            | Event::Walked { step: WalkStep::Returned { node, name, .. } } => {
                 self.names.insert(*node, name.clone());
+            }
+            Event::Planned { node, entry } => {
+                self.names.insert(*node, entry.hostname.clone());
+            }
+            Event::Swapped { node, other, .. } => {
+                if let (Some(one), Some(two)) = (self.names.remove(node), self.names.remove(other)) {
+                    self.names.extend([(*node, two), (*other, one)]);
+                }
             }
             Event::Forgotten { node } | Event::GaveWay { node, .. } | Event::Banned { node, .. } => {
                 self.names.remove(node);
@@ -136,11 +145,6 @@ fn words(event: &Event, runs: &BTreeMap<RunId, usize>) -> String {
         Event::Merged { gone, .. } => format!("is the same machine as {gone}, which is part of it now"),
         Event::Unmerged { row, name, .. } => format!("is not the same machine as {row}: {name} is a row again"),
         Event::SplitOff { row, name, .. } => format!("asked last as another machine: {row} is {name}"),
-        Event::TicketIssued { ticket } => format!("ticket {} issued for {ticket}", ticket.id),
-        Event::TicketClosed { ticket, why } => format!("ticket {ticket} closed: {why}"),
-        Event::Banned { ban, reason, .. } if reason.is_empty() => format!("banned ({ban})"),
-        Event::Banned { ban, reason, .. } => format!("banned ({ban}): {reason}"),
-        Event::BanLifted { ban } => format!("ban {ban} lifted"),
         Event::Rejected { reason, .. } if reason.is_empty() => "rejected".to_owned(),
         Event::Rejected { reason, .. } => format!("rejected: {reason}"),
         Event::ReinstallAllowed { .. } => "may be installed once more".to_owned(),
@@ -182,6 +186,70 @@ fn words(event: &Event, runs: &BTreeMap<RunId, usize>) -> String {
         }
         Event::Forgotten { .. } => "forgotten".to_owned(),
         Event::Imported { status, .. } => format!("name taken over from the old inventory ({status})"),
+        Event::Planned { .. }
+        | Event::PlanChanged { .. }
+        | Event::PlanMatched { .. }
+        | Event::PlanJoined { .. }
+        | Event::Unplanned { .. } => about_plan(event),
+        Event::AddressAssigned { address, .. } => format!("gets {address} from the pool"),
+        Event::NicChosen { mac, .. } => format!("will use the NIC {mac}"),
+        Event::Walked { step } => walked(step),
+        Event::Swapped { other, .. } => format!("changes places with {other}: name, address, plan and profile"),
+        Event::NoteSet { note, .. } if note.is_empty() => "has no note any more".to_owned(),
+        Event::NoteSet { note, .. } => format!("note: {note}"),
+        Event::RunQueued { run, nodes, by_gate, options, reason } => {
+            let only = if options.check { " (check only)" } else { "" };
+            format!("run {run} on {} nodes{only}: {}", nodes.len(), reason.words(*by_gate))
+        }
+        Event::GateCounting { .. }
+        | Event::GateStopped
+        | Event::TicketIssued { .. }
+        | Event::TicketClosed { .. }
+        | Event::Banned { .. }
+        | Event::BanLifted { .. }
+        | Event::GateHeld
+        | Event::GateReleased
+        | Event::GateWaived { .. }
+        | Event::TokenMade { .. }
+        | Event::TokenRevoked { .. } => about_rules(event),
+        Event::RunStarted { run } => format!("run {run}: Ansible started"),
+        Event::RunStopping { run } => format!("run {run}: stopping"),
+        Event::RunEnded { run, outcome, .. } => {
+            let nodes = runs.get(run).copied().unwrap_or_default();
+            match outcome {
+                RunOutcome::Succeeded => format!("run {run} succeeded on {nodes} nodes"),
+                other => {
+                    let reason = other.reason().map(|reason| format!(": {reason}")).unwrap_or_default();
+                    format!("run {run} {}{reason}", other.word())
+                }
+            }
+        }
+    }
+}
+
+/// What happened to tickets, bans, the gate or tokens, in words; nothing for other events.
+fn about_rules(event: &Event) -> String {
+    match event {
+        Event::TicketIssued { ticket } => format!("ticket {} issued for {ticket}", ticket.id),
+        Event::TicketClosed { ticket, why } => format!("ticket {ticket} closed: {why}"),
+        Event::Banned { ban, reason, .. } if reason.is_empty() => format!("banned ({ban})"),
+        Event::Banned { ban, reason, .. } => format!("banned ({ban}): {reason}"),
+        Event::BanLifted { ban } => format!("ban {ban} lifted"),
+        Event::GateCounting { until, nodes } => format!("a run on {} nodes starts {until:.0}", nodes.len()),
+        Event::GateStopped => "the run does not start by itself yet".to_owned(),
+        Event::GateHeld => "runs that start by themselves are held".to_owned(),
+        Event::GateReleased => "runs may start by themselves again".to_owned(),
+        Event::GateWaived { nodes } => format!("the next run does not wait for {} missing nodes", nodes.len()),
+        Event::TokenMade { name, expires: Some(end), .. } => format!("token `{name}` made; it ends {end:.0}"),
+        Event::TokenMade { name, expires: None, .. } => format!("token `{name}` made; it ends when it is revoked"),
+        Event::TokenRevoked { name } => format!("token `{name}` revoked"),
+        _ => String::new(),
+    }
+}
+
+/// What the plan says, in words; nothing for other events.
+fn about_plan(event: &Event) -> String {
+    match event {
         Event::Planned { entry, .. } => match entry.place() {
             Some(place) => format!("is planned, in {place}"),
             None => "is planned".to_owned(),
@@ -195,32 +263,20 @@ fn words(event: &Event, runs: &BTreeMap<RunId, usize>) -> String {
             format!("is {} of the plan by {}", entry.hostname, plan::words(&found.by))
         }
         Event::Unplanned { .. } => "is no longer in the plan".to_owned(),
-        Event::AddressAssigned { address, .. } => format!("gets {address} from the pool"),
-        Event::NicChosen { mac, .. } => format!("will use the NIC {mac}"),
-        Event::RunQueued { run, nodes, by_gate, options, reason } => {
-            let only = if options.check { " (check only)" } else { "" };
-            format!("run {run} on {} nodes{only}: {}", nodes.len(), reason.words(*by_gate))
-        }
-        Event::GateCounting { until, nodes } => format!("a run on {} nodes starts {until:.0}", nodes.len()),
-        Event::GateStopped => "the run does not start by itself yet".to_owned(),
-        Event::GateHeld => "runs that start by themselves are held".to_owned(),
-        Event::GateReleased => "runs may start by themselves again".to_owned(),
-        Event::GateWaived { nodes } => format!("the next run does not wait for {} missing nodes", nodes.len()),
-        Event::TokenMade { name, expires: Some(end), .. } => format!("token `{name}` made; it ends {end:.0}"),
-        Event::TokenMade { name, expires: None, .. } => format!("token `{name}` made; it ends when it is revoked"),
-        Event::TokenRevoked { name } => format!("token `{name}` revoked"),
-        Event::RunStarted { run } => format!("run {run}: Ansible started"),
-        Event::RunStopping { run } => format!("run {run}: stopping"),
-        Event::RunEnded { run, outcome, .. } => {
-            let nodes = runs.get(run).copied().unwrap_or_default();
-            match outcome {
-                RunOutcome::Succeeded => format!("run {run} succeeded on {nodes} nodes"),
-                other => {
-                    let reason = other.reason().map(|reason| format!(": {reason}")).unwrap_or_default();
-                    format!("run {run} {}{reason}", other.word())
-                }
-            }
-        }
+        _ => String::new(),
+    }
+}
+
+/// A step of walk mode, in words.
+fn walked(step: &WalkStep) -> String {
+    match step {
+        WalkStep::Begun { first: Some(first) } => format!("a walk begins: new machines are named from {first} on"),
+        WalkStep::Begun { first: None } => "a walk begins: new machines take the plan's rows in rack order".to_owned(),
+        WalkStep::Took { slot, .. } => format!("takes {slot}, the next slot of the walk"),
+        WalkStep::Skipped { slot } => format!("the walk skips {slot}"),
+        WalkStep::Back { slot } => format!("the walk is back at {slot}"),
+        WalkStep::Returned { slot, name, .. } => format!("gives {slot} back to the walk and is {name} now"),
+        WalkStep::Ended => "the walk ends".to_owned(),
     }
 }
 

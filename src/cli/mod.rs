@@ -16,6 +16,7 @@ mod select;
 mod status;
 mod ticket;
 mod token;
+mod walk;
 
 use std::io::Write as _;
 use std::net::SocketAddr;

@@ -9,6 +9,7 @@ use anyhow::Context as _;
 use clap::{Args, Subcommand};
 
 use super::ticket::TicketCommand;
+use super::walk::{self, WalkCommand};
 use super::{select, ticket};
 use crate::api::client::RemoteEngine;
 use crate::api::{Answered, OrderResponse};
@@ -101,6 +102,26 @@ pub(super) enum OrderCommand {
         /// The new name, with its domain
         #[arg(value_name = "NEW-FQDN")]
         name: Fqdn,
+    },
+    /// Let two machines change places before they install: name, address, row of the plan, profile; again undoes it
+    Swap {
+        /// Host name, id, or the beginning of either
+        node: String,
+        /// The other one
+        other: String,
+    },
+    /// Keep a note about a node; without words it is taken away
+    Note {
+        /// Host name, id, or the beginning of either
+        node: String,
+        /// The note
+        #[arg(trailing_var_arg = true)]
+        words: Vec<String>,
+    },
+    /// Walk along the rack: each new machine takes the next planned slot or name; approves nobody
+    Walk {
+        #[command(subcommand)]
+        command: WalkCommand,
     },
     /// Give a node an address: before it installs the one of its answer, later the one where Ansible reaches it
     Address {
@@ -250,6 +271,10 @@ pub(super) async fn execute(command: OrderCommand, state_dir: &Path, out: &mut i
         ticket::write_tickets(&snapshot, json, out)?;
         return Ok(Exit::Success);
     }
+    if let OrderCommand::Walk { command: WalkCommand::Show { json } } = command {
+        walk::write_walk(&snapshot, json, out)?;
+        return Ok(Exit::Success);
+    }
     let at_once = command.at_once();
     if let OrderCommand::Reinstall { node, .. } = &command {
         would_touch(&engine, select::node(&snapshot, node).or_exit(Exit::Refused)?, out).await?;
@@ -342,6 +367,17 @@ fn orders(command: OrderCommand, snapshot: &Snapshot) -> anyhow::Result<Vec<(Str
             let node = find(&node)?;
             one(format!("{} is named {name} now", node.name), Order::Rename { node: node.id, name })
         }
+        OrderCommand::Swap { node, other } => {
+            let (node, other) = (find(&node)?, find(&other)?);
+            let words = format!("{} and {} have changed places; `swap` again undoes it", node.name, other.name);
+            one(words, Order::Swap { node: node.id, other: other.id })
+        }
+        OrderCommand::Note { node, words } => {
+            let (node, note) = (find(&node)?, Text::new(&words.join(" ")));
+            let said = if note.is_empty() { "has no note".to_owned() } else { format!("note: {note}") };
+            one(format!("{}: {said}", node.name), Order::SetNote { node: node.id, note })
+        }
+        OrderCommand::Walk { command } => Ok(command.order(snapshot)?.into_iter().collect()),
         OrderCommand::Address { node, address } => {
             let node = find(&node)?;
             let verb = if node.phase.may_rename() { "gets" } else { "is reached at" };

@@ -43,6 +43,10 @@ struct Row<'a> {
     role: Option<&'a str>,
     profile: Option<&'a str>,
     planned_by: Option<Vec<&'static str>>,
+    /// The operator's note.
+    note: Option<&'a str>,
+    /// Whether walk mode gave it its name.
+    walked: bool,
 }
 
 /// Everything `nodes --json` prints.
@@ -85,6 +89,8 @@ fn row<'a>(snapshot: &Snapshot, node: &'a Node) -> Row<'a> {
         role: node.plan.as_ref().and_then(|entry| entry.role.as_ref()).map(Text::as_str),
         profile: node.plan.as_ref().and_then(|entry| entry.profile.as_ref()).map(crate::domain::ProfileName::as_str),
         planned_by: node.plan_match.as_ref().map(|found| found.by.iter().map(|key| key.word()).collect()),
+        note: Some(node.note.as_str()).filter(|note| !note.is_empty()),
+        walked: node.is_walked,
     }
 }
 
@@ -161,6 +167,9 @@ pub(super) fn write_node(snapshot: &Snapshot, node: &Node, json: bool, out: &mut
     }
     if let Some(key) = &node.unproven {
         line("unproven key", &format!("{} {}", key.algorithm(), key.fingerprint()))?;
+    }
+    if let Some(note) = row.note {
+        line("note", note)?;
     }
     for flag in &node.flags {
         line("flag", &flag.to_string())?;

@@ -199,7 +199,9 @@ impl Writer {
                     let _ = submission.reply.send(Err(SubmitError::Refused(refusal)));
                     return false;
                 }
-                let until = self.windows.open(node, verb, order.clone(), submission.origin, length);
+                // It was as seen when it was ordered; from here on the window is what can stop it.
+                let order = order.clone().bare();
+                let until = self.windows.open(node, verb, order, submission.origin, length);
                 let reply = Reply::Undecided { until };
                 draft.replies.push(PendingReply { to: submission.reply, reply, hold: None });
                 true
@@ -269,7 +271,7 @@ impl Writer {
         let now = Timestamp::now();
         let touched: BTreeSet<NodeId> = batch.events.iter().filter_map(|recorded| recorded.event.node()).collect();
         let gone = batch.events.iter().filter_map(|recorded| match recorded.event {
-            Event::Merged { gone, .. } => Some(gone),
+            Event::Merged { gone, .. } | Event::Swapped { other: gone, .. } => Some(gone),
             _ => None,
         });
         for node in touched.into_iter().chain(gone) {

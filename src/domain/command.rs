@@ -1,5 +1,7 @@
 //! Wishes: everything anybody may ask of the fleet, and what it replies.
 
+mod verb;
+
 use std::collections::BTreeMap;
 use std::fmt;
 use std::net::IpAddr;
@@ -9,6 +11,7 @@ use ipnet::IpNet;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::change::Changes;
 use super::facts::{HostKey, Report, SystemInfo};
 use super::fqdn::Fqdn;
 use super::guard::{Verdict, Withheld};
@@ -22,6 +25,9 @@ use super::run::{HostResult, RunOutcome};
 use super::text::Text;
 use super::ticket::Wants;
 use super::token::TokenName;
+use super::walk::WalkWish;
+
+pub use verb::Verb;
 
 /// Who wishes something; stored with every event.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -419,53 +425,41 @@ pub enum Order {
         /// The name.
         name: TokenName,
     },
-}
-
-/// A decision that has an undo window: it lets an answer leave, or sends a machine away.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Verb {
-    /// Let it be installed.
-    Approve,
-    /// Send it away.
-    Reject,
-    /// Let it be installed once more.
-    Reinstall,
-}
-
-impl Verb {
-    /// What is going to happen to the row, in one word.
-    #[must_use]
-    pub fn word(self) -> &'static str {
-        match self {
-            Self::Approve => "approve",
-            Self::Reject => "reject",
-            Self::Reinstall => "reinstall",
-        }
-    }
-
-    /// The decision, in one word.
-    #[must_use]
-    pub fn noun(self) -> &'static str {
-        match self {
-            Self::Approve => "approval",
-            Self::Reject => "rejection",
-            Self::Reinstall => "reinstall",
-        }
-    }
-}
-
-impl Order {
-    /// The row and the decision about it, where the order is one that can be taken back for a while.
-    #[must_use]
-    pub fn verb(&self) -> Option<(NodeId, Verb)> {
-        match self {
-            Self::Approve { node, .. } => Some((*node, Verb::Approve)),
-            Self::Reject { node, .. } => Some((*node, Verb::Reject)),
-            Self::AllowReinstall { node, .. } => Some((*node, Verb::Reinstall)),
-            _ => None,
-        }
-    }
+    /// Walk mode: begin, pass a slot over, take a step back, stop.
+    Walk {
+        /// Which of them.
+        wish: WalkWish,
+    },
+    /// Two nodes change places before anything is installed: name, address, row of the plan and profile.
+    Swap {
+        /// One row.
+        node: NodeId,
+        /// The other.
+        other: NodeId,
+    },
+    /// Change several things about a node: all of them or none.
+    Edit {
+        /// The row.
+        node: NodeId,
+        /// What becomes different.
+        changes: Box<Changes>,
+    },
+    /// Keep a note about a node; an empty one takes it away.
+    SetNote {
+        /// The row.
+        node: NodeId,
+        /// The note.
+        note: Text,
+    },
+    /// An order about a row as it was seen, refused where the row is another matter by now.
+    IfSeen {
+        /// The row.
+        node: NodeId,
+        /// Its revision on the screen.
+        revision: u64,
+        /// The order.
+        then: Box<Order>,
+    },
 }
 
 /// What comes back for a decided command.

@@ -27,6 +27,7 @@ use super::run::{HostResult, RunOutcome};
 use super::text::Text;
 use super::ticket::{Admission, Closing, Ticket};
 use super::token::TokenName;
+use super::walk::WalkStep;
 
 /// An event as stored: its place in the order, time and origin.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -408,6 +409,31 @@ pub enum Event {
         node: NodeId,
         /// The NIC.
         mac: MacAddr,
+    },
+    /// Something happened in walk mode.
+    Walked {
+        /// What.
+        step: WalkStep,
+    },
+    /// Two nodes changed places: name, address, row of the plan and profile.
+    Swapped {
+        /// One row.
+        node: NodeId,
+        /// The other.
+        other: NodeId,
+        /// How the first machine fits its new row of the plan.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        found: Option<PlanMatch>,
+        /// How the other does.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        other_found: Option<PlanMatch>,
+    },
+    /// The operator's note about a node; empty where it was taken away.
+    NoteSet {
+        /// The row.
+        node: NodeId,
+        /// The note.
+        note: Text,
     },
     /// A run was asked for.
     RunQueued {

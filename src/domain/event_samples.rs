@@ -1,8 +1,10 @@
 //! At least one sample of every event and of every word within events, in an order that tells a story. The tests that
 //! guard stored databases and the words of events share them.
 
+mod planning;
+mod walking;
+
 use std::collections::BTreeSet;
-use std::sync::Arc;
 
 use jiff::Timestamp;
 
@@ -15,7 +17,6 @@ use super::id::{BanId, DocumentHash, NodeId, ReportId, RunId, SecretHash, Ticket
 use super::machine::MachineId;
 use super::node::{Asked, Flag, ProfileChoice, Stamp};
 use super::options::{RunOptions, RunReason};
-use super::plan::{PlanEntry, PlanKey, PlanMatch};
 use super::run::{HostResult, RunOutcome};
 use super::ticket::{Admission, Closing, Rule, Ticket, Wants};
 
@@ -34,7 +35,8 @@ pub(crate) fn events() -> Vec<Recorded> {
         guarding(),
         choosing(),
         gating(),
-        planning(),
+        planning::planning(),
+        walking::walking(),
     ]
     .concat();
     let number = |(seq, (origin, event)): (u64, _)| {
@@ -393,51 +395,6 @@ fn choosing() -> Vec<Sample> {
     ]
 }
 
-fn entry() -> PlanEntry {
-    PlanEntry {
-        serial: Some("S2HRNX0J403405".into()),
-        uuid: Some(uuid::Uuid::from_u128(5)),
-        macs: [mac(NodeId(5))].into(),
-        asset_tag: Some("INV-5".into()),
-        address: Some([192, 0, 2, 5].into()),
-        profile: Some("storage".parse().unwrap()),
-        role: Some("ceph".into()),
-        rack: Some("R7".into()),
-        slot: Some("12".into()),
-        columns: [("owner".to_owned(), "anna".into())].into(),
-        ..PlanEntry::new(name(NodeId(5)))
-    }
-}
-
-fn planning() -> Vec<Sample> {
-    let node = NodeId(5);
-    let found =
-        PlanMatch { by: [PlanKey::Uuid, PlanKey::Serial].into(), against: [PlanKey::Mac, PlanKey::AssetTag].into() };
-    let bare = Arc::new(PlanEntry::new(name(NodeId(6))));
-    let other = NodeId(2);
-    let flags = [
-        Flag::LeaseReused { of: other },
-        Flag::ChooseNic,
-        Flag::PlanConflict { other },
-        Flag::PlanContradicted { what: "MAC".into() },
-        Flag::PlanWeak,
-        Flag::PlanName { name: name(other) },
-    ];
-    let mut samples = vec![
-        system(Event::Planned { node, entry: Arc::new(entry()) }),
-        system(Event::Planned { node: NodeId(6), entry: Arc::clone(&bare) }),
-        system(Event::PlanChanged { node, entry: Arc::new(entry()), found: Some(PlanMatch::default()) }),
-        peer(5, Event::PlanMatched { node, found: found.clone() }),
-        operator(Event::PlanJoined { node: other, row: NodeId(6), entry: bare, found: PlanMatch::default() }),
-        peer(2, Event::PlanJoined { node: other, row: NodeId(6), entry: Arc::new(entry()), found }),
-        operator(Event::AddressAssigned { node, address: [192, 0, 2, 30].into() }),
-        operator(Event::NicChosen { node, mac: mac(node) }),
-        system(Event::Unplanned { node }),
-    ];
-    samples.extend(flags.map(|flag| system(Event::Flagged { node, flag })));
-    samples
-}
-
 /// Numbers the variants. A new one does not compile until it has a number here, and then a sample.
 fn number(event: &Event) -> usize {
     match event {
@@ -498,11 +455,14 @@ fn number(event: &Event) -> usize {
         Event::Unplanned { .. } => 54,
         Event::AddressAssigned { .. } => 55,
         Event::NicChosen { .. } => 56,
+        Event::Walked { .. } => 57,
+        Event::Swapped { .. } => 58,
+        Event::NoteSet { .. } => 59,
     }
 }
 
 /// How many variants [`number`] numbers.
-const VARIANTS: usize = 57;
+const VARIANTS: usize = 60;
 
 /// Events as earlier releases have stored them. Lines are added, never changed: databases hold them.
 const FIXTURE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/events-v1.jsonl");

@@ -233,7 +233,8 @@ pub fn admit<'a>(
     let (node, policy) = tampered.as_ref().map_or((node, policy), |(node, policy)| (node, policy));
     let is_new = node.phase == Phase::Waiting && !node.may_be_installed();
     let is_shown = node.request.as_ref().is_some_and(|asked| asked.stamp == *stamp);
-    if !is_new || !is_shown || node.flags.iter().any(Flag::needs_a_person) {
+    // What walk mode assigned is confirmed by the person who walks.
+    if !is_new || !is_shown || node.is_walked || node.flags.iter().any(Flag::needs_a_person) {
         return None;
     }
     if let Some(ticket) = tickets.find(|ticket| ticket.admits(node, now)) {

@@ -5,6 +5,7 @@
 //! event in. The coordinator is the only writer; everybody else reads a [`Snapshot`].
 
 pub mod address;
+pub mod change;
 pub mod command;
 pub mod effect;
 pub mod event;
@@ -34,8 +35,10 @@ pub mod snapshot;
 pub mod text;
 pub mod ticket;
 pub mod token;
+pub mod walk;
 
 pub use address::{AddressRules, AddressSource, NicRule};
+pub use change::{Changes, ProfileWish};
 pub use command::{Ask, Command, Order, Origin, Person, Release, Reply};
 pub use effect::Effect;
 pub use event::{Event, Recorded};
@@ -58,3 +61,4 @@ pub use run::{Run, RunOutcome, RunState};
 pub use snapshot::Snapshot;
 pub use ticket::{Admission, Ticket, Wants};
 pub use token::{Token, TokenName};
+pub use walk::{WalkStep, WalkView, WalkWish};

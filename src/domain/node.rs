@@ -81,6 +81,15 @@ pub struct Node {
     pub counters: BTreeMap<Text, u64>,
     /// What the operator should know about this row.
     pub flags: BTreeSet<Flag>,
+    /// The operator's own note about it.
+    #[serde(default, skip_serializing_if = "Text::is_empty")]
+    pub note: Text,
+    /// Whether walk mode gave it its name, and not its own identifiers.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_walked: bool,
+    /// Grows whenever the row becomes another matter for whoever decides about it; what an order may be bound to.
+    #[serde(default)]
+    pub revision: u64,
 }
 
 /// A row that was merged into another, and what the other was before: enough to undo it.
@@ -255,6 +264,12 @@ pub enum Flag {
         /// That node.
         by: NodeId,
     },
+    /// It came during a walk, and the plan expects another machine in the next slot.
+    #[error("took no slot of the walk: the plan expects another machine as {slot}; check which machine it is")]
+    NotTheNext {
+        /// That slot.
+        slot: Fqdn,
+    },
     /// Asks from the address of a node that was installed with it.
     #[error("asks from the address of {of}: DHCP gave it out again; keep nodes' addresses out of the DHCP range")]
     LeaseReused {
@@ -333,6 +348,7 @@ impl Flag {
             | Self::PlanConflict { .. }
             | Self::PlanContradicted { .. }
             | Self::PlanWeak
+            | Self::NotTheNext { .. }
             | Self::TwoAddresses { .. } => true,
             Self::UntrustedUuid
             | Self::AddressTaken { .. }
@@ -388,6 +404,17 @@ impl Node {
         let assigned = |by| self.assigned.filter(|assigned| assigned.by == by).map(|assigned| assigned.address);
         let planned = self.plan.as_ref().and_then(|entry| entry.address);
         assigned(AssignedBy::Operator).or(planned).or(assigned(AssignedBy::Pool))
+    }
+
+    /// The profile it is to be installed with by the operator's word or the plan's; `None` where the profiles' own rules
+    /// decide, or none is to be used.
+    #[must_use]
+    pub fn wanted_profile(&self) -> Option<&ProfileName> {
+        match &self.profile {
+            Some(ProfileChoice::Named(name)) => Some(name),
+            Some(ProfileChoice::Without) => None,
+            None => self.plan.as_ref().and_then(|entry| entry.profile.as_ref()),
+        }
     }
 
     /// Whether it is a row of the plan whose machine has not called yet.

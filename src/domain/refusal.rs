@@ -20,6 +20,43 @@ pub enum Refusal {
     /// The row moved between look and key press.
     #[error("`{0}` changed while you looked: it asked again, and differently; look again, then decide")]
     ChangedWhileYouLooked(Fqdn),
+    /// The row is another matter than it was on the screen.
+    #[error("`{name}` changed while you looked: it is {phase} now; look again, then decide")]
+    RowChanged {
+        /// Its name now.
+        name: Fqdn,
+        /// Its phase now, one word.
+        phase: &'static str,
+    },
+    /// No walk goes on.
+    #[error("no walk goes on; `w` in the console or `walk start` begins one")]
+    NoWalk,
+    /// A walk goes on.
+    #[error("a walk goes on already; stop it first")]
+    WalkGoesOn,
+    /// There is nothing to count up.
+    #[error("`{0}` has no number in its first part to count up; begin with a name such as `pve-01`")]
+    NoNumber(Fqdn),
+    /// No row of the plan waits for its machine.
+    #[error("no row of the plan waits for its machine; give the first name to count up from instead")]
+    NothingToWalk,
+    /// Every slot is taken or passed over.
+    #[error("no slot is left in this walk: all are taken or skipped; step back, or stop it")]
+    WalkIsDone,
+    /// Another slot is next, or was the last one.
+    #[error("not `{slot}` but `{now}` is the one by now: a machine came, or somebody was faster; look again")]
+    OtherSlot {
+        /// The slot that was meant.
+        slot: Fqdn,
+        /// The one it would have been.
+        now: Fqdn,
+    },
+    /// The walk has not taken a step.
+    #[error("this walk has not taken a step yet that could be taken back")]
+    NothingWalked,
+    /// Two nodes cannot change places.
+    #[error("`{0}` cannot be swapped: {1}")]
+    CannotSwap(Fqdn, String),
     /// It never asked.
     #[error("`{0}` has not asked for an answer yet; boot it from the prepared medium first")]
     NeverAsked(Fqdn),

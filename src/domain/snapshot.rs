@@ -9,6 +9,7 @@ use super::command::{Origin, Verb};
 use super::fleet::Fleet;
 use super::ghost::Ghost;
 use super::id::NodeId;
+use super::plan::ProfileName;
 
 /// The state after some batch of events. Shares its nodes with every other snapshot.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -65,6 +66,9 @@ pub struct Service {
     /// Whether a machine must show a token.
     #[serde(default)]
     pub require_token: bool,
+    /// The profiles there are, by name.
+    #[serde(default)]
+    pub profiles: Vec<ProfileName>,
     /// Clients that could not even ask or were turned away, the latest first.
     #[serde(default)]
     pub ghosts: Vec<Ghost>,

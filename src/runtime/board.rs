@@ -43,7 +43,9 @@ pub(super) async fn run(handle: Handle, fixed: Service, sources: Sources, shutdo
         service.problems.extend(projection.borrow_and_update().clone());
         service.problems.extend(preflight.borrow_and_update().iter().cloned());
         service.problems.extend(pool.borrow_and_update().clone());
-        service.require_token = kit.borrow_and_update().access.require_token;
+        let kit_now = Arc::clone(&kit.borrow_and_update());
+        service.require_token = kit_now.access.require_token;
+        service.profiles = kit_now.profile_names();
         service.ghosts = ghosts.shown();
         service.problems.extend(service.ghosts.iter().filter(|ghost| ghost.cause.is_loss()).map(problem));
         handle.set_service(service).await;

@@ -104,6 +104,7 @@ impl Engine {
             capacity,
             problems: files.borrow().clone(),
             require_token: config.approval.require_token,
+            profiles: kit.borrow().profile_names(),
             ghosts: Vec::new(),
         };
         handle.set_service(service.clone()).await;

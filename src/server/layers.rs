@@ -8,7 +8,7 @@ use std::sync::Arc;
 use super::state::AnswerKit;
 use crate::answer::{self, Context, Overlay, Profile, ProfileTie, Sight, TemplateError, compose};
 use crate::config::{self, ConfigErrors};
-use crate::domain::{Fleet, Fqdn, Node, ProfileChoice, SystemInfo};
+use crate::domain::{Fleet, Fqdn, Node, ProfileChoice, ProfileName, SystemInfo};
 
 /// Why the layers of a node cannot be put together.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -49,6 +49,12 @@ pub(super) struct Layers {
 }
 
 impl AnswerKit {
+    /// The names of the profiles there are.
+    #[must_use]
+    pub fn profile_names(&self) -> Vec<ProfileName> {
+        self.profiles.names().filter_map(|name| name.parse().ok()).collect()
+    }
+
     /// The profile of a node, and who chose it: the operator, else the plan, else the token of its medium, else the
     /// profiles' own rules.
     fn profile(

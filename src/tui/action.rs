@@ -89,10 +89,24 @@ pub(super) enum Action {
     Ban,
     /// Show tickets and bans.
     Standing,
-    /// Go to the row of a claim code.
+    /// Go to the machine of a claim code or a label.
     Jump,
     /// Change a host name.
     Rename,
+    /// Change all that can be chosen about a node.
+    Edit,
+    /// Choose the profile of a node, or of all that are marked.
+    ChooseProfile,
+    /// Let two nodes change places.
+    Swap,
+    /// Begin a walk along the rack, or choose what to do while one goes on.
+    Walk,
+    /// Pass the next slot of the walk over.
+    SkipSlot,
+    /// Take the last step of the walk back.
+    StepBack,
+    /// Show one large line per node.
+    Big,
     /// Give a node an address.
     Address,
     /// Choose the NIC of a machine.

@@ -36,6 +36,9 @@ enum Field {
     Flag,
     Hardware,
     Reason,
+    Note,
+    Rack,
+    Profile,
 }
 
 /// The names of fields, as they are typed.
@@ -55,6 +58,9 @@ const FIELDS: &[(&str, Field)] = &[
     ("flag", Field::Flag),
     ("hw", Field::Hardware),
     ("reason", Field::Reason),
+    ("note", Field::Note),
+    ("rack", Field::Rack),
+    ("profile", Field::Profile),
 ];
 
 /// One word of a filter.
@@ -144,6 +150,16 @@ impl Entry {
         entry.maybe(Field::Serial, node.serial());
         entry.add(Field::Product, node.product().short());
         entry.maybe(Field::Reason, node.phase.reason());
+        if !node.note.is_empty() {
+            entry.add(Field::Note, &node.note);
+        }
+        if let Some(plan) = &node.plan {
+            entry.maybe(Field::Rack, plan.rack.as_ref());
+            entry.maybe(Field::Serial, plan.asset_tag.as_ref());
+        }
+        if let Some(profile) = node.wanted_profile() {
+            entry.add(Field::Profile, profile);
+        }
         for flag in &node.flags {
             entry.add(Field::Flag, flag_word(flag));
         }

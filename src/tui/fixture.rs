@@ -23,8 +23,8 @@ use crate::domain::run::HostResult;
 use crate::domain::snapshot::{Hold, Problem, Service, Undecided};
 use crate::domain::text::Text;
 use crate::domain::{
-    Ask, Command, DocumentHash, Fleet, HostKey, NodeId, Order, Origin, Policy, Recorded, Release, Reply, RunId,
-    RunOutcome, SecretHash, Snapshot, Stamp,
+    Ask, Command, DocumentHash, Fleet, HostKey, NodeId, Order, Origin, PlanEntry, Policy, Recorded, Release, Reply,
+    RunId, RunOutcome, SecretHash, Snapshot, Stamp, WalkWish,
 };
 
 /// 2026-11-22 10:00:00 UTC.
@@ -100,6 +100,17 @@ impl Rack {
 
     pub(super) fn stamp(&self, node: NodeId) -> Stamp {
         self.fleet.node(node).unwrap().request.as_ref().unwrap().stamp.clone()
+    }
+
+    /// A plan of these rows: rack, slot and host.
+    pub(super) fn plan(&mut self, rows: &[(&str, &str, &str)]) {
+        let row = |(rack, slot, host): &(&str, &str, &str)| PlanEntry {
+            rack: Some(Text::new(rack)),
+            slot: Some(Text::new(slot)),
+            ..PlanEntry::new(format!("{host}.example.com").parse().unwrap())
+        };
+        let entries = rows.iter().map(row).map(Arc::new).collect();
+        self.submit(&Command::Plan { entries });
     }
 
     pub(super) fn approve(&mut self, node: NodeId) {
@@ -233,6 +244,28 @@ pub(super) fn busy_rack() -> Rack {
     let entry = ("old-1.lab".parse().unwrap(), Text::new("installed"));
     rack.submit(&Command::Import { entries: vec![entry] });
     rack.report_as(11, report(11, "node-aaaa.example.com"), None);
+    rack.pass(3);
+    rack
+}
+
+/// Six slots in two racks; a walk that has passed one over and given two away.
+pub(super) fn walking_rack() -> Rack {
+    let mut rack = Rack::new();
+    rack.service.profiles = ["compute", "storage"].map(|name| name.parse().unwrap()).to_vec();
+    rack.plan(&[
+        ("R7", "2", "pve-02"),
+        ("R7", "11", "pve-03"),
+        ("R7", "1", "pve-01"),
+        ("R12", "1", "pve-06"),
+        ("R12", "7", "pve-07"),
+        ("R7", "20", "pve-05"),
+    ]);
+    rack.order(Order::Walk { wish: WalkWish::Start { first: None } });
+    rack.ask(1);
+    rack.pass(9);
+    let slot = "pve-02.example.com".parse().unwrap();
+    rack.order(Order::Walk { wish: WalkWish::Skip { slot } });
+    rack.ask(2);
     rack.pass(3);
     rack
 }

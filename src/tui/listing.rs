@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use super::filter::Filter;
 use super::model::{Row, life};
-use crate::domain::{Node, Snapshot};
+use crate::domain::walk::natural;
+use crate::domain::{Node, ProfileChoice, Snapshot};
 
 /// What rows are sorted by.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -66,6 +67,10 @@ fn absent_last<T>(value: Option<T>) -> (bool, Option<T>) {
 pub(super) enum Grouping {
     /// Phase.
     Phase,
+    /// The profile it gets or got.
+    Profile,
+    /// The rack the plan puts it in.
+    Rack,
     /// Model.
     Model,
     /// Product.
@@ -73,27 +78,49 @@ pub(super) enum Grouping {
 }
 
 impl Grouping {
-    const ALL: [Self; 3] = [Self::Phase, Self::Model, Self::Product];
+    const ALL: [Self; 5] = [Self::Phase, Self::Profile, Self::Rack, Self::Model, Self::Product];
 
     /// In words.
     pub(super) fn words(self) -> &'static str {
         match self {
             Self::Phase => "phase",
+            Self::Profile => "profile",
+            Self::Rack => "rack",
             Self::Model => "model",
             Self::Product => "product",
         }
     }
 
     /// The group a node is in: its place among the groups, and its name.
-    fn of(self, node: &Node) -> (u8, String) {
-        match self {
+    fn of(self, node: &Node) -> (u8, Vec<(u128, String)>, String) {
+        let (place, name) = match self {
             Self::Phase => (life(&node.phase), node.phase.word().to_owned()),
+            Self::Profile => profile(node),
+            Self::Rack => match node.plan.as_ref().and_then(|entry| entry.rack.as_ref()) {
+                Some(rack) => (0, format!("rack {rack}")),
+                None => (1, "no rack in the plan".to_owned()),
+            },
             Self::Model => match node.model() {
                 Some(model) => (0, model.to_string()),
                 None => (1, "model not known".to_owned()),
             },
             Self::Product => (0, node.product().short().to_owned()),
-        }
+        };
+        // R2 stands before R10.
+        (place, natural(&name), name)
+    }
+}
+
+/// The profile a node gets by the operator's word or the plan's, else the one it got.
+fn profile(node: &Node) -> (u8, String) {
+    let wanted = node.wanted_profile().map(ToString::to_string);
+    let answered = || node.answers.as_ref().and_then(|answers| answers.profile.as_ref()).map(ToString::to_string);
+    match &node.profile {
+        Some(ProfileChoice::Without) => (1, "no profile".to_owned()),
+        Some(ProfileChoice::Named(_)) | None => match wanted.or_else(answered) {
+            Some(name) => (0, format!("profile {name}")),
+            None => (2, "the profile that fits".to_owned()),
+        },
     }
 }
 
@@ -153,7 +180,7 @@ impl Listing {
         if let Some(grouping) = self.grouping {
             nodes.sort_by_cached_key(|node| grouping.of(node));
             for group in nodes.chunk_by(|one, other| grouping.of(one) == grouping.of(other)) {
-                let name = group.first().map(|node| grouping.of(node).1).unwrap_or_default();
+                let name = group.first().map(|node| grouping.of(node).2).unwrap_or_default();
                 self.items.push(Item::Heading { name, rows: group.len() });
                 self.items.extend(group.iter().map(|node| Item::Row(Row::Node(node.id))));
             }
@@ -261,7 +288,7 @@ mod tests {
         assert_eq!(listed(&listing), ["waiting 2", "9", "10"]);
         assert_eq!(listing.nearest_row(0, false), Some(1), "a heading cannot be selected");
         assert_eq!((listing.shown(), listing.nodes().count()), (2, 2));
-        for _ in 0..3 {
+        for _ in 0..5 {
             listing.next_grouping();
         }
         assert_eq!(listing.grouping, None);

@@ -23,7 +23,7 @@ use crate::client::{Moment, SelfTest};
 use crate::domain::fleet::{Gate, Unmatched};
 use crate::domain::node::Flag;
 use crate::domain::text::Text;
-use crate::domain::{Node, NodeId, Phase, ReportId, RunId, Snapshot};
+use crate::domain::{Node, NodeId, Phase, ReportId, RunId, Snapshot, WalkView};
 
 /// How long a notice stays unless a key takes it away.
 pub(super) const NOTICE_SECONDS: i64 = 10;
@@ -76,6 +76,8 @@ pub(super) struct Overview {
     pub(super) gate: Gate,
     /// Runs, newest first.
     pub(super) runs: Vec<RunId>,
+    /// The walk along the rack that goes on.
+    pub(super) walk: Option<WalkView>,
 }
 
 impl Overview {
@@ -94,6 +96,7 @@ impl Overview {
             usual: BTreeMap::new(),
             gate: fleet.gate(),
             runs: fleet.runs().rev().map(|run| run.id).collect(),
+            walk: fleet.walk_view(),
         };
         let mut times: BTreeMap<Option<Text>, Vec<SignedDuration>> = BTreeMap::new();
         for node in fleet.nodes() {

@@ -2,7 +2,7 @@
 
 use super::action::Action;
 use super::keymap::Scope;
-use super::modal::{Dialog, Modal, Verb};
+use super::modal::{Ask as _, Dialog, Modal, Verb, can_swap};
 use super::model::{Check, Model, Subject};
 use super::runs::Level;
 use crate::domain::fleet::Gate;
@@ -29,7 +29,7 @@ pub(super) fn offer(model: &Model, scope: Scope, action: Action) -> Result<(), S
                 format!("`{}` is {}; only a machine without an answer can be banned", node.name, node.phase.word())
             })
         }
-        Action::Jump if model.overview.rows == 0 => Err("there is no machine yet".to_owned()),
+        Action::Jump | Action::Big if model.overview.rows == 0 => Err("there is no machine yet".to_owned()),
         Action::Undo => undo(model, node(model)?),
         Action::Reject => match subject(model)? {
             Subject::Report(_) => Ok(()),
@@ -47,7 +47,11 @@ pub(super) fn offer(model: &Model, scope: Scope, action: Action) -> Result<(), S
                 format!("`{}` is {}; a node can be renamed until it installs", node.name, node.phase.word())
             })
         }
-        Action::Address | Action::Merge | Action::Preview => node(model).map(|_| ()),
+        Action::Address | Action::Merge | Action::Preview | Action::Edit | Action::ChooseProfile | Action::Mark => {
+            node(model).map(|_| ())
+        }
+        Action::SkipSlot | Action::StepBack => walking(model, action == Action::SkipSlot),
+        Action::Swap => swap(model),
         Action::Forget => forget(node(model)?),
         Action::Nic => nic(node(model)?),
         Action::NewProfile => new_profile(node(model)?),
@@ -62,11 +66,7 @@ pub(super) fn offer(model: &Model, scope: Scope, action: Action) -> Result<(), S
                 )
             })
         }
-        Action::Trust => {
-            let node = node(model)?;
-            let shown = node.unproven.as_ref().map(|_| ());
-            shown.ok_or_else(|| format!("`{}` shows no host key that waits for your word", node.name))
-        }
+        Action::Trust => trust(node(model)?),
         Action::Adopt => match subject(model)? {
             Subject::Report(_) => Ok(()),
             Subject::Node(_) => {
@@ -78,11 +78,13 @@ pub(super) fn offer(model: &Model, scope: Scope, action: Action) -> Result<(), S
             any.then_some(()).ok_or_else(|| "no machine waits for a decision".to_owned())
         }
         Action::Back if scope == Scope::Nodes => {
-            let is_counting = matches!(model.overview.gate, Gate::Counting { .. });
-            let any = model.nodes.detail.is_some() || !model.nodes.marks.is_empty() || model.listing.filter.is_on();
-            (any || is_counting).then_some(()).ok_or_else(String::new)
+            let any = model.nodes.detail.is_some()
+                || !model.nodes.marks.is_empty()
+                || model.listing.filter.is_on()
+                || model.overview.walk.is_some()
+                || matches!(model.overview.gate, Gate::Counting { .. });
+            any.then_some(()).ok_or_else(String::new)
         }
-        Action::Mark => node(model).map(|_| ()),
         Action::MarkAll | Action::Sort | Action::Reverse | Action::Group | Action::Filter => {
             (model.overview.rows > 0).then_some(()).ok_or_else(|| "there is no machine yet".to_owned())
         }
@@ -110,6 +112,12 @@ pub(super) fn offer(model: &Model, scope: Scope, action: Action) -> Result<(), S
         }
         _ => Ok(()),
     }
+}
+
+/// A key to accept must have been seen.
+fn trust(node: &Node) -> Result<(), String> {
+    let shown = node.unproven.as_ref().map(|_| ());
+    shown.ok_or_else(|| format!("`{}` shows no host key that waits for your word", node.name))
 }
 
 /// What is known of a machine is what it said when it asked.
@@ -141,7 +149,13 @@ fn about_runs(model: &Model, scope: Scope, action: Action) -> Option<Result<(), 
             let known = model.runs.progress().and_then(|progress| progress.command.as_ref());
             known.map(|_| ()).ok_or_else(|| "the run's command line is not known".to_owned())
         }
-        Action::Copy if scope == Scope::Sheet => Ok(()),
+        Action::Copy if scope == Scope::Sheet => {
+            let command = match &model.modal {
+                Some(Modal::Ask(dialog)) => dialog.about().command(model),
+                _ => None,
+            };
+            command.map(|_| ()).ok_or_else(|| "there is no command line to copy".to_owned())
+        }
         Action::CopyShown if model.runs.level == Level::Grid => {
             Err("open the result of a task first: Enter".to_owned())
         }
@@ -177,6 +191,9 @@ pub(super) fn is_advised(model: &Model, action: Action) -> bool {
     let unasked = |node: &std::sync::Arc<Node>| node.may_be_installed() && !asks_again(node);
     match action {
         Action::Approve => !model.node().is_some_and(unasked),
+        // Worth a place only where somebody has chosen two, or walks.
+        Action::Swap => model.nodes.marks.len() == 2,
+        Action::Walk => model.overview.walk.is_none() && !model.snapshot.fleet.walkable().is_empty(),
         Action::Nic => model.node().is_some_and(|node| node.flags.contains(&Flag::ChooseNic)),
         _ => true,
     }
@@ -218,6 +235,34 @@ fn marked(model: &Model, verb: Verb) -> Result<(), String> {
 fn forget(node: &Node) -> Result<(), String> {
     let words = || format!("`{}` is in the plan; take it out of plan.toml instead", node.name);
     (!node.is_unclaimed()).then_some(()).ok_or_else(words)
+}
+
+/// Whether the walk can go on or back.
+fn walking(model: &Model, is_skip: bool) -> Result<(), String> {
+    let walk = model.overview.walk.as_ref().ok_or_else(|| "no walk goes on; `w` begins one".to_owned())?;
+    if is_skip {
+        return walk.next.as_ref().map(|_| ()).ok_or_else(|| "no slot is left to skip".to_owned());
+    }
+    walk.back.as_ref().map(|_| ()).ok_or_else(|| "the walk has not taken a step yet".to_owned())
+}
+
+/// Whether two nodes are chosen that could change places.
+fn swap(model: &Model) -> Result<(), String> {
+    let fits = |node: &Node| {
+        let words =
+            || format!("`{}` is {}; only machines that wait or are approved swap", node.name, node.phase.word());
+        can_swap(node).then_some(()).ok_or_else(words)
+    };
+    match model.nodes.marks.len() {
+        2 => model.marked().try_for_each(|node| fits(node)),
+        0 => {
+            let one = node(model)?;
+            fits(one)?;
+            let any = model.snapshot.fleet.nodes().any(|other| other.id != one.id && can_swap(other));
+            any.then_some(()).ok_or_else(|| "there is no other machine that waits or is approved".to_owned())
+        }
+        count => Err(format!("mark the two that change places; {count} are marked")),
+    }
 }
 
 /// Whether the NIC of a node can be chosen.

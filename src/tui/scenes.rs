@@ -29,6 +29,7 @@ mod pages;
 mod runs;
 mod setup;
 pub(super) mod stage;
+mod walking;
 
 /// Where a scene is shown.
 pub(super) struct Stage {
@@ -61,7 +62,10 @@ const SIZES: [(u16, u16); 3] = [(80, 24), (120, 40), (60, 16)];
 
 /// Every scene.
 pub(super) fn all() -> impl Iterator<Item = Scene> {
-    [nodes::SCENES, dialogs::SCENES, pages::SCENES, runs::SCENES, setup::SCENES].into_iter().flatten().copied()
+    [nodes::SCENES, walking::SCENES, dialogs::SCENES, pages::SCENES, runs::SCENES, setup::SCENES]
+        .into_iter()
+        .flatten()
+        .copied()
 }
 
 /// Names for each variant, and the list of the names.
@@ -84,6 +88,7 @@ named!(MODALS, modal: Modal {
     Modal::Find(_) => "find",
     Modal::Problems { .. } => "problems",
     Modal::Ghosts { .. } => "ghosts",
+    Modal::Big { .. } => "big",
     Modal::Quit => "quit",
     Modal::Suspend => "suspend",
     Modal::Preview(_) => "preview",
@@ -113,6 +118,12 @@ named!(QUESTIONS, question: Question {
     Question::Jump(_) => "jump",
     Question::Standing(_) => "standing",
     Question::NewTicket(_) => "new ticket",
+    Question::WalkPlan(_) => "walk by the plan",
+    Question::WalkNames(_) => "walk by names",
+    Question::WalkMenu(_) => "walk menu",
+    Question::StopWalk(_) => "stop the walk",
+    Question::Swap(_) => "swap",
+    Question::Edit(_) => "edit",
 });
 
 named!(TABS, tab: Tab {

@@ -25,6 +25,7 @@ mod mouse;
 mod moving;
 mod runs;
 mod table;
+mod walking;
 
 /// Refusals of a batch that are listed by name.
 const REFUSALS: usize = 6;
@@ -108,7 +109,9 @@ pub(super) fn update(model: &mut Model, msg: Msg) -> Vec<Request> {
 
 fn on_snapshot(model: &mut Model, snapshot: Arc<Snapshot>) -> Vec<Request> {
     let (had, undecided) = (model.nodes.selected, model.overview.undecided);
+    let walked = model.overview.walk.take();
     model.set_snapshot(snapshot);
+    walking::announce(model, walked.as_ref());
     if had.is_some() && model.nodes.selected.is_none() {
         let why = if model.listing.filter.is_on() { "does not match the filter any more" } else { "is gone" };
         model.tell(format!("the selected row {why}; choose another one"));
@@ -205,13 +208,6 @@ fn on_key(model: &mut Model, event: KeyEvent) -> Vec<Request> {
         field.type_key(event);
         finding::typed(model);
     }
-    let done = match &model.modal {
-        Some(Modal::Ask(Dialog::Asking(question))) if question.is_done_when_typed() => question.local(model),
-        _ => None,
-    };
-    if let Some(local) = done {
-        lead(model, local);
-    }
     Vec::new()
 }
 
@@ -273,6 +269,12 @@ fn act(model: &mut Model, scope: Scope, action: Action) -> Vec<Request> {
         Action::Ban => ask(model, |model| model.node().map(|node| Question::ban(node))),
         Action::Standing => ask(model, |model| Some(Question::standing(model))),
         Action::Jump => ask(model, |_| Some(Question::jump())),
+        Action::Edit => ask(model, |model| model.node().map(|node| Question::edit(node, model))),
+        Action::ChooseProfile => ask(model, |model| Some(Question::profile(model))),
+        Action::Swap => ask(model, Question::swap),
+        Action::Walk => ask(model, |model| Some(Question::walk(model))),
+        Action::SkipSlot | Action::StepBack => return walking::step(model, action == Action::SkipSlot),
+        Action::Big => model.modal = Some(Modal::Big { top: 0 }),
         Action::Rename => ask(model, |model| model.node().map(|node| Question::rename(node))),
         Action::Nic => ask(model, |model| model.node().and_then(|node| Question::nic(node))),
         Action::Address => ask(model, |model| model.node().map(|node| Question::address(node))),
@@ -351,9 +353,10 @@ fn back(model: &mut Model) -> Vec<Request> {
             (Tab::Nodes, _) if !model.listing.filter.text().is_empty() => table::filter(model, ""),
             _ if matches!(model.overview.gate, Gate::Counting { .. }) => {
                 let order = Order::HoldGate { hold: true };
-                let done = "held: no run starts by itself until you say so (key w)".to_owned();
+                let done = "held: no run starts by itself until you say so (key W)".to_owned();
                 return vec![send(model, Sending { order, done }).1];
             }
+            _ if model.overview.walk.is_some() => ask(model, |_| Some(Question::stop_walk())),
             _ => {}
         },
     }
@@ -461,6 +464,8 @@ fn confirm(model: &mut Model) -> Vec<Request> {
             }
             // Where there is no order yet, the dialog shows the reason beside the field.
             let Ok(sending) = question.order(model) else {
+                let mut question = question;
+                question.missed();
                 model.modal = Some(Modal::Ask(Dialog::Asking(question)));
                 return Vec::new();
             };

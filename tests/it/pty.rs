@@ -1,5 +1,7 @@
 //! The console in a real terminal: finding, orders to many, resizing, stopping and going on, slow lines, plain lines.
 
+mod walk;
+
 use nix::sys::signal::Signal;
 
 use super::rig::{Project, Rack, Settings, until};

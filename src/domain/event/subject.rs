@@ -2,6 +2,7 @@
 
 use super::Event;
 use crate::domain::id::NodeId;
+use crate::domain::walk::WalkStep;
 
 impl Event {
     /// The row an event is about.
@@ -47,6 +48,9 @@ impl Event {
             | Self::Unplanned { node }
             | Self::AddressAssigned { node, .. }
             | Self::NicChosen { node, .. }
+            | Self::Swapped { node, .. }
+            | Self::NoteSet { node, .. }
+            | Self::Walked { step: WalkStep::Took { node, .. } | WalkStep::Returned { node, .. } }
             | Self::GaveWay { node, .. }
             | Self::Imported { node, .. } => Some(*node),
             Self::ReportUnmatched { .. }
@@ -64,7 +68,10 @@ impl Event {
             | Self::GateReleased
             | Self::GateWaived { .. }
             | Self::TokenMade { .. }
-            | Self::TokenRevoked { .. } => None,
+            | Self::TokenRevoked { .. }
+            | Self::Walked {
+                step: WalkStep::Begun { .. } | WalkStep::Skipped { .. } | WalkStep::Back { .. } | WalkStep::Ended,
+            } => None,
         }
     }
 }

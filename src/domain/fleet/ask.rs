@@ -5,17 +5,20 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 
 use super::plan::Placed;
+use super::walk::Offered;
 use super::{Decision, Fleet, MAX_NODES};
 use crate::domain::command::{Ask, Release, Reply};
 use crate::domain::event::Event;
+use crate::domain::fqdn::Fqdn;
 use crate::domain::guard::{self, Verdict, Withheld};
 use crate::domain::id::NodeId;
 use crate::domain::machine::MachineId;
 use crate::domain::naming::NameWish;
 use crate::domain::node::{Asked, AssignedBy, Flag, Node};
 use crate::domain::phase::Phase;
-use crate::domain::plan::{PlanEntry, PlanMatch};
+use crate::domain::plan::{PlanEntry, Shown};
 use crate::domain::refusal::Refusal;
+use crate::domain::walk::WalkStep;
 
 /// What a set of identifiers points at.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -26,6 +29,14 @@ pub(super) struct Resolved {
     pub(super) others: Vec<NodeId>,
     /// Rows that share its UUID or serial but show other MACs: a maker's duplicate.
     pub(super) duplicates: Vec<NodeId>,
+}
+
+/// Where the name of a new machine is from.
+enum Named<'a> {
+    /// Walk mode.
+    Walked(Fqdn),
+    /// A template, where there is one; else what the machine shows.
+    Wished(Option<&'a NameWish>),
 }
 
 impl Fleet {
@@ -93,9 +104,23 @@ impl Fleet {
         let Placed { row, flags: about_plan } = self.place(&machine, &ask.info.dmi, known.map(AsRef::as_ref));
         flags.extend(about_plan);
         let Some(node) = known else {
-            return match row {
-                Some(planned) => Ok(self.decide_planned(planned, machine, asked, flags)),
-                None => self.decide_stranger(machine, asked, flags, ask.wish.as_ref()),
+            let shown = Shown { machine: &machine, asset_tag: MachineId::trusted_tag(&ask.info.dmi) };
+            let offered = if row.is_none() { self.offered(shown) } else { None };
+            return match (row, offered) {
+                (Some((node, found)), _) => {
+                    let matched = Event::PlanMatched { node, found };
+                    Ok(self.decide_planned(node, matched, machine, asked, flags))
+                }
+                (None, Some(Offered::Row(node, slot, found))) => {
+                    let took = Event::Walked { step: WalkStep::Took { node, slot, found: Some(found) } };
+                    Ok(self.decide_planned(node, took, machine, asked, flags))
+                }
+                (None, Some(Offered::Name(name))) => self.decide_stranger(machine, asked, flags, &Named::Walked(name)),
+                (None, Some(Offered::NotThis(slot))) => {
+                    flags.push(Flag::NotTheNext { slot });
+                    self.decide_stranger(machine, asked, flags, &Named::Wished(ask.wish.as_ref()))
+                }
+                (None, None) => self.decide_stranger(machine, asked, flags, &Named::Wished(ask.wish.as_ref())),
             }
             .map(|decision| self.admit(decision, &ask.stamp, now));
         };
@@ -141,10 +166,11 @@ impl Fleet {
         Ok(self.admit(decision, &ask.stamp, now))
     }
 
-    /// A machine nobody has seen is a row of the plan.
+    /// A machine nobody has seen is a row of the plan, as `how` says.
     fn decide_planned(
         &self,
-        (node, found): (NodeId, PlanMatch),
+        node: NodeId,
+        how: Event,
         machine: MachineId,
         asked: Asked,
         mut flags: Vec<Flag>,
@@ -152,7 +178,7 @@ impl Fleet {
         let fixed = self.node(node).and_then(|row| row.fixed_address());
         flags.extend(self.network_flags(node, fixed, None, &asked));
         let verdict = Verdict::Hold(Withheld::Undecided(guard::ClaimCode::of(node)));
-        let events = vec![Event::PlanMatched { node, found }, Event::MachineAsked { node, machine, asked, flags }];
+        let events = vec![how, Event::MachineAsked { node, machine, asked, flags }];
         Decision { events, effects: Vec::new(), reply: Reply::Asked { node, verdict } }
     }
 
@@ -161,26 +187,34 @@ impl Fleet {
         machine: MachineId,
         asked: Asked,
         mut flags: Vec<Flag>,
-        wish: Option<&NameWish>,
+        named: &Named<'_>,
     ) -> Result<Decision, Refusal> {
         if self.node_count() >= MAX_NODES {
             return Err(Refusal::Full(MAX_NODES));
         }
         let node = NodeId(self.state.last_node + 1);
-        let (name, counters) = match wish.map(|wish| self.grant_name(wish)) {
-            Some(Ok(granted)) => granted,
-            other => {
-                flags.extend(other.and_then(Result::err).map(|reason| Flag::NotAsWished { reason }));
-                let taken = |name: &_| self.named(name).is_some();
-                (self.policy.derive_name(&machine, node.0, taken).ok_or(Refusal::NoName)?, BTreeMap::new())
-            }
+        let (name, counters) = match named {
+            Named::Walked(name) => (name.clone(), BTreeMap::new()),
+            Named::Wished(wish) => match wish.map(|wish| self.grant_name(wish)) {
+                Some(Ok(granted)) => granted,
+                other => {
+                    flags.extend(other.and_then(Result::err).map(|reason| Flag::NotAsWished { reason }));
+                    let taken = |name: &_| self.named(name).is_some();
+                    (self.policy.derive_name(&machine, node.0, taken).ok_or(Refusal::NoName)?, BTreeMap::new())
+                }
+            },
         };
+        let took = match named {
+            Named::Walked(slot) => Some(WalkStep::Took { node, slot: slot.clone(), found: None }),
+            Named::Wished(_) => None,
+        };
+        let took = took.map(|step| Event::Walked { step });
         flags.extend(self.network_flags(node, None, None, &asked));
         flags.extend(self.former(&machine).map(|former| Flag::InstalledBefore { name: former.name.clone() }));
         let verdict = Verdict::Hold(Withheld::Undecided(guard::ClaimCode::of(node)));
         let seen = Event::MachineSeen { node, name, machine, asked, flags };
         let taken = counters.into_iter().map(|(counter, value)| Event::CounterTaken { node, counter, value });
-        let events = self.make_room().into_iter().chain([seen]).chain(taken).collect();
+        let events = self.make_room().into_iter().chain([seen]).chain(taken).chain(took).collect();
         Ok(Decision { events, effects: Vec::new(), reply: Reply::Asked { node, verdict } })
     }
 

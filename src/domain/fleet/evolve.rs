@@ -14,7 +14,9 @@ use crate::domain::machine::MachineId;
 use crate::domain::node::{Answers, Delivery, Flag, Node, ProfileChoice, Reported, Stamp};
 use crate::domain::phase::Phase;
 use crate::domain::run::{HostResult, Run, RunOutcome, RunState};
+use crate::domain::text::Text;
 
+use super::edit::is_another_matter;
 use super::planned::{is_about_plan, set_address};
 use super::{Fleet, MAX_RUNS, MAX_UNMATCHED, Unmatched};
 
@@ -66,6 +68,10 @@ impl Fleet {
             | Event::GateReleased
             | Event::GateWaived { .. } => self.apply_gate(&recorded.event),
             Event::TokenMade { .. } | Event::TokenRevoked { .. } => self.apply_token(&recorded.event, at),
+            Event::Walked { step } => self.apply_walk(step, at),
+            Event::Swapped { node, other, found, other_found } => {
+                self.apply_swap([*node, *other], [found.clone(), other_found.clone()]);
+            }
             event => {
                 if let Event::Admitted { admission, .. } = event {
                     self.spend(admission.by);
@@ -81,7 +87,9 @@ impl Fleet {
     pub(super) fn change(&mut self, id: NodeId, change: impl FnOnce(&mut Node)) {
         let Some(shared) = self.state.nodes.get_mut(&id) else { return };
         let before = Arc::clone(shared);
-        change(Arc::make_mut(shared));
+        let node = Arc::make_mut(shared);
+        change(node);
+        node.revision += u64::from(is_another_matter(&before, node));
         let after = Arc::clone(shared);
         self.index.update(&before, &after);
         self.lower_floor(&before, Some(&after));
@@ -224,6 +232,9 @@ pub(super) fn empty_row(id: NodeId, name: Fqdn, at: Timestamp) -> Node {
         profile: None,
         counters: BTreeMap::new(),
         flags: std::collections::BTreeSet::new(),
+        note: Text::default(),
+        is_walked: false,
+        revision: 0,
     }
 }
 
@@ -286,11 +297,12 @@ fn apply_to_node(node: &mut Node, event: &Event, at: Timestamp) {
         }
         Event::Renamed { name, .. } => {
             node.name = name.clone();
-            node.flags.retain(|flag| !matches!(flag, Flag::NotAsWished { .. }));
+            node.flags.retain(|flag| !matches!(flag, Flag::NotAsWished { .. } | Flag::NotTheNext { .. }));
         }
         Event::ProfileChosen { profile, .. } => node.profile.clone_from(profile),
         Event::CounterTaken { counter, value, .. } => drop(node.counters.insert(counter.clone(), *value)),
         Event::AddressSet { address, .. } => set_address(node, *address),
+        Event::NoteSet { note, .. } => node.note.clone_from(note),
         Event::Stalled { reason, .. } => enter(node, Phase::Stalled { reason: reason.clone() }, at),
         Event::Booting { .. } => enter(node, Phase::Booting, at),
         Event::BecameReady { .. } => {
@@ -319,6 +331,8 @@ fn apply_to_node(node: &mut Node, event: &Event, at: Timestamp) {
         | Event::PlanJoined { .. }
         | Event::Unplanned { .. }
         | Event::AddressAssigned { .. }
+        | Event::Walked { .. }
+        | Event::Swapped { .. }
         | Event::NicChosen { .. }
         | Event::Forgotten { .. }
         | Event::GaveWay { .. }
@@ -356,7 +370,7 @@ fn apply_decision(node: &mut Node, event: &Event, at: Timestamp) {
         Event::Approved { stamp, .. } => {
             withdraw_permissions(node);
             node.approved = Some(stamp.clone());
-            node.flags.remove(&Flag::ChangedSinceApproval);
+            node.flags.retain(|flag| !matches!(flag, Flag::ChangedSinceApproval | Flag::NotTheNext { .. }));
             take_identity(node);
             enter(node, Phase::Approved, at);
         }

@@ -9,6 +9,7 @@ mod ask;
 pub mod clock;
 mod counters;
 mod decide;
+mod edit;
 mod evolve;
 mod gate;
 mod identity;
@@ -18,9 +19,11 @@ mod plan;
 mod planned;
 mod room;
 mod rules;
+mod swap;
 #[cfg(test)]
 mod tests;
 mod tokens;
+mod walk;
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -41,6 +44,7 @@ use super::run::{Run, RunState};
 use super::text::Text;
 use super::ticket::{Ban, Former, Ticket};
 use super::token::{Token, TokenName};
+use super::walk::Walk;
 use index::Index;
 
 pub use address::PoolOutlook;
@@ -134,6 +138,9 @@ struct State {
     /// Machines that may be installed and whose rows were dropped, by the rows they had.
     #[serde(default)]
     former: OrdMap<NodeId, Arc<Former>>,
+    /// The walk that goes on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    walk: Option<Arc<Walk>>,
 }
 
 impl From<State> for Fleet {

@@ -69,6 +69,11 @@ impl Fleet {
                 self.decide_make_token(name, *hash, *expires, profile.as_ref())
             }
             Order::RevokeToken { name } => self.decide_revoke_token(name),
+            Order::Walk { wish } => self.decide_walk(wish),
+            Order::Swap { node, other } => Self::decide_swap(self.existing(*node)?, self.existing(*other)?),
+            Order::Edit { node, changes } => self.decide_edit(self.existing(*node)?, changes, now),
+            Order::SetNote { node, note } => Ok(Self::decide_note(self.existing(*node)?, note)),
+            Order::IfSeen { node, revision, then } => self.decide_if_seen(self.existing(*node)?, *revision, then, now),
         }
     }
 
@@ -239,12 +244,18 @@ impl Fleet {
             Some(_) | None if node.is_unclaimed() => Err(Refusal::InThePlan(node.name.clone())),
             // The plan goes on expecting the node.
             Some(_) | None => {
-                let row = NodeId(self.state.last_node + 1);
-                let again = node.plan.clone().map(|entry| Event::Planned { node: row, entry });
+                let again = self.planned_again(node);
                 let events = [Event::Forgotten { node: node.id }].into_iter().chain(again).collect();
                 Ok(Decision { events, effects: Vec::new(), reply: Reply::Done })
             }
         }
+    }
+
+    /// The row in which the plan goes on expecting what `node` was, unless its name is another node's by now.
+    pub(super) fn planned_again(&self, node: &Node) -> Option<Event> {
+        let entry = node.plan.clone()?;
+        let is_free = self.named(&entry.hostname).is_none_or(|owner| owner.id == node.id);
+        is_free.then_some(Event::Planned { node: NodeId(self.state.last_node + 1), entry })
     }
 
     fn decide_run(&self, selected: &[NodeId], options: &RunOptions) -> Result<Decision, Refusal> {

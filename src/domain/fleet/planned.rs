@@ -27,16 +27,25 @@ impl Fleet {
                 self.add_row(row);
             }
             Event::PlanChanged { node, entry, found } => self.take_entry(*node, entry, found.clone()),
-            Event::PlanMatched { node, found } => self.change(*node, |node| {
-                node.plan_match = Some(found.clone());
-                note_match(node);
-                if node.phase == Phase::Planned {
-                    enter(node, Phase::Waiting, at);
+            Event::PlanMatched { node, found } => {
+                let is_first = self.node(*node).is_some_and(|node| node.phase == Phase::Planned);
+                self.change(*node, |node| {
+                    node.plan_match = Some(found.clone());
+                    note_match(node);
+                    if node.phase == Phase::Planned {
+                        enter(node, Phase::Waiting, at);
+                    }
+                });
+                if is_first {
+                    self.note_own(*node);
                 }
-            }),
+            }
             Event::PlanJoined { node, row, entry, found } => {
                 self.remove_row(*row);
                 self.take_entry(*node, entry, Some(found.clone()));
+                if !found.by.is_empty() {
+                    self.note_own(*node);
+                }
             }
             Event::Unplanned { node } => {
                 if self.node(*node).is_some_and(|node| node.is_unclaimed()) {
@@ -75,7 +84,7 @@ impl Fleet {
             }
             node.plan = Some(Arc::clone(entry));
             node.plan_match = found;
-            node.flags.retain(|flag| !is_about_address(flag));
+            node.flags.retain(|flag| !is_about_address(flag) && !matches!(flag, Flag::NotTheNext { .. }));
             note_match(node);
         });
     }
@@ -103,7 +112,7 @@ pub(super) fn set_address(node: &mut Node, address: IpAddr) {
 }
 
 /// Says on the row how well its machine fits the plan.
-fn note_match(node: &mut Node) {
+pub(super) fn note_match(node: &mut Node) {
     node.flags.retain(|flag| !is_about_plan(flag));
     let (Some(entry), Some(found)) = (&node.plan, &node.plan_match) else { return };
     if !found.against.is_empty() {
@@ -122,6 +131,6 @@ pub(super) fn is_about_plan(flag: &Flag) -> bool {
 }
 
 /// Flags that an address of its own settles.
-fn is_about_address(flag: &Flag) -> bool {
+pub(super) fn is_about_address(flag: &Flag) -> bool {
     matches!(flag, Flag::AddressTaken { .. } | Flag::CannotAnswer { .. })
 }

@@ -109,7 +109,7 @@ impl Fleet {
     }
 
     /// Applies events that are not stored yet, to look ahead.
-    fn fold(&mut self, events: &[Event], at: Timestamp) {
+    pub(super) fn fold(&mut self, events: &[Event], at: Timestamp) {
         for event in events {
             self.apply(&Recorded { seq: 0, at, origin: Origin::System, event: event.clone() });
         }

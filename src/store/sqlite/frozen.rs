@@ -57,6 +57,9 @@ fn a_database_of_the_first_release_is_read() {
     let known = |fleet: &Fleet| {
         let mut value = shown(fleet);
         value["times"] = serde_json::Value::Null;
+        for node in value["nodes"].as_object_mut().unwrap().values_mut() {
+            node["revision"] = serde_json::Value::Null;
+        }
         for run in value["runs"].as_object_mut().unwrap().values_mut() {
             run.as_object_mut().unwrap().retain(|field, _| !["by", "before", "hosts"].contains(&field.as_str()));
         }

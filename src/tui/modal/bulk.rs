@@ -3,9 +3,9 @@
 
 use std::sync::Arc;
 
-use super::{Ask, Batch, Field, Paragraph, Sending};
+use super::{Ask, Batch, Field, Paragraph, Picker, Sending, profiles};
 use crate::domain::text::Text;
-use crate::domain::{Fqdn, Node, NodeId, Order, Phase};
+use crate::domain::{Fqdn, Node, NodeId, Order, Phase, ProfileWish};
 use crate::tui::action::Action;
 use crate::tui::model::Model;
 use crate::tui::{offer, text};
@@ -26,6 +26,8 @@ pub(in crate::tui) enum Verb {
     Run,
     /// Drop their rows.
     Forget,
+    /// Choose the profile they are installed with.
+    Profile,
 }
 
 impl Verb {
@@ -37,6 +39,7 @@ impl Verb {
             Action::Undo => Some(Self::Undo),
             Action::Run => Some(Self::Run),
             Action::Forget => Some(Self::Forget),
+            Action::ChooseProfile => Some(Self::Profile),
             _ => None,
         }
     }
@@ -49,6 +52,7 @@ impl Verb {
             Self::Undo => "taken back",
             Self::Run => "run",
             Self::Forget => "forgotten",
+            Self::Profile => "given their profile",
         }
     }
 
@@ -59,6 +63,7 @@ impl Verb {
             Self::Undo => "Take back the decisions about",
             Self::Run => "Run the playbook on",
             Self::Forget => "Forget",
+            Self::Profile => "Profile of",
         }
     }
 
@@ -77,7 +82,8 @@ impl Verb {
             Self::Undo => offer::undo(model, node).map_err(|_| "nothing to take back".to_owned()),
             Self::Run if node.host_keys.is_empty() && node.phase.is_installed() => Err("unproven".to_owned()),
             Self::Run => why(node.may_run(), node.phase.word()),
-            Self::Forget => Ok(()),
+            Self::Profile if node.phase == Phase::Configuring => Err(node.phase.word().to_owned()),
+            Self::Forget | Self::Profile => Ok(()),
         }
     }
 }
@@ -93,12 +99,25 @@ pub(in crate::tui) struct Bulk {
     /// How many of `nodes` the filter hid.
     hidden: usize,
     field: Option<Field>,
+    /// Which profiles there are, in the order of the list.
+    profiles: Vec<ProfileWish>,
+    picker: Option<Picker>,
 }
 
 impl Bulk {
     pub(super) fn new(verb: Verb, model: &Model) -> Self {
+        Self::about(verb, model, model.marked())
+    }
+
+    /// About all marked nodes, else the selected one.
+    pub(super) fn profile(model: &Model) -> Self {
+        let selected = model.node().filter(|_| model.nodes.marks.is_empty());
+        Self::about(Verb::Profile, model, model.marked().chain(selected))
+    }
+
+    fn about<'a>(verb: Verb, model: &Model, chosen: impl Iterator<Item = &'a Arc<Node>>) -> Self {
         let (mut nodes, mut aside) = (Vec::new(), Vec::new());
-        for node in model.marked() {
+        for node in chosen {
             match verb.takes(model, node) {
                 Ok(()) => nodes.push(Arc::clone(node)),
                 Err(why) => aside.push((node.name.clone(), why)),
@@ -110,9 +129,11 @@ impl Bulk {
         let field = match verb {
             Verb::Reject => Some(Field::new("reason (may stay empty)", "")),
             Verb::Forget if loses_guard => Some(Field::new("how many nodes are forgotten", "")),
-            Verb::Approve | Verb::Undo | Verb::Run | Verb::Forget => None,
+            Verb::Approve | Verb::Undo | Verb::Run | Verb::Forget | Verb::Profile => None,
         };
-        Self { verb, nodes, aside, hidden, field }
+        let (profiles, words) = if verb == Verb::Profile { profiles(model, None) } else { Default::default() };
+        let picker = (verb == Verb::Profile).then(|| Picker::new(words));
+        Self { verb, nodes, aside, hidden, field, profiles, picker }
     }
 
     /// The order for one node, unless it is not what it was when the dialog opened.
@@ -122,6 +143,8 @@ impl Bulk {
             return Err(format!("changed while you looked: it is {} now; look again, then decide", now.phase.word()));
         }
         let id = node.id;
+        // The engine compares once more, when it decides.
+        let seen = |then| Order::IfSeen { node: id, revision: node.revision, then: Box::new(then) };
         Ok(match self.verb {
             Verb::Approve => {
                 let asked = node.request.as_ref().ok_or_else(|| "has not asked".to_owned())?;
@@ -129,10 +152,15 @@ impl Bulk {
             }
             Verb::Reject => {
                 let reason = Text::new(self.field.as_ref().map_or("", Field::value));
-                Order::Reject { node: id, reason }
+                seen(Order::Reject { node: id, reason })
             }
             Verb::Undo => Order::Undo { node: id },
-            Verb::Forget => Order::Forget { node: id },
+            Verb::Forget => seen(Order::Forget { node: id }),
+            Verb::Profile => {
+                let wish = self.picker.as_ref().and_then(|picker| self.profiles.get(picker.marked()));
+                let wish = wish.cloned().ok_or_else(|| "no profile is chosen".to_owned())?;
+                seen(Order::ChooseProfile { node: id, profile: wish.choice() })
+            }
             Verb::Run => Order::Run { nodes: vec![id], options: Box::default() },
         })
     }
@@ -151,10 +179,9 @@ impl Bulk {
     }
 }
 
-/// Whether a row is about something else than it was: another phase, another request.
-fn has_changed(then: &Arc<Node>, now: &Arc<Node>) -> bool {
-    let stamp = |node: &Node| node.request.as_ref().map(|asked| asked.stamp.clone());
-    !Arc::ptr_eq(then, now) && (then.phase != now.phase || stamp(then) != stamp(now))
+/// Whether a row is about something else than it was: another phase, another request, another name.
+fn has_changed(then: &Node, now: &Node) -> bool {
+    then.revision != now.revision
 }
 
 impl Ask for Bulk {
@@ -176,6 +203,7 @@ impl Ask for Bulk {
                 "Those that may be installed lose their protection against a second install. Type how many nodes these are.",
             ),
             Verb::Forget => Paragraph::plain("Those that ask again come back as new rows."),
+            Verb::Profile => Paragraph::plain("The profile they are installed with, whatever the plan and the rules say:"),
         });
         if !self.aside.is_empty() {
             let names = self.aside.iter().map(|(name, why)| format!("{} ({why})", name.host()));
@@ -207,6 +235,14 @@ impl Ask for Bulk {
         let order = |node: &Arc<Node>| (node.name.clone(), self.order_for(node, model));
         let orders = || self.nodes.iter().map(order).collect();
         (self.verb != Verb::Run).then(|| Batch { orders: orders(), done: self.verb.done() })
+    }
+
+    fn picker(&self) -> Option<&Picker> {
+        self.picker.as_ref()
+    }
+
+    fn picker_mut(&mut self) -> Option<&mut Picker> {
+        self.picker.as_mut()
     }
 
     fn field(&self) -> Option<&Field> {

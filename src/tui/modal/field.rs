@@ -13,12 +13,19 @@ const MAX_CHARS: usize = 253;
 pub(in crate::tui) struct Field {
     input: Input,
     label: &'static str,
+    /// Whether the next character replaces what was typed.
+    is_old: bool,
 }
 
 impl Field {
     /// A field that holds `value`.
     pub(in crate::tui) fn new(label: &'static str, value: &str) -> Self {
-        Self { input: Input::new(value.to_owned()), label }
+        Self { input: Input::new(value.to_owned()), label, is_old: false }
+    }
+
+    /// Lets the next character that is typed replace what is there.
+    pub(super) fn start_over(&mut self) {
+        self.is_old = true;
     }
 
     /// What to type.
@@ -67,6 +74,7 @@ impl Field {
             KeyCode::End => InputRequest::GoToEnd,
             _ => return,
         };
+        self.is_old = false;
         self.input.handle(request);
     }
 
@@ -78,6 +86,9 @@ impl Field {
     }
 
     fn insert(&mut self, c: char) {
+        if std::mem::take(&mut self.is_old) {
+            self.input.reset();
+        }
         if !c.is_control() && self.value().chars().count() < MAX_CHARS {
             self.input.handle(InputRequest::InsertChar(c));
         }

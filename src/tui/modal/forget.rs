@@ -9,11 +9,13 @@ use crate::tui::model::Model;
 pub(in crate::tui) struct Forget {
     node: NodeId,
     name: Fqdn,
+    /// The row as it was on the screen.
+    revision: u64,
 }
 
 impl Forget {
     pub(super) fn new(node: &Node) -> Self {
-        Self { node: node.id, name: node.name.clone() }
+        Self { node: node.id, name: node.name.clone(), revision: node.revision }
     }
 }
 
@@ -39,6 +41,8 @@ impl Ask for Forget {
     }
 
     fn order(&self, _model: &Model) -> Result<Sending, String> {
-        Ok(Sending { order: Order::Forget { node: self.node }, done: format!("forgot `{}`", self.name) })
+        let then = Box::new(Order::Forget { node: self.node });
+        let order = Order::IfSeen { node: self.node, revision: self.revision, then };
+        Ok(Sending { order, done: format!("forgot `{}`", self.name) })
     }
 }

@@ -8,6 +8,7 @@ mod adopt;
 mod ban;
 mod bulk;
 mod dialog;
+mod edit;
 mod field;
 mod forget;
 mod gate;
@@ -25,7 +26,9 @@ mod run;
 mod same;
 mod sheet;
 mod standing;
+mod swap;
 mod trust;
+pub(super) mod walk;
 
 use std::net::IpAddr;
 
@@ -39,10 +42,12 @@ use crate::client::{OrderError, Preview};
 use crate::domain::{Fqdn, NodeId, Order};
 pub(super) use bulk::Verb;
 pub(super) use dialog::Dialog;
+pub(super) use edit::profiles;
 pub(super) use field::{Field, Picker};
 pub(super) use preview::Look;
 pub(super) use profile::ProfileForm;
 pub(super) use sheet::{Sheet, SheetLine};
+pub(super) use swap::can_swap;
 
 /// The dialog that is open.
 #[derive(Debug)]
@@ -72,6 +77,11 @@ pub(super) enum Modal {
     },
     /// Who was turned away, or never came to ask.
     Ghosts {
+        /// How far it is scrolled.
+        top: usize,
+    },
+    /// One large line per node, to be read from afar.
+    Big {
         /// How far it is scrolled.
         top: usize,
     },
@@ -151,10 +161,8 @@ pub(super) trait Ask {
         None
     }
 
-    /// Whether it is done as soon as what is typed leads to something, without another key.
-    fn is_done_when_typed(&self) -> bool {
-        false
-    }
+    /// What was taken led nowhere.
+    fn missed(&mut self) {}
 
     /// The orders it leads to, where it is about many nodes; they go out in place of [`Ask::order`]'s, once that finds
     /// nothing wrong.
@@ -239,6 +247,18 @@ pub(super) enum Question {
     Standing(standing::Standing),
     /// A new ticket.
     NewTicket(standing::NewTicket),
+    /// Begin a walk along the plan.
+    WalkPlan(walk::WalkPlan),
+    /// Begin a walk with names that count up.
+    WalkNames(walk::WalkNames),
+    /// What to do while a walk goes on.
+    WalkMenu(walk::WalkMenu),
+    /// Stop it.
+    StopWalk(walk::StopWalk),
+    /// Two nodes change places.
+    Swap(swap::Swap),
+    /// All that can be chosen about a node.
+    Edit(Box<edit::Edit>),
 }
 
 /// What a question leads to where it orders nothing.
@@ -284,6 +304,12 @@ impl Question {
             Self::Standing(question) => question,
             Self::NewTicket(question) => question,
             Self::Bulk(question) => question,
+            Self::WalkPlan(question) => question,
+            Self::WalkNames(question) => question,
+            Self::WalkMenu(question) => question,
+            Self::StopWalk(question) => question,
+            Self::Swap(question) => question,
+            Self::Edit(question) => question.as_ref(),
         }
     }
 
@@ -308,6 +334,12 @@ impl Question {
             Self::Standing(question) => question,
             Self::NewTicket(question) => question,
             Self::Bulk(question) => question,
+            Self::WalkPlan(question) => question,
+            Self::WalkNames(question) => question,
+            Self::WalkMenu(question) => question,
+            Self::StopWalk(question) => question,
+            Self::Swap(question) => question,
+            Self::Edit(question) => question.as_mut(),
         }
     }
 }
@@ -329,8 +361,8 @@ impl Ask for Question {
         self.ask().local(model)
     }
 
-    fn is_done_when_typed(&self) -> bool {
-        self.ask().is_done_when_typed()
+    fn missed(&mut self) {
+        self.ask_mut().missed();
     }
 
     fn batch(&self, model: &Model) -> Option<Batch> {
@@ -374,7 +406,7 @@ impl Modal {
             Self::Palette { .. } => Scope::Palette,
             Self::Filter(_) => Scope::Filter,
             Self::Find(_) => Scope::Find,
-            Self::Problems { .. } | Self::Ghosts { .. } | Self::Preview(_) => Scope::Page,
+            Self::Problems { .. } | Self::Ghosts { .. } | Self::Preview(_) | Self::Big { .. } => Scope::Page,
             Self::Profile(_) => Scope::Ticks,
             Self::Ask(Dialog::Asking(question)) if question.field().is_some() => Scope::Form,
             Self::Ask(Dialog::Asking(question)) if question.sheet().is_some() => Scope::Sheet,
@@ -400,7 +432,12 @@ impl Modal {
                 None => question.field_mut(),
             }),
             Self::Profile(form) => Some(&mut form.field),
-            Self::Quit | Self::Suspend | Self::Problems { .. } | Self::Ghosts { .. } | Self::Preview(_) => None,
+            Self::Quit
+            | Self::Suspend
+            | Self::Problems { .. }
+            | Self::Ghosts { .. }
+            | Self::Big { .. }
+            | Self::Preview(_) => None,
         }
     }
 }

@@ -1,8 +1,8 @@
 //! Opens each question about what is selected.
 
 use super::{
-    Question, Verb, address, adopt, ban, bulk, forget, gate, hostname, jump, mark, nic, reinstall, reject, run, same,
-    standing, trust,
+    Question, Verb, address, adopt, ban, bulk, edit, forget, gate, hostname, jump, mark, nic, reinstall, reject, run,
+    same, standing, swap, trust, walk,
 };
 use crate::domain::fleet::{Fleet, Unmatched};
 use crate::domain::{Node, Run};
@@ -102,5 +102,38 @@ impl Question {
     /// Asks whether to give an order to all marked nodes.
     pub(in crate::tui) fn bulk(verb: Verb, model: &Model) -> Self {
         Self::Bulk(bulk::Bulk::new(verb, model))
+    }
+
+    /// Asks what is to be different about a node.
+    pub(in crate::tui) fn edit(node: &Node, model: &Model) -> Self {
+        Self::Edit(Box::new(edit::Edit::new(node, model)))
+    }
+
+    /// Asks which profile a node, or every marked one, gets.
+    pub(in crate::tui) fn profile(model: &Model) -> Self {
+        Self::Bulk(bulk::Bulk::profile(model))
+    }
+
+    /// Asks how to walk, or what to do while a walk goes on.
+    pub(in crate::tui) fn walk(model: &Model) -> Self {
+        match &model.overview.walk {
+            Some(view) => Self::WalkMenu(walk::WalkMenu::new(view)),
+            None if model.snapshot.fleet.walkable().is_empty() => Self::WalkNames(walk::WalkNames::new(model)),
+            None => Self::WalkPlan(walk::WalkPlan),
+        }
+    }
+
+    /// Asks whether to stop a walk.
+    pub(in crate::tui) fn stop_walk() -> Self {
+        Self::StopWalk(walk::StopWalk)
+    }
+
+    /// Asks which two nodes change places: the two that are marked, else the selected one and another.
+    pub(in crate::tui) fn swap(model: &Model) -> Option<Self> {
+        let marked: Vec<_> = model.marked().collect();
+        Some(Self::Swap(match marked.as_slice() {
+            [one, other] => swap::Swap::both(one, other),
+            _ => swap::Swap::with_whom(model.node()?, model),
+        }))
     }
 }

@@ -13,8 +13,8 @@ use crate::tui::model::{Model, Row};
 use crate::tui::update::update;
 
 pub(super) const SCENES: &[Scene] = &[
-    ("ask_host_name", |stage| keys(at(stage, &busy_rack(), WAITING), "e")),
-    ("ask_host_name_bad", |stage| keys(at(stage, &busy_rack(), WAITING), "e_x")),
+    ("ask_host_name", |stage| keys(at(stage, &busy_rack(), WAITING), "E")),
+    ("ask_host_name_bad", |stage| keys(at(stage, &busy_rack(), WAITING), "E_x")),
     ("ask_address", |stage| keys(at(stage, &busy_rack(), WAITING), "d192.0.2.101")),
     ("ask_nic", |stage| keys(at(stage, &busy_rack(), WAITING), "N")),
     ("ask_reject", |stage| keys(at(stage, &busy_rack(), WAITING), "xold spare")),
@@ -33,7 +33,7 @@ pub(super) const SCENES: &[Scene] = &[
         }
         keys(model, "not a variable")
     }),
-    ("ask_gate", |stage| keys(stage.open(&counting_rack()), "w")),
+    ("ask_gate", |stage| keys(stage.open(&counting_rack()), "W")),
     ("ask_cancel", |stage| {
         let mut rack = busy_rack();
         rack.run(vec![READY]);
@@ -86,7 +86,7 @@ pub(super) const SCENES: &[Scene] = &[
 /// A rename that is on its way.
 fn sent(stage: &Stage) -> (Model, Request) {
     let mut model = at(stage, &busy_rack(), WAITING);
-    press(&mut model, KeyCode::Char('e'));
+    press(&mut model, KeyCode::Char('E'));
     update(&mut model, Msg::Key(ctrl('u')));
     let mut model = keys(model, "rack1.lab");
     let mut requests = press(&mut model, KeyCode::Enter);

@@ -54,7 +54,7 @@ pub(super) const SCENES: &[Scene] = &[
     ("ansible_lines_cut", |stage| {
         let mut model = running(stage);
         output(&mut model, OUTPUT);
-        keys(model, "W")
+        keys(model, "L")
     }),
     ("grid", |stage| entered(GridRun::new().open(stage))),
     ("grid_moved", |stage| {

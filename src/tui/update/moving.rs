@@ -17,7 +17,7 @@ pub(super) fn step(model: &mut Model, by: isize) {
     let overflow = view::page_overflow(model);
     let found = palette(model).len();
     match &mut model.modal {
-        Some(Modal::Help { top, .. } | Modal::Problems { top } | Modal::Ghosts { top }) => {
+        Some(Modal::Help { top, .. } | Modal::Problems { top } | Modal::Ghosts { top } | Modal::Big { top }) => {
             *top = moved(*top, by, overflow);
         }
         Some(Modal::Palette { marked, .. }) => *marked = moved(*marked, by, found.saturating_sub(1)),

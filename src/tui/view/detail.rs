@@ -128,6 +128,9 @@ fn about_node(page: &mut Page, node: &Node, model: &Model) {
         };
         page.fact("Code", &format!("{} ({left})", ClaimCode::of(node.id)), theme::waiting());
     }
+    if !node.note.is_empty() {
+        page.fact("Note", node.note.as_str(), theme::strong());
+    }
     for flag in &node.flags {
         page.words(&format!("! {}", flags::sentence(flag, node, model)), theme::waiting());
     }
@@ -184,7 +187,11 @@ fn plan(page: &mut Page, node: &Node) {
     let Some(entry) = &node.plan else { return };
     page.heading("Plan");
     if let Some(found) = &node.plan_match {
-        let by = if found.by.is_empty() { "the operator's word".to_owned() } else { words(&found.by) };
+        let by = match found.by.is_empty() {
+            true if node.is_walked => "its turn in the walk".to_owned(),
+            true => "the operator's word".to_owned(),
+            false => words(&found.by),
+        };
         page.fact("Fits by", &by, Style::new());
     }
     if entry.hostname != node.name {

@@ -75,6 +75,7 @@ pub(super) fn draw(frame: &mut Frame<'_>, body: Rect, model: &Model, open: &Moda
         | Modal::Find(_)
         | Modal::Problems { .. }
         | Modal::Ghosts { .. }
+        | Modal::Big { .. }
         | Modal::Preview(_) => {
             return;
         }

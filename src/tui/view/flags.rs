@@ -25,6 +25,7 @@ pub(in crate::tui) fn word(flag: &Flag) -> String {
         Flag::PlanConflict { other } => format!("plan: {other}?"),
         Flag::PlanContradicted { .. } => "not as plan".to_owned(),
         Flag::PlanWeak => "plan by tag".to_owned(),
+        Flag::NotTheNext { .. } => "not next".to_owned(),
         Flag::PlanName { .. } => "plan name".to_owned(),
         Flag::VendorUnseen => "NIC vendor".to_owned(),
         Flag::LeftOut { .. } => "left out".to_owned(),
@@ -95,6 +96,10 @@ pub(super) fn sentence(flag: &Flag, node: &Node, model: &Model) -> String {
             "It fits its row of the plan, but with another {what}: check which machine it is, or correct plan.toml.",
         ),
         Flag::PlanWeak => "It fits its row of the plan by asset tag only: check which machine it is.".to_owned(),
+        Flag::NotTheNext { slot } => format!(
+            "The walk kept {} for the machine the plan names there. Which one is this? `e` names it, `>` skips the slot.",
+            slot.host(),
+        ),
         Flag::PlanName { name } => format!("The plan calls it {name}; it keeps the name it was installed with."),
         Flag::VendorUnseen => "`machine_net_int` names a NIC vendor no report has shown yet; if the install fails for \
                                want of a network card, correct it."
@@ -124,8 +129,20 @@ pub(super) fn sentence(flag: &Flag, node: &Node, model: &Model) -> String {
     }
 }
 
-/// The table's note on a row: code and countdown where it waits, else the flag that matters most.
+/// The table's note on a row, with a `#` where the operator keeps one of his own; all of that where there is nothing
+/// else to say.
 pub(super) fn note(node: &Node, model: &Model) -> String {
+    let said = said(node, model);
+    match (said.is_empty(), node.note.is_empty()) {
+        (_, true) => said,
+        (true, false) => format!("# {}", node.note),
+        (false, false) if said.ends_with('!') => format!("{}!#", said.trim_end_matches([' ', '!'])),
+        (false, false) => format!("{said} #"),
+    }
+}
+
+/// Code and countdown where it waits, else the flag that matters most.
+fn said(node: &Node, model: &Model) -> String {
     if let Some(undecided) = model.snapshot.undecided.get(&node.id) {
         // What is going to happen, and how long the operator has to take it back.
         let left = crate::tui::text::seconds_left(undecided.until, model.now);
@@ -220,7 +237,7 @@ fn gravity(flag: &Flag) -> u8 {
         Flag::TwoAddresses { .. } | Flag::AddressTaken { .. } | Flag::LeaseReused { .. } | Flag::ChooseNic => 3,
         Flag::WrongHostKey => 4,
         Flag::Ambiguous { .. } | Flag::PlanConflict { .. } => 5,
-        Flag::DuplicateOf { .. } | Flag::PlanContradicted { .. } => 6,
+        Flag::DuplicateOf { .. } | Flag::PlanContradicted { .. } | Flag::NotTheNext { .. } => 6,
         Flag::NoIdentity => 7,
         Flag::Unproven => 8,
         Flag::UnprovenReport => 9,

@@ -8,10 +8,11 @@ use ratatui::style::Style;
 use ratatui::text::{Line, Span};
 
 use super::Spot;
-use crate::domain::Phase;
 use crate::domain::fleet::Gate;
 use crate::domain::run::RunState;
+use crate::domain::{Phase, WalkView};
 use crate::tui::action::Tab;
+use crate::tui::modal::walk::slot;
 use crate::tui::model::Model;
 use crate::tui::{text, theme};
 
@@ -20,12 +21,13 @@ const ROOMY: u16 = 72;
 
 /// Rows it takes.
 pub(super) fn height(model: &Model) -> u16 {
-    3 + u16::from(!model.snapshot.service.problems.is_empty())
+    3 + u16::from(!model.snapshot.service.problems.is_empty()) + u16::from(model.overview.walk.is_some())
 }
 
 pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, model: &Model) {
     let columns = usize::from(area.width);
     let mut lines = vec![bar(model, columns), counts(model, columns)];
+    lines.extend(model.overview.walk.as_ref().map(|view| walk(view, columns)));
     lines.extend(problems(model, columns));
     lines.push(tabs(model, columns));
     for (row, line) in area.rows().zip(lines) {
@@ -124,6 +126,25 @@ fn joined(parts: Vec<(String, Style)>, columns: usize) -> Line<'static> {
     line
 }
 
+/// The next slot of the walk, how far it is, and the keys that matter. Where not all fits, the figures go first.
+fn walk(view: &WalkView, columns: usize) -> Line<'static> {
+    let next = match &view.next {
+        Some((name, place)) => format!(" WALK next: {} ", slot(name, place.as_deref())),
+        None => " WALK no slot is left ".to_owned(),
+    };
+    let skipped = if view.skipped > 0 { format!(", {} skipped", view.skipped) } else { String::new() };
+    let left = view.left.map(|left| format!("{left} left"));
+    let rest = left.as_ref().map(|left| format!(", {left}")).unwrap_or_default();
+    let whole = format!("{} taken{skipped}{rest}", view.taken);
+    let keys = "> skip  < back  Esc stop";
+    let room = columns.saturating_sub(text::width(&next) + text::width(keys) + 5);
+    let figures = [Some(whole), left].into_iter().flatten().find(|words| text::width(words) <= room);
+    let mut parts = vec![(next, theme::loud())];
+    parts.extend(figures.map(|words| (words, theme::strong())));
+    parts.push((keys.to_owned(), theme::key()));
+    joined(parts, columns)
+}
+
 fn problems(model: &Model, columns: usize) -> Option<Line<'static>> {
     let problems = &model.snapshot.service.problems;
     let first = problems.first()?;
@@ -184,7 +205,7 @@ fn going_on(model: &Model) -> (String, String, Style) {
                 let short = format!("starts in {} s (Esc)", text::seconds_left(*until, model.now));
                 (format!("playbook {}", gate.words(model.now)), short)
             }
-            Gate::Held { .. } => (format!("playbook: {gate} (w)"), format!("{gate} (w)")),
+            Gate::Held { .. } => (format!("playbook: {gate} (W)"), format!("{gate} (W)")),
             Gate::Waits { .. } | Gate::Open => {
                 let short = format!("playbook: {gate}");
                 let short = if model.size.width < ROOMY { gate.to_string() } else { short };

@@ -7,6 +7,7 @@
 //! ```
 //! [`areas`] is the one place that divides the screen, so that `update` knows how far things scroll.
 
+mod big;
 mod detail;
 mod dialog;
 mod flags;
@@ -82,6 +83,8 @@ pub(super) fn draw(frame: &mut Frame<'_>, model: &Model) {
     let area = frame.area();
     if area.width < SMALLEST.width || area.height < SMALLEST.height {
         too_small::draw(frame, area);
+    } else if let Some(Modal::Big { top }) = &model.modal {
+        big::draw(frame, area, model, *top);
     } else {
         let areas = areas(model);
         header::draw(frame, areas.header, model);
@@ -219,5 +222,9 @@ pub(super) fn setup_overflow(model: &Model) -> usize {
 
 /// How far the open page can be scrolled.
 pub(super) fn page_overflow(model: &Model) -> usize {
+    if matches!(model.modal, Some(Modal::Big { .. })) {
+        let Size { width, height } = model.size;
+        return big::overflow(Rect { x: 0, y: 0, width, height }, model);
+    }
     overlay::overflow(areas(model).body, model)
 }

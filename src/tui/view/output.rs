@@ -170,10 +170,10 @@ fn no_run(model: &Model, columns: usize) -> Vec<Line<'static>> {
         }
         Gate::Waits { .. } => format!(
             "{}. The playbook starts by itself when all are; machines that wait for \
-             approval do not count. `w` goes on without the missing ones.",
+             approval do not count. `W` goes on without the missing ones.",
             model.overview.gate.words(model.now)
         ),
-        Gate::Held { .. } => "Runs that start by themselves are held: `w` lets them go on.".to_owned(),
+        Gate::Held { .. } => "Runs that start by themselves are held: `W` lets them go on.".to_owned(),
         Gate::Counting { .. } => format!("All nodes are ready: the playbook {}.", model.overview.gate.words(model.now)),
         Gate::Open => "All nodes are ready: the playbook starts in a moment.".to_owned(),
         Gate::Done => {

@@ -12,7 +12,7 @@ fn a_bad_name_is_told_at_once_and_a_good_one_is_taken() {
     console.until_shows("No machine has asked yet");
     let _rack = plug_in(&project, 1);
     console.until_shows("1 WAITING");
-    console.press("e\u{15}");
+    console.press("E\u{15}");
     for (typed, words) in [("db_1.rack.example", "is not allowed"), ("db-1", "has no domain")] {
         console.press(typed);
         console.until_shows(words);

@@ -11,6 +11,7 @@ mod planned;
 mod room;
 mod rules;
 mod tokens;
+mod walk;
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;

@@ -371,7 +371,7 @@ fn sequence() -> impl Strategy<Value = (Auto, Vec<Step>)> {
 }
 
 /// The same sequences for every change, so that none is stopped by what another left behind; new ones at a desk.
-fn seed() -> proptest::test_runner::RngSeed {
+pub(super) fn seed() -> proptest::test_runner::RngSeed {
     match std::env::var("CI") {
         Ok(_) => proptest::test_runner::RngSeed::Fixed(20_261_126),
         Err(_) => proptest::test_runner::RngSeed::Random,

@@ -1,0 +1,89 @@
+//! Two machines in each other's place: names, addresses, rows of the plan and profiles change hands.
+
+use std::sync::Arc;
+
+use super::{Ask, Paragraph, Picker, Sending};
+use crate::domain::guard::ClaimCode;
+use crate::domain::{Command, Node, NodeId, Order, Phase};
+use crate::tui::model::Model;
+
+/// Asks whether two nodes change places; where only one is given, with which.
+#[derive(Debug)]
+pub(in crate::tui) struct Swap {
+    one: NodeId,
+    others: Vec<NodeId>,
+    picker: Option<Picker>,
+}
+
+/// Whether a node can change places at all.
+pub(in crate::tui) fn can_swap(node: &Node) -> bool {
+    matches!(node.phase, Phase::Waiting | Phase::Approved) && !node.may_be_installed()
+}
+
+fn words(node: &Node) -> String {
+    let place = node.plan.as_ref().and_then(|entry| entry.place()).map(|place| format!(" in {place}"));
+    let serial = node.serial().map(|serial| format!(", serial {serial}")).unwrap_or_default();
+    let code = ClaimCode::of(node.id);
+    format!("{}{} (code {code}{serial})", node.name.host(), place.unwrap_or_default())
+}
+
+impl Swap {
+    /// The two that are marked.
+    pub(super) fn both(one: &Node, other: &Node) -> Self {
+        Self { one: one.id, others: vec![other.id], picker: None }
+    }
+
+    /// One, and a list of those it could change places with.
+    pub(super) fn with_whom(node: &Node, model: &Model) -> Self {
+        let can: Vec<&Arc<Node>> =
+            model.snapshot.fleet.nodes().filter(|other| other.id != node.id && can_swap(other)).collect();
+        let picker = Picker::new(can.iter().map(|other| words(other)).collect());
+        Self { one: node.id, others: can.iter().map(|other| other.id).collect(), picker: Some(picker) }
+    }
+
+    fn other(&self) -> Option<NodeId> {
+        self.others.get(self.picker.as_ref().map_or(0, Picker::marked)).copied()
+    }
+
+    fn pair<'a>(&self, model: &'a Model) -> Option<[&'a Arc<Node>; 2]> {
+        let fleet = &model.snapshot.fleet;
+        Some([fleet.node(self.one)?, fleet.node(self.other()?)?])
+    }
+}
+
+impl Ask for Swap {
+    fn title(&self) -> String {
+        "Two machines change places".to_owned()
+    }
+
+    fn body(&self, model: &Model) -> Vec<Paragraph> {
+        let Some([one, other]) = self.pair(model) else {
+            return vec![Paragraph::danger("One of them is gone; close this and look again.")];
+        };
+        let line = |machine: &Node, to: &Node| format!("{} becomes {}", words(machine), to.name.host());
+        let mut body = vec![Paragraph::strong(line(one, other)), Paragraph::strong(line(other, one))];
+        body.push(Paragraph::plain("Host name, address, row of the plan and profile change hands; approvals stay."));
+        match self.order(model) {
+            Err(why) => body.push(Paragraph::danger(why)),
+            Ok(_) => body.push(Paragraph::muted("The same once more undoes it.")),
+        }
+        body
+    }
+
+    fn order(&self, model: &Model) -> Result<Sending, String> {
+        let [one, other] = self.pair(model).ok_or_else(|| "one of them is gone".to_owned())?;
+        let order = Order::Swap { node: one.id, other: other.id };
+        // The engine's own judgement, before it is asked.
+        model.snapshot.fleet.decide(&Command::Order(order.clone()), model.now).map_err(|why| why.to_string())?;
+        let done = format!("`{}` and `{}` have changed places; the same once more undoes it", one.name, other.name);
+        Ok(Sending { order, done })
+    }
+
+    fn picker(&self) -> Option<&Picker> {
+        self.picker.as_ref()
+    }
+
+    fn picker_mut(&mut self) -> Option<&mut Picker> {
+        self.picker.as_mut()
+    }
+}
