@@ -9,12 +9,17 @@ use crate::domain::grid::{Cell, CellState, Column, Grid, Host};
 use crate::tui::model::Model;
 use crate::tui::{text, theme};
 
+/// What the symbols mean.
+const LEGEND: &str = ". ok  C changed  - skipped  i ignored  F failed  U unreachable  > running";
+
 /// Lines above the hosts: play and task, the cell in words, the heading.
 const HEAD: u16 = 3;
+/// A pane with fewer rows has no room for the legend.
+const SMALL: u16 = 10;
 /// Columns of the counts of a host.
 const COUNTS: usize = 15;
 /// Columns of a host's state.
-const STATE: usize = 12;
+const STATE: usize = 13;
 /// Tasks named as the slowest.
 const SLOWEST: usize = 3;
 
@@ -36,7 +41,9 @@ pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, model: &Model) {
     for (row, (index, host)) in rows.rows().zip(grid.hosts.iter().enumerate().skip(first)) {
         frame.render_widget(host_line(model, grid, index, host, columns), row);
     }
-    frame.render_widget(slowest(grid, columns), foot);
+    for (row, line) in foot.rows().rev().zip([slowest(grid, columns), legend(columns)]) {
+        frame.render_widget(line, row);
+    }
 }
 
 /// Rows of hosts.
@@ -45,7 +52,8 @@ pub(super) fn rows(area: Rect) -> usize {
 }
 
 fn split(area: Rect) -> [Rect; 3] {
-    Layout::vertical([Constraint::Length(HEAD), Constraint::Fill(1), Constraint::Length(1)]).areas(area)
+    let foot = if area.height < SMALL { 1 } else { 2 };
+    Layout::vertical([Constraint::Length(HEAD), Constraint::Fill(1), Constraint::Length(foot)]).areas(area)
 }
 
 /// How far the run is, for its title: `task 23 · 7 of 12 hosts · about 3m12s left`.
@@ -186,9 +194,9 @@ fn slowest(grid: &Grid, columns: usize) -> Line<'static> {
     let parts = grid.slowest(SLOWEST).into_iter().filter_map(|index| grid.columns.get(index));
     let parts: Vec<_> = parts.map(|column| format!("{} {}", column.name, seconds(column.took()))).collect();
     let lost = if grid.lost > 0 { format!(" {} events lost ·", grid.lost) } else { String::new() };
-    let legend = ". ok C changed - skipped F failed U unreachable";
-    let words = format!("{lost} slowest: {}", parts.join(" · "));
-    let gap = columns.saturating_sub(text::width(legend) + 2);
-    let words = if text::width(&words) < gap { format!("{}{legend}", text::pad(&words, gap)) } else { words };
-    Line::styled(text::fit(&words, columns), theme::muted())
+    Line::styled(text::fit(&format!("{lost} slowest: {}", parts.join(" · ")), columns), theme::muted())
+}
+
+fn legend(columns: usize) -> Line<'static> {
+    Line::styled(text::fit(&format!(" {LEGEND}"), columns), theme::muted())
 }
