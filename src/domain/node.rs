@@ -71,6 +71,9 @@ pub struct Node {
     pub reinstall_allowed: bool,
     /// Whether a run that the gate started has included this installation.
     pub gated: bool,
+    /// Whether a run has worked on this installation, so that it may be in a cluster.
+    #[serde(default)]
+    pub was_configured: bool,
     /// The last run that included it.
     pub last_run: Option<RunId>,
     /// The profile the operator chose; `None` leaves that to the plan and the profiles' own rules.

@@ -193,7 +193,11 @@ fn going_on(model: &Model) -> (String, String, Style) {
         let words = match &model.overview.gate {
             Gate::Waits { of: 0, .. } => "no node approved yet".to_owned(),
             Gate::ByHand => "playbook starts by hand".to_owned(),
-            Gate::Done => "every node was run".to_owned(),
+            Gate::Done { ready: 0 } => "every node was run".to_owned(),
+            gate @ Gate::Done { .. } => {
+                let words = format!("{gate}: press r");
+                return (words.clone(), words, theme::waiting());
+            }
             gate @ Gate::Counting { .. } => {
                 let words = format!("playbook {}", gate.words(model.now));
                 return (words.clone(), words, theme::waiting());

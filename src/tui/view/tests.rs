@@ -151,6 +151,11 @@ fn ansible_80() {
 
 /// A run on two nodes in the middle of its third task, and one result.
 fn grid() -> Model {
+    played().1
+}
+
+/// The same with its rack.
+pub(super) fn played() -> (Rack, Model) {
     let mut rack = busy_rack();
     let [a, b] = [3, 1].map(NodeId);
     let run = rack.run(vec![a, b]);
@@ -205,7 +210,7 @@ fn grid() -> Model {
     let mut model = rack.model(80, 24);
     press(&mut model, KeyCode::Char('2'));
     update(&mut model, Msg::Progress(run, std::sync::Arc::new(progress)));
-    model
+    (rack, model)
 }
 
 #[test]
