@@ -22,6 +22,7 @@ use super::token::TokenName;
 
 /// One row of the node table. Shared by reference: snapshots hold the same `Arc`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own, and any of them may hold")]
 pub struct Node {
     /// Its number.
     pub id: NodeId,
