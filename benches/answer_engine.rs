@@ -8,7 +8,8 @@ use std::time::Instant;
 
 use anyhow::Context as _;
 use prox_orchestrator::answer::{
-    BaseAnswer, Context, Inputs, NicChoice, Profile, Profiles, Sight, Webhook, compose, fill, parse_override, render,
+    BaseAnswer, Context, Inputs, NicChoice, Offer, Profile, Profiles, Sight, Webhook, compose, fill, parse_override,
+    render,
 };
 use prox_orchestrator::config::BASE_ANSWER;
 use prox_orchestrator::domain::{Generation, NodeId, Product, SystemInfo};
@@ -81,7 +82,7 @@ fn rendering() -> anyhow::Result<String> {
         fqdn: "pve-07aa.example.com".parse()?,
         generation: Generation::V9_2,
         installer: None,
-        address: Some("192.0.2.31".parse()?),
+        address: Some(Offer::Asked("192.0.2.31".parse()?)),
         mask: "24".parse()?,
         dns: Some("192.0.2.53".parse()?),
         gateway: Some("192.0.2.1".parse()?),

@@ -18,7 +18,7 @@ use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::post;
 use hdrhistogram::Histogram;
-use prox_orchestrator::answer::{BaseAnswer, Inputs, NicChoice, Webhook, render, retry_answer};
+use prox_orchestrator::answer::{BaseAnswer, Inputs, NicChoice, Offer, Webhook, render, retry_answer};
 use prox_orchestrator::api::OrderResponse;
 use prox_orchestrator::api::client::RemoteEngine;
 use prox_orchestrator::domain::{Generation, Order, Phase, Product, Snapshot};
@@ -314,7 +314,7 @@ fn time_rendering() -> anyhow::Result<Duration> {
         fqdn: "pve-07aa.example.com".parse()?,
         generation: Generation::V9_2,
         installer: None,
-        address: Some([192, 0, 2, 7].into()),
+        address: Some(Offer::Asked([192, 0, 2, 7].into())),
         mask: "24".parse()?,
         dns: Some([192, 0, 2, 53].into()),
         gateway: Some([192, 0, 2, 1].into()),

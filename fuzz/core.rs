@@ -8,5 +8,7 @@ pub mod answer;
 pub mod config;
 #[path = "../src/domain/mod.rs"]
 pub mod domain;
+#[path = "../src/plan/mod.rs"]
+pub mod plan;
 #[path = "../src/wire/mod.rs"]
 pub mod wire;

@@ -8,14 +8,16 @@ use std::net::{IpAddr, Ipv4Addr};
 
 use jiff::Timestamp;
 use prox_orchestrator::answer::{
-    self, BaseAnswer, Context, Hardware, Inputs, Installer, NicChoice, Overlay, Problem, Profile, Profiles, Question,
-    RenderError, Sight, TemplateError, Webhook,
+    self, BaseAnswer, Context, Hardware, Inputs, Installer, NicChoice, Offer, Overlay, Problem, Profile, Profiles,
+    Question, RenderError, Sight, TemplateError, Webhook,
 };
 use prox_orchestrator::config::Source;
 use prox_orchestrator::domain::command::ReportIn;
 use prox_orchestrator::domain::{
-    Ask, Command, DocumentHash, Fleet, Fqdn, Generation, MacAddr, NodeId, Origin, Policy, Recorded, Stamp, SystemInfo,
+    Ask, Command, DocumentHash, Fleet, Fqdn, Generation, MacAddr, NodeId, Origin, OwnNetwork, Policy, Recorded, Stamp,
+    SystemInfo,
 };
+use prox_orchestrator::plan::{self, Format};
 use prox_orchestrator::wire::{self, RequestSigns, system_info};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::Value;
@@ -107,6 +109,41 @@ pub(super) fn answer(data: &[u8]) {
             serve(base.overlay());
         }
         Err(problems) => assert!(!problems.0.is_empty(), "refused without a reason"),
+    }
+}
+
+/// A plan and, behind a NUL, a table in each of its formats: what is imported is read again as it is, a second time nothing
+/// changes, and every export is the same plan.
+pub(super) fn plan(data: &[u8]) {
+    let mut parts = data.splitn(2, |byte| *byte == 0);
+    let text =
+        |part: Option<&[u8]>| part.and_then(|part| std::str::from_utf8(part).ok()).unwrap_or_default().to_owned();
+    let [before, table] = [text(parts.next()), text(parts.next())];
+    let context = plan::Context {
+        domain: "rack.example".to_owned(),
+        profiles: "storage".parse().into_iter().collect(),
+        ..plan::Context::default()
+    };
+    let file = |text: &str| Source { name: plan::PLAN_FILE.to_owned(), text: text.to_owned() };
+    let read = |text: &str| plan::parse(&file(text), &context).map(|plan| plan.entries);
+    let bring = |table: &str, format, before: &str, replace| {
+        let table = Source { name: "table".to_owned(), text: table.to_owned() };
+        plan::import(&plan::Import { table: &table, format, map: &[], replace }, Some(&file(before)), &context)
+    };
+    for format in [Format::Csv, Format::Json, Format::Toml] {
+        for replace in [false, true] {
+            let Ok(done) = bring(&table, format, &before, replace) else { continue };
+            let entries = read(&done.text).unwrap_or_else(|errors| panic!("not read again: {errors}\n{}", done.text));
+            assert!(!entries.is_empty(), "an import of nothing");
+            let Ok(again) = bring(&table, format, &done.text, replace) else { panic!("not twice:\n{}", done.text) };
+            assert_eq!((again.added.len(), again.changed.len(), again.removed.len()), (0, 0, 0), "{}", done.text);
+            assert_eq!(again.text, done.text, "it changes by itself");
+            for format in [Format::Csv, Format::Json, Format::Toml] {
+                let Ok(exported) = plan::export(&entries, format) else { panic!("not exported:\n{}", done.text) };
+                let Ok(same) = bring(&exported, format, "", false) else { panic!("not taken back:\n{exported}") };
+                assert_eq!(read(&same.text).ok().as_ref(), Some(&entries), "another plan:\n{exported}");
+            }
+        }
     }
 }
 
@@ -243,7 +280,7 @@ fn inputs(generation: Generation) -> Inputs {
         fqdn: "pve-07aa.rack.example".parse().unwrap(),
         generation,
         installer: None,
-        address: Some(PEER),
+        address: Some(Offer::Asked(PEER)),
         mask: "24".parse().unwrap(),
         dns: Some(PEER),
         gateway: Some(IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1))),
@@ -261,7 +298,17 @@ fn inputs(generation: Generation) -> Inputs {
 fn ask(fleet: &mut Fleet, info: &SystemInfo, body: &[u8]) -> Option<u64> {
     let macs = info.links.iter().map(|link| link.mac).collect();
     let stamp = Stamp { peer: PEER, macs, body: DocumentHash::of(body) };
-    submit(fleet, &Command::Ask(Ask { stamp, info: info.clone().into(), asking_mac: None, wish: None, token: None }));
+    submit(
+        fleet,
+        &Command::Ask(Ask {
+            stamp,
+            info: info.clone().into(),
+            asking_mac: None,
+            wish: None,
+            token: None,
+            own: OwnNetwork::default(),
+        }),
+    );
     fleet.nodes().next().map(|node| node.id.0)
 }
 

@@ -204,6 +204,49 @@ fn impurities_are_found() {
     assert_eq!(impurities(&[Source::new("src/wire/report.rs", pure)]), Vec::<String>::new());
 }
 
+/// The fuzz targets are a workspace of their own, which no other test builds: it has the rooms it includes, and every
+/// crate that these use, as the product has it.
+#[test]
+fn the_fuzz_targets_have_what_their_rooms_use() {
+    let read = |file: &str| std::fs::read_to_string(root().join(file)).unwrap();
+    let crates = |file: &str| -> toml_edit::DocumentMut { read(file).parse().unwrap() };
+    let (product, fuzz) = (crates("Cargo.toml"), crates("fuzz/Cargo.toml"));
+    let core = read("fuzz/core.rs");
+    let rooms: BTreeSet<&str> =
+        core.lines().filter_map(|line| line.strip_prefix("pub mod ")?.strip_suffix(';')).collect();
+    assert!(rooms.len() >= 5, "{rooms:?}");
+    let of = |room: &str| MAY_USE.iter().find(|(name, _)| *name == room).map_or(&[] as &[&str], |(_, used)| *used);
+    for room in &rooms {
+        let missing: Vec<_> = of(room).iter().filter(|used| !rooms.contains(*used)).collect();
+        assert!(missing.is_empty(), "fuzz/core.rs has `{room}`, which uses {missing:?}");
+    }
+    let sources = sources().unwrap();
+    let named = |name: &str| fuzz["dependencies"].get(name);
+    for (name, own) in product["dependencies"].as_table().unwrap() {
+        let ident = name.replace('-', "_");
+        let uses = |(source, room): (&Source, String)| {
+            let is_used = |found: &Found| found.path.len() > 1 && found.path[0] == ident;
+            rooms.contains(room.as_str()).then(|| source.paths.iter().find(|found| is_used(found))).flatten().is_some()
+        };
+        assert!(
+            named(name).is_some() || !shipped(&sources).any(uses),
+            "the rooms in fuzz/core.rs use `{name}`: write it into fuzz/Cargo.toml, as in Cargo.toml"
+        );
+        let version = |item: &toml_edit::Item| {
+            item.as_str().or_else(|| item.get("version")?.as_str()).map(str::to_owned).unwrap_or_default()
+        };
+        let features = |item: &toml_edit::Item| -> BTreeSet<String> {
+            let list = item.get("features").and_then(toml_edit::Item::as_array);
+            list.into_iter().flatten().filter_map(toml_edit::Value::as_str).map(str::to_owned).collect()
+        };
+        let Some(theirs) = named(name) else { continue };
+        assert_eq!(version(theirs), version(own), "`{name}` in fuzz/Cargo.toml is not the product's");
+        let strange: Vec<_> =
+            features(theirs).difference(&features(own)).filter(|feature| *feature != "std").cloned().collect();
+        assert!(strange.is_empty(), "`{name}` in fuzz/Cargo.toml has {strange:?}, which the product has not");
+    }
+}
+
 /// Uses of rooms that the table does not allow.
 fn broken_arrows(sources: &[Source]) -> Vec<String> {
     let allowed: BTreeMap<&str, &[&str]> = MAY_USE.iter().copied().collect();

@@ -62,6 +62,13 @@ pub fn check_base(text: &str, question: &Question<'_>) -> Checked {
     })
 }
 
+/// Judges layers as the base of machines with this installer.
+pub(super) fn check_reading(reading: &Reading, question: &Question<'_>) -> Checked {
+    finish(reading, Vec::new(), Target::Base, question, |reading, problems| {
+        too_new(reading, question.installer, problems);
+    })
+}
+
 /// A template is one only where the program fills it in: an installer takes the text as it is.
 fn judge(
     text: &str,
@@ -76,19 +83,29 @@ fn judge(
     if target == Target::Base {
         template::check(&mut reading, text);
     }
-    let mut problems = std::mem::take(&mut reading.problems);
+    let problems = std::mem::take(&mut reading.problems);
     // `validate` asks which sections were reported already.
     reading.problems.clone_from(&problems);
-    problems.extend(validate::check(&reading, target));
-    problems.extend(danger::check(&reading, target, question.hardware));
-    more(&reading, &mut problems);
+    finish(&reading, problems, target, question, more)
+}
+
+fn finish(
+    reading: &Reading,
+    mut problems: Vec<Problem>,
+    target: Target,
+    question: &Question<'_>,
+    more: impl FnOnce(&Reading, &mut Vec<Problem>),
+) -> Checked {
+    problems.extend(validate::check(reading, target));
+    problems.extend(danger::check(reading, target, question.hardware));
+    more(reading, &mut problems);
     let mut checked = Checked { problems, touch: None };
     if checked.is_accepted()
         && let Some(hardware) = question.hardware
     {
         match evaluate(&reading.settings, hardware) {
             Ok(touch) => checked.touch = Some(touch),
-            Err(stop) => checked.problems.push(stopped(&reading, stop)),
+            Err(stop) => checked.problems.push(stopped(reading, stop)),
         }
     }
     // A list that is too short was judged as such, whatever the machine.

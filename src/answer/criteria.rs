@@ -68,11 +68,33 @@ impl Glob {
     fn literal(&self) -> usize {
         match self {
             Self::Exact(text) => text.chars().count(),
-            Self::Pattern { pattern, .. } => {
-                pattern.as_str().chars().filter(|c| !matches!(c, '*' | '?' | '[' | ']')).count()
-            }
+            Self::Pattern { pattern, .. } => literal(pattern.as_str()),
         }
     }
+}
+
+/// Characters that a well-formed pattern wants as they are. A class says of none which it is, but `[[]` and its like,
+/// which stand for one that is special.
+fn literal(pattern: &str) -> usize {
+    let mut count = 0;
+    let mut rest = pattern;
+    while let Some(first) = rest.chars().next() {
+        rest = &rest[first.len_utf8()..];
+        match first {
+            '*' | '?' => {}
+            '[' => {
+                // A `]` that comes first, also behind `!`, belongs to the class.
+                let skip = usize::from(rest.starts_with('!'));
+                let body = rest[skip..].chars().next().map_or(0, char::len_utf8);
+                let end = rest[skip + body..].find(']').map_or(rest.len(), |at| skip + body + at);
+                let class = &rest[..end];
+                count += usize::from(class.chars().count() == 1);
+                rest = rest.get(end + 1..).unwrap_or_default();
+            }
+            _ => count += 1,
+        }
+    }
+    count
 }
 
 /// Pointers and globs, all of which must fit.
@@ -80,13 +102,14 @@ impl Glob {
 pub(super) struct Rule(BTreeMap<Pointer, Glob>);
 
 impl Rule {
-    /// Adds a criterion. `false` where the pointer was there.
+    /// Adds a criterion; one pointer stands in a TOML table once.
     ///
     /// # Errors
     /// Why the glob is malformed.
-    pub(super) fn add(&mut self, pointer: Pointer, glob: &str) -> Result<bool, &'static str> {
+    pub(super) fn add(&mut self, pointer: Pointer, glob: &str) -> Result<(), &'static str> {
         let folded = if pointer.is_lower_case() { Cow::Owned(glob.to_ascii_lowercase()) } else { Cow::Borrowed(glob) };
-        Ok(self.0.insert(pointer, Glob::new(&folded)?).is_none())
+        self.0.insert(pointer, Glob::new(&folded)?);
+        Ok(())
     }
 
     /// Whether it fits nobody by itself.
@@ -102,5 +125,25 @@ impl Rule {
     /// How much it asks for: criteria, then characters that must be there.
     pub(super) fn specificity(&self) -> (usize, usize) {
         (self.0.len(), self.0.values().map(Glob::literal).sum())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+
+    use super::literal;
+
+    #[rstest]
+    #[case("R6*", 2)]
+    #[case("R[5-7]*", 1)]
+    #[case("R[!5-7]?", 1)]
+    #[case("a[[]b[]]c[*]", 6)]
+    #[case("[]x]y", 1)]
+    #[case("[!]]z", 1)]
+    #[case("", 0)]
+    fn a_class_counts_only_where_it_stands_for_one_character(#[case] pattern: &str, #[case] count: usize) {
+        glob::Pattern::new(pattern).unwrap();
+        assert_eq!(literal(pattern), count);
     }
 }

@@ -62,7 +62,7 @@ pub enum HardwareError {
     Json(#[from] serde_json::Error),
     /// Neither of the forms that are read.
     #[error(
-        "it describes no disks; give the `report.json` of a node, or `disks` and `nics` with udev properties by name"
+        "it describes no disks, or a report's installer could not gather them; give the `report.json` of a node, or `disks` and `nics` with udev properties by name"
     )]
     NoDisks,
 }
@@ -74,18 +74,21 @@ impl Hardware {
     ///
     /// # Errors
     ///
-    /// [`HardwareError`] where the text is neither.
+    /// [`HardwareError`] where the text is neither, or a report whose devices are not known.
     pub fn parse(json: &[u8]) -> Result<Self, HardwareError> {
         let value: Value = serde_json::from_slice(json)?;
         let dhcp = value.get("dhcp").and_then(|dhcp| Lease::deserialize(dhcp).ok());
         match value.get("disks") {
             Some(Value::Array(disks)) => {
                 let nics = value.get("network-interfaces").and_then(Value::as_array);
-                Ok(Self {
-                    disks: disks.iter().take(MOST).filter_map(reported_disk).collect(),
-                    nics: nics.into_iter().flatten().take(MOST).filter_map(reported_nic).collect(),
-                    dhcp,
-                })
+                let disks: Vec<_> = disks.iter().take(MOST).filter_map(reported_disk).collect();
+                let nics: Vec<_> = nics.into_iter().flatten().take(MOST).filter_map(reported_nic).collect();
+                // Installers from 9.2.5 on report an empty list where gathering failed (PROTOCOL.md §c.2).
+                if disks.is_empty() || nics.is_empty() {
+                    Err(HardwareError::NoDisks)
+                } else {
+                    Ok(Self { disks, nics, dhcp })
+                }
             }
             Some(Value::Object(disks)) => {
                 let nics = value.get("nics").and_then(Value::as_object);

@@ -7,8 +7,8 @@
 //!
 //! `schema` knows the settings, `read` and `settings` move them between TOML and data, `validate` holds the installer's
 //! rules, `dialect` what each generation accepts. `overlay` lays the layers over each other, `template` fills in what
-//! differs from machine to machine, `criteria` finds the machines of a profile; `base`, `profile`, `render`, `explain`
-//! and `retry` are for the callers.
+//! differs from machine to machine, `criteria` finds the machines of a profile; `base`, `profile`, `given`, `render`,
+//! `explain` and `retry` are for the callers.
 
 mod base;
 mod check;
@@ -17,6 +17,7 @@ mod danger;
 mod dialect;
 mod evaluate;
 mod explain;
+mod given;
 mod hardware;
 mod installer;
 mod locale;
@@ -37,12 +38,13 @@ pub use check::{Checked, Question, check_answer, check_base};
 pub use criteria::Sight;
 pub use evaluate::Touch;
 pub use explain::{Explained, Shown};
+pub use given::{Files, Given};
 pub use hardware::{DiskDevice, Hardware, HardwareError, Lease, NicDevice};
 pub use installer::{Installer, InstallerError};
 pub use overlay::{Origin, Overlay, Place, Rank, Source, compose};
 pub use problem::{Problem, Problems, Severity};
-pub use profile::{Profile, ProfileTie, Profiles, check_over, parse_override};
-pub use render::{Inputs, NicChoice, RenderError, Rendered, Webhook, render};
+pub use profile::{Profile, ProfileTie, Profiles, check_layer, check_over, parse_override};
+pub use render::{Inputs, NicChoice, Offer, RenderError, Rendered, Webhook, render};
 pub use retry::retry_answer;
 pub use template::{Context, CounterWish, TemplateError, fill, wished_name};
 

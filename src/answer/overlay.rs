@@ -158,7 +158,7 @@ impl Overlay {
         overlay
     }
 
-    /// Values that stand in no file, from `source`; a table is given whole.
+    /// Values that stand in no file, from `source`; a table is given whole, in place of any below.
     pub(super) fn stated(source: Source, values: impl IntoIterator<Item = (Setting, Value)>) -> Self {
         let origin = Origin { source: Arc::new(source), place: None };
         let mut overlay = Self::default();
@@ -173,6 +173,7 @@ impl Overlay {
                     for (key, entry) in entries {
                         put(Some(key), Value::Text(entry));
                     }
+                    overlay.hides.insert(setting);
                 }
                 (_, value) => put(None, value),
             }

@@ -9,10 +9,12 @@ use std::sync::Arc;
 use toml_edit::{Item, TableLike};
 
 use super::base::{self, BaseAnswer};
+use super::check::{self, Checked, Question};
 use super::criteria::{Rule, Sight};
+use super::danger;
 use super::installer::Installer;
-use super::overlay::{Overlay, Rank, Source, compose};
-use super::problem::{Problem, Problems, Severity};
+use super::overlay::{Making, Overlay, Rank, Source, compose};
+use super::problem::{self, Problem, Problems, Severity};
 use super::read::{self, Reading, nearest, type_of};
 use super::schema::{Setting, Setting as S};
 use super::template;
@@ -54,6 +56,20 @@ impl Profile {
         let mut own = OwnKeys { allowed: &OWN_KEYS, ..OwnKeys::default() };
         let source = Source { rank: Rank::Profile, name: file.to_owned() };
         let (overlay, mut problems) = parse(text, source, &mut own)?;
+        for (setting, hint) in [
+            (S::Fqdn, "write a template with a counter in it (docs/answers.md), or rename the node"),
+            (
+                S::Cidr,
+                "write a template with a counter in it (docs/answers.md), or put it into the plan or an override",
+            ),
+        ] {
+            if let Some(stated) = overlay.get(setting).filter(|stated| stated.making == Making::Plain) {
+                let span = stated.origin.place.as_ref().map(|place| place.span.clone());
+                let path = setting.spec().path;
+                let message = format!("`{path}` of a profile would be that of every machine it is for");
+                problems.push(Problem::new(path, span, message).hint(hint));
+            }
+        }
         if let Err(error) = name.parse::<ProfileName>() {
             problems.push(Problem::new("", None, error.to_string()).hint("rename the file"));
         }
@@ -98,6 +114,36 @@ impl Profile {
     pub fn check_over(&self, base: &BaseAnswer) -> Vec<Problem> {
         check_over(&self.overlay, base.overlay())
     }
+
+    /// What is harmful in `base` and this over it, and not in `base` alone.
+    #[must_use]
+    pub fn cautions_over(&self, base: &BaseAnswer) -> Vec<Problem> {
+        let both = compose([base.overlay().clone(), self.overlay.clone()]);
+        news(danger::check(&both.reading(), Target::Base, None), base.cautions(), &self.overlay, &both)
+    }
+}
+
+/// Those of `found` in `both` that are not `known` of what lies below, at their place in `upper`.
+fn news(found: Vec<Problem>, known: &[Problem], upper: &Overlay, both: &Overlay) -> Vec<Problem> {
+    let is_known = |problem: &Problem| {
+        known.iter().any(|known| (&known.path, &known.message) == (&problem.path, &problem.message))
+    };
+    found.into_iter().filter(|problem| !is_known(problem)).map(|problem| in_file(problem, upper, both)).collect()
+}
+
+/// Judges `upper`, a profile or an override, as it lies over `lower` in answers of machines with this installer: what is
+/// wrong with the two together, and what is harmful or unlikely to be meant by `upper`.
+#[must_use]
+pub fn check_layer(upper: &Overlay, lower: &Overlay, question: &Question<'_>) -> Checked {
+    let both = compose([lower.clone(), upper.clone()]);
+    let below = check::check_reading(&lower.reading(), question).problems;
+    let mut checked = check::check_reading(&both.reading(), question);
+    let (errors, others): (Vec<_>, Vec<_>) =
+        checked.problems.into_iter().partition(|problem| problem.severity == Severity::Error);
+    checked.problems = errors.into_iter().map(|problem| in_file(problem, upper, &both)).collect();
+    checked.problems.extend(news(others, &below, upper, &both));
+    problem::sort(&mut checked.problems);
+    checked
 }
 
 /// Reads `nodes/<fqdn>/override.toml`. `file` is what it is called when a value is explained.

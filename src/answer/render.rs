@@ -2,18 +2,19 @@
 //! installer.
 
 use std::collections::BTreeMap;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::IpAddr;
 
 use ipnet::IpNet;
 use secrecy::{ExposeSecret as _, SecretString};
 
 use super::installer::Installer;
-use super::overlay::{Making, Overlay, Rank, Source};
+use super::overlay::{Overlay, Rank, Source};
 use super::problem::Severity;
 use super::schema::Setting;
 use super::settings::{Settings, Value};
 use super::validate::{self, Target};
 use super::{dialect, read};
+use crate::domain::address::{Unfit, judge_host};
 use crate::domain::mask::{Netmask, NetmaskError};
 use crate::domain::{DocumentHash, Fqdn, Generation, MacAddr};
 
@@ -26,15 +27,15 @@ pub struct Inputs {
     pub generation: Generation,
     /// Its installer as its profile states it; counts only where it is one of `generation`.
     pub installer: Option<Installer>,
-    /// Where the request came from; IPv4-mapped IPv6 is unwrapped here.
-    pub address: Option<IpAddr>,
+    /// Its address, where no layer gives it one; IPv4-mapped IPv6 is unwrapped here.
+    pub address: Option<Offer>,
     /// Width of its network.
     pub mask: Netmask,
     /// Name server, where the base answer names none.
     pub dns: Option<IpAddr>,
     /// Gateway, where the base answer names none.
     pub gateway: Option<IpAddr>,
-    /// The NIC to configure, where the base answer has no filter of its own.
+    /// The NIC to configure, where no layer has a filter.
     pub nic: Option<NicChoice>,
     /// Where the machine reports; left out for installers that cannot.
     pub webhook: Option<Webhook>,
@@ -42,10 +43,34 @@ pub struct Inputs {
     pub ssh_key: Option<String>,
 }
 
+/// The address of a machine that no layer gives one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Offer {
+    /// The one its request came from.
+    Asked(IpAddr),
+    /// One of the pool.
+    Pool(IpAddr),
+}
+
+impl Offer {
+    fn address(self) -> IpAddr {
+        let (Self::Asked(address) | Self::Pool(address)) = self;
+        address
+    }
+
+    /// Where it is from, in words.
+    fn from(self) -> &'static str {
+        match self {
+            Self::Asked(_) => "the address it asked from, and `machine_net_mask`",
+            Self::Pool(_) => "`pool` and `machine_net_mask`",
+        }
+    }
+}
+
 /// How the installer finds the NIC to configure.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum NicChoice {
-    /// By its MAC address: `ID_NET_NAME_MAC = "*<mac>"`.
+    /// By the MAC address of the one it asked through: `ID_NET_NAME_MAC = "*<mac>"`.
     Mac(MacAddr),
     /// By a glob over the vendor: `ID_VENDOR_FROM_DATABASE`.
     Vendor(String),
@@ -94,12 +119,16 @@ pub enum RenderError {
     /// It is not known which of its NICs to configure.
     #[error("its asking NIC is not known and `machine_net_int` is not set; set it in config.toml")]
     NoNic,
-    /// The requester has no routable address.
-    #[error("the request came from the link-local address `{0}`, which cannot be the node's; check its DHCP")]
-    LinkLocal(IpAddr),
-    /// Unspecified, broadcast or multicast.
-    #[error("the request came from `{0}`, which is no machine's address")]
-    NotAHost(IpAddr),
+    /// The address cannot be a machine's.
+    #[error("`{address}` ({from}) cannot be the node's address: {why}")]
+    Unfit {
+        /// The address.
+        address: IpAddr,
+        /// Where it is from: file and line, or words.
+        from: String,
+        /// What is wrong with it.
+        why: Unfit,
+    },
     /// IPv4 beside IPv6.
     #[error("the {what} `{value}` and the machine's address `{address}` are not of one family; set a {what} that fits")]
     Family {
@@ -144,6 +173,12 @@ pub enum RenderError {
     Refused {
         /// The strictest of its kind.
         installer: Installer,
+        /// The first of its reasons.
+        problem: String,
+    },
+    /// The machine would take the finished answer, and be lost to it.
+    #[error("the answer would strand the machine: {problem}; correct it (`answer show` says where it is from)")]
+    Harmful {
         /// The first of its reasons.
         problem: String,
     },
@@ -213,13 +248,12 @@ impl Program {
 /// `default.toml`, which would be that of every machine.
 fn network(answer: &mut Program, inputs: &Inputs) -> Result<IpNet, RenderError> {
     let network = if let Some(own) = own_address(&answer.overlay)? {
-        host_address(own.addr())?;
         own
     } else {
-        let address = host_address(inputs.address.ok_or(RenderError::NoAddress)?)?;
+        let offer = inputs.address.ok_or(RenderError::NoAddress)?;
+        let address = host_address(offer.address(), || offer.from().to_owned())?;
         let network = inputs.mask.network_of(address).map_err(RenderError::Mask)?;
-        let from = "the address it asked from, and `machine_net_mask`";
-        answer.put(from, [(Setting::Cidr, Value::Text(network.to_string()))]);
+        answer.put(offer.from(), [(Setting::Cidr, Value::Text(network.to_string()))]);
         network
     };
     let address = network.addr();
@@ -253,32 +287,22 @@ fn network(answer: &mut Program, inputs: &Inputs) -> Result<IpNet, RenderError> 
 
 /// The address that a layer above `default.toml`, or a template, gives this node.
 fn own_address(overlay: &Overlay) -> Result<Option<IpNet>, RenderError> {
-    let Some(stated) = overlay.get(Setting::Cidr) else { return Ok(None) };
-    if stated.origin.source.rank == Rank::Base && stated.making == Making::Plain {
-        return Ok(None);
-    }
+    let Some(stated) = overlay.own_address() else { return Ok(None) };
     let text = overlay.text(Setting::Cidr).unwrap_or_default();
     let place = || stated.origin.to_string();
-    text.parse().map(Some).map_err(|_| RenderError::Cidr { text: text.to_owned(), place: place() })
+    let network: IpNet = text.parse().map_err(|_| RenderError::Cidr { text: text.to_owned(), place: place() })?;
+    host_address(network.addr(), place)?;
+    Ok(Some(network))
 }
 
 /// The address as a machine's own.
-fn host_address(address: IpAddr) -> Result<IpAddr, RenderError> {
+fn host_address(address: IpAddr, from: impl FnOnce() -> String) -> Result<IpAddr, RenderError> {
     let address = address.to_canonical();
-    let (link_local, host) = match address {
-        IpAddr::V4(v4) => (v4.is_link_local(), v4 != Ipv4Addr::BROADCAST),
-        IpAddr::V6(v6) => (v6.is_unicast_link_local(), v6 != Ipv6Addr::UNSPECIFIED),
-    };
-    if link_local {
-        Err(RenderError::LinkLocal(address))
-    } else if !host || address.is_unspecified() || address.is_multicast() {
-        Err(RenderError::NotAHost(address))
-    } else {
-        Ok(address)
-    }
+    judge_host(address).map_err(|why| RenderError::Unfit { address, from: from(), why })?;
+    Ok(address)
 }
 
-fn nic_filter(nic: &NicChoice) -> Result<BTreeMap<String, String>, RenderError> {
+pub(super) fn nic_filter(nic: &NicChoice) -> Result<BTreeMap<String, String>, RenderError> {
     let (key, pattern) = match nic {
         NicChoice::Mac(mac) => ("ID_NET_NAME_MAC", format!("*{}", mac.bare())),
         NicChoice::Vendor(pattern) => {
@@ -303,7 +327,7 @@ fn report_to(answer: &mut Program, webhook: &Webhook, installer: Installer) {
 }
 
 /// Writes the text and reads it back: what does not come back as it was meant, or what one of these installers would
-/// refuse, is not sent.
+/// refuse, is not sent, nor what it would take to its harm: an address that is a whole network's, one that cannot be called.
 fn write(settings: &Settings, installers: &[Installer]) -> Result<String, RenderError> {
     let text = settings.to_toml();
     let reading = read::read(&text).map_err(|_| RenderError::SelfCheck)?;
@@ -312,8 +336,15 @@ fn write(settings: &Settings, installers: &[Installer]) -> Result<String, Render
     }
     for &installer in installers {
         let problems = validate::check(&reading, Target::Whole(installer));
-        if let Some(problem) = problems.into_iter().find(|problem| problem.severity == Severity::Error) {
-            return Err(RenderError::Refused { installer, problem: problem.message });
+        if let Some(problem) = problems.iter().find(|problem| problem.severity == Severity::Error) {
+            return Err(RenderError::Refused { installer, problem: problem.message.clone() });
+        }
+        // Our own address and fingerprint are no business of the operator's files.
+        let is_theirs = |path: &str| !path.starts_with("post-installation-webhook");
+        let harm =
+            problems.into_iter().find(|problem| problem.severity == Severity::Danger && is_theirs(&problem.path));
+        if let Some(problem) = harm {
+            return Err(RenderError::Harmful { problem: problem.message });
         }
     }
     Ok(text)

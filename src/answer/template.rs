@@ -118,7 +118,7 @@ pub enum TemplateError {
         reason: String,
     },
     /// The node must be given values of these counters first.
-    #[error("the node has no value of a counter yet")]
+    #[error("the node has no value of the counter `{}` yet", .0.first().map_or("", |wish| wish.name.as_str()))]
     Wants(Vec<CounterWish>),
 }
 
@@ -258,7 +258,8 @@ pub fn fill(mut overlay: Overlay, context: &Context) -> Result<Overlay, Template
     if wanted.is_empty() {
         return Ok(overlay);
     }
-    wanted.sort();
+    // One counter is asked for once: from the highest of its lowest values, as in names.
+    wanted.sort_by(|one, other| one.name.cmp(&other.name).then(other.start.cmp(&one.start)));
     wanted.dedup_by(|one, other| one.name == other.name);
     Err(TemplateError::Wants(wanted))
 }

@@ -135,7 +135,7 @@ fn write_diff(preview: &Preview, out: &mut impl Write) -> Result<(), Failure> {
         return Ok(());
     };
     if last.text == preview.text {
-        writeln!(out, "# no difference to the answer of {}", last.at)?;
+        writeln!(out, "# no difference to the answer of {}; secrets are not compared", last.at)?;
         return Ok(());
     }
     let diff = TextDiff::from_lines(&last.text, &preview.text);

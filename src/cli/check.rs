@@ -7,10 +7,12 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 
-use crate::answer::{self, Checked, Hardware, Installer, InstallerError, Question};
+use crate::answer::{
+    self, BaseAnswer, Checked, Hardware, Installer, InstallerError, Overlay, Profile, Profiles, Question,
+};
 use crate::config::{self, CliLayer, EnvLayer, Source};
 use crate::error::{Exit, Failure, OrExit as _};
-use crate::runtime;
+use crate::{plan, runtime};
 use report::{FileReport, Finding, Verdict};
 
 /// What `check` is asked.
@@ -94,6 +96,11 @@ fn is_profile(path: &Path) -> bool {
     folder.is_some_and(|name| name == config::PROFILES_FOLDER)
 }
 
+/// The folder `up` levels above a file; where its path is too short for that, the present one.
+fn folder_of(path: &Path, up: usize) -> &Path {
+    path.ancestors().nth(up).filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
 /// Where files are judged.
 struct Desk<'a> {
     args: &'a CheckArgs,
@@ -105,32 +112,112 @@ struct Desk<'a> {
 impl Desk<'_> {
     /// Judges everything an engine of this folder would read.
     fn folder(&self, dir: &Path) -> Vec<FileReport> {
-        let mut reports = vec![self.config(dir), self.base(config::load_base_answer(dir))];
-        let folder = dir.join(config::PROFILES_FOLDER);
-        if folder.exists() {
-            let base = runtime::base_answer(dir).ok();
-            let problems = runtime::profiles(dir, base.as_ref()).err().map(|errors| errors.0).unwrap_or_default();
-            reports.push(FileReport::new("profiles", folder.display().to_string(), findings(problems.list())));
+        let base = self.base(config::load_base_answer(dir));
+        let mut layers = self.profiles(dir);
+        layers.extend(self.overrides(dir));
+        for layer in &mut layers {
+            // What is said of `default.toml` need not be said of everything above it.
+            layer.also_refused_by.retain(|installer| !base.also_refused_by.contains(installer));
         }
-        let overrides = runtime::override_problems(dir);
-        if !overrides.is_empty() {
-            let files = dir.join("nodes/*").join(config::OVERRIDE_FILE);
-            reports.push(FileReport::new("overrides", files.display().to_string(), findings(&overrides)));
+        let mut reports = vec![self.config(dir), base];
+        reports.extend(layers);
+        if dir.join(plan::PLAN_FILE).exists() {
+            reports.push(self.plan(dir));
         }
         reports
     }
 
-    /// A file of `profiles/`, over the `default.toml` beside that folder.
-    fn profile(path: &Path, source: &Source) -> FileReport {
-        let name = path.file_stem().and_then(|stem| stem.to_str()).unwrap_or_default();
-        let dir = path.parent().and_then(Path::parent);
-        let dir = dir.filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        let problems = match answer::Profile::parse(name, &source.name, &source.text) {
-            Ok(profile) => runtime::base_answer(dir).map(|base| profile.check_over(&base)).unwrap_or_default(),
-            Err(problems) => problems.0,
+    /// Every profile over `default.toml`, and what is wrong with the folder as a whole.
+    fn profiles(&self, dir: &Path) -> Vec<FileReport> {
+        let folder = dir.join(config::PROFILES_FOLDER);
+        if !folder.exists() {
+            return Vec::new();
+        }
+        let whole = |problems: &config::Problems| {
+            FileReport::new("profiles", folder.display().to_string(), findings(problems.list()))
         };
-        let findings = problems.iter().map(|problem| Finding::new(source, problem)).collect();
-        FileReport::new("profile", source.name.clone(), findings)
+        let files = match config::load_profiles(dir) {
+            Ok(files) => files,
+            Err(errors) => return vec![whole(&errors.0)],
+        };
+        let base = runtime::base_answer(dir).ok();
+        let mut profiles = Vec::new();
+        let mut reports = Vec::new();
+        for file in &files {
+            let (profile, report) = self.profile(&file.name, &file.source, base.as_ref());
+            profiles.extend(profile);
+            reports.push(report);
+        }
+        let ties = runtime::ties(dir, &Profiles::new(profiles));
+        reports.extend((!ties.is_empty()).then(|| whole(&ties)));
+        reports
+    }
+
+    /// A profile over the `default.toml` beside its folder.
+    fn profile(&self, name: &str, source: &Source, base: Option<&BaseAnswer>) -> (Option<Profile>, FileReport) {
+        let problems = match (Profile::parse(name, &source.name, &source.text), base) {
+            (Ok(profile), Some(base)) => {
+                let judge = |question: &Question<'_>| {
+                    // It states which installer its machines have.
+                    let installer =
+                        profile.installer().filter(|own| own.generation() == question.installer.generation());
+                    let question = Question { installer: installer.unwrap_or(question.installer), ..*question };
+                    answer::check_layer(profile.overlay(), base.overlay(), &question)
+                };
+                let report = self.judged("profile", source, &judge);
+                return (Some(profile), report);
+            }
+            // What is wrong with `default.toml` is told there.
+            (Ok(profile), None) => return (Some(profile), FileReport::new("profile", source.name.clone(), Vec::new())),
+            (Err(problems), _) => problems.0,
+        };
+        (None, FileReport::new("profile", source.name.clone(), report::placed(source, problems)))
+    }
+
+    /// The override of every node that has one.
+    fn overrides(&self, dir: &Path) -> Vec<FileReport> {
+        match config::load_overrides(dir) {
+            Ok(files) => files.iter().map(|file| self.own(&file.source, dir)).collect(),
+            Err(errors) => {
+                let files = dir.join("nodes/*").join(config::OVERRIDE_FILE);
+                vec![FileReport::new("overrides", files.display().to_string(), findings(errors.0.list()))]
+            }
+        }
+    }
+
+    /// An override over the `default.toml` of `dir`. Which profile its node has is not known here: where it does not go
+    /// with `default.toml` alone, it may go with a profile.
+    fn own(&self, source: &Source, dir: &Path) -> FileReport {
+        let own = match answer::parse_override(&source.name, &source.text) {
+            Ok(own) => own,
+            Err(problems) => {
+                return FileReport::new("override", source.name.clone(), report::placed(source, problems.0));
+            }
+        };
+        let Ok(base) = runtime::base_answer(dir) else {
+            return FileReport::new("override", source.name.clone(), Vec::new());
+        };
+        let over =
+            |lower: &Overlay| self.judged("override", source, &|question| answer::check_layer(&own, lower, question));
+        let alone = over(base.overlay());
+        if alone.is_ok() {
+            return alone;
+        }
+        let profiles = runtime::profiles(dir, Some(&base)).unwrap_or_default();
+        let below = |profile: &Profile| answer::compose([base.overlay().clone(), profile.overlay().clone()]);
+        let mut reports = profiles.iter().map(|profile| over(&below(profile)));
+        reports.find(FileReport::is_ok).unwrap_or(alone)
+    }
+
+    /// The plan, as far as the files it follows from can be used.
+    fn plan(&self, dir: &Path) -> FileReport {
+        let config = config::load(dir, self.cli, self.env).ok().map(|loaded| loaded.config);
+        let base = runtime::base_answer(dir).ok();
+        let problems = match plan::load(dir, &runtime::context_of(dir, config.as_ref(), base.as_ref())) {
+            Ok(plan) => plan.warnings,
+            Err(errors) => errors.0,
+        };
+        FileReport::new("plan", dir.join(plan::PLAN_FILE).display().to_string(), findings(problems.list()))
     }
 
     /// Judges a file as what its name says it is.
@@ -144,20 +231,26 @@ impl Desk<'_> {
                 }
             }
             Some(config::BASE_ANSWER_FILE) => self.base(config::load_text(path)),
-            Some(config::OVERRIDE_FILE) => match config::load_text(path) {
-                Ok(source) => {
-                    let problems = answer::parse_override(&source.name, &source.text).err().map(|errors| errors.0);
-                    let findings = problems.iter().flatten().map(|problem| Finding::new(&source, problem)).collect();
-                    FileReport::new("override", source.name.clone(), findings)
-                }
+            Some(plan::PLAN_FILE) => match config::load_long_text(path, plan::MAX_BYTES) {
+                Ok(Some(_)) => self.plan(folder_of(path, 1)),
+                Ok(None) => FileReport::missing("plan", path),
+                Err(errors) => FileReport::unreadable("plan", path, &errors),
+            },
+            Some(config::OVERRIDE_FILE) => match config::load_layer(path) {
+                // nodes/NAME/override.toml
+                Ok(source) => self.own(&source, folder_of(path, 3)),
                 Err(errors) => FileReport::unreadable("override", path, &errors),
             },
-            _ if is_profile(path) => match config::load_text(path) {
-                Ok(source) => Self::profile(path, &source),
+            _ if is_profile(path) => match config::load_layer(path) {
+                Ok(source) => {
+                    let name = path.file_stem().and_then(|stem| stem.to_str()).unwrap_or_default();
+                    let base = runtime::base_answer(folder_of(path, 2)).ok();
+                    self.profile(name, &source, base.as_ref()).1
+                }
                 Err(errors) => FileReport::unreadable("profile", path, &errors),
             },
             _ => match config::load_text(path) {
-                Ok(source) => self.judged("answer", &source, &answer::check_answer),
+                Ok(source) => self.judged("answer", &source, &|question| answer::check_answer(&source.text, question)),
                 Err(errors) => FileReport::unreadable("answer", path, &errors),
             },
         }
@@ -174,41 +267,29 @@ impl Desk<'_> {
 
     fn base(&self, source: Result<Source, config::ConfigErrors>) -> FileReport {
         match source {
-            Ok(source) => self.judged("base", &source, &answer::check_base),
+            Ok(source) => self.judged("base", &source, &|question| answer::check_base(&source.text, question)),
             Err(errors) => FileReport::unreadable("base", Path::new(config::BASE_ANSWER_FILE), &errors),
         }
     }
 
     /// Has every installer judge `source` and lays their findings together.
-    fn judged(
-        &self,
-        kind: &'static str,
-        source: &Source,
-        judge: &dyn Fn(&str, &Question<'_>) -> Checked,
-    ) -> FileReport {
+    fn judged(&self, kind: &'static str, source: &Source, judge: &dyn Fn(&Question<'_>) -> Checked) -> FileReport {
         let judges = self.args.judges();
-        let mut merged: Vec<Finding> = Vec::new();
+        let mut merged = report::Merged::default();
         let mut report = FileReport::new(kind, source.name.clone(), Vec::new());
         for &installer in judges.iter().rev() {
-            let checked = judge(&source.text, &self.question(installer));
+            let checked = judge(&self.question(installer));
             report.verdicts.insert(0, Verdict { installer, accepted: checked.is_accepted() });
-            for problem in &checked.problems {
-                let finding = Finding::new(source, problem);
-                match merged.iter_mut().find(|other| other.problem == finding.problem) {
-                    Some(other) => other.installers.insert(0, installer),
-                    None => merged.push(Finding { installers: vec![installer], ..finding }),
-                }
+            for problem in checked.problems {
+                merged.add(problem, installer);
             }
             // The newest installer's word: others take the same, or nothing.
             report.touch = report.touch.or(checked.touch);
         }
-        report.findings = merged;
-        report
-            .findings
-            .sort_by_key(|finding| finding.problem.place.as_ref().map_or(usize::MAX, |place| place.span.start));
+        report.findings = merged.findings(source);
         if self.args.release.is_none() {
             let others = Installer::RELEASES.into_iter().filter(|installer| !judges.contains(installer));
-            let refuses = |installer: &Installer| !judge(&source.text, &self.question(*installer)).is_accepted();
+            let refuses = |installer: &Installer| !judge(&self.question(*installer)).is_accepted();
             report.also_refused_by = others.filter(refuses).collect();
         }
         report

@@ -8,6 +8,8 @@ use clap::Args;
 
 use super::interview::Interview;
 use crate::ansible::SshKeyPair;
+use crate::answer::{BaseAnswer, Problem, Severity};
+use crate::config;
 use crate::error::{Exit, Failure, OrExit as _};
 use crate::init::password::Hash;
 use crate::init::write::{self, Outcome};
@@ -111,13 +113,13 @@ pub(super) fn execute(args: &InitArgs, options: &EngineOptions) -> Result<Exit, 
 /// terminal, and goes on with the defaults where the answer is no.
 pub(super) fn offer(options: &EngineOptions) -> Result<(), Failure> {
     let is_terminal = io::stdin().is_terminal() && io::stdout().is_terminal();
-    let files = [crate::config::CONFIG_FILE, crate::config::BASE_ANSWER_FILE];
+    let files = [config::CONFIG_FILE, config::BASE_ANSWER_FILE];
     let has_any = files.iter().any(|file| options.dir.join(file).exists());
     if !is_terminal || has_any || !options.dir.is_dir() {
         return Ok(());
     }
     let mut out = io::stdout();
-    writeln!(out, "There is no {} in `{}`.", crate::config::CONFIG_FILE, options.dir.display())?;
+    writeln!(out, "There is no {} in `{}`.", config::CONFIG_FILE, options.dir.display())?;
     write!(out, "Write the first files now? A few questions follow (`prox-orchestrator init` does the same). [Y/n] ")?;
     out.flush()?;
     let mut answer = String::new();
@@ -151,6 +153,9 @@ fn chosen(args: &InitArgs) -> Result<Choices, Failure> {
     }
     choices.dns = args.dns.or(choices.dns);
     choices.gateway = args.gateway.or(choices.gateway);
+    if args.mask.is_none() {
+        choices.fit_mask();
+    }
     choices.nic_vendor.clone_from(&args.nic_vendor);
     if let Some(disks) = Disks::of(&args.disk) {
         choices.disks = disks;
@@ -194,10 +199,28 @@ fn words(outcome: &Outcome) -> String {
     }
 }
 
+/// What in the two files is probably not meant; what does harm is among what is open.
+fn warnings(options: &EngineOptions) -> Vec<String> {
+    let in_line = |message: &str, hint: Option<&String>| match hint {
+        Some(hint) => format!("{message}; {hint}"),
+        None => message.to_owned(),
+    };
+    let config = config::load(&options.dir, &options.cli, &options.env).ok();
+    let config = config.iter().flat_map(|loaded| loaded.warnings.list());
+    let base = runtime::base_answer(&options.dir).ok();
+    let is_warning = |caution: &&Problem| caution.severity == Severity::Warning;
+    let base = base.iter().flat_map(BaseAnswer::cautions).filter(is_warning);
+    let config = config.map(|problem| in_line(&problem.message, problem.hint.as_ref()));
+    config.chain(base.map(|problem| in_line(&problem.message, problem.hint.as_ref()))).collect()
+}
+
 /// Reads the files as the engine will, and says what is still open.
 fn conclude(options: &EngineOptions, choices: &Choices, out: &mut impl Write) -> Result<Exit, Failure> {
     let open = runtime::check(options)?;
     writeln!(out, "\nchecked: the engine takes these files")?;
+    for warning in warnings(options) {
+        writeln!(out, "warning: {warning}")?;
+    }
     for problem in &open {
         writeln!(out, "open: {}; {}", problem.what, problem.hint)?;
     }

@@ -71,16 +71,19 @@ impl<R: BufRead, W: Write, S: FnMut(&str) -> io::Result<String>> Interview<R, W,
         if given.dhcp || self.choices.addressing == Addressing::FromDhcp {
             return Ok(());
         }
-        if given.mask.is_none() {
-            let old = self.choices.mask.clone();
-            self.text("Size of their network", &old, |choices| &mut choices.mask)?;
-        }
         if given.gateway.is_none() {
             let old = shown(self.choices.gateway);
             self.ask("Their gateway", &old, &|choices, answer| {
                 choices.gateway = optional(answer, "an address such as `192.0.2.1`")?;
+                if given.mask.is_none() {
+                    choices.fit_mask();
+                }
                 Ok(())
             })?;
+        }
+        if given.mask.is_none() {
+            let old = self.choices.mask.clone();
+            self.text("Size of their network", &old, |choices| &mut choices.mask)?;
         }
         if given.dns.is_none() {
             let old = shown(self.choices.dns);

@@ -1,6 +1,7 @@
 //! `plan`: the nodes that are expected, from tables and back (docs/plan.md).
 
 use std::io::Write;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 use clap::Subcommand;
@@ -68,7 +69,7 @@ pub(super) async fn execute(
             });
             let done = done.or_exit(Exit::Config)?;
             if !dry_run {
-                atomic::write(&dir.join(PLAN_FILE), done.text.as_bytes(), 0o644, Durability::Synced)?;
+                replace_plan(&dir.join(PLAN_FILE), &done.text)?;
             }
             tell(&done, dry_run, out)?;
             Ok(Exit::Success)
@@ -92,6 +93,13 @@ pub(super) async fn execute(
             Ok(Exit::Success)
         }
     }
+}
+
+/// Writes the plan where it is, also behind a link, with the permissions it has.
+fn replace_plan(path: &Path, text: &str) -> std::io::Result<()> {
+    let file = std::fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+    let mode = std::fs::metadata(&file).map_or(0o644, |about| about.permissions().mode() & 0o7777);
+    atomic::write(&file, text.as_bytes(), mode, Durability::Synced).map(drop)
 }
 
 /// The plan of the folder.

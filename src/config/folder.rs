@@ -85,7 +85,30 @@ pub fn load_overrides(dir: &Path) -> Result<Vec<Named>, ConfigErrors> {
 }
 
 fn load(path: &Path, name: String, file: String) -> Result<Option<Named>, Box<Problem>> {
-    Ok(read(path)?.map(|source| Named { name, file, source }))
+    let Some(source) = read(path)? else { return Ok(None) };
+    not_empty(&source)?;
+    Ok(Some(Named { name, file, source }))
+}
+
+/// A profile or an override without a word in it is being written, or was lost: it is no wish for `default.toml`.
+fn not_empty(source: &Source) -> Result<(), Box<Problem>> {
+    if !source.text.trim().is_empty() {
+        return Ok(());
+    }
+    let hint = "write into it what is different, or remove it";
+    Err(Box::new(Problem::whole(&source.name, "the file is empty").hint(hint)))
+}
+
+/// Reads a profile or an override by its path.
+///
+/// # Errors
+/// It is not there, is empty, or cannot be read as text.
+pub fn load_layer(path: &Path) -> Result<Source, ConfigErrors> {
+    let source = super::load_text(path)?;
+    match not_empty(&source) {
+        Ok(()) => Ok(source),
+        Err(problem) => Err(ConfigErrors([*problem].into_iter().collect())),
+    }
 }
 
 /// All files that are there, or everything that is wrong.

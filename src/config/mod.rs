@@ -20,7 +20,7 @@ use std::fs;
 use std::io::{self, Read as _};
 use std::path::Path;
 
-pub use folder::{Named, OVERRIDE_FILE, PROFILES_FOLDER, load_override, load_overrides, load_profiles};
+pub use folder::{Named, OVERRIDE_FILE, PROFILES_FOLDER, load_layer, load_override, load_overrides, load_profiles};
 pub use key::Key;
 pub(crate) use key::nearest;
 pub use layer::{CliLayer, EnvLayer, Origin, Origins};

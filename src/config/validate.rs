@@ -35,13 +35,17 @@ fn node_names(config: &Config, layers: &mut Layers<'_>) {
     layers.problems.add(|| problem.hint(hint));
 }
 
-/// An IPv4 network has at most 32 bits.
+/// An IPv4 network has at most 32 bits, and no IPv6 network has so few.
 fn mask_fits_gateway(config: &Config, layers: &mut Layers<'_>) {
-    let Some(gateway @ IpAddr::V4(_)) = config.network.gateway else { return };
+    let Some(gateway) = config.network.gateway else { return };
     let Err(error) = config.network.mask.network_of(gateway) else { return };
     let message = format!("`{}`: {error}", Key::MASK);
     let problem = layers.problem(Key::MASK, layers.origins.of(Key::MASK), &message);
-    layers.problems.add(|| problem.hint("`24` is the usual size of an IPv4 network"));
+    let hint = match gateway {
+        IpAddr::V4(_) => "`24` is the usual size of an IPv4 network",
+        IpAddr::V6(_) => "`machine_net_mask = 64` is the usual size of an IPv6 network",
+    };
+    layers.problems.add(|| problem.hint(hint));
 }
 
 /// A resolver of another address family is probably a slip: the nodes get one address.

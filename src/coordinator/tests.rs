@@ -5,7 +5,7 @@ use crate::domain::command::{Ask, Command, Order, Origin};
 use crate::domain::facts::{Dmi, Generation, Link, Product, SystemInfo};
 use crate::domain::guard::Verdict;
 use crate::domain::snapshot::Service;
-use crate::domain::{DocumentHash, NodeId, Phase, Policy, Refusal, Stamp};
+use crate::domain::{DocumentHash, NodeId, OwnNetwork, Phase, Policy, Refusal, Stamp};
 use crate::store::Document;
 
 pub(super) struct Bench {
@@ -114,7 +114,10 @@ pub(super) fn request(machine: u8) -> (Ask, Document) {
         links: vec![Link { name: "eno1".into(), mac }],
     };
     let stamp = Stamp { peer: [192, 0, 2, machine].into(), macs: [mac].into(), body: document.hash };
-    (Ask { stamp, info: info.into(), asking_mac: Some(mac), token: None, wish: None }, document)
+    (
+        Ask { stamp, info: info.into(), asking_mac: Some(mac), token: None, wish: None, own: OwnNetwork::default() },
+        document,
+    )
 }
 
 #[tokio::test]

@@ -38,7 +38,7 @@ pub enum NicRule {
     },
     /// By the configured vendor, whatever NIC asked.
     Vendor,
-    /// The base answer says it itself.
+    /// A filter in the operator's own layers says it.
     Given,
 }
 
@@ -48,10 +48,82 @@ impl Default for NicRule {
     }
 }
 
+/// What the layers of one machine's answer say of its network otherwise than `default.toml`: its profile and its
+/// override. `None` where they leave that to `default.toml`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct OwnNetwork {
+    /// Whether the machine keeps what DHCP gives it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub dhcp: Option<bool>,
+    /// They give it an address, and this is how much that weighs; a template of `default.toml` counts here, too.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub address: Option<OwnAddress>,
+    /// Whether a filter chooses its NIC.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub filter: Option<bool>,
+    /// Their gateway.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub gateway: Option<IpAddr>,
+    /// Their name server.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub dns: Option<IpAddr>,
+}
+
+/// An address that stands in the operator's files; what it is shows when the answer is made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum OwnAddress {
+    /// By a template of `default.toml` or a profile: gives way to the plan.
+    Template,
+    /// By the node's override: goes before the plan.
+    Override,
+}
+
+/// An address that a node was given before it installs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Fixed {
+    /// The address.
+    pub address: IpAddr,
+    /// Who gave it.
+    pub by: FixedBy,
+}
+
+/// Who gave a node its address, the strongest last.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum FixedBy {
+    /// The pool.
+    Pool,
+    /// The plan.
+    Plan,
+    /// The operator.
+    Operator,
+}
+
+impl FixedBy {
+    /// Whether it counts although the operator's files give the node an address, too.
+    #[must_use]
+    pub fn goes_before(self, own: OwnAddress) -> bool {
+        match own {
+            OwnAddress::Template => self >= Self::Plan,
+            OwnAddress::Override => self == Self::Operator,
+        }
+    }
+}
+
+/// What counts for a machine whose own layers take back what `default.toml` says.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Otherwise {
+    /// Where its address comes from, if `default.toml` says DHCP.
+    pub source: AddressSource,
+    /// How its NIC is chosen, if `default.toml` has a filter.
+    pub nic: NicRule,
+}
+
 /// The rules for addresses and NICs, as configured.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AddressRules {
-    /// Where addresses come from.
+    /// Where addresses come from, as far as a machine's own layers do not say otherwise.
     pub source: AddressSource,
     /// Width of the machines' network.
     pub mask: Netmask,
@@ -63,8 +135,11 @@ pub struct AddressRules {
     pub pool: Pool,
     /// Addresses of this host.
     pub own: BTreeSet<IpAddr>,
-    /// How the NIC is chosen.
+    /// How the NIC is chosen, as far as a machine's own layers do not say otherwise.
     pub nic: NicRule,
+    /// What counts behind `default.toml`.
+    #[serde(default)]
+    pub otherwise: Otherwise,
 }
 
 /// Why an address cannot be a node's.
@@ -103,25 +178,56 @@ impl AddressRules {
         self.gateway.and_then(|gateway| self.mask.network_of(gateway).ok()).map(|net| net.trunc())
     }
 
+    /// Where a machine's address comes from.
+    #[must_use]
+    pub fn source_of(&self, own: &OwnNetwork) -> AddressSource {
+        match own.dhcp {
+            Some(true) => AddressSource::Dhcp,
+            Some(false) if self.source == AddressSource::Dhcp => self.otherwise.source,
+            Some(false) | None => self.source,
+        }
+    }
+
+    /// How a machine's NIC is chosen.
+    #[must_use]
+    pub fn nic_of(&self, own: &OwnNetwork) -> NicRule {
+        match own.filter {
+            Some(true) => NicRule::Given,
+            Some(false) if self.nic == NicRule::Given => self.otherwise.nic,
+            Some(false) | None => self.nic,
+        }
+    }
+
     /// Whether a node can have `address`.
     ///
     /// # Errors
     /// Why not, in words.
     pub fn judge(&self, address: IpAddr) -> Result<(), Unfit> {
+        self.judge_for(&OwnNetwork::default(), address, self.mask)
+    }
+
+    /// Whether a node with these layers of its own can have `address` in a network of this size.
+    ///
+    /// # Errors
+    /// Why not, in words.
+    pub fn judge_for(&self, own: &OwnNetwork, address: IpAddr, mask: Netmask) -> Result<(), Unfit> {
+        let gateway = own.gateway.or(self.gateway);
         judge_host(address)?;
-        if self.gateway == Some(address) {
+        if gateway == Some(address) {
             return Err(Unfit::Gateway);
         }
-        if self.dns == Some(address) {
+        if own.dns.or(self.dns) == Some(address) {
             return Err(Unfit::Dns);
         }
         if self.own.contains(&address) {
             return Err(Unfit::Own);
         }
-        if self.gateway.is_some_and(|gateway| gateway.is_ipv4() != address.is_ipv4()) {
+        if gateway.is_some_and(|gateway| gateway.is_ipv4() != address.is_ipv4()) {
             return Err(Unfit::Family);
         }
-        match self.network() {
+        match gateway.and_then(|gateway| mask.network_of(gateway).ok()).map(|net| net.trunc()) {
+            // A network of one address has its gateway elsewhere.
+            Some(network) if network.prefix_len() == network.max_prefix_len() => Ok(()),
             Some(network) if !network.contains(&address) => Err(Unfit::Outside),
             Some(network) if is_edge(network, address) => Err(Unfit::Network),
             Some(_) | None => Ok(()),

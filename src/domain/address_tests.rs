@@ -89,6 +89,36 @@ fn what_cannot_be_a_nodes_address_is_said(#[case] address: &str, #[case] why: Op
 }
 
 #[test]
+fn the_servers_of_a_machines_own_layers_count() {
+    let rules = AddressRules { gateway: Some([192, 0, 2, 1].into()), ..AddressRules::default() };
+    let own = OwnNetwork {
+        gateway: Some([198, 51, 100, 1].into()),
+        dns: Some([198, 51, 100, 53].into()),
+        ..OwnNetwork::default()
+    };
+    let judged =
+        |address: &str, mask: &str| rules.judge_for(&own, address.parse().unwrap(), mask.parse().unwrap()).err();
+    assert_eq!(judged("198.51.100.7", "24"), None);
+    assert_eq!(judged("198.51.100.53", "24"), Some(Unfit::Dns));
+    assert_eq!(judged("192.0.2.7", "24"), Some(Unfit::Outside));
+    assert_eq!(judged("192.0.2.7", "32"), None, "its gateway is elsewhere");
+}
+
+#[test]
+fn a_machines_own_layers_go_before_what_counts_for_all() {
+    let own = |dhcp, filter| OwnNetwork { dhcp, filter, ..OwnNetwork::default() };
+    let pool = Otherwise { source: AddressSource::Pool, nic: NicRule::Vendor };
+    let rules =
+        AddressRules { source: AddressSource::Dhcp, nic: NicRule::Given, otherwise: pool, ..AddressRules::default() };
+    let said = |own: OwnNetwork| (rules.source_of(&own), rules.nic_of(&own));
+    assert_eq!(said(own(None, None)), (AddressSource::Dhcp, NicRule::Given));
+    assert_eq!(said(own(Some(false), Some(false))), (AddressSource::Pool, NicRule::Vendor));
+    let rules = AddressRules { source: AddressSource::Plan, ..AddressRules::default() };
+    assert_eq!(rules.source_of(&own(Some(true), None)), AddressSource::Dhcp);
+    assert_eq!(rules.nic_of(&own(None, Some(true))), NicRule::Given);
+}
+
+#[test]
 fn ipv6_networks_work_alike() {
     let rules = AddressRules {
         gateway: Some("2001:db8::1".parse().unwrap()),

@@ -11,6 +11,7 @@ use ipnet::IpNet;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::address::{Fixed, OwnNetwork};
 use super::change::Changes;
 use super::facts::{HostKey, Report, SystemInfo};
 use super::fqdn::Fqdn;
@@ -196,6 +197,8 @@ pub struct Ask {
     pub wish: Option<NameWish>,
     /// The token it came with. The server has found it good.
     pub token: Option<TokenName>,
+    /// What the layers of its answer say of its network.
+    pub own: OwnNetwork,
 }
 
 /// A rendered answer that asks to be released.
@@ -210,7 +213,9 @@ pub struct Release {
     /// The static address in it.
     pub address: Option<IpNet>,
     /// The address and the NIC that its grant named.
-    pub granted: (Option<IpAddr>, Option<MacAddr>),
+    pub granted: (Option<Fixed>, Option<MacAddr>),
+    /// What its layers say of its network.
+    pub own: OwnNetwork,
     /// Its digest.
     pub document: DocumentHash,
     /// Digest of the webhook secret in it.

@@ -7,7 +7,7 @@ use std::net::IpAddr;
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use super::address::Unfit;
+use super::address::{Fixed, Unfit};
 use super::fqdn::Fqdn;
 use super::id::NodeId;
 use super::mac::MacAddr;
@@ -34,8 +34,8 @@ pub struct Grant {
     pub node: NodeId,
     /// The host name the answer must carry.
     pub name: Fqdn,
-    /// The address it must carry; `None` where that is the one the machine asks from.
-    pub address: Option<IpAddr>,
+    /// The address it was given; `None` where that is the one the machine asks from, or its own layers give it one.
+    pub address: Option<Fixed>,
     /// The NIC it must configure, where the operator chose one.
     pub nic: Option<MacAddr>,
     /// What permits it.
@@ -201,7 +201,7 @@ pub fn judge(node: &Node, stamp: &Stamp, now: Timestamp, policy: &Policy) -> Ver
         | Phase::Configured
         | Phase::Failed { .. } => {}
     }
-    let (id, name, address, nic) = (node.id, node.name.clone(), node.fixed_address(), node.nic);
+    let (id, name, address, nic) = (node.id, node.name.clone(), node.fixed(), node.nic);
     let serve = |by| Verdict::Serve(Grant { node: id, name: name.clone(), address, nic, by });
     let is_approved_request = node.approved.as_ref() == Some(stamp);
     if node.reinstall_allowed && is_approved_request {

@@ -38,7 +38,7 @@ pub mod ticket;
 pub mod token;
 pub mod walk;
 
-pub use address::{AddressRules, AddressSource, NicRule};
+pub use address::{AddressRules, AddressSource, Fixed, FixedBy, NicRule, OwnAddress, OwnNetwork};
 pub use caller::Caller;
 pub use change::{Changes, ProfileWish};
 pub use command::{Ask, Command, Order, Origin, Person, Release, Reply};

@@ -9,6 +9,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use super::address::{Fixed, FixedBy, OwnNetwork};
 use super::facts::{HostKey, Product, Report, SystemInfo};
 use super::fqdn::Fqdn;
 use super::id::{DocumentHash, NodeId, RunId, SecretHash};
@@ -163,6 +164,9 @@ pub struct Asked {
     /// The token it came with, which was good then.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub token: Option<TokenName>,
+    /// What its layers said of its network then; `None` where that is not known, or no longer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub own: Option<OwnNetwork>,
 }
 
 /// Answers released under one approval: the guard counts them.
@@ -405,9 +409,26 @@ impl Node {
     /// pool gave it.
     #[must_use]
     pub fn fixed_address(&self) -> Option<IpAddr> {
+        self.fixed().map(|fixed| fixed.address)
+    }
+
+    /// The same with who gave it.
+    #[must_use]
+    pub fn fixed(&self) -> Option<Fixed> {
         let assigned = |by| self.assigned.filter(|assigned| assigned.by == by).map(|assigned| assigned.address);
         let planned = self.plan.as_ref().and_then(|entry| entry.address);
-        assigned(AssignedBy::Operator).or(planned).or(assigned(AssignedBy::Pool))
+        let given = [
+            (FixedBy::Operator, assigned(AssignedBy::Operator)),
+            (FixedBy::Plan, planned),
+            (FixedBy::Pool, assigned(AssignedBy::Pool)),
+        ];
+        given.into_iter().find_map(|(by, address)| Some(Fixed { address: address?, by }))
+    }
+
+    /// What its own layers say of its network; where that is not known, they follow `default.toml`.
+    #[must_use]
+    pub fn own_network(&self) -> OwnNetwork {
+        self.request.as_ref().and_then(|asked| asked.own).unwrap_or_default()
     }
 
     /// The profile it is to be installed with by the operator's word or the plan's; `None` where the profiles' own rules
@@ -418,6 +439,13 @@ impl Node {
             Some(ProfileChoice::Named(name)) => Some(name),
             Some(ProfileChoice::Without) => None,
             None => self.plan.as_ref().and_then(|entry| entry.profile.as_ref()),
+        }
+    }
+
+    /// Its layers are other ones than when it asked.
+    pub(super) fn unlearn_network(&mut self) {
+        if let Some(asked) = &mut self.request {
+            asked.own = None;
         }
     }
 

@@ -13,6 +13,7 @@ use toml_edit::{Array, DocumentMut, Item, TableLike, value};
 
 use crate::answer::BaseAnswer;
 use crate::config::{self, BASE_ANSWER, BASE_ANSWER_FILE, CONFIG_FILE, CONFIG_TEMPLATE, Key};
+use crate::domain::mask::Netmask;
 
 /// What the files are to say.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -124,6 +125,14 @@ impl Choices {
     /// [`TemplateError`], which the tests of this module keep from happening.
     pub fn scaffold(&self) -> Result<Scaffold, TemplateError> {
         Ok(Scaffold { config: self.config()?, base_answer: self.base_answer()? })
+    }
+
+    /// Makes the size of the network one that the gateway's IP version has, where it cannot be as it is.
+    pub fn fit_mask(&mut self) {
+        let (Some(gateway), Ok(mask)) = (self.gateway, self.mask.parse::<Netmask>()) else { return };
+        if mask.network_of(gateway).is_err() {
+            if gateway.is_ipv6() { "64" } else { "24" }.clone_into(&mut self.mask);
+        }
     }
 
     fn config(&self) -> Result<String, TemplateError> {
@@ -319,8 +328,24 @@ mod tests {
         assert!(country.contains("`Austria`"), "{country}");
         let mask = wrong(Choices { mask: "255.0.255.0".to_owned(), ..Choices::default() });
         assert!(mask.contains("255.0.255.0"), "{mask}");
+        let short = wrong(Choices { gateway: "2001:db8::1".parse().ok(), ..Choices::default() });
+        assert!(short.contains("a prefix length of 24 does not fit the IPv6 address 2001:db8::1"), "{short}");
         let keyboard = wrong(Choices { keyboard: "us".to_owned(), ..Choices::default() });
         assert!(keyboard.contains("us"), "{keyboard}");
+    }
+
+    #[test]
+    fn the_mask_follows_the_gateways_ip_version() {
+        let fitted = |mask: &str, gateway: &str| {
+            let mut choices = Choices { mask: mask.to_owned(), gateway: gateway.parse().ok(), ..Choices::default() };
+            choices.fit_mask();
+            (choices.mask.clone(), choices.scaffold().unwrap().problems())
+        };
+        assert_eq!(fitted("24", "2001:db8::1"), ("64".to_owned(), None));
+        assert_eq!(fitted("56", "2001:db8::1"), ("56".to_owned(), None));
+        assert_eq!(fitted("64", "192.0.2.1"), ("24".to_owned(), None));
+        assert_eq!(fitted("23", "192.0.2.1"), ("23".to_owned(), None));
+        assert_eq!(fitted("23", ""), ("23".to_owned(), None));
     }
 
     proptest! {

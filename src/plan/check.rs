@@ -6,7 +6,7 @@ use std::hash::{Hash, Hasher};
 
 use super::Context;
 use super::column::Field;
-use super::row::Row;
+use super::row::{self, Row};
 use crate::config::{Problem, Problems, Source};
 use crate::domain::address::{AddressSource, Unfit};
 use crate::domain::text::Text;
@@ -34,6 +34,7 @@ pub(super) fn check(rows: &[Placed<'_>], context: &Context, problems: &mut Probl
     unique(rows, &Field::Address, problems, |row| row.entry.address);
     for placed in rows {
         address(placed, context, problems);
+        prefix(placed, context, warnings);
         profile(placed, context, problems);
         if !placed.row.entry.has_identifier() {
             warnings.add(|| {
@@ -117,6 +118,19 @@ fn address(placed: &Placed<'_>, context: &Context, problems: &mut Problems) {
             _ => problem,
         }
     });
+}
+
+/// The width of the machines' network is not the plan's to say.
+fn prefix(placed: &Placed<'_>, context: &Context, warnings: &mut Problems) {
+    let cell = placed.row.cells.iter().find(|cell| cell.field == Field::Address);
+    let Some(given) = cell.and_then(|cell| row::prefix(&cell.text)) else { return };
+    let mask = context.addresses.mask;
+    if given != mask.prefix() {
+        warnings.add(|| {
+            let message = format!("`address`: the prefix length {given} is not used; nodes get {mask}");
+            placed.problem(&Field::Address, message).hint("that is `machine_net_mask` in config.toml").warning()
+        });
+    }
 }
 
 fn profile(placed: &Placed<'_>, context: &Context, problems: &mut Problems) {

@@ -129,9 +129,10 @@ pub(super) fn guess(name: &str) -> (Field, usize) {
 /// A column's name for use in plan.toml and templates: lower case, `_` for everything but letters and digits.
 pub(super) fn key(name: &str) -> String {
     let mut key = String::with_capacity(name.len());
-    for c in name.trim().chars().take(64) {
+    // A small letter can be two characters; what came of a key is one.
+    for c in name.trim().to_lowercase().chars().take(64) {
         if c.is_alphanumeric() {
-            key.extend(c.to_lowercase());
+            key.push(c);
         } else if !key.is_empty() && !key.ends_with('_') {
             key.push('_');
         }

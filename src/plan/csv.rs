@@ -1,15 +1,23 @@
 //! A table as CSV: with commas, semicolons or tabs, as spreadsheets write it.
 
+use std::collections::BTreeSet;
+
 use csv::{ReaderBuilder, StringRecord};
 
 use super::column::Mapping;
-use super::row::{self, Columns, Row};
+use super::row::{self, Columns, Puzzle, Row};
 use super::{Context, MAX_ROWS};
 use crate::config::problem::quoted;
 use crate::config::{Problem, Problems, Source};
 
-/// Reads the rows; what is wrong is added to `problems`.
-pub(super) fn rows(source: &Source, map: &[Mapping], context: &Context, problems: &mut Problems) -> Vec<Row> {
+/// Reads the rows; what is wrong is added to `problems`, what is left out to `warnings`.
+pub(super) fn rows(
+    source: &Source,
+    map: &[Mapping],
+    context: &Context,
+    problems: &mut Problems,
+    warnings: &mut Problems,
+) -> Vec<Row> {
     let text = source.text.as_str();
     // A byte order mark is no part of the first name.
     let skipped = text.len() - text.trim_start_matches('\u{feff}').len();
@@ -31,10 +39,14 @@ pub(super) fn rows(source: &Source, map: &[Mapping], context: &Context, problems
     };
     let mut rows = Vec::new();
     let mut record = StringRecord::new();
+    let mut nameless = BTreeSet::new();
     loop {
         match reader.read_record(&mut record) {
             Ok(true) => {}
-            Ok(false) => return rows,
+            Ok(false) => {
+                left_out(source, &names, &nameless, warnings);
+                return rows;
+            }
             Err(error) => {
                 problems.add(|| broken(source, &error));
                 return rows;
@@ -59,22 +71,45 @@ pub(super) fn rows(source: &Source, map: &[Mapping], context: &Context, problems
             problems.add(|| source.problem(first_line(source, &span), format!("too many rows: {MAX_ROWS} at most")));
             return rows;
         }
-        rows.extend(row::read(columns.cells(record.iter()), span, source, context, problems));
+        let filled = record.iter().enumerate().filter(|(_, cell)| !cell.trim().is_empty());
+        nameless.extend(filled.map(|(place, _)| place).filter(|place| columns.is_nameless(*place)));
+        rows.extend(row::read(columns.cells(record.iter().enumerate()), span, source, context, problems));
     }
 }
 
 /// What the columns mean, if one of them holds host names.
 pub(super) fn columns(source: &Source, names: &[String], map: &[Mapping]) -> Result<Columns, Box<Problem>> {
     let shown = || names.iter().map(|name| format!("`{}`", quoted(name))).collect::<Vec<_>>().join(", ");
-    let columns = Columns::new(names, map).map_err(|lost| {
-        let message = format!("there is no column `{}`", quoted(&lost.column));
-        Box::new(Problem::whole(&source.name, message).hint(format!("there are {}", shown())))
+    let columns = Columns::new(names, map).map_err(|puzzle| {
+        Box::new(match puzzle {
+            Puzzle::Lost(lost) => {
+                let message = format!("there is no column `{}`", quoted(&lost.column));
+                Problem::whole(&source.name, message).hint(format!("there are {}", shown()))
+            }
+            Puzzle::Same(field, [one, other]) => {
+                let [one, other] = [quoted(&one), quoted(&other)];
+                let message = format!("the columns `{one}` and `{other}` would both be `columns.{field}`");
+                let hint = "rename one of them in the table, or leave them out: `--map COLUMN=-`";
+                Problem::whole(&source.name, message).hint(hint)
+            }
+        })
     })?;
     if columns.has_hostname() {
         return Ok(columns);
     }
     let hint = format!("say which one it is: `--map COLUMN=hostname`; there are {}", shown());
     Err(Box::new(Problem::whole(&source.name, "no column holds the host name").hint(hint)))
+}
+
+/// Says which columns with something in them are left out.
+pub(super) fn left_out(source: &Source, names: &[String], places: &BTreeSet<usize>, warnings: &mut Problems) {
+    for place in places {
+        warnings.add(|| {
+            let name = names.get(*place).map(|name| quoted(name)).unwrap_or_default();
+            let message = format!("column {} has no name (`{name}`) and is left out", place + 1);
+            Problem::whole(&source.name, message).hint("a name has a letter or a digit").warning()
+        });
+    }
 }
 
 fn broken(source: &Source, error: &csv::Error) -> Problem {

@@ -81,6 +81,8 @@ fn row(table: &Table, source: &Source, context: &Context, problems: &mut Problem
             continue;
         };
         match text_of(item) {
+            // Nothing is said, here as in every table.
+            Some(text) if text.is_empty() => {}
             Some(text) => cells.push(Cell { field: field.clone(), text, span: Some(span) }),
             None => problems.add(|| {
                 source
@@ -98,7 +100,20 @@ fn free(columns: &dyn TableLike, source: &Source, problems: &mut Problems) -> Ve
     let mut cells = Vec::new();
     for (name, item) in columns.iter() {
         let span = item.span().unwrap_or_else(|| key_span(columns, name, item));
+        let key = column::key(name);
+        if key != name {
+            problems.add(|| {
+                let message = format!("`columns.{}` is no name that tables and templates share", quoted(name));
+                let hint = match key.as_str() {
+                    "" => "a name has a letter or a digit".to_owned(),
+                    key => format!("write `columns.{key}`: small letters, digits and `_`"),
+                };
+                source.problem(key_span(columns, name, item), message).hint(hint)
+            });
+            continue;
+        }
         match text_of(item) {
+            Some(text) if text.is_empty() => {}
             Some(text) => cells.push(Cell { field: Field::Column(name.to_owned()), text, span: Some(span) }),
             None => {
                 problems.add(|| source.problem(span, format!("`columns.{}` must be a text or a number", quoted(name))));
@@ -121,8 +136,6 @@ fn text_of(item: &Item) -> Option<String> {
         }
         Value::Datetime(_) | Value::InlineTable(_) => return None,
     })
-    .filter(|text| !text.is_empty())
-    .or_else(|| Some(String::new()))
 }
 
 fn key_span(table: &dyn TableLike, name: &str, item: &Item) -> Range<usize> {

@@ -1,10 +1,12 @@
 //! A table as JSON: an array of objects, also as NetBox's API gives it (`{"results": [...]}`).
 
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
 use serde_json::Value;
 use serde_json::value::RawValue;
 
 use super::column::Mapping;
-use super::csv::columns;
+use super::csv::{columns, left_out};
 use super::row::{self, Row};
 use super::{Context, MAX_ROWS};
 use crate::config::{Problem, Problems, Source};
@@ -12,8 +14,14 @@ use crate::config::{Problem, Problems, Source};
 /// What NetBox calls a related object's own name, the best first.
 const NAMES: [&str; 6] = ["address", "name", "label", "value", "display", "slug"];
 
-/// Reads the rows; what is wrong is added to `problems`.
-pub(super) fn rows(source: &Source, map: &[Mapping], context: &Context, problems: &mut Problems) -> Vec<Row> {
+/// Reads the rows; what is wrong is added to `problems`, what is left out to `warnings`.
+pub(super) fn rows(
+    source: &Source,
+    map: &[Mapping],
+    context: &Context,
+    problems: &mut Problems,
+    warnings: &mut Problems,
+) -> Vec<Row> {
     let objects = match objects(&source.text) {
         Ok(objects) => objects,
         Err(error) => {
@@ -27,18 +35,21 @@ pub(super) fn rows(source: &Source, map: &[Mapping], context: &Context, problems
     }
     let mut read = Vec::new();
     let mut names: Vec<String> = Vec::new();
-    let mut known = std::collections::HashSet::new();
+    let mut known: HashMap<String, usize> = HashMap::new();
     for object in objects {
         // Slices of one text: the distance is the place.
         let start = object.get().as_ptr() as usize - source.text.as_ptr() as usize;
         let span = start..start + object.get().len();
         match serde_json::from_str::<Value>(object.get()) {
             Ok(Value::Object(members)) => {
-                let cells: Vec<_> = flat(members).collect();
-                for (name, _) in &cells {
-                    if known.insert(name.clone()) {
+                // A row knows its own columns only: rows of a hostile table have no two in common.
+                let mut cells: BTreeMap<usize, String> = BTreeMap::new();
+                for (name, text) in flat(members) {
+                    let place = *known.entry(name).or_insert_with_key(|name| {
                         names.push(name.clone());
-                    }
+                        names.len() - 1
+                    });
+                    cells.insert(place, text);
                 }
                 read.push((cells, span));
             }
@@ -56,12 +67,16 @@ pub(super) fn rows(source: &Source, map: &[Mapping], context: &Context, problems
             return Vec::new();
         }
     };
-    let rows = read.into_iter().filter_map(|(cells, span)| {
-        let cells: std::collections::HashMap<_, _> = cells.into_iter().collect();
-        let texts = names.iter().map(|name| cells.get(name).map_or("", String::as_str));
-        row::read(columns.cells(texts), span, source, context, problems)
-    });
-    rows.collect()
+    let mut nameless = BTreeSet::new();
+    let mut rows = Vec::with_capacity(read.len());
+    for (cells, span) in read {
+        let filled = cells.iter().filter(|(_, text)| !text.trim().is_empty()).map(|(place, _)| *place);
+        nameless.extend(filled.filter(|place| columns.is_nameless(*place)));
+        let texts = cells.iter().map(|(place, text)| (*place, text.as_str()));
+        rows.extend(row::read(columns.cells(texts), span, source, context, problems));
+    }
+    left_out(source, &names, &nameless, warnings);
+    rows
 }
 
 fn objects(text: &str) -> Result<Vec<&RawValue>, serde_json::Error> {

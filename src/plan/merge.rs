@@ -9,7 +9,7 @@ use super::check::{self, Placed};
 use super::column::{Field, Mapping};
 use super::export::Format;
 use super::row::{self, Row};
-use super::{Context, csv, file, json};
+use super::{Context, MAX_ROWS, csv, file, json};
 use crate::config::{ConfigErrors, Problem, Problems, Source};
 use crate::domain::{Fqdn, PlanEntry};
 
@@ -58,11 +58,11 @@ pub fn import(import: &Import<'_>, plan: Option<&Source>, context: &Context) -> 
     let empty = Source::default();
     let plan = plan.unwrap_or(&empty);
     let document = file::document(plan)?;
-    let mut problems = Problems::default();
+    let (mut problems, mut warnings) = (Problems::default(), Problems::default());
     let old = file::rows(&document, plan, context, &mut problems);
     let new = match import.format {
-        Format::Csv => csv::rows(import.table, import.map, context, &mut problems),
-        Format::Json => json::rows(import.table, import.map, context, &mut problems),
+        Format::Csv => csv::rows(import.table, import.map, context, &mut problems, &mut warnings),
+        Format::Json => json::rows(import.table, import.map, context, &mut problems, &mut warnings),
         Format::Toml => {
             let table = file::document(import.table)?;
             file::rows(&table, import.table, context, &mut problems)
@@ -79,7 +79,9 @@ pub fn import(import: &Import<'_>, plan: Option<&Source>, context: &Context) -> 
     let kept = old.iter().filter(|row| !import.replace && !names.contains(&row.entry.hostname));
     let mut placed: Vec<_> = kept.map(|row| Placed { source: plan, row }).collect();
     placed.extend(merged.iter().map(|row| Placed { source: import.table, row }));
-    let mut warnings = Problems::default();
+    if placed.len() > MAX_ROWS {
+        problems.add(|| too_many(placed.len(), &import.table.name));
+    }
     check::check(&placed, context, &mut problems, &mut warnings);
     if !problems.is_empty() {
         problems.sort();
@@ -89,16 +91,32 @@ pub fn import(import: &Import<'_>, plan: Option<&Source>, context: &Context) -> 
 
     let mut written = document.into_mut();
     // What is no array of tables was a problem before.
+    let trailing = written.trailing().as_str().unwrap_or_default().to_owned();
     let Some(tables) = tables(&mut written) else { return Err(ConfigErrors(problems)) };
-    let mut done = write(tables, &old, &merged, import.replace);
+    let (mut done, trailing) = write(tables, &old, &merged, import.replace, trailing);
+    written.set_trailing(trailing);
     let heading = if plan.text.trim().is_empty() { HEADING } else { "" };
     done.text = format!("{heading}{written}");
     done.warnings = warnings;
     Ok(done)
 }
 
-/// Brings the merged rows into the tables of the old ones.
-fn write(tables: &mut ArrayOfTables, old: &[Row], merged: &[Row], replace: bool) -> Imported {
+/// A plan that could not be read again.
+fn too_many(count: usize, table: &str) -> Problem {
+    let message = format!("the plan would have {count} nodes: {MAX_ROWS} at most");
+    Problem::whole(table, message)
+        .hint("take nodes out of it first; `--replace` takes out those that are not in the table")
+}
+
+/// Brings the merged rows into the tables of the old ones. `trailing` is what stands behind them all; what stands there
+/// now comes back with what was done.
+fn write(
+    tables: &mut ArrayOfTables,
+    old: &[Row],
+    merged: &[Row],
+    replace: bool,
+    mut trailing: String,
+) -> (Imported, String) {
     let mut done = Imported::default();
     let places: HashMap<&Fqdn, usize> = old.iter().enumerate().map(|(at, row)| (&row.entry.hostname, at)).collect();
     let mut additions = Vec::new();
@@ -126,13 +144,34 @@ fn write(tables: &mut ArrayOfTables, old: &[Row], merged: &[Row], replace: bool)
         let is_gone: Vec<bool> = old.iter().map(|row| !names.contains(&row.entry.hostname)).collect();
         let gone = old.iter().zip(&is_gone).filter(|(_, gone)| **gone);
         done.removed = gone.map(|(row, _)| row.entry.hostname.clone()).collect();
-        let mut gone = is_gone.into_iter();
-        tables.retain(|_| !gone.next().unwrap_or_default());
+        trailing.insert_str(0, &retain(tables, &is_gone));
     }
-    for table in additions {
+    for mut table in additions {
+        // What stood last stays above what is new.
+        let before = std::mem::take(&mut trailing);
+        if !before.trim().is_empty() {
+            table.decor_mut().set_prefix(format!("{}\n\n", before.trim_end()));
+        }
         tables.push(table);
     }
-    done
+    (done, trailing)
+}
+
+/// Takes the tables out that are gone. The comments above one stay, above the next; above none, they come back.
+fn retain(tables: &mut ArrayOfTables, is_gone: &[bool]) -> String {
+    let mut left = String::new();
+    for (table, gone) in tables.iter_mut().zip(is_gone) {
+        let above = table.decor().prefix().and_then(|prefix| prefix.as_str()).unwrap_or_default();
+        let all = format!("{left}{above}");
+        if *gone {
+            left = if all.trim().is_empty() { String::new() } else { all };
+        } else if !std::mem::take(&mut left).is_empty() {
+            table.decor_mut().set_prefix(all);
+        }
+    }
+    let mut gone = is_gone.iter();
+    tables.retain(|_| !gone.next().copied().unwrap_or_default());
+    left
 }
 
 /// The text of a plan with exactly these entries.
@@ -218,6 +257,9 @@ fn set(table: &mut Table, field: &Field, text: &str) {
     };
     match table.get_mut(key) {
         Some(item) => {
+            if *field == Field::Mac && set_entries(item, text) {
+                return;
+            }
             let decor = item.as_value().map(|value| value.decor().clone());
             *item = new;
             if let (Some(value), Some(decor)) = (item.as_value_mut(), decor) {
@@ -228,4 +270,42 @@ fn set(table: &mut Table, field: &Field, text: &str) {
             table.insert(key, new);
         }
     }
+}
+
+/// Makes an array hold these MAC addresses entry by entry, so that comments between them stay; `false` where it is none.
+fn set_entries(item: &mut Item, text: &str) -> bool {
+    let Some(array) = item.as_array_mut() else { return false };
+    let mut missing: Vec<&str> = text.split(' ').collect();
+    // A comment behind an entry stands above the next one, which may go.
+    let mut left = String::new();
+    let mut at = 0;
+    while let Some(entry) = array.get_mut(at) {
+        let above = entry.decor().prefix().and_then(|prefix| prefix.as_str()).unwrap_or_default();
+        let all = format!("{left}{above}");
+        let mac = entry.as_str().and_then(row::mac_of).map(|mac| mac.to_string());
+        let Some(found) = missing.iter().position(|wanted| Some(*wanted) == mac.as_deref()) else {
+            left = if all.contains('#') { all } else { String::new() };
+            array.remove(at);
+            continue;
+        };
+        missing.remove(found);
+        if !std::mem::take(&mut left).is_empty() {
+            entry.decor_mut().set_prefix(all);
+        }
+        at += 1;
+    }
+    for mac in missing {
+        let above = std::mem::take(&mut left);
+        if above.is_empty() {
+            array.push(mac);
+        } else {
+            array.push_formatted(toml_edit::Value::from(mac).decorated(above, ""));
+        }
+    }
+    if !left.is_empty() {
+        let behind = array.trailing().as_str().unwrap_or_default().to_owned();
+        // It ends with its line.
+        array.set_trailing(format!("{}{}", left.trim_end_matches(' '), behind.trim_start_matches(' ')));
+    }
+    true
 }

@@ -1,10 +1,11 @@
 //! One row as it is written, and the entry it makes.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::IpAddr;
 use std::ops::Range;
 use std::str::FromStr;
 
+use ipnet::IpNet;
 use uuid::Uuid;
 
 use super::Context;
@@ -69,30 +70,67 @@ fn first_line(source: &Source, row: &Range<usize>) -> Range<usize> {
 pub(super) struct Columns {
     /// Place → field and rank; the lowest rank of a field that is filled counts.
     meanings: Vec<(Field, usize)>,
+    /// Places of columns that are left out, because their names have no letter or digit.
+    nameless: BTreeSet<usize>,
+}
+
+/// Why columns mean nothing.
+#[derive(Debug)]
+pub(super) enum Puzzle {
+    /// A mapping names a column that is not there.
+    Lost(Mapping),
+    /// Two columns would be one of the plan's.
+    Same(Field, [String; 2]),
 }
 
 impl Columns {
     /// Works out what each name means.
     ///
     /// # Errors
-    /// A mapping names a column that is not there.
-    pub(super) fn new(names: &[String], map: &[Mapping]) -> Result<Self, Mapping> {
+    /// A mapping names a column that is not there, or two columns of the operator's own would be one.
+    pub(super) fn new(names: &[String], map: &[Mapping]) -> Result<Self, Puzzle> {
         let same = |mapping: &Mapping, name: &str| {
             mapping.column == name.trim() || column::key(&mapping.column) == column::key(name)
         };
         if let Some(lost) = map.iter().find(|mapping| !names.iter().any(|name| same(mapping, name))) {
-            return Err(lost.clone());
+            return Err(Puzzle::Lost(lost.clone()));
         }
-        let meaning = |name: &String| {
-            if let Some(mapping) = map.iter().find(|mapping| same(mapping, name)) {
-                return (mapping.field.clone(), 0);
+        let mut nameless = BTreeSet::new();
+        let mut free: HashMap<Field, &String> = HashMap::new();
+        let mut meanings = Vec::with_capacity(names.len());
+        for (place, name) in names.iter().enumerate() {
+            let (field, rank) = Self::meaning(name, map, same);
+            match &field {
+                Field::Column(key) if key.is_empty() => {
+                    nameless.insert(place);
+                    meanings.push((Field::Ignored, 0));
+                    continue;
+                }
+                Field::Column(_) => {
+                    if let Some(other) = free.insert(field.clone(), name) {
+                        return Err(Puzzle::Same(field, [other.clone(), name.clone()]));
+                    }
+                }
+                _ => {}
             }
-            let (field, rank) = column::guess(name);
-            // What a field is was told: other columns do not count for it.
-            let is_told = map.iter().any(|mapping| mapping.field == field);
-            if is_told { (Field::Column(column::key(name)), 0) } else { (field, rank + 1) }
-        };
-        Ok(Self { meanings: names.iter().map(meaning).collect() })
+            meanings.push((field, rank));
+        }
+        Ok(Self { meanings, nameless })
+    }
+
+    fn meaning(name: &str, map: &[Mapping], same: impl Fn(&Mapping, &str) -> bool) -> (Field, usize) {
+        if let Some(mapping) = map.iter().find(|mapping| same(mapping, name)) {
+            return (mapping.field.clone(), 0);
+        }
+        let (field, rank) = column::guess(name);
+        // What a field is was told: other columns do not count for it.
+        let is_told = map.iter().any(|mapping| mapping.field == field);
+        if is_told { (Field::Column(column::key(name)), 0) } else { (field, rank + 1) }
+    }
+
+    /// Whether this column is left out because it has no name.
+    pub(super) fn is_nameless(&self, place: usize) -> bool {
+        self.nameless.contains(&place)
     }
 
     /// Whether any column holds host names.
@@ -100,19 +138,24 @@ impl Columns {
         self.meanings.iter().any(|(field, _)| *field == Field::Hostname)
     }
 
-    /// The cells of one row; empty ones say nothing.
-    pub(super) fn cells<'a>(&self, texts: impl Iterator<Item = &'a str>) -> Vec<Cell> {
+    /// The cells of one row, by the place of their column and in its order; empty ones say nothing.
+    pub(super) fn cells<'a>(&self, texts: impl Iterator<Item = (usize, &'a str)>) -> Vec<Cell> {
         let mut cells: Vec<(usize, Cell)> = Vec::new();
-        for ((field, rank), text) in self.meanings.iter().zip(texts) {
+        let mut places: HashMap<&Field, usize> = HashMap::new();
+        for (place, text) in texts {
+            let Some((field, rank)) = self.meanings.get(place) else { continue };
             let text = text.trim();
             if text.is_empty() || *field == Field::Ignored {
                 continue;
             }
-            let cell = || Cell { field: field.clone(), text: text.to_owned(), span: None };
-            match cells.iter_mut().find(|(_, cell)| cell.field == *field) {
-                Some((best, kept)) if *rank < *best => (*best, *kept) = (*rank, cell()),
+            let cell = || (*rank, Cell { field: field.clone(), text: text.to_owned(), span: None });
+            match places.get(field).and_then(|at| cells.get_mut(*at)) {
+                Some(kept) if *rank < kept.0 => *kept = cell(),
                 Some(_) => {}
-                None => cells.push((*rank, cell())),
+                None => {
+                    places.insert(field, cells.len());
+                    cells.push(cell());
+                }
             }
         }
         cells.into_iter().map(|(_, cell)| cell).collect()
@@ -244,12 +287,23 @@ fn mac(word: &str) -> Result<MacAddr, Invalid> {
     pairs.join(":").parse().map_err(Invalid::new)
 }
 
+/// A MAC address in any of the spellings that are read.
+pub(super) fn mac_of(word: &str) -> Option<MacAddr> {
+    mac(word.trim()).ok()
+}
+
 /// An address; a prefix length, as NetBox writes it, is the network's business.
 fn address(text: &str) -> Result<IpAddr, Invalid> {
-    let bare = text.split_once('/').filter(|(_, bits)| bits.parse::<u8>().is_ok()).map_or(text, |(bare, _)| bare);
-    let parsed =
-        bare.parse::<IpAddr>().map_err(|_| Invalid::new(format!("`{}` is not an IP address", quoted(text))))?;
+    let parsed = match text.parse::<IpNet>() {
+        Ok(network) => network.addr(),
+        Err(_) => text.parse().map_err(|_| Invalid::new(format!("`{}` is not an IP address", quoted(text))))?,
+    };
     Ok(parsed.to_canonical())
+}
+
+/// The prefix length behind an address, where there is one.
+pub(super) fn prefix(text: &str) -> Option<u8> {
+    text.parse::<IpNet>().ok().map(|network| network.prefix_len())
 }
 
 /// What an entry says, field by field, as plan.toml has it.

@@ -6,11 +6,11 @@ use rstest::rstest;
 use super::*;
 use crate::domain::Fqdn;
 
-fn source(name: &str, text: &str) -> Source {
+pub(super) fn source(name: &str, text: &str) -> Source {
     Source { name: name.to_owned(), text: text.to_owned() }
 }
 
-fn context() -> Context {
+pub(super) fn context() -> Context {
     Context {
         domain: "example.com".to_owned(),
         addresses: AddressRules { gateway: Some([192, 0, 2, 1].into()), ..AddressRules::default() },
@@ -18,15 +18,15 @@ fn context() -> Context {
     }
 }
 
-fn good(text: &str) -> Plan {
+pub(super) fn good(text: &str) -> Plan {
     parse(&source(PLAN_FILE, text), &context()).unwrap()
 }
 
-fn bad(text: &str) -> String {
+pub(super) fn bad(text: &str) -> String {
     parse(&source(PLAN_FILE, text), &context()).unwrap_err().to_string()
 }
 
-fn bring(name: &str, table: &str, plan: &str, map: &[&str]) -> Result<Imported, String> {
+pub(super) fn bring(name: &str, table: &str, plan: &str, map: &[&str]) -> Result<Imported, String> {
     let (table, plan) = (source(name, table), source(PLAN_FILE, plan));
     let map: Vec<_> = map.iter().map(|mapping| mapping.parse().unwrap()).collect();
     let format = Format::of_name(Path::new(name)).unwrap();
@@ -34,7 +34,7 @@ fn bring(name: &str, table: &str, plan: &str, map: &[&str]) -> Result<Imported, 
     import(&wish, Some(&plan), &context()).map_err(|errors| errors.to_string())
 }
 
-const PLAN: &str = r#"# my rack
+pub(super) const PLAN: &str = r#"# my rack
 [[node]]
 hostname = "pve-01"          # top
 serial = "ABC1234"
@@ -212,7 +212,16 @@ fn a_plan_that_is_damaged_is_not_written_over() {
 
 fn entry() -> impl Strategy<Value = PlanEntry> {
     let text = || proptest::option::of("[ -~é]{0,12}[a-zA-Z0-9]");
-    let columns = proptest::collection::btree_map("[a-z]{1,8}", "[ -~]{0,8}[a-z,\"']", 0..3);
+    // Any name there is, as it is called in the plan: of a field, of another table's field, in any letters.
+    let any_name = prop_oneof![
+        "\\PC{1,20}",
+        "(columns\\.|cf_|custom_fields\\.)?[A-Za-z %_.-]{1,12}",
+        proptest::sample::select(Field::NAMES.map(|(name, _)| name.to_owned()).to_vec()),
+        proptest::sample::select(vec!["macs", "name", "Serial number", "IP Address", "columns", "u"])
+            .prop_map(str::to_owned),
+    ];
+    let name = any_name.prop_map(|name| column::key(&name)).prop_filter("a name", |name| !name.is_empty());
+    let columns = proptest::collection::btree_map(name, "[ -~é]{0,8}[a-z,\"'é]", 0..4);
     (text(), text(), text(), any::<u128>(), proptest::option::of(2_u8..250), columns).prop_map(
         |(role, rack, slot, number, address, columns)| PlanEntry {
             serial: Some(format!("S{number}").as_str().into()),

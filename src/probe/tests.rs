@@ -14,7 +14,7 @@ use super::*;
 use crate::coordinator;
 use crate::domain::command::{Ask, Order, Sighting};
 use crate::domain::facts::{Dmi, Generation, Link, Product, SystemInfo};
-use crate::domain::{DocumentHash, HostKey, MacAddr, Policy, Stamp};
+use crate::domain::{DocumentHash, HostKey, MacAddr, OwnNetwork, Policy, Stamp};
 use crate::store::{Document, Store};
 
 const LIMIT: Duration = Duration::from_secs(20);
@@ -167,7 +167,14 @@ async fn an_installed_node_becomes_ready_when_its_key_shows() {
     let info = SystemInfo { generation, product, iso_release: None, dmi, links };
     let seen = Stamp { peer: [192, 0, 2, 1].into(), macs: [mac].into(), body: document.hash };
     let now = Timestamp::now();
-    let ask = Ask { stamp: seen.clone(), info: info.into(), asking_mac: None, token: None, wish: None };
+    let ask = Ask {
+        stamp: seen.clone(),
+        info: info.into(),
+        asking_mac: None,
+        token: None,
+        wish: None,
+        own: OwnNetwork::default(),
+    };
     drop(handle.ask(ask, document, coordinator::Patience::new(now, Instant::now(), LIMIT)).await.unwrap());
     let node = NodeId(1);
     let fingerprint = public(&real).fingerprint();

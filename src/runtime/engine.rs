@@ -406,7 +406,7 @@ pub(super) fn ansible_subject(options: &EngineOptions) -> Result<Subject, Failur
 /// Reads the configuration and says what it leaves open.
 pub(super) fn check(options: &EngineOptions) -> Result<Vec<Problem>, Failure> {
     let Prepared { config, files, found, .. } = prepare(options)?;
-    Ok(settings::cautions(&config, &files.base, found.has_config()))
+    Ok(settings::cautions(&config, &files, found.has_config()))
 }
 
 /// Reads the configuration, all problems at once.

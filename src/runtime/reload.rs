@@ -77,7 +77,7 @@ impl Found {
     }
 
     /// A file that was there and is gone, or empty, is no wish for the defaults: it is being written, or was lost.
-    fn without_losses(mut self, before: [bool; 3]) -> Self {
+    fn without_losses(mut self, before: [bool; 3], in_force: &Profiles) -> Self {
         let lost = |name: &str| {
             let problem = config::Problem::whole(name, "the file is gone or empty");
             let hint = "put it back, or restart the engine to go on without it";
@@ -91,6 +91,11 @@ impl Found {
         }
         if before[2] && !self.present[2] {
             self.plan = Err(lost(PLAN_FILE));
+        }
+        // Its machines would be served from `default.toml`, whose disks may be other ones.
+        let gone = |profiles: &Profiles| in_force.names().find(|name| profiles.get(name).is_none()).map(str::to_owned);
+        if let Some(name) = self.profiles.as_ref().ok().and_then(gone) {
+            self.profiles = Err(lost(&format!("{}/{name}.toml", config::PROFILES_FOLDER)));
         }
         self
     }
@@ -127,7 +132,7 @@ impl Reloader {
     ) -> (Self, watch::Receiver<Vec<Problem>>, watch::Receiver<Arc<AnswerKit>>) {
         let (kit, answers) = watch::channel(Arc::new(settings::answer_kit(&folder.dir, &config, &files, ssh_key)));
         let mut cautions: Vec<_> = not_in_force(&found.overrides).into_iter().collect();
-        cautions.extend(settings::cautions(&config, &files.base, found.has_config()));
+        cautions.extend(settings::cautions(&config, &files, found.has_config()));
         let (problems, shown) = watch::channel(cautions);
         let reloader = Self {
             folder,
@@ -180,7 +185,7 @@ impl Reloader {
         let folder = self.folder.clone();
         // A file system may take its time.
         let Ok(found) = tokio::task::spawn_blocking(move || folder.read()).await else { return };
-        let found = found.without_losses(self.seen);
+        let found = found.without_losses(self.seen, &self.files.profiles);
         if found == self.last {
             // What stood against the plan may be gone by now.
             if !self.held.is_empty() {
@@ -253,7 +258,7 @@ impl Reloader {
         problems.extend(not_in_force(&last.overrides));
         problems.extend(against_the_plan(&self.held));
         problems.extend(waiting_for_restart(&self.started, &self.config));
-        problems.extend(settings::cautions(&self.config, &self.files.base, self.last.has_config()));
+        problems.extend(settings::cautions(&self.config, &self.files, self.last.has_config()));
         problems
     }
 }
@@ -408,11 +413,47 @@ mod tests {
         assert!(first.has_config() && first.config.is_ok() && first.base.is_ok() && first.plan.is_ok());
         for lose in [|path: &Path| std::fs::write(path, ""), |path: &Path| std::fs::remove_file(path)] {
             lose(&path).unwrap();
-            let found = folder.read().without_losses(first.present);
+            let found = folder.read().without_losses(first.present, &Profiles::default());
             let problem = not_taken_over(&found.config.unwrap_err()).unwrap();
             assert_eq!(problem.what, "config.toml: the file is gone or empty");
             assert!(found.base.is_ok(), "there was none before either");
         }
-        assert!(folder.read().without_losses([false; 3]).config.is_ok(), "where there was none, none is missing");
+        assert!(
+            folder.read().without_losses([false; 3], &Profiles::default()).config.is_ok(),
+            "where there was none, none is missing"
+        );
+    }
+
+    #[test]
+    fn a_profile_that_vanishes_or_is_emptied_is_no_wish_for_default_toml() {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::create_dir(dir.path().join("profiles")).unwrap();
+        let [kept, path] = ["kept", "storage"].map(|name| dir.path().join(format!("profiles/{name}.toml")));
+        std::fs::write(&kept, "[global]\ncountry = \"at\"\n").unwrap();
+        std::fs::write(&path, "[global]\ntimezone = \"UTC\"\n").unwrap();
+        let folder = folder(dir.path());
+        let in_force = folder.read().profiles.unwrap();
+        std::fs::write(&path, "\n").unwrap();
+        let found = folder.read().without_losses([false; 3], &in_force);
+        let told = not_taken_over(&found.profiles.unwrap_err()).unwrap();
+        assert_eq!(told.what, "profiles/storage.toml: the file is empty");
+        std::fs::remove_file(&path).unwrap();
+        let found = folder.read().without_losses([false; 3], &in_force);
+        let told = not_taken_over(&found.profiles.unwrap_err()).unwrap();
+        assert_eq!(told.what, "profiles/storage.toml: the file is gone or empty");
+        assert!(
+            folder.read().without_losses([false; 3], &Profiles::default()).profiles.is_ok(),
+            "it was never in force"
+        );
+    }
+
+    #[test]
+    fn an_emptied_override_keeps_its_node_from_being_answered() {
+        let dir = tempfile::tempdir().unwrap();
+        let node = dir.path().join("nodes/pve-1.example.com");
+        std::fs::create_dir_all(&node).unwrap();
+        std::fs::write(node.join("override.toml"), "").unwrap();
+        let problem = not_in_force(&folder(dir.path()).read().overrides).unwrap();
+        assert_eq!(problem.what, "pve-1.example.com/override.toml: the file is empty");
     }
 }

@@ -9,7 +9,7 @@ use crate::ansible::check::Installs;
 use crate::ansible::ssh_key::examine;
 use crate::answer::{self, BaseAnswer, Overlay, Profile, Profiles};
 use crate::config::{self, Config, LogLevel, NicSource, Source};
-use crate::domain::address::Pool;
+use crate::domain::address::{Otherwise, Pool};
 use crate::domain::snapshot::Problem;
 use crate::domain::{AddressRules, AddressSource, Auto, NicRule, Policy, WebhookAuth};
 use crate::plan;
@@ -41,18 +41,21 @@ pub(super) fn policy(config: &Config, base: &BaseAnswer) -> Policy {
 fn address_rules(config: &Config, base: &BaseAnswer) -> AddressRules {
     let network = &config.network;
     let nic = match network.nic {
-        _ if base.overlay().has_nic_filter() => NicRule::Given,
         NicSource::Vendor => NicRule::Vendor,
         NicSource::Asking => NicRule::Asking { or_vendor: network.nic_vendor.is_some() },
     };
+    // `address = "dhcp"` counts as if it stood in `default.toml`.
+    let source = if network.address == AddressSource::Dhcp { AddressSource::Requester } else { network.address };
+    let by_dhcp = base.overlay().uses_dhcp() || network.address == AddressSource::Dhcp;
     AddressRules {
-        source: if base.overlay().uses_dhcp() { AddressSource::Dhcp } else { network.address },
+        source: if by_dhcp { AddressSource::Dhcp } else { source },
+        otherwise: Otherwise { source, nic },
         mask: network.mask,
         gateway: base.overlay().gateway().or(network.gateway),
         dns: base.overlay().dns().or(network.dns),
         pool: Pool::new(&network.pool, &network.pool_exclude),
         own: own_addresses(config),
-        nic,
+        nic: if base.overlay().has_nic_filter() { NicRule::Given } else { nic },
     }
 }
 
@@ -65,7 +68,7 @@ fn own_addresses(config: &Config) -> BTreeSet<IpAddr> {
 }
 
 /// What the plan is checked against, as far as the files it follows from can be used.
-pub(super) fn plan_context(dir: &Path, config: Option<&Config>, base: Option<&BaseAnswer>) -> plan::Context {
+pub(crate) fn plan_context(dir: &Path, config: Option<&Config>, base: Option<&BaseAnswer>) -> plan::Context {
     let domain = config.map(|config| config.naming.domain.clone()).unwrap_or_default();
     let addresses = config.zip(base).map(|(config, base)| address_rules(config, base)).unwrap_or_default();
     plan::Context { domain, addresses, profiles: plan::profiles(dir) }
@@ -142,8 +145,18 @@ pub(super) struct AnswerFiles {
 /// Reads `default.toml` with all its problems in the user's words.
 pub(crate) fn base_answer(dir: &Path) -> Result<BaseAnswer, config::ConfigErrors> {
     let source = config::load_base_answer(dir)?;
-    let in_file = |problems: answer::Problems| problems.0.iter().map(|problem| placed(&source, problem)).collect();
-    BaseAnswer::parse(&source.text).map_err(|problems| config::ConfigErrors(in_file(problems)))
+    BaseAnswer::parse(&source.text).map_err(|problems| {
+        let mut kept = config::Problems::default();
+        add_placed(&mut kept, &source, &problems.0);
+        config::ConfigErrors(kept)
+    })
+}
+
+/// Adds problems of an answer file, in its order; only those that are kept are looked up in its text.
+fn add_placed(kept: &mut config::Problems, source: &Source, problems: &[answer::Problem]) {
+    for problem in problems {
+        kept.add(|| placed(source, problem));
+    }
 }
 
 /// Reads `profiles/` with all problems in the user's words; with `base`, also what they make of it.
@@ -151,11 +164,7 @@ pub(crate) fn profiles(dir: &Path, base: Option<&BaseAnswer>) -> Result<Profiles
     let mut problems = config::Problems::default();
     let mut profiles = Vec::new();
     for file in config::load_profiles(dir)? {
-        let mut add = |found: &[answer::Problem]| {
-            for problem in found {
-                problems.add(|| placed(&file.source, problem));
-            }
-        };
+        let mut add = |found: &[answer::Problem]| add_placed(&mut problems, &file.source, found);
         match Profile::parse(&file.name, &file.file, &file.source.text) {
             Ok(profile) => {
                 add(&base.map(|base| profile.check_over(base)).unwrap_or_default());
@@ -165,6 +174,18 @@ pub(crate) fn profiles(dir: &Path, base: Option<&BaseAnswer>) -> Result<Profiles
         }
     }
     let profiles = Profiles::new(profiles);
+    add_ties(&mut problems, dir, &profiles);
+    if problems.is_empty() { Ok(profiles) } else { Err(config::ConfigErrors(problems)) }
+}
+
+/// Profiles of which neither wins.
+pub(crate) fn ties(dir: &Path, profiles: &Profiles) -> config::Problems {
+    let mut problems = config::Problems::default();
+    add_ties(&mut problems, dir, profiles);
+    problems
+}
+
+fn add_ties(problems: &mut config::Problems, dir: &Path, profiles: &Profiles) {
     for tie in profiles.ties() {
         let file = dir.join(config::PROFILES_FOLDER).join(format!("{}.toml", tie.other));
         problems.add(|| {
@@ -173,29 +194,35 @@ pub(crate) fn profiles(dir: &Path, base: Option<&BaseAnswer>) -> Result<Profiles
             config::Problem::whole(&file.display().to_string(), message).hint(hint)
         });
     }
-    if problems.is_empty() { Ok(profiles) } else { Err(config::ConfigErrors(problems)) }
 }
 
 /// What is wrong with the overrides of nodes.
-pub(crate) fn override_problems(dir: &Path) -> Vec<config::Problem> {
+pub(super) fn override_problems(dir: &Path) -> Vec<config::Problem> {
     let overrides = match config::load_overrides(dir) {
         Ok(overrides) => overrides,
         Err(errors) => return errors.0.list().to_vec(),
     };
-    let judge = |file: &config::Named| match answer::parse_override(&file.file, &file.source.text) {
-        Ok(_) => Vec::new(),
-        Err(problems) => problems.0.iter().map(|problem| placed(&file.source, problem)).collect(),
-    };
-    overrides.iter().flat_map(judge).collect()
+    let mut kept = config::Problems::default();
+    for file in &overrides {
+        if let Err(problems) = answer::parse_override(&file.file, &file.source.text) {
+            add_placed(&mut kept, &file.source, &problems.0);
+        }
+    }
+    kept.list().to_vec()
+}
+
+/// The weight of a problem in a file of the user's.
+pub(crate) fn weight(severity: answer::Severity) -> config::Severity {
+    match severity {
+        answer::Severity::Error => config::Severity::Error,
+        answer::Severity::Warning => config::Severity::Warning,
+        answer::Severity::Danger => config::Severity::Danger,
+    }
 }
 
 /// A problem of an answer file with the place in its text.
 pub(crate) fn placed(source: &Source, problem: &answer::Problem) -> config::Problem {
-    let severity = match problem.severity {
-        answer::Severity::Error => config::Severity::Error,
-        answer::Severity::Warning => config::Severity::Warning,
-        answer::Severity::Danger => config::Severity::Danger,
-    };
+    let severity = weight(problem.severity);
     let placed = match &problem.span {
         Some(span) => source.problem(span.clone(), &problem.message),
         None => config::Problem::whole(&source.name, &problem.message),
@@ -263,7 +290,8 @@ fn own_address(gateway: Option<IpAddr>, unspecified: IpAddr) -> IpAddr {
 
 /// Settings that let the program run but will keep machines from being answered, or do them harm. `has_config` is whether there is a
 /// `config.toml`.
-pub(super) fn cautions(config: &Config, base: &BaseAnswer, has_config: bool) -> Vec<Problem> {
+pub(super) fn cautions(config: &Config, files: &AnswerFiles, has_config: bool) -> Vec<Problem> {
+    let base = &files.base;
     let mut problems = Vec::new();
     if !has_config {
         problems.push(Problem {
@@ -303,11 +331,16 @@ pub(super) fn cautions(config: &Config, base: &BaseAnswer, has_config: bool) -> 
             hint: "set `webhook_auth = \"secret\"` in [server]; until then runs start by hand only".to_owned(),
         });
     }
-    let dangers = base.cautions().iter().filter(|caution| caution.severity == answer::Severity::Danger);
-    problems.extend(dangers.map(|danger| Problem {
-        what: format!("DANGER in default.toml, `{}`: {}", danger.path, danger.message),
+    let told = |file: &str, danger: &answer::Problem| Problem {
+        what: format!("DANGER in {file}, `{}`: {}", danger.path, danger.message),
         hint: danger.hint.clone().unwrap_or_default(),
-    }));
+    };
+    let is_danger = |caution: &&answer::Problem| caution.severity == answer::Severity::Danger;
+    problems.extend(base.cautions().iter().filter(is_danger).map(|danger| told("default.toml", danger)));
+    for profile in files.profiles.iter() {
+        let file = format!("profiles/{}.toml", profile.name());
+        problems.extend(profile.cautions_over(base).iter().filter(is_danger).map(|danger| told(&file, danger)));
+    }
     problems
 }
 
@@ -335,6 +368,25 @@ disk-list = ["sda"]
 
     fn base(text: &str) -> BaseAnswer {
         BaseAnswer::parse(text).unwrap()
+    }
+
+    fn files<const N: usize>(base: BaseAnswer, profiles: [&str; N]) -> AnswerFiles {
+        let profile = |text| Profile::parse("p", "profiles/p.toml", text).unwrap();
+        AnswerFiles { base, profiles: Profiles::new(profiles.map(profile)) }
+    }
+
+    #[test]
+    fn the_dangers_of_a_profile_are_its_own() {
+        let plain = config::BASE_ANSWER.replace("root-password-hashed = \"*\"", "root-password = \"fixture-password\"");
+        let said = |text: &str| -> Vec<_> {
+            let all = cautions(&Config::default(), &files(base(&plain), [text]), true).into_iter();
+            all.map(|problem| problem.what).filter(|what| what.contains("profiles/p.toml")).collect()
+        };
+        assert_eq!(said("[global]\ncountry = \"at\"\n"), [""; 0], "what default.toml does is told there");
+        let all = said(
+            "[disk-setup]\nfilesystem = \"zfs\"\nzfs.raid = \"raid0\"\nfilter-match = \"all\"\nfilter.ID_MODEL = \"X*\"\n",
+        );
+        assert!(matches!(&*all, [one] if one.starts_with("DANGER in profiles/p.toml, `disk-setup.")), "{all:?}");
     }
 
     #[test]
@@ -373,7 +425,7 @@ disk-list = ["sda"]
     fn what_keeps_machines_from_an_answer_is_said_at_the_start() {
         let mut config = Config::default();
         let said = |config: &Config, text: &str| -> Vec<_> {
-            cautions(config, &base(text), true).into_iter().map(|problem| problem.what).collect()
+            cautions(config, &files(base(text), []), true).into_iter().map(|problem| problem.what).collect()
         };
         let dns_and_gateway = "no machine can be answered: `machine_net_dns` and `machine_net_gateway` not set";
         assert_eq!(said(&config, FROM_ANSWER), [dns_and_gateway]);
@@ -395,7 +447,7 @@ disk-list = ["sda"]
         let plain = config::BASE_ANSWER.replace("root-password-hashed = \"*\"", "root-password = \"fixture-password\"");
         std::fs::write(dir.path().join(config::BASE_ANSWER_FILE), plain).unwrap();
         let dangers = |base: &BaseAnswer| {
-            cautions(&config, base, true)
+            cautions(&config, &files(base.clone(), []), true)
                 .into_iter()
                 .filter(|problem| problem.what.contains("DANGER"))
                 .collect::<Vec<_>>()

@@ -1,4 +1,5 @@
-//! Which layers the answer of a node is made of: `default.toml`, its profile, its own override.
+//! Which layers the answer of a node is made of: `default.toml`, its profile, its row of the plan, its own override, and
+//! what the operator gave it.
 //!
 //! An override is read when it is needed, so that an edit counts at once; one that cannot be used keeps its node from
 //! being answered, because what it was meant to say may be which disk to spare.
@@ -6,9 +7,11 @@
 use std::sync::Arc;
 
 use super::state::AnswerKit;
-use crate::answer::{self, Context, Overlay, Profile, ProfileTie, Sight, TemplateError, compose};
+use crate::answer::{
+    self, Context, Files, Given, Overlay, Profile, ProfileTie, RenderError, Sight, TemplateError, compose,
+};
 use crate::config::{self, ConfigErrors};
-use crate::domain::{Fleet, Fqdn, Node, ProfileChoice, ProfileName, SystemInfo};
+use crate::domain::{Fleet, Fqdn, NameWish, Node, OwnNetwork, ProfileChoice, ProfileName, SystemInfo, TokenName};
 
 /// Why the layers of a node cannot be put together.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -37,12 +40,17 @@ pub enum LayersError {
     /// A template cannot be filled in.
     #[error(transparent)]
     Template(#[from] TemplateError),
+    /// What the plan or the operator gave it does not fit.
+    #[error(transparent)]
+    Given(#[from] RenderError),
 }
 
 /// The layers of a node, laid over each other.
 #[derive(Clone, Debug)]
 pub(super) struct Layers {
     pub(super) overlay: Overlay,
+    /// What the files say of the network otherwise than `default.toml`.
+    pub(super) network: OwnNetwork,
     pub(super) profile: Option<Arc<Profile>>,
     /// Who chose it, in a word or two; empty where nobody did.
     pub(super) chosen_by: &'static str,
@@ -55,12 +63,13 @@ impl AnswerKit {
         self.profiles.names().filter_map(|name| name.parse().ok()).collect()
     }
 
-    /// The profile of a node, and who chose it: the operator, else the plan, else the token of its medium, else the
+    /// The profile of a node, and who chose it: the operator, else the plan, else the `token` of its medium, else the
     /// profiles' own rules.
     fn profile(
         &self,
         fleet: &Fleet,
         node: Option<&Node>,
+        token: Option<&TokenName>,
         info: Option<&SystemInfo>,
     ) -> Result<(Option<Arc<Profile>>, &'static str), LayersError> {
         let named = |name: &str, by| match self.profiles.get(name) {
@@ -75,7 +84,6 @@ impl AnswerKit {
         if let Some(name) = node.and_then(|node| node.plan.as_ref()).and_then(|plan| plan.profile.as_ref()) {
             return named(name.as_str(), "the plan");
         }
-        let token = node.and_then(|node| node.request.as_ref()).and_then(|asked| asked.token.as_ref());
         if let Some(name) = token.and_then(|token| fleet.token(token)).and_then(|token| token.profile.as_ref()) {
             return named(name.as_str(), "the token of its medium");
         }
@@ -87,34 +95,63 @@ impl AnswerKit {
         }
     }
 
-    /// The layers of `node` under this name, not filled in yet.
+    /// The layers of `node` under this name, with what it is given besides; not filled in yet.
     pub(super) async fn layers(
         &self,
         fleet: &Fleet,
         node: &Node,
         name: &Fqdn,
         info: Option<&SystemInfo>,
+        given: &Given,
     ) -> Result<Layers, LayersError> {
-        let (profile, chosen_by) = self.profile(fleet, Some(node), info)?;
+        let token = node.request.as_ref().and_then(|asked| asked.token.as_ref());
+        let (profile, chosen_by) = self.profile(fleet, Some(node), token, info)?;
+        let own = self.own(name).await?;
+        let files =
+            Files { base: self.base.overlay(), profile: profile.as_ref().map(|profile| profile.overlay()), own };
+        let (overlay, network) = files.with(given)?;
+        Ok(Layers { overlay, network, profile, chosen_by })
+    }
+
+    /// The override of a node.
+    async fn own(&self, name: &Fqdn) -> Result<Option<Overlay>, LayersError> {
         let (dir, name) = (self.dir.clone(), name.clone());
         let read = tokio::task::spawn_blocking(move || read_override(&dir, &name)).await;
         // The task is ours and does not panic; where the program is stopping nothing is sent any more.
-        let own = read.unwrap_or(Ok(None))?;
-        let own_profile = profile.as_ref().map(|profile| profile.overlay().clone());
-        let layers = [Some(self.base.overlay().clone()), own_profile, own];
-        Ok(Layers { overlay: compose(layers.into_iter().flatten()), profile, chosen_by })
+        read.unwrap_or(Ok(None))
+    }
+
+    /// What the layers of a machine that asks say of its network. Where they do not go together this is seen, and said,
+    /// when its answer is made.
+    pub(super) async fn network(
+        &self,
+        fleet: &Fleet,
+        row: Option<&Node>,
+        token: Option<&TokenName>,
+        info: &SystemInfo,
+    ) -> OwnNetwork {
+        let Ok((profile, _)) = self.profile(fleet, row, token, Some(info)) else { return OwnNetwork::default() };
+        let own = match row {
+            Some(row) => self.own(&row.name).await,
+            None => Ok(None),
+        };
+        let Ok(own) = own else { return OwnNetwork::default() };
+        let files =
+            Files { base: self.base.overlay(), profile: profile.as_ref().map(|profile| profile.overlay()), own };
+        files.network()
     }
 
     /// The name a template has for a machine nobody knows yet.
     pub(super) fn wish(
         &self,
         fleet: &Fleet,
+        token: Option<&TokenName>,
         info: &SystemInfo,
-    ) -> Result<Option<crate::domain::NameWish>, LayersError> {
+    ) -> Result<Option<NameWish>, LayersError> {
         if !self.base.overlay().names_by_template() && !self.profiles.names_by_template() {
             return Ok(None);
         }
-        let (profile, _) = self.profile(fleet, None, Some(info))?;
+        let (profile, _) = self.profile(fleet, None, token, Some(info))?;
         let layers = [Some(self.base.overlay().clone()), profile.map(|profile| profile.overlay().clone())];
         let overlay = compose(layers.into_iter().flatten());
         // The row has no number yet.

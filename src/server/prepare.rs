@@ -14,14 +14,17 @@ use super::connection::ConnInfo;
 use super::layers::{Layers, LayersError};
 use super::state::{AnswerKit, App};
 use crate::answer::{
-    self, Context, CounterWish, Inputs, NicChoice, RenderError, Rendered, TemplateError, Webhook, render,
+    self, Context, CounterWish, Given, Inputs, NicChoice, Offer, RenderError, Rendered, TemplateError, Webhook, render,
 };
 use crate::domain::text::Text;
-use crate::domain::{Ask, Command, Fleet, Fqdn, Grant, MacAddr, Node, Origin, Release, SecretHash, SystemInfo};
+use crate::domain::{
+    Ask, Command, Fixed, FixedBy, Fleet, Fqdn, Grant, MacAddr, Node, NodeId, Origin, OwnNetwork, Release, SecretHash,
+    SystemInfo,
+};
 use crate::store::AnswerText;
 
-/// How often counters are asked for while one answer is made: a template may ask for another one because of the first.
-const COUNTER_ROUNDS: usize = 3;
+/// How often counters are asked for while one answer is made: which one a template asks for may follow from another one.
+pub(super) const COUNTER_ROUNDS: usize = 16;
 
 /// Why no answer can be made; words for the node's row.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -52,12 +55,34 @@ pub(super) struct Prepared {
 pub(super) struct Asking<'a> {
     pub(super) name: &'a Fqdn,
     pub(super) info: &'a SystemInfo,
-    /// The address chosen for it, else the one it asks from.
-    pub(super) address: IpAddr,
+    /// Where it asks from.
+    pub(super) peer: IpAddr,
+    /// The address it was given.
+    pub(super) fixed: Option<Fixed>,
     /// The NIC the operator chose.
     pub(super) chosen: Option<MacAddr>,
     /// The NIC it asked through, where that is known.
     pub(super) nic: Option<MacAddr>,
+}
+
+impl Asking<'_> {
+    /// What goes into its layers.
+    fn given(&self, kit: &AnswerKit) -> Given {
+        Given { fixed: self.fixed, nic: self.chosen, mask: kit.network.mask }
+    }
+
+    /// Its address, where no layer gives it one.
+    fn offer(&self) -> Offer {
+        match self.fixed {
+            Some(Fixed { address, by: FixedBy::Pool }) => Offer::Pool(address),
+            Some(_) | None => Offer::Asked(self.peer),
+        }
+    }
+}
+
+/// What `node` is given besides the operator's files, as far as it is decided by now.
+pub(super) fn given_to(node: &Node, kit: &AnswerKit) -> Given {
+    Given { fixed: node.fixed(), nic: node.nic, mask: kit.network.mask }
 }
 
 /// Makes the answer that `grant` permits.
@@ -73,11 +98,12 @@ pub(super) async fn prepare(
     let machine = Asking {
         name: &grant.name,
         info: &ask.info,
-        address: grant.address.unwrap_or(ask.stamp.peer),
+        peer: ask.stamp.peer,
+        fixed: grant.address,
         chosen: grant.nic,
         nic: ask.asking_mac,
     };
-    let layers = numbered(app, &kit, grant, ask).await?;
+    let layers = numbered(app, &kit, grant.node, &machine).await?;
     let vendor_unseen = match nic(&kit, &machine) {
         Some(NicChoice::Vendor(pattern)) if !layers.overlay.uses_dhcp() && !layers.overlay.has_nic_filter() => {
             !has_seen(app, &pattern)
@@ -95,6 +121,7 @@ pub(super) async fn prepare(
             name: grant.name.clone(),
             address: rendered.address,
             granted: (grant.address, grant.nic),
+            own: OwnNetwork { gateway: rendered.overlay.gateway(), dns: rendered.overlay.dns(), ..layers.network },
             document: rendered.hash,
             secret,
             vendor_unseen,
@@ -112,21 +139,23 @@ fn left_out(rendered: &Rendered) -> Option<Text> {
 }
 
 /// The layers of a node with its templates filled in; the counters they ask for are taken for it, once for all.
-async fn numbered(app: &App, kit: &AnswerKit, grant: &Grant, ask: &Ask) -> Result<Layers, Impossible> {
+async fn numbered(app: &App, kit: &AnswerKit, node: NodeId, machine: &Asking<'_>) -> Result<Layers, Impossible> {
+    let mut last = Vec::new();
     for _ in 0..COUNTER_ROUNDS {
         let snapshot = app.handle.snapshot();
-        let node = snapshot.fleet.node(grant.node).ok_or(Impossible::Gone)?;
-        match layered(kit, &snapshot.fleet, node, &grant.name, Some(&ask.info)).await {
+        let row = snapshot.fleet.node(node).ok_or(Impossible::Gone)?;
+        match layered(kit, &snapshot.fleet, row, machine.name, Some(machine.info), &machine.given(kit)).await {
             Err(LayersError::Template(TemplateError::Wants(wishes))) => {
+                last.clone_from(&wishes);
                 let counters = wishes.into_iter().map(|CounterWish { name, start }| (name, start)).collect();
-                let command = Command::TakeCounters { node: grant.node, counters };
+                let command = Command::TakeCounters { node, counters };
                 // What went wrong shows in the next round, which has no counter then.
                 let _ = app.handle.submit(Origin::System, command).await;
             }
             other => return Ok(other?),
         }
     }
-    Err(LayersError::Template(TemplateError::Wants(Vec::new())).into())
+    Err(LayersError::Template(TemplateError::Wants(last)).into())
 }
 
 /// The layers of `node` under this name, filled in.
@@ -136,8 +165,9 @@ pub(super) async fn layered(
     node: &Node,
     name: &Fqdn,
     info: Option<&SystemInfo>,
+    given: &Given,
 ) -> Result<Layers, LayersError> {
-    let layers = kit.layers(fleet, node, name, info).await?;
+    let layers = kit.layers(fleet, node, name, info, given).await?;
     let mut context = Context::new(info, Some((node.id, name)), node.counters.clone());
     if let Some(plan) = &node.plan {
         context = context.with_plan(plan);
@@ -156,7 +186,7 @@ pub(super) fn rendered(
         fqdn: machine.name.clone(),
         generation: machine.info.generation,
         installer: layers.profile.as_ref().and_then(|profile| profile.installer()),
-        address: Some(machine.address),
+        address: Some(machine.offer()),
         mask: kit.network.mask,
         dns: kit.network.dns,
         gateway: kit.network.gateway,
@@ -185,11 +215,11 @@ fn webhook(
     Ok((hash, Some(Webhook { url, token: secret.into(), fingerprint })))
 }
 
-/// The NIC the operator chose, else the asking one, where it is known, else any of the configured vendor.
+/// The asking NIC, where it is known, else any of the configured vendor; the operator's choice is a layer.
 fn nic(kit: &AnswerKit, machine: &Asking<'_>) -> Option<NicChoice> {
     let by_vendor = || kit.network.nic_vendor.clone().map(NicChoice::Vendor);
     let asking = machine.nic.filter(|_| !kit.network.by_vendor);
-    machine.chosen.or(asking).map(NicChoice::Mac).or_else(by_vendor)
+    asking.map(NicChoice::Mac).or_else(by_vendor)
 }
 
 /// Whether any report has shown a NIC that the vendor filter would take. Matched as the installer does: the whole

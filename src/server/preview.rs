@@ -8,7 +8,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 use tokio::sync::watch;
 
 use super::layers::{Layers, LayersError};
-use super::prepare::{self, Asking};
+use super::prepare::{self, Asking, COUNTER_ROUNDS};
 use super::state::AnswerKit;
 use crate::answer::{
     self, Explained, Hardware, Installer, Overlay, Question, Rendered, Severity, Shown, TemplateError, Webhook,
@@ -17,9 +17,6 @@ use crate::client::{LastAnswer, Preview, Row, Value};
 use crate::domain::snapshot::Service;
 use crate::domain::{Event, Fleet, Node, NodeId, Snapshot};
 use crate::store::{Page, Reader};
-
-/// How often counters are looked up for one preview.
-const COUNTER_ROUNDS: usize = 3;
 
 /// Events of a node that are searched for its last report.
 const EVENTS: usize = 1_000;
@@ -120,7 +117,8 @@ async fn explain(kit: &AnswerKit, snapshot: &Snapshot, node: &Node, hardware: Op
     let machine = Asking {
         name: &node.name,
         info: &asked.info,
-        address: node.fixed_address().unwrap_or(asked.stamp.peer),
+        peer: asked.stamp.peer,
+        fixed: node.fixed(),
         chosen: node.nic,
         nic: asked.asking_mac,
     };
@@ -151,9 +149,10 @@ fn installer(info: &crate::domain::SystemInfo) -> String {
 /// The layers of a node with the values its counters would have.
 async fn layers(kit: &AnswerKit, fleet: &Fleet, node: &Node) -> Result<Layers, LayersError> {
     let mut node = node.clone();
+    let given = prepare::given_to(&node, kit);
     let info = node.request.as_ref().map(|asked| asked.info.clone());
     for _ in 0..COUNTER_ROUNDS {
-        match prepare::layered(kit, fleet, &node, &node.name, info.as_deref()).await {
+        match prepare::layered(kit, fleet, &node, &node.name, info.as_deref(), &given).await {
             Err(LayersError::Template(TemplateError::Wants(wishes))) => {
                 for wish in wishes {
                     let next = fleet.next_of(&wish.name, wish.start);

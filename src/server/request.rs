@@ -15,7 +15,7 @@ use super::reply;
 use super::self_test::SELF_TEST_OK;
 use super::state::App;
 use crate::domain::ghost::Cause;
-use crate::domain::{Ask, DocumentHash, MacAddr, NameWish, Stamp, SystemInfo};
+use crate::domain::{Ask, DocumentHash, MacAddr, NameWish, OwnNetwork, Stamp, SystemInfo, TokenName};
 use crate::store::Document;
 use crate::wire::{RequestSigns, system_info};
 
@@ -58,8 +58,9 @@ pub(super) async fn read(
     let macs = info.links.iter().map(|link| link.mac).collect();
     let stamp = Stamp { peer, macs, body: document.hash };
     let asking_mac = asking_mac(&info, peer, &app.neighbours).await;
-    let wish = wish(app, &info, peer);
-    Ok((Ask { stamp, info: info.into(), asking_mac, wish, token }, document))
+    let wish = wish(app, token.as_ref(), &info, peer);
+    let own = own_network(app, token.as_ref(), &info).await;
+    Ok((Ask { stamp, info: info.into(), asking_mac, wish, token, own }, document))
 }
 
 /// How much of a body is read, and for how long.
@@ -85,12 +86,19 @@ async fn turn_away(app: &App, conn: &ConnInfo, body: Body, why: TurnedAway) -> R
 
 /// The name a template has for this machine, should it be new. Where that cannot be said it gets a name all the same,
 /// and why is said when its answer is made.
-fn wish(app: &App, info: &SystemInfo, peer: IpAddr) -> Option<NameWish> {
+fn wish(app: &App, token: Option<&TokenName>, info: &SystemInfo, peer: IpAddr) -> Option<NameWish> {
     let kit = app.kit.borrow().clone();
-    kit.wish(&app.handle.snapshot().fleet, info).unwrap_or_else(|why| {
+    kit.wish(&app.handle.snapshot().fleet, token, info).unwrap_or_else(|why| {
         tracing::warn!("no name could be made by template for the machine at {peer}: {why}");
         None
     })
+}
+
+/// What the layers of this machine's answer say of its network, as far as it is known which they are.
+async fn own_network(app: &App, token: Option<&TokenName>, info: &SystemInfo) -> OwnNetwork {
+    let (kit, snapshot) = (app.kit.borrow().clone(), app.handle.snapshot());
+    let row = snapshot.fleet.row_of(info);
+    kit.network(&snapshot.fleet, row.map(AsRef::as_ref), token, info).await
 }
 
 /// The reply to plain HTTP on the TLS port: a machine that got the scheme wrong reboots and says so on its screen; a

@@ -56,7 +56,8 @@ pub(super) fn seen(id: u64, name: &str) -> Event {
         links: Vec::new(),
     };
     let machine = MachineId::of_system(&info);
-    let asked = Asked { at: at(0), stamp: stamp(b"{}"), asking_mac: None, info: info.into(), count: 1, token: None };
+    let asked =
+        Asked { at: at(0), stamp: stamp(b"{}"), asking_mac: None, info: info.into(), count: 1, token: None, own: None };
     Event::MachineSeen { node: NodeId(id), name: fqdn(name), machine, asked, flags: Vec::new() }
 }
 

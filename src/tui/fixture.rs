@@ -17,6 +17,7 @@ use super::action::{Msg, Request};
 use super::model::{Model, Row};
 use super::update::update;
 use super::view;
+use crate::domain::address::OwnNetwork;
 use crate::domain::command::{ReportIn, Sighting};
 use crate::domain::facts::{Cpu, Disk, Dmi, Generation, Link, Nic, Product, Report, SystemInfo};
 use crate::domain::run::HostResult;
@@ -94,6 +95,7 @@ impl Rack {
             asking_mac,
             token: None,
             wish: None,
+            own: OwnNetwork::default(),
         };
         let Reply::Asked { node, verdict } = self.submit(&Command::Ask(ask)) else { panic!("an ask is answered") };
         if matches!(verdict, crate::domain::Verdict::Hold(_)) {
@@ -138,7 +140,7 @@ impl Rack {
         let stamp = self.stamp(node);
         let address = format!("{}/24", stamp.peer).parse().ok();
         let secret = secret(node);
-        let (name, granted) = (row.name.clone(), (row.fixed_address(), row.nic));
+        let (name, granted) = (row.name.clone(), (row.fixed(), row.nic));
         let release = Release {
             node,
             stamp,
@@ -150,6 +152,7 @@ impl Rack {
             vendor_unseen: false,
             profile: None,
             left_out: None,
+            own: OwnNetwork::default(),
         };
         assert_eq!(self.submit(&Command::Release(release)), Reply::Released);
         document

@@ -90,6 +90,67 @@ fn check_judges_the_folder_and_answers_with_an_exit_code() {
     assert_eq!(report["files"][0]["problems"][0]["line"], 7);
 }
 
+#[test]
+fn check_judges_profiles_overrides_and_plan_as_they_count() {
+    let project = Project::empty();
+    for folder in ["profiles", "nodes/pve-1.example.com"] {
+        fs::create_dir_all(project.path().join(folder)).unwrap();
+    }
+    let profile = "[disk-setup]\nfilesystem = \"zfs\"\nzfs.raid = \"raid0\"\n";
+    project.write("profiles/storage.toml", profile);
+    project.write("nodes/pve-1.example.com/override.toml", "[disk-setup]\nzfs.ashift = 13\n");
+    project.write("plan.toml", "[[node]]\nhostname = \"pve-1\"\nserial = \"ABC1234\"\nprofile = \"storage\"\n");
+    project.write("machine.json", r#"{"disks":{"/dev/sda":{"ID_SERIAL":"S1"}},"nics":{"eno1":{}}}"#);
+    let machine = project.path().join("machine.json").display().to_string();
+    let out = project.ok(["check", "--machine", &machine]);
+    for words in ["storage.toml: ok", "override.toml: ok", "plan.toml: ok", "would wipe /dev/sda (serial S1)"] {
+        assert!(out.contains(words), "no {words} in {out}");
+    }
+    assert_eq!(out.matches("would wipe").count(), 3, "base, profile and override: {out}");
+
+    project
+        .write("profiles/storage.toml", "[global]\nroot-password = \"12345678\"\n[disk-setup]\nfilesystem = \"zfs\"\n");
+    project.write("plan.toml", "[[node]]\nhostname = \"pve-1\"\nserial = \"ABC1234\"\nprofile = \"compute\"\n");
+    let ran = project.run(["check"]);
+    assert_eq!(ran.code, Some(3), "{}", ran.err);
+    for words in [
+        "`disk-setup.zfs.raid` is missing",
+        "storage.toml:2:17",
+        "storage.toml: 1 error, 1 DANGER",
+        "plan.toml:4:11",
+        "there is no profile `compute`",
+    ] {
+        assert!(ran.out.contains(words), "no {words} in {}", ran.out);
+    }
+    let plan = project.path().join("plan.toml").display().to_string();
+    assert_eq!(project.run(["check", &plan]).code, Some(3));
+
+    // What one release cannot do, a profile cannot ask of it.
+    project.write("plan.toml", "");
+    project.write("profiles/storage.toml", "[network.interface-name-pinning]\nenabled = true\n");
+    let ran = project.run(["check", "--release", "8.3"]);
+    assert!(
+        ran.out.contains("is left out for installers") && ran.out.contains("storage.toml: 1 warning"),
+        "{}",
+        ran.out
+    );
+}
+
+#[test]
+fn a_file_with_a_problem_in_every_line_is_judged_at_once() {
+    let project = Project::empty();
+    let lines: Vec<_> = (0..30_000).map(|number| format!("strange-{number} = 1\n")).collect();
+    project.write("default.toml", &format!("[global]\n{}", lines.concat()));
+    let started = std::time::Instant::now();
+    let ran = project.run(["check", "--release", "9.2"]);
+    assert_eq!(ran.code, Some(3));
+    assert!(ran.out.contains("unknown key `strange-99`") && !ran.out.contains("strange-101`"), "{}", ran.out);
+    assert!(ran.out.contains("default.toml: 300") && ran.out.contains(" more\n"), "{}", ran.out);
+    // Two seconds of work; it was many minutes when every problem was looked up in the text.
+    assert!(started.elapsed() < std::time::Duration::from_mins(2), "{:?}", started.elapsed());
+    assert!(project.run(["serve"]).err.contains("... and "), "the same at the start");
+}
+
 #[rstest]
 #[case::option(&["serve", "--bogus"], "--bogus")]
 #[case::command(&["frobnicate"], "frobnicate")]

@@ -30,6 +30,7 @@ fn files(path: &str) -> Vec<PathBuf> {
 #[case("report", feed::report, &["tests/fixtures/wire"])]
 #[case("answer", feed::answer, &["tests/fixtures/answer", "default.toml"])]
 #[case("profile", feed::profile, &[])]
+#[case("plan", feed::plan, &[])]
 #[case("config", feed::config, &["tests/fixtures/config/valid", "tests/fixtures/config/invalid", "config.toml"])]
 fn the_kept_corpus_is_survived(#[case] target: &str, #[case] feed: fn(&[u8]), #[case] fixtures: &[&str]) {
     let kept = files(&format!("fuzz/corpus/{target}"));
@@ -46,7 +47,7 @@ fn the_kept_corpus_is_survived(#[case] target: &str, #[case] feed: fn(&[u8]), #[
 
 #[test]
 fn the_kept_corpus_is_small() {
-    let targets = ["request", "report", "answer", "profile", "config"];
+    let targets = ["request", "report", "answer", "profile", "plan", "config"];
     let kept = targets.iter().flat_map(|target| files(&format!("fuzz/corpus/{target}")));
     let bytes: u64 = kept.map(|path| path.metadata().unwrap().len()).sum();
     assert!(bytes < MAX_BYTES, "{bytes} bytes; minimise it (docs/testing.md)");

@@ -106,6 +106,19 @@ fn an_engine_in_an_empty_folder_offers_it_and_takes_its_files() {
 }
 
 #[test]
+fn an_ipv6_gateway_brings_its_mask_and_what_looks_wrong_is_said() {
+    let project = Project::empty();
+    let said = project.ok(["init", "--yes", "--gateway=2001:db8::1", "--dns=192.0.2.53"]);
+    let config = project.read("config.toml");
+    assert!(config.contains("machine_net_mask = \"64\"") || config.contains("machine_net_mask = 64"), "{config}");
+    assert!(
+        said.contains("warning: `machine_net_dns` and `machine_net_gateway` are of different IP versions"),
+        "{said}"
+    );
+    assert!(project.ok(["check"]).contains("config.toml: 1 warning"));
+}
+
+#[test]
 fn a_person_is_asked() {
     let project = Project::empty();
     let mut console =

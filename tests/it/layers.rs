@@ -70,7 +70,7 @@ fn a_bad_profile_is_told_and_changes_nothing() {
     let _rack = project.simulate(&engine, 2, &["--ssh", "none"]);
     project.until_all(2, "waiting");
     write(&project, "profiles/all.toml", PROFILE);
-    assert!(project.ok(["check"]).contains("profiles: ok"));
+    assert!(project.ok(["check"]).contains("all.toml: ok"));
     until("the new profile is in force", || {
         engine.process.err.text().contains("profiles was read again").then_some(())
     });
@@ -176,7 +176,7 @@ fn a_profile_is_made_from_a_machine() {
     project.until_all(1, "waiting");
     let written = project.ok(["profile", "new", "m1", "mine", "--match", "/dmi/system/serial"]);
     assert!(written.starts_with("wrote profiles/mine.toml"), "{written}");
-    assert!(project.ok(["check"]).contains("profiles: ok"));
+    assert!(project.ok(["check"]).contains("mine.toml: ok"));
     until("it is its machine's", || project.ok(["answer", "show", "m1"]).contains("# profile mine").then_some(()));
     let again = project.run(["profile", "new", "m1", "mine"]);
     assert_eq!((again.code, again.err.contains("is there already")), (Some(7), true), "{again:?}");

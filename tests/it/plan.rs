@@ -50,6 +50,23 @@ fn everything_wrong_with_a_table_is_told_and_nothing_is_written() {
 }
 
 #[test]
+fn an_import_leaves_permissions_and_link_as_they_are() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let project = by_hand("");
+    let real = project.path().join("rack/plan-of-all.toml");
+    std::fs::create_dir(project.path().join("rack")).unwrap();
+    std::fs::write(&real, "# shared\n").unwrap();
+    std::fs::set_permissions(&real, std::fs::Permissions::from_mode(0o600)).unwrap();
+    std::os::unix::fs::symlink(&real, project.path().join("plan.toml")).unwrap();
+    project.write("rack.csv", "hostname,serial\npve-01,AAAA1\n");
+    project.ok(["plan", "import", "rack.csv"]);
+    assert!(std::fs::symlink_metadata(project.path().join("plan.toml")).unwrap().is_symlink());
+    assert_eq!(std::fs::metadata(&real).unwrap().permissions().mode() & 0o777, 0o600);
+    let text = std::fs::read_to_string(&real).unwrap();
+    assert!(text.starts_with("# shared\n") && text.contains("pve-01"), "{text}");
+}
+
+#[test]
 fn planned_rows_are_there_before_their_machines_and_give_them_name_and_address() {
     let project = by_hand("");
     let engine = project.serve();

@@ -15,7 +15,7 @@ use crate::ansible::process::family;
 use crate::coordinator;
 use crate::domain::command::{Ask, Order, Sighting};
 use crate::domain::facts::{Dmi, Generation, Link, Product, SystemInfo};
-use crate::domain::{DocumentHash, HostKey, MacAddr, NodeId, Phase, Policy, Stamp, StartRule};
+use crate::domain::{DocumentHash, HostKey, MacAddr, NodeId, OwnNetwork, Phase, Policy, Stamp, StartRule};
 use crate::store::atomic::{self, Durability};
 use crate::store::{Document, Store};
 
@@ -134,7 +134,14 @@ impl Engine {
             links: vec![Link { name: "eno1".into(), mac }],
         };
         let seen = Stamp { peer: [192, 0, 2, 1].into(), macs: [mac].into(), body: document.hash };
-        let ask = Ask { stamp: seen.clone(), info: info.into(), asking_mac: Some(mac), token: None, wish: None };
+        let ask = Ask {
+            stamp: seen.clone(),
+            info: info.into(),
+            asking_mac: Some(mac),
+            token: None,
+            wish: None,
+            own: OwnNetwork::default(),
+        };
         let now = Timestamp::now();
         drop(
             self.handle

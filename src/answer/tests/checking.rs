@@ -191,6 +191,14 @@ fn what_describes_no_machine_is_refused() {
     assert!(matches!(Hardware::parse(b"{"), Err(HardwareError::Json(_))));
     assert!(matches!(Hardware::parse(b"{\"disks\":3}"), Err(HardwareError::NoDisks)));
     assert!(matches!(Hardware::parse(b"[]"), Err(HardwareError::NoDisks)));
+    let report = |disks: &str, nics: &str| {
+        Hardware::parse(format!(r#"{{"disks":[{disks}],"network-interfaces":[{nics}]}}"#).as_bytes())
+    };
+    let (disk, nic) = (r#"{"udev-properties":{"DEVNAME":"/dev/sda"}}"#, r#"{"name":"eno1"}"#);
+    assert!(report(disk, nic).is_ok());
+    for (disks, nics) in [("", nic), (disk, ""), ("", "")] {
+        assert!(matches!(report(disks, nics), Err(HardwareError::NoDisks)), "gathering failed: nothing is known");
+    }
 }
 
 #[test]

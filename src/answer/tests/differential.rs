@@ -6,7 +6,7 @@ use proptest::sample::select;
 use secrecy::ExposeSecret as _;
 
 use super::{GENERATIONS, inputs};
-use crate::answer::{BaseAnswer, Hardware, Inputs, Installer, Question, RenderError, check_answer, render};
+use crate::answer::{BaseAnswer, Hardware, Inputs, Installer, Offer, Question, RenderError, check_answer, render};
 use crate::domain::MacAddr;
 use crate::simulate::hardware::{DiskDevice, Hardware as Simulated, NicDevice};
 use crate::simulate::installer::{Examination, Outcome};
@@ -243,10 +243,10 @@ proptest! {
         let Ok(base) = BaseAnswer::parse(text) else { return Ok(()) };
         for generation in GENERATIONS {
             let ipv6 = text.contains("fd00::") || text.contains("::1");
-            let given = if ipv6 { Inputs { address: "2001:db8::31".parse().ok(), mask: "64".parse().unwrap(), ..inputs(generation) } } else { inputs(generation) };
+            let given = if ipv6 { Inputs { address: "2001:db8::31".parse().ok().map(Offer::Asked), mask: "64".parse().unwrap(), ..inputs(generation) } } else { inputs(generation) };
             let rendered = match render(base.overlay(), &given) {
                 Ok(rendered) => rendered,
-                Err(RenderError::TooNew { .. } | RenderError::Family { .. }) => continue,
+                Err(RenderError::TooNew { .. } | RenderError::Family { .. } | RenderError::Harmful { .. }) => continue,
                 Err(error) => return Err(TestCaseError::fail(format!("{error}\n{text}"))),
             };
             let answer = rendered.text.expose_secret();

@@ -12,20 +12,20 @@ use crate::answer::{
 use crate::domain::facts::{Dmi, Link};
 use crate::domain::{Generation, Product, SystemInfo};
 
-fn base(text: &str) -> Overlay {
+pub(super) fn base(text: &str) -> Overlay {
     BaseAnswer::parse(text).unwrap().overlay().clone()
 }
 
-fn profile(name: &str, text: &str) -> Profile {
+pub(super) fn profile(name: &str, text: &str) -> Profile {
     Profile::parse(name, &format!("profiles/{name}.toml"), text).unwrap()
 }
 
-fn layer(text: &str) -> Overlay {
+pub(super) fn layer(text: &str) -> Overlay {
     parse_override("o.toml", text).unwrap()
 }
 
 /// The row of a setting: `value < origin | replaced < origin, …`.
-fn row(overlay: &Overlay, setting: &str) -> String {
+pub(super) fn row(overlay: &Overlay, setting: &str) -> String {
     let found: Option<Explained> = overlay.explain().into_iter().find(|row| row.setting == setting);
     let Some(found) = found else { return "-".to_owned() };
     let value = found.value.map_or_else(|| "gone".to_owned(), |shown| format!("{} < {}", shown.text, shown.origin));
@@ -181,6 +181,8 @@ fn machine(model: &str, serial: &str, mac: &str) -> SystemInfo {
 #[case::all_must(&[("a", "\"/dmi/system/name\" = \"PowerEdge*\"\n\"/dmi/system/serial\" = \"X\"")], Ok(None))]
 #[case::more_criteria_win(&[("a", "\"/dmi/system/name\" = \"PowerEdge R650\""), ("b", "\"/dmi/system/name\" = \"*\"\n\"/product/product\" = \"pve\"")], Ok(Some("b")))]
 #[case::then_more_characters(&[("a", "\"/dmi/system/name\" = \"PowerEdge*\""), ("b", "\"/dmi/system/name\" = \"PowerEdge R*\"")], Ok(Some("b")))]
+#[case::a_class_is_no_letter(&[("a", "\"/dmi/system/name\" = \"PowerEdge R[5-7]*\""), ("b", "\"/dmi/system/name\" = \"PowerEdge R6*\"")], Ok(Some("b")))]
+#[case::an_escaped_letter_is_one(&[("a", "\"/dmi/system/name\" = \"PowerEdge[ ]R*\""), ("b", "\"/dmi/system/name\" = \"PowerEdge*\"")], Ok(Some("a")))]
 #[case::priority_before_all(&[("a", "\"/dmi/system/name\" = \"*\"\n[x]\npriority = 1"), ("b", "\"/dmi/system/name\" = \"PowerEdge R650\"")], Ok(Some("a")))]
 #[case::a_tie_names_both(&[("a", "\"/dmi/system/name\" = \"Power*\""), ("b", "\"/dmi/system/name\" = \"*R650*\""), ("c", "\"/dmi/system/name\" = \"*erEdge\"")], Ok(Some("a")))]
 #[case::any_link(&[("a", "\"/network_interfaces/*/mac\" = \"B4:2E:99:*\"")], Ok(Some("a")))]
@@ -222,6 +224,8 @@ fn profiles_with_one_rule_are_told_before_a_machine_meets_them() {
 #[case("match = \"x\"", (1, 9), "`match` must be a table, not a string")]
 #[case("[disk-setup]\nfilesistem = \"zfs\"", (2, 1), "unknown key `filesistem` in `[disk-setup]` (hint: did you mean `filesystem`?)")]
 #[case("[post-installation-webhook]\nurl = \"https://x\"", (2, 7), "`[post-installation-webhook]` belongs to prox-orchestrator")]
+#[case("[network]\ncidr = \"192.0.2.9/24\"", (2, 8), "`network.cidr` of a profile would be that of every machine it is for")]
+#[case("[global]\nfqdn = \"pve.example.com\"", (2, 8), "`global.fqdn` of a profile would be that of every machine it is for")]
 #[case("x = [", (1, 6), "not TOML: ")]
 fn what_is_wrong_with_a_profile_is_said_with_its_place(
     #[case] text: &str,

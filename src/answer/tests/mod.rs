@@ -4,6 +4,7 @@
 mod checking;
 mod differential;
 mod documentation;
+mod given;
 mod hostile;
 mod layers;
 mod reading;
@@ -31,7 +32,7 @@ fn inputs(generation: Generation) -> Inputs {
         fqdn: "pve-07aa.rack.example".parse().unwrap(),
         generation,
         installer: None,
-        address: Some("10.20.0.31".parse().unwrap()),
+        address: Some(Offer::Asked("10.20.0.31".parse().unwrap())),
         mask: "255.255.255.0".parse().unwrap(),
         dns: "10.20.0.2".parse().ok(),
         gateway: "10.20.0.1".parse().ok(),
@@ -134,7 +135,7 @@ auth_token = "…"
 source = "from-url"
 ordering = "network-online"
 url = "https://scripts.example/…"
-cert-fingerprint = "AA:BB"
+cert-fingerprint = "AABBAABBAABBAABBAABBAABBAABBAABBAABBAABBAABBAABBAABBAABBAABBAABB"
 "#
     );
     assert_eq!(rendered.hash, crate::domain::DocumentHash::of(rendered.text.expose_secret().as_bytes()));
@@ -335,20 +336,33 @@ fn the_vendor_pattern_is_used_where_the_mac_is_not_known() {
     "fe80::1",
     "64",
     "2001:db8::1",
-    Err("the request came from the link-local address `fe80::1`, which cannot be the node's; check its DHCP")
+    Err(
+        "`fe80::1` (the address it asked from, and `machine_net_mask`) cannot be the node's address: it is link-local"
+    )
 )]
 #[case(
     "169.254.3.4",
     "16",
     "10.0.0.1",
-    Err("the request came from the link-local address `169.254.3.4`, which cannot be the node's; check its DHCP")
+    Err(
+        "`169.254.3.4` (the address it asked from, and `machine_net_mask`) cannot be the node's address: it is link-local"
+    )
 )]
-#[case("0.0.0.0", "24", "10.0.0.1", Err("the request came from `0.0.0.0`, which is no machine's address"))]
+#[case(
+    "0.0.0.0",
+    "24",
+    "10.0.0.1",
+    Err(
+        "`0.0.0.0` (the address it asked from, and `machine_net_mask`) cannot be the node's address: it is no machine's address"
+    )
+)]
 #[case(
     "255.255.255.255",
     "24",
     "10.0.0.1",
-    Err("the request came from `255.255.255.255`, which is no machine's address")
+    Err(
+        "`255.255.255.255` (the address it asked from, and `machine_net_mask`) cannot be the node's address: it is no machine's address"
+    )
 )]
 fn addresses_must_fit(
     #[case] address: &str,
@@ -358,7 +372,7 @@ fn addresses_must_fit(
 ) {
     let gateway: Option<std::net::IpAddr> = gateway.parse().ok();
     let given = Inputs {
-        address: Some(address.parse().unwrap()),
+        address: Some(Offer::Asked(address.parse().unwrap())),
         mask: mask.parse().unwrap(),
         gateway,
         dns: if address.starts_with("2001") { "2001:db8::53".parse().ok() } else { "10.0.0.53".parse().ok() },

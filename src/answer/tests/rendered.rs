@@ -157,7 +157,7 @@ fn disks() -> Part {
 }
 
 fn first_boot() -> Part {
-    let from_url = all([among(S::FirstBootSource, &["from-url"]), text(S::FirstBootUrl, "https://\\PC{1,12}")]);
+    let from_url = all([among(S::FirstBootSource, &["from-url"]), text(S::FirstBootUrl, "https://[a-z]\\PC{0,12}")]);
     let source = prop_oneof![from_url, among(S::FirstBootSource, &["from-iso"])];
     let more = some([any_of(S::FirstBootOrdering), text(S::FirstBootFingerprint, "[0-9a-fA-F]{64}")]);
     prop_oneof![3 => Just(Settings::default()), 1 => all([source.boxed(), more])].boxed()

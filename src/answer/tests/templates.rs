@@ -139,7 +139,7 @@ fn ssh_keys_are_filled_in_one_by_one() {
 fn counters_that_a_node_lacks_are_asked_for_once() {
     let both = compose([
         own("network.cidr", "10.0.0.{{ counter('other', start=10) }}/24"),
-        own("network.dns", "10.0.{{ counter('other', start=10) }}.{{ counter('third') }}"),
+        own("network.dns", "10.0.{{ counter('other') }}.{{ counter('third') }}"),
     ]);
     let info = info();
     let wants = |name: &str, start| CounterWish { name: name.into(), start };

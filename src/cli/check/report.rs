@@ -1,5 +1,6 @@
 //! What `check` found, on paper: with carets for people, JSON for scripts (docs/checking.md has its schema).
 
+use std::collections::{BTreeSet, HashMap};
 use std::io::{self, Write};
 use std::path::Path;
 
@@ -18,18 +19,90 @@ pub(super) struct Finding {
     pub(super) path: String,
     /// Those that find it; none where no installer was asked.
     pub(super) installers: Vec<Installer>,
+    /// How many problems it stands for: one, but for the last line of very many.
+    stands_for: usize,
 }
 
 impl Finding {
     /// A problem of an answer file.
-    pub(super) fn new(source: &Source, problem: &answer::Problem) -> Self {
-        Self { problem: runtime::placed(source, problem), path: problem.path.clone(), installers: Vec::new() }
+    fn new(source: &Source, problem: &answer::Problem) -> Self {
+        Self {
+            problem: runtime::placed(source, problem),
+            path: problem.path.clone(),
+            installers: Vec::new(),
+            stands_for: 1,
+        }
     }
+}
+
+/// What several installers find in one file, put together. Only what is shown is looked up in the file: a hostile one
+/// has a problem in every line.
+#[derive(Debug, Default)]
+pub(super) struct Merged {
+    found: Vec<(answer::Problem, Vec<Installer>)>,
+    known: HashMap<Same, usize>,
+}
+
+/// What makes two problems one.
+type Same = (Option<(usize, usize)>, String, String);
+
+impl Merged {
+    /// Adds what an installer finds; the newest comes first.
+    pub(super) fn add(&mut self, problem: answer::Problem, installer: Installer) {
+        let span = problem.span.as_ref().map(|span| (span.start, span.end));
+        let same = (span, format!("{:?} {}", problem.severity, problem.path), problem.message.clone());
+        let at = *self.known.entry(same).or_insert(self.found.len());
+        match self.found.get_mut(at) {
+            Some((_, installers)) => installers.insert(0, installer),
+            None => self.found.push((problem, vec![installer])),
+        }
+    }
+
+    /// In the order of the file, errors and dangers before warnings where there are too many.
+    pub(super) fn findings(self, source: &Source) -> Vec<Finding> {
+        findings(source, self.found)
+    }
+}
+
+/// Problems of an answer file that no installer was asked about.
+pub(super) fn placed(source: &Source, problems: Vec<answer::Problem>) -> Vec<Finding> {
+    findings(source, problems.into_iter().map(|problem| (problem, Vec::new())).collect())
+}
+
+/// Most problems of a file that are shown.
+const MOST: usize = 100;
+
+fn findings(source: &Source, mut found: Vec<(answer::Problem, Vec<Installer>)>) -> Vec<Finding> {
+    let place =
+        |(problem, _): &(answer::Problem, Vec<Installer>)| problem.span.as_ref().map_or(usize::MAX, |span| span.start);
+    let more = found.len().saturating_sub(MOST);
+    if more > 0 {
+        found.sort_by_key(|one| (one.0.severity == answer::Severity::Warning, place(one)));
+    }
+    let worst = found.iter().skip(MOST).map(|(problem, _)| problem.severity).max_by_key(|severity| match severity {
+        answer::Severity::Warning => 0,
+        answer::Severity::Danger => 1,
+        answer::Severity::Error => 2,
+    });
+    let everybody: Vec<Installer> =
+        found.iter().flat_map(|(_, installers)| installers).copied().collect::<BTreeSet<_>>().into_iter().collect();
+    found.truncate(MOST);
+    found.sort_by_key(place);
+    let mut shown: Vec<_> = found
+        .into_iter()
+        .map(|(problem, installers)| Finding { installers, ..Finding::new(source, &problem) })
+        .collect();
+    if let Some(severity) = worst {
+        let rest =
+            config::Problem::whole(&source.name, format!("... and {more} more")).weigh(runtime::weight(severity));
+        shown.push(Finding { installers: everybody, stands_for: more, ..Finding::from(rest) });
+    }
+    shown
 }
 
 impl From<config::Problem> for Finding {
     fn from(problem: config::Problem) -> Self {
-        Self { problem, path: String::new(), installers: Vec::new() }
+        Self { problem, path: String::new(), installers: Vec::new(), stands_for: 1 }
     }
 }
 
@@ -44,7 +117,7 @@ pub(super) struct Verdict {
 #[derive(Debug)]
 pub(super) struct FileReport {
     file: String,
-    /// `config`, `base`, `profile`, `profiles`, `override`, `overrides` or `answer`.
+    /// `config`, `base`, `profile`, `profiles`, `override`, `overrides`, `plan` or `answer`.
     kind: &'static str,
     /// Of the installers that were asked, oldest first.
     pub(super) verdicts: Vec<Verdict>,
@@ -59,6 +132,13 @@ impl FileReport {
         Self { file, kind, verdicts: Vec::new(), findings, touch: None, also_refused_by: Vec::new() }
     }
 
+    /// A file that is not there.
+    pub(super) fn missing(kind: &'static str, path: &Path) -> Self {
+        let name = path.display().to_string();
+        let problem = config::Problem::whole(&name, "there is no such file");
+        Self::new(kind, name, vec![Finding::from(problem)])
+    }
+
     pub(super) fn unreadable(kind: &'static str, path: &Path, errors: &ConfigErrors) -> Self {
         let findings = errors.0.list().iter().cloned().map(Finding::from).collect();
         Self::new(kind, path.display().to_string(), findings)
@@ -70,7 +150,8 @@ impl FileReport {
     }
 
     fn count(&self, severity: Severity) -> usize {
-        self.findings.iter().filter(|finding| finding.problem.severity == severity).count()
+        let these = self.findings.iter().filter(|finding| finding.problem.severity == severity);
+        these.map(|finding| finding.stands_for).sum()
     }
 
     /// `2 errors, 1 danger`, or `ok`.
@@ -121,14 +202,14 @@ fn verdicts(report: &FileReport) -> Vec<String> {
         Some(releases(these.map(|verdict| verdict.installer))).filter(|list| !list.is_empty())
     };
     let [accepts, refuses, others] = match report.kind {
-        "base" => {
+        "base" | "profile" | "override" => {
             ["can serve machines with installer", "cannot serve machines with installer", "machines with installer"]
         }
         _ => ["accepted by installer", "refused by installer", "installer"],
     };
     let others = |oldest: &Installer| {
         let list = releases(report.also_refused_by.iter().copied());
-        let what = if report.kind == "base" { "could not be served" } else { "would refuse it" };
+        let what = if report.kind == "answer" { "would refuse it" } else { "could not be served" };
         format!("but {others} {list} {what}; `--release {}` says why", oldest.release())
     };
     let accepts = named(true).map(|list| format!("{accepts} {list}"));
@@ -173,7 +254,7 @@ fn json_file(report: &FileReport) -> Value {
 }
 
 fn json_problem(finding: &Finding) -> JsonProblem<'_> {
-    let Finding { problem, path, installers } = finding;
+    let Finding { problem, path, installers, .. } = finding;
     let place = problem.place.as_ref();
     JsonProblem {
         severity: match problem.severity {

@@ -3,10 +3,12 @@
 use std::net::IpAddr;
 
 use super::Fleet;
-use crate::domain::address::{AddressSource, NicRule, Unfit, judge_host};
+use crate::domain::address::{AddressSource, Fixed, FixedBy, NicRule, OwnNetwork, Unfit, judge_host};
+use crate::domain::command::Release;
 use crate::domain::event::Event;
 use crate::domain::guard::{ClaimCode, Grant, Verdict, Withheld};
 use crate::domain::id::NodeId;
+use crate::domain::mask::Netmask;
 use crate::domain::node::{Asked, Flag, Node};
 use crate::domain::phase::Phase;
 use crate::domain::refusal::Refusal;
@@ -51,17 +53,23 @@ impl Fleet {
         let free = rules.pool.size().saturating_sub(u128::try_from(lost).unwrap_or(u128::MAX));
         let wants = |node: &&std::sync::Arc<Node>| {
             let is_to_come = node.phase == Phase::Waiting || node.is_unclaimed();
-            is_to_come && node.fixed_address().is_none()
+            is_to_come && node.fixed().is_none() && self.is_due_from_pool(&node.own_network())
         };
         Some(PoolOutlook { free, wanted: self.nodes().filter(wants).count() })
     }
 
+    /// Whether the pool is to give an address to a machine with these layers, where nobody else does.
+    fn is_due_from_pool(&self, own: &OwnNetwork) -> bool {
+        own.address.is_none() && self.policy.addresses.source_of(own) == AddressSource::Pool
+    }
+
     /// What an approval brings besides itself: the address of the pool, where the node has none.
     pub(super) fn address_on_approval(&self, node: &Node) -> Result<Option<Event>, Refusal> {
-        if node.fixed_address().is_some() {
+        let own = node.own_network();
+        if node.fixed().is_some() || own.address.is_some() {
             return Ok(None);
         }
-        match self.policy.addresses.source {
+        match self.policy.addresses.source_of(&own) {
             AddressSource::Requester | AddressSource::Dhcp => Ok(None),
             AddressSource::Plan => Err(Refusal::NoPlannedAddress(node.name.clone())),
             AddressSource::Pool => {
@@ -75,7 +83,9 @@ impl Fleet {
     pub(super) fn checked(&self, verdict: Verdict, asked: &Asked) -> Verdict {
         let Verdict::Serve(grant) = &verdict else { return verdict };
         let Some(node) = self.node(grant.node) else { return verdict };
-        match self.obstacle(node.id, node.fixed_address(), node.nic, asked) {
+        // What another profile says of its network shows when its answer is made, and is judged then.
+        let Some(own) = asked.own else { return verdict };
+        match self.obstacle(node.id, node.fixed(), node.nic, asked, &own) {
             Some(why) => Verdict::Hold(why),
             None => verdict,
         }
@@ -83,46 +93,51 @@ impl Fleet {
 
     /// A permission completed by the pool's address, where one is due that no approval brought: another rule was in
     /// force then. `None` where there is nothing to do.
-    pub(super) fn completed(&self, grant: &Grant) -> Option<(Grant, Event)> {
+    pub(super) fn completed(&self, grant: &Grant, own: &OwnNetwork) -> Option<(Grant, Event)> {
         let node = self.node(grant.node)?;
-        if self.policy.addresses.source != AddressSource::Pool || grant.address.is_some() {
+        if grant.address.is_some() || !self.is_due_from_pool(own) {
             return None;
         }
         let address = self.next_free(Some(node.id))?;
-        let grant = Grant { address: Some(address), ..grant.clone() };
+        let grant = Grant { address: Some(Fixed { address, by: FixedBy::Pool }), ..grant.clone() };
         Some((grant, Event::AddressAssigned { node: node.id, address }))
     }
 
-    /// What keeps a machine from being answered, whoever approves it.
+    /// What keeps a machine with these layers from being answered, whoever approves it. An address of its own layers is
+    /// known when its answer is made: [`Fleet::flaw`].
     pub(super) fn obstacle(
         &self,
         node: NodeId,
-        fixed: Option<IpAddr>,
+        fixed: Option<Fixed>,
         nic: Option<crate::domain::mac::MacAddr>,
         asked: &Asked,
+        own: &OwnNetwork,
     ) -> Option<Withheld> {
         let rules = &self.policy.addresses;
-        if rules.source == AddressSource::Dhcp {
+        let source = rules.source_of(own);
+        if source == AddressSource::Dhcp {
             return None;
         }
         let code = ClaimCode::of(node);
-        let address = match (fixed, rules.source) {
-            (Some(address), _) => {
-                if let Err(why) = rules.judge(address) {
+        let counts = |fixed: &Fixed| own.address.is_none_or(|own| fixed.by.goes_before(own));
+        let address = match (fixed.filter(counts), own.address, source) {
+            (Some(Fixed { address, .. }), _, _) => {
+                if let Err(why) = rules.judge_for(own, address, rules.mask) {
                     return Some(Withheld::BadAddress { address, why });
                 }
                 Some(address)
             }
-            (None, AddressSource::Plan) => return Some(Withheld::NoPlannedAddress(code)),
-            (None, AddressSource::Pool) => {
+            (None, Some(_), _) => None,
+            (None, None, AddressSource::Plan) => return Some(Withheld::NoPlannedAddress(code)),
+            (None, None, AddressSource::Pool) => {
                 if self.next_free(Some(node)).is_none() {
                     return Some(Withheld::PoolEmpty(code));
                 }
                 None
             }
-            (None, AddressSource::Requester | AddressSource::Dhcp) => {
+            (None, None, AddressSource::Requester | AddressSource::Dhcp) => {
                 let address = asked.stamp.peer;
-                if let Err(why) = self.judge_requester(address) {
+                if let Err(why) = self.judge_requester(own, address) {
                     return Some(Withheld::BadRequester { address, why });
                 }
                 Some(address)
@@ -131,15 +146,30 @@ impl Fleet {
         if let Some(owner) = address.and_then(|address| self.owner_of(address, node)) {
             return Some(Withheld::AddressTaken(owner.name.clone()));
         }
-        let is_open = rules.nic == NicRule::Asking { or_vendor: false } && nic.or(asked.asking_mac).is_none();
+        let is_open = rules.nic_of(own) == NicRule::Asking { or_vendor: false } && nic.or(asked.asking_mac).is_none();
         // A machine that lists none has none to choose from; the renderer says so.
         (is_open && !asked.info.links.is_empty()).then_some(Withheld::ChooseNic(code))
     }
 
+    /// What is wrong with the address of a finished answer, wherever it is from.
+    pub(super) fn flaw(&self, node: &Node, release: &Release) -> Option<Withheld> {
+        let net = release.address?;
+        let address = net.addr();
+        let mask = Netmask::try_from(i64::from(net.prefix_len())).unwrap_or(self.policy.addresses.mask);
+        if address == release.stamp.peer.to_canonical() {
+            if let Err(why) = self.judge_requester(&release.own, address) {
+                return Some(Withheld::BadRequester { address, why });
+            }
+        } else if let Err(why) = self.policy.addresses.judge_for(&release.own, address, mask) {
+            return Some(Withheld::BadAddress { address, why });
+        }
+        self.owner_of(address, node.id).map(|owner| Withheld::AddressTaken(owner.name.clone()))
+    }
+
     /// Whether a machine can keep the address it asks from. Where it lies is DHCP's business.
-    fn judge_requester(&self, address: IpAddr) -> Result<(), Unfit> {
+    fn judge_requester(&self, own: &OwnNetwork, address: IpAddr) -> Result<(), Unfit> {
         judge_host(address)?;
-        match self.policy.addresses.judge(address) {
+        match self.policy.addresses.judge_for(own, address, self.policy.addresses.mask) {
             Err(why @ (Unfit::Family | Unfit::Gateway)) => Err(why),
             _ => Ok(()),
         }
@@ -149,7 +179,7 @@ impl Fleet {
     pub(super) fn network_flags(
         &self,
         node: NodeId,
-        fixed: Option<IpAddr>,
+        fixed: Option<Fixed>,
         nic: Option<crate::domain::mac::MacAddr>,
         asked: &Asked,
     ) -> Vec<Flag> {
@@ -162,14 +192,25 @@ impl Fleet {
         if let Some(owner) = self.owner_of(peer, node).filter(is_installed_there) {
             flags.push(Flag::LeaseReused { of: owner.id });
         }
-        match self.obstacle(node, fixed, nic, asked) {
-            Some(Withheld::ChooseNic(_)) => flags.push(Flag::ChooseNic),
-            Some(Withheld::AddressTaken(name)) => {
-                flags.extend(self.named(&name).map(|owner| Flag::AddressTaken { by: owner.id }));
-            }
-            Some(why) => flags.push(Flag::CannotAnswer { reason: why.to_string().as_str().into() }),
-            None => {}
-        }
+        let obstacle = self.obstacle(node, fixed, nic, asked, &asked.own.unwrap_or_default());
+        flags.extend(obstacle.and_then(|why| self.flag_of(&why)));
         flags
+    }
+
+    /// How a row shows what keeps it from being answered.
+    pub(super) fn flag_of(&self, why: &Withheld) -> Option<Flag> {
+        match why {
+            Withheld::ChooseNic(_) => Some(Flag::ChooseNic),
+            Withheld::AddressTaken(name) => self.named(name).map(|owner| Flag::AddressTaken { by: owner.id }),
+            Withheld::BadRequester { .. }
+            | Withheld::BadAddress { .. }
+            | Withheld::NoPlannedAddress(_)
+            | Withheld::PoolEmpty(_) => Some(Flag::CannotAnswer { reason: why.to_string().as_str().into() }),
+            Withheld::Undecided(_)
+            | Withheld::Changed(_)
+            | Withheld::AsksAgain { .. }
+            | Withheld::Banned(_)
+            | Withheld::Rejected(_) => None,
+        }
     }
 }

@@ -7,14 +7,16 @@ use jiff::Timestamp;
 use super::plan::Placed;
 use super::walk::Offered;
 use super::{Decision, Fleet, MAX_NODES};
+use crate::domain::address::{Fixed, FixedBy};
 use crate::domain::command::{Ask, Release, Reply};
 use crate::domain::event::Event;
+use crate::domain::facts::SystemInfo;
 use crate::domain::fqdn::Fqdn;
 use crate::domain::guard::{self, Verdict, Withheld};
 use crate::domain::id::NodeId;
 use crate::domain::machine::MachineId;
 use crate::domain::naming::NameWish;
-use crate::domain::node::{Asked, AssignedBy, Flag, Node};
+use crate::domain::node::{Asked, Flag, Node};
 use crate::domain::phase::Phase;
 use crate::domain::plan::{PlanEntry, Shown};
 use crate::domain::refusal::Refusal;
@@ -71,6 +73,14 @@ impl Fleet {
         resolved
     }
 
+    /// The row that a machine has, or will take, as far as what it shows tells.
+    #[must_use]
+    pub fn row_of(&self, info: &SystemInfo) -> Option<&std::sync::Arc<Node>> {
+        let machine = MachineId::of_system(info);
+        let known = self.resolve(&machine, None).node;
+        known.or_else(|| self.place(&machine, &info.dmi, None).row.map(|(row, _)| row)).and_then(|row| self.node(row))
+    }
+
     /// The row of a machine that shows nothing: one that showed nothing either, from the same address.
     fn nameless_twin(&self, machine: &MachineId, ask: &Ask) -> Option<NodeId> {
         if !machine.is_empty() {
@@ -100,6 +110,7 @@ impl Fleet {
             info: ask.info.clone(),
             count,
             token: ask.token.clone(),
+            own: Some(ask.own),
         };
         let Placed { row, flags: about_plan } = self.place(&machine, &ask.info.dmi, known.map(AsRef::as_ref));
         flags.extend(about_plan);
@@ -135,7 +146,7 @@ impl Fleet {
             flags.extend(self.former(&machine).map(|former| Flag::InstalledBefore { name: former.name.clone() }));
         }
         let mut events = Vec::new();
-        let mut fixed = node.fixed_address();
+        let mut fixed = node.fixed();
         if let Some((id, found)) = row {
             let entry = self.node(id).filter(|row| row.id != node.id).and_then(|row| row.plan.clone());
             events.push(match entry {
@@ -154,7 +165,7 @@ impl Fleet {
         }
         let mut verdict = self.checked(self.guarded(node, &ask.stamp, now), &seen);
         if let Verdict::Serve(grant) = &verdict
-            && let Some((grant, assigned)) = self.completed(grant)
+            && let Some((grant, assigned)) = self.completed(grant, &ask.own)
         {
             events.push(assigned);
             verdict = Verdict::Serve(grant);
@@ -175,7 +186,7 @@ impl Fleet {
         asked: Asked,
         mut flags: Vec<Flag>,
     ) -> Decision {
-        let fixed = self.node(node).and_then(|row| row.fixed_address());
+        let fixed = self.node(node).and_then(|row| row.fixed());
         flags.extend(self.network_flags(node, fixed, None, &asked));
         let verdict = Verdict::Hold(Withheld::Undecided(guard::ClaimCode::of(node)));
         let events = vec![how, Event::MachineAsked { node, machine, asked, flags }];
@@ -234,30 +245,26 @@ impl Fleet {
     pub(super) fn decide_release(&self, release: &Release, now: Timestamp) -> Result<Decision, Refusal> {
         let node = self.node(release.node).ok_or(Refusal::UnknownNode(release.node))?;
         let judged = self.guarded(node, &release.stamp, now);
-        let grant = match self.checked_as_asked(node, judged) {
-            Verdict::Serve(grant) => grant,
-            Verdict::Hold(why) | Verdict::Refuse(why) => {
-                let owner = match &why {
-                    Withheld::AddressTaken(name) => self.named(name),
-                    _ => None,
-                };
-                let flag = owner.map(|owner| Flag::AddressTaken { by: owner.id });
-                let events = flag.map(|flag| Event::Flagged { node: node.id, flag }).into_iter().collect();
-                return Ok(Decision { events, effects: Vec::new(), reply: Reply::Withheld(why) });
-            }
+        let withheld = |why: Withheld| {
+            let events = self.flag_of(&why).map(|flag| Event::Flagged { node: node.id, flag }).into_iter().collect();
+            Ok(Decision { events, effects: Vec::new(), reply: Reply::Withheld(why) })
         };
-        if let Some((grant, assigned)) = self.completed(&grant).filter(|_| release.address.is_some()) {
+        let grant = match judged {
+            Verdict::Serve(grant) => grant,
+            Verdict::Hold(why) | Verdict::Refuse(why) => return withheld(why),
+        };
+        let asked = node.request.as_ref();
+        if let Some(why) = asked.and_then(|asked| self.obstacle(node.id, node.fixed(), node.nic, asked, &release.own)) {
+            return withheld(why);
+        }
+        if let Some((grant, assigned)) = self.completed(&grant, &release.own).filter(|_| release.address.is_some()) {
             return Ok(Decision { events: vec![assigned], effects: Vec::new(), reply: Reply::Rerender(grant) });
         }
         if grant.name != release.name || (grant.address, grant.nic) != release.granted {
             return Ok(Decision::none(Reply::Rerender(grant)));
         }
-        let owner = release.address.and_then(|net| self.owner_of(net.addr(), node.id));
-        if let Some(owner) = owner {
-            let flag = Flag::AddressTaken { by: owner.id };
-            let reply = Reply::Withheld(Withheld::AddressTaken(owner.name.clone()));
-            let events = vec![Event::Flagged { node: node.id, flag }];
-            return Ok(Decision { events, effects: Vec::new(), reply });
+        if let Some(why) = self.flaw(node, release) {
+            return withheld(why);
         }
         let events = vec![Event::AnswerReleased {
             node: node.id,
@@ -292,7 +299,7 @@ impl Fleet {
 }
 
 /// The address of a node once it takes over an entry of the plan.
-fn fixed_with(node: &Node, entry: &PlanEntry) -> Option<std::net::IpAddr> {
-    let by_operator = node.assigned.filter(|assigned| assigned.by == AssignedBy::Operator);
-    by_operator.map(|assigned| assigned.address).or(entry.address).or(node.fixed_address())
+fn fixed_with(node: &Node, entry: &PlanEntry) -> Option<Fixed> {
+    let planned = entry.address.map(|address| Fixed { address, by: FixedBy::Plan });
+    node.fixed().filter(|fixed| fixed.by == FixedBy::Operator).or(planned).or(node.fixed())
 }

@@ -263,6 +263,14 @@ fn phase_after_run(outcome: &RunOutcome, result: Option<&HostResult>, is_told: b
     }
 }
 
+/// What another profile says of its network shows when its answer is made.
+fn choose_profile(node: &mut Node, profile: Option<ProfileChoice>) {
+    if node.profile != profile {
+        node.profile = profile;
+        node.unlearn_network();
+    }
+}
+
 fn apply_to_node(node: &mut Node, event: &Event, at: Timestamp) {
     match event {
         Event::MachineAsked { machine, asked, flags, .. } => {
@@ -306,7 +314,7 @@ fn apply_to_node(node: &mut Node, event: &Event, at: Timestamp) {
             node.name = name.clone();
             node.flags.retain(|flag| !matches!(flag, Flag::NotAsWished { .. } | Flag::NotTheNext { .. }));
         }
-        Event::ProfileChosen { profile, .. } => node.profile.clone_from(profile),
+        Event::ProfileChosen { profile, .. } => choose_profile(node, profile.clone()),
         Event::CounterTaken { counter, value, .. } => drop(node.counters.insert(counter.clone(), *value)),
         Event::AddressSet { address, .. } => set_address(node, *address),
         Event::NoteSet { note, .. } => node.note.clone_from(note),
@@ -387,7 +395,8 @@ fn apply_decision(node: &mut Node, event: &Event, at: Timestamp) {
             node.admission = Some(admission.clone());
             // The ticket's word is the operator's, given beforehand; one about this very row counts more.
             let named = admission.profile.clone().map(ProfileChoice::Named);
-            node.profile = node.profile.take().or(named);
+            let chosen = node.profile.clone().or(named);
+            choose_profile(node, chosen);
             enter(node, Phase::Approved, at);
         }
         Event::Rejected { reason, .. } => {

@@ -192,7 +192,12 @@ impl Fleet {
     fn decide_address(&self, node: &Node, address: IpAddr) -> Result<Decision, Refusal> {
         let address = address.to_canonical();
         let is_to_be_installed = node.phase.may_rename() && !node.may_be_installed();
-        let judged = if is_to_be_installed { self.policy.addresses.judge(address) } else { judge_host(address) };
+        let rules = &self.policy.addresses;
+        let judged = if is_to_be_installed {
+            rules.judge_for(&node.own_network(), address, rules.mask)
+        } else {
+            judge_host(address)
+        };
         judged.map_err(|why| Refusal::BadAddress { address, why })?;
         if let Some(owner) = self.owner_of(address, node.id) {
             return Err(Refusal::AddressTaken(owner.name.clone()));

@@ -53,6 +53,7 @@ impl Fleet {
                 } else {
                     self.change(*node, |node| {
                         node.plan = None;
+                        node.unlearn_network();
                         node.plan_match = None;
                         note_match(node);
                     });
@@ -81,6 +82,9 @@ impl Fleet {
             let is_news = node.plan.as_ref().is_none_or(|old| old.hostname != entry.hostname);
             if is_news && is_free && node.phase.may_rename() {
                 node.name = entry.hostname.clone();
+            }
+            if node.plan.as_ref().and_then(|old| old.profile.as_ref()) != entry.profile.as_ref() {
+                node.unlearn_network();
             }
             node.plan = Some(Arc::clone(entry));
             node.plan_match = found;

@@ -4,6 +4,7 @@ mod answering;
 mod conformance;
 mod deciding;
 mod delivering;
+mod layered;
 mod reporting;
 mod transport;
 mod trust;

@@ -11,10 +11,9 @@ use super::{flags, nodes};
 use crate::domain::facts::{Disk, Nic, Report};
 use crate::domain::fleet::Unmatched;
 use crate::domain::guard::ClaimCode;
-use crate::domain::node::AssignedBy;
 use crate::domain::plan::words;
 use crate::domain::run::HostResult;
-use crate::domain::{AddressSource, HostKey, Node, Phase};
+use crate::domain::{AddressSource, Fixed, FixedBy, HostKey, Node, OwnAddress, Phase};
 use crate::tui::model::{Model, Subject};
 use crate::tui::{offer, text, theme};
 
@@ -230,16 +229,29 @@ fn address(node: &Node, model: &Model) -> String {
         return address.to_string();
     }
     let is_to_come = node.phase.may_rename();
-    if let Some(address) = node.fixed_address().filter(|_| is_to_come) {
-        let by = match node.assigned.map(|assigned| assigned.by) {
-            Some(AssignedBy::Operator) => "given to it",
-            _ if node.plan.as_ref().is_some_and(|entry| entry.address.is_some()) => "by the plan",
-            _ => "by the pool",
+    let own = node.own_network();
+    let counts = |fixed: &Fixed| is_to_come && own.address.is_none_or(|own| fixed.by.goes_before(own));
+    let fleet = &model.snapshot.fleet;
+    let source = fleet.policy().addresses.source_of(&own);
+    if own.dhcp == Some(true) && is_to_come {
+        return "by DHCP, as its profile or override says".to_owned();
+    }
+    if let Some(Fixed { address, by }) = node.fixed().filter(counts) {
+        let by = match by {
+            FixedBy::Operator => "given to it",
+            FixedBy::Plan => "by the plan",
+            FixedBy::Pool => "by the pool",
         };
         return format!("{address} ({by})");
     }
-    let fleet = &model.snapshot.fleet;
-    match fleet.policy().addresses.source {
+    if let Some(own) = own.address.filter(|_| is_to_come) {
+        return match own {
+            OwnAddress::Template => "by a template (`p` shows it)",
+            OwnAddress::Override => "by its override (`p` shows it)",
+        }
+        .to_owned();
+    }
+    match source {
         AddressSource::Pool if is_to_come => match fleet.next_free(Some(node.id)) {
             Some(next) => format!("{next} (next free of the pool)"),
             None => "none: the pool is used up (`d` sets one)".to_owned(),

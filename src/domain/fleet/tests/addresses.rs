@@ -41,7 +41,7 @@ fn machine(index: u8) -> Box1 {
 impl Rack {
     fn serve(&mut self, machine: &Box1) -> Option<IpAddr> {
         let (_, Verdict::Serve(grant)) = self.ask(machine) else { return None };
-        let address = grant.address.unwrap_or(machine.peer.parse().unwrap());
+        let address = grant.address.map_or(machine.peer.parse().unwrap(), |fixed| fixed.address);
         assert_eq!(self.release(machine, &grant, Some(&format!("{address}/24"))), Reply::Released);
         Some(address)
     }
@@ -104,7 +104,7 @@ fn the_operators_address_goes_into_the_answer() {
     rack.order(set([192, 0, 2, 77])).unwrap();
     let reply = rack.release(&machine(0), &old, Some("192.0.2.100/24"));
     let Reply::Rerender(renewed) = reply else { panic!("{reply:?}") };
-    assert_eq!(renewed.address, Some([192, 0, 2, 77].into()));
+    assert_eq!(renewed.address.map(|fixed| fixed.address), Some([192, 0, 2, 77].into()));
     assert_eq!(rack.fleet.next_free(None), Some([192, 0, 2, 100].into()), "the pool has its own back");
     assert_eq!(rack.serve(&machine(0)), Some([192, 0, 2, 77].into()));
 }
@@ -224,7 +224,7 @@ fn play(rack: &mut Rack, step: Step) {
         Step::Ask(index) => {
             let machine = machine(index);
             if let (_, Verdict::Serve(grant)) = rack.ask(&machine) {
-                let address = grant.address.unwrap_or(machine.peer.parse().unwrap());
+                let address = grant.address.map_or(machine.peer.parse().unwrap(), |fixed| fixed.address);
                 rack.release(&machine, &grant, Some(&format!("{address}/24")));
             }
         }

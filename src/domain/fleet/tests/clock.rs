@@ -30,6 +30,7 @@ impl Rack {
             granted: (None, None),
             profile: None,
             left_out: None,
+            own: OwnNetwork::default(),
         };
         assert_eq!(self.submit(&Command::Release(release)).unwrap().reply, Reply::Released);
         node

@@ -7,6 +7,7 @@ mod gate;
 mod identity;
 mod life;
 mod model;
+mod own_network;
 mod planned;
 mod room;
 mod rules;
@@ -20,6 +21,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::{Decision, Fleet};
+use crate::domain::address::OwnNetwork;
 use crate::domain::command::{Ask, Command, Order, Origin, Release, Reply, ReportIn, Sighting};
 use crate::domain::event::Recorded;
 use crate::domain::facts::{Dmi, Generation, HostKey, Link, Product, Report, SystemInfo};
@@ -60,7 +62,7 @@ impl Box1 {
             body: DocumentHash::of(&[self.body]),
         };
         let asking_mac = stamp.macs.first().copied();
-        Ask { stamp, info: info.into(), asking_mac, token: None, wish: None }
+        Ask { stamp, info: info.into(), asking_mac, token: None, wish: None, own: OwnNetwork::default() }
     }
 }
 
@@ -139,8 +141,13 @@ impl Rack {
     }
 
     fn release(&mut self, machine: &Box1, grant: &Grant, address: Option<&str>) -> Reply {
+        let release = self.release_of(machine, grant, address);
+        self.submit(&Command::Release(release)).unwrap().reply
+    }
+
+    fn release_of(&self, machine: &Box1, grant: &Grant, address: Option<&str>) -> Release {
         let text = format!("{}{}", grant.name, self.log.len());
-        let release = Release {
+        Release {
             node: grant.node,
             stamp: machine.ask().stamp,
             name: grant.name.clone(),
@@ -151,8 +158,8 @@ impl Rack {
             granted: (grant.address, grant.nic),
             profile: None,
             left_out: None,
-        };
-        self.submit(&Command::Release(release)).unwrap().reply
+            own: OwnNetwork::default(),
+        }
     }
 
     fn node(&self, id: NodeId) -> &Node {
