@@ -223,9 +223,6 @@ pub(super) fn asks_again(node: &Node) -> bool {
 
 /// An order to all marked nodes needs one that can take it.
 fn marked(model: &Model, verb: Verb) -> Result<(), String> {
-    if verb == Verb::Run {
-        run(model)?;
-    }
     let any = model.marked().any(|node| verb.takes(model, node).is_ok());
     any.then_some(())
         .ok_or_else(|| format!("none of the {} marked nodes can be {}", model.nodes.marks.len(), verb.done()))

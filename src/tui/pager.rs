@@ -199,18 +199,20 @@ impl Pager {
         };
     }
 
-    /// To the lines about a host in the task that has this name and so many others of the same name before it. Says
+    /// To the lines about a host in the task that has this name, and so many others of the same name before and after it. Says
     /// whether they are kept.
-    pub(super) fn go_to(&mut self, task: &str, earlier: u32, host: &str) -> bool {
+    pub(super) fn go_to(&mut self, task: &str, (earlier, later): (u32, u32), host: &str) -> bool {
         let is_header = |line: &str| line.starts_with("TASK [") || line.starts_with("RUNNING HANDLER [");
         let is_task = |line: &str| {
             let name = line.split_once('[').map_or("", |(_, rest)| rest);
             is_header(line) && name.strip_prefix(task).is_some_and(|rest| rest.starts_with(']'))
         };
-        let headers = self.lines.iter().enumerate().filter(|(_, line)| is_task(&bare(line)));
-        let Some((header, _)) = headers.into_iter().nth(usize::try_from(earlier).unwrap_or(usize::MAX)) else {
-            return false;
-        };
+        let mut headers =
+            self.lines.iter().enumerate().filter(|(_, line)| is_task(&bare(line))).map(|(index, _)| index);
+        let [earlier, later] = [earlier, later].map(|count| usize::try_from(count).unwrap_or(usize::MAX));
+        // Where lines are gone, those before it may be among them.
+        let found = if self.first == 0 { headers.nth(earlier) } else { headers.rev().nth(later) };
+        let Some(header) = found else { return false };
         let of_task = self.lines.iter().enumerate().skip(header + 1).take_while(|(_, line)| !is_header(&bare(line)));
         let is_about = |line: &str| line.contains(&format!("[{host}]")) || line.contains(&format!("[{host} ->"));
         let place = of_task.into_iter().find(|(_, line)| is_about(&bare(line))).map_or(header, |(index, _)| index);
@@ -382,11 +384,25 @@ mod tests {
             "ok: [b.lab]",
         ];
         let mut pager = pager(&output);
-        assert!(pager.go_to("join", 1, "b.lab"));
+        assert!(pager.go_to("join", (1, 0), "b.lab"));
         assert_eq!(shown(&pager, 80, 2), ["ok: [a.lab]", "fatal: [b.lab -> c.lab]: FAILED!"]);
-        assert!(pager.go_to("join", 0, "nobody"));
+        assert!(pager.go_to("join", (0, 1), "nobody"));
         assert_eq!(shown(&pager, 80, 1), ["TASK [join] ***"]);
-        assert!(!pager.go_to("join", 2, "a.lab") && !pager.go_to("jo", 0, "a.lab"));
+        assert!(!pager.go_to("join", (2, 0), "a.lab") && !pager.go_to("jo", (0, 0), "a.lab"));
+    }
+
+    #[test]
+    fn a_task_is_found_where_earlier_ones_of_its_name_are_gone() {
+        let mut pager = Pager::default();
+        pager.show(Some(RunId(1)));
+        let lines = ["TASK [join] ***", "ok: [b.lab]", "TASK [join] ***", "changed: [b.lab]"];
+        pager.take(RunId(1), chunk(7, &lines));
+        // The first of three is gone.
+        assert!(pager.go_to("join", (1, 1), "b.lab"));
+        assert_eq!(shown(&pager, 80, 2), ["TASK [join] ***", "ok: [b.lab]"]);
+        assert!(pager.go_to("join", (2, 0), "b.lab"));
+        assert_eq!(shown(&pager, 80, 2), ["TASK [join] ***", "changed: [b.lab]"]);
+        assert!(!pager.go_to("join", (0, 2), "b.lab"));
     }
 
     #[test]

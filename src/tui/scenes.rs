@@ -145,7 +145,7 @@ named!(GATES, gate: Gate {
     Gate::Held { .. } => "held",
     Gate::Open => "open",
     Gate::Counting { .. } => "counting",
-    Gate::Done => "done",
+    Gate::Done { .. } => "done",
 });
 
 named!(CHECKS, check: Check {

@@ -161,14 +161,14 @@ pub(in crate::tui) const OUTPUT: &[&str] = &[
 ];
 
 /// A run on two nodes in the middle of its third task.
-pub(super) struct GridRun {
-    pub(super) rack: Rack,
+pub(in crate::tui) struct GridRun {
+    pub(in crate::tui) rack: Rack,
     run: RunId,
     progress: Progress,
 }
 
 impl GridRun {
-    pub(super) fn new() -> Self {
+    pub(in crate::tui) fn new() -> Self {
         let mut rack = busy_rack();
         let [a, b] = [READY, NodeId(1)];
         let run = rack.run(vec![a, b]);
@@ -191,9 +191,9 @@ impl GridRun {
     }
 
     /// The Ansible tab with it.
-    pub(super) fn open(self, stage: &Stage) -> Model {
+    pub(in crate::tui) fn open(&self, stage: &Stage) -> Model {
         let mut model = keys(stage.open(&self.rack), "2");
-        update(&mut model, Msg::Progress(self.run, Arc::new(self.progress)));
+        update(&mut model, Msg::Progress(self.run, Arc::new(self.progress.clone())));
         model
     }
 }

@@ -64,9 +64,12 @@ pub(super) fn next_failure(model: &mut Model, forward: bool) {
 pub(super) fn raw_output(model: &mut Model) {
     let Some(task) = model.runs.task() else { return };
     let host = model.runs.grid().and_then(|grid| grid.hosts.get(model.runs.host)).map(|host| host.name.clone());
-    let (name, earlier) = (task.name.clone(), task.earlier);
+    let name = task.name.clone();
+    let columns = model.runs.grid().map(|grid| grid.columns.as_slice()).unwrap_or_default();
+    let later = columns.iter().filter(|column| column.name == name && column.earlier > task.earlier).count();
+    let place = (task.earlier, u32::try_from(later).unwrap_or(u32::MAX));
     model.runs.level = Level::Output;
-    if !model.pager.go_to(name.as_str(), earlier, host.as_ref().map_or("", |host| host.as_str())) {
+    if !model.pager.go_to(name.as_str(), place, host.as_ref().map_or("", |host| host.as_str())) {
         model.warn("the output of that task is not kept here; it is in the run's folder, output.log");
     }
 }

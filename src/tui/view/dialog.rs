@@ -14,7 +14,7 @@ use crate::tui::{text, theme};
 const WIDEST: u16 = 76;
 
 /// Lines of a command line that are shown; all of it can be copied.
-const COMMAND_LINES: usize = 3;
+const COMMAND_LINES: usize = 5;
 
 /// Lines of a list shown at once.
 const CHOICES: usize = 8;
@@ -236,7 +236,10 @@ fn sheet(model: &Model, question: &Question, sheet: &Sheet, columns: usize, insi
         (Err(why), _) => inside.lines.extend(text::wrap_styled(&text::clean(&why), theme::bad(), columns)),
         (Ok(_), Some(command)) => {
             let mut lines = text::wrap_styled(&text::clean(&command), theme::muted(), columns);
-            lines.truncate(COMMAND_LINES);
+            if lines.len() > COMMAND_LINES {
+                lines.truncate(COMMAND_LINES - 1);
+                lines.push(Line::styled("… and more: Ctrl-Y copies all of it", theme::muted()));
+            }
             inside.lines.extend(lines);
         }
         (Ok(_), None) => {}

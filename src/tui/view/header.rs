@@ -215,7 +215,8 @@ fn going_on(model: &Model) -> (String, String, Style) {
         let (words, short) = match gate {
             Gate::Waits { of: 0, .. } => ("no node approved yet".to_owned(), "no node approved yet".to_owned()),
             Gate::ByHand => ("playbook starts by hand".to_owned(), "starts by hand".to_owned()),
-            Gate::Done => ("every node was run".to_owned(), "every node was run".to_owned()),
+            Gate::Done { ready: 0 } => ("every node was run".to_owned(), "every node was run".to_owned()),
+            Gate::Done { .. } => (format!("{gate}: press r"), format!("{gate}: press r")),
             Gate::Counting { until } => {
                 let short = format!("starts in {} s (Esc)", text::seconds_left(*until, model.now));
                 (format!("playbook {}", gate.words(model.now)), short)
@@ -227,7 +228,7 @@ fn going_on(model: &Model) -> (String, String, Style) {
                 (format!("playbook: {}", gate.words(model.now)), short)
             }
         };
-        let is_loud = matches!(gate, Gate::Counting { .. } | Gate::Held { .. });
+        let is_loud = matches!(gate, Gate::Counting { .. } | Gate::Held { .. } | Gate::Done { ready: 1.. });
         return (words, short, if is_loud { theme::waiting() } else { Style::new() });
     };
     let (word, style) = theme::run(run);

@@ -14,6 +14,8 @@ mod flags;
 mod footer;
 mod ghosts;
 mod grid;
+#[cfg(test)]
+mod grid_tests;
 mod header;
 mod logs;
 mod nodes;

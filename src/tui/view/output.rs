@@ -176,7 +176,8 @@ fn no_run(model: &Model, columns: usize) -> Vec<Line<'static>> {
         Gate::Held { .. } => "Runs that start by themselves are held: `W` lets them go on.".to_owned(),
         Gate::Counting { .. } => format!("All nodes are ready: the playbook {}.", model.overview.gate.words(model.now)),
         Gate::Open => "All nodes are ready: the playbook starts in a moment.".to_owned(),
-        Gate::Done => {
+        gate @ Gate::Done { ready: 1.. } => format!("{gate}, and no run starts by itself any more: press `r`."),
+        Gate::Done { .. } => {
             "Every node was run; the runs themselves are no longer remembered. `r` starts another.".to_owned()
         }
     };
