@@ -221,6 +221,13 @@ fn the_fuzz_targets_have_what_their_rooms_use() {
         assert!(missing.is_empty(), "fuzz/core.rs has `{room}`, which uses {missing:?}");
     }
     let sources = sources().unwrap();
+    for (source, _) in shipped(&sources).filter(|(_, room)| rooms.contains(room.as_str())) {
+        // A macro's path from the manifest's folder is one from `fuzz/` there.
+        let text = read(&source.file.display().to_string());
+        for path in text.split("\"$CARGO_MANIFEST_DIR/").skip(1).filter_map(|rest| rest.split('"').next()) {
+            assert!(root().join("fuzz").join(path).exists(), "fuzz/{path} is missing, which {:?} wants", source.file);
+        }
+    }
     let named = |name: &str| fuzz["dependencies"].get(name);
     for (name, own) in product["dependencies"].as_table().unwrap() {
         let ident = name.replace('-', "_");

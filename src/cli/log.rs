@@ -120,7 +120,11 @@ impl<'a> Wanted<'a> {
         if [name, host].iter().any(|name| name.eq_ignore_ascii_case(self.given)) {
             self.ids.insert(node);
         }
-        self.ids.contains(&node)
+        let other = match event {
+            Event::Swapped { other, .. } => Some(*other),
+            _ => None,
+        };
+        self.ids.contains(&node) || other.is_some_and(|other| self.ids.contains(&other))
     }
 }
 

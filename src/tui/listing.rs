@@ -92,8 +92,8 @@ impl Grouping {
     }
 
     /// The group a node is in: its place among the groups, and its name.
-    fn of(self, node: &Node) -> (u8, Vec<(u128, String)>, String) {
-        let (place, name) = match self {
+    fn of(self, node: &Node) -> (u8, String) {
+        match self {
             Self::Phase => (life(&node.phase), node.phase.word().to_owned()),
             Self::Profile => profile(node),
             Self::Rack => match node.plan.as_ref().and_then(|entry| entry.rack.as_ref()) {
@@ -105,8 +105,12 @@ impl Grouping {
                 None => (1, "model not known".to_owned()),
             },
             Self::Product => (0, node.product().short().to_owned()),
-        };
-        // R2 stands before R10.
+        }
+    }
+
+    /// What groups are ordered by: R2 stands before R10.
+    fn order(self, node: &Node) -> impl Ord + use<> {
+        let (place, name) = self.of(node);
         (place, natural(&name), name)
     }
 }
@@ -178,9 +182,9 @@ impl Listing {
         }
         self.items.clear();
         if let Some(grouping) = self.grouping {
-            nodes.sort_by_cached_key(|node| grouping.of(node));
+            nodes.sort_by_cached_key(|node| grouping.order(node));
             for group in nodes.chunk_by(|one, other| grouping.of(one) == grouping.of(other)) {
-                let name = group.first().map(|node| grouping.of(node).2).unwrap_or_default();
+                let name = group.first().map(|node| grouping.of(node).1).unwrap_or_default();
                 self.items.push(Item::Heading { name, rows: group.len() });
                 self.items.extend(group.iter().map(|node| Item::Row(Row::Node(node.id))));
             }

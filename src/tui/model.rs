@@ -78,6 +78,8 @@ pub(super) struct Overview {
     pub(super) runs: Vec<RunId>,
     /// The walk along the rack that goes on.
     pub(super) walk: Option<WalkView>,
+    /// Whether a row of the plan waits for its machine.
+    pub(super) plan_waits: bool,
 }
 
 impl Overview {
@@ -97,6 +99,7 @@ impl Overview {
             gate: fleet.gate(),
             runs: fleet.runs().rev().map(|run| run.id).collect(),
             walk: fleet.walk_view(),
+            plan_waits: fleet.nodes().any(|node| node.is_unclaimed()),
         };
         let mut times: BTreeMap<Option<Text>, Vec<SignedDuration>> = BTreeMap::new();
         for node in fleet.nodes() {

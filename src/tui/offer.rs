@@ -182,7 +182,7 @@ pub(super) fn is_advised(model: &Model, action: Action) -> bool {
         Action::Approve => !model.node().is_some_and(unasked),
         // Worth a place only where somebody has chosen two, or walks.
         Action::Swap => model.nodes.marks.len() == 2,
-        Action::Walk => model.overview.walk.is_none() && !model.snapshot.fleet.walkable().is_empty(),
+        Action::Walk => model.overview.walk.is_none() && model.overview.plan_waits,
         Action::Nic => model.node().is_some_and(|node| node.flags.contains(&Flag::ChooseNic)),
         _ => true,
     }

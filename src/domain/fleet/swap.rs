@@ -49,6 +49,7 @@ impl Fleet {
             self.index.insert(&after);
             self.state.nodes.insert(row.id, Arc::new(after));
         }
+        self.swap_steps(one.id, two.id);
     }
 }
 

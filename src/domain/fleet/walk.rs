@@ -131,8 +131,10 @@ impl Fleet {
 
     /// The machine gives its slot up, where it still has it and nothing was decided about it.
     fn decide_return(&self, node: NodeId, slot: &Fqdn) -> Result<Decision, Refusal> {
-        let Some(row) = self.node(node).filter(|row| row.name == *slot) else {
-            // It was forgotten, renamed or swapped: there is nothing to give up.
+        let is_its =
+            |row: &&Arc<Node>| row.name == *slot || row.plan.as_ref().is_some_and(|entry| entry.hostname == *slot);
+        let Some(row) = self.node(node).filter(is_its) else {
+            // It was forgotten, or renamed: there is nothing to give up.
             return Ok(Decision::one(Event::Walked { step: WalkStep::Back { slot: slot.clone() } }));
         };
         if !matches!(row.phase, Phase::Waiting | Phase::Rejected { .. }) || row.may_be_installed() {
@@ -140,7 +142,9 @@ impl Fleet {
             return Err(Refusal::WrongPhase { name: row.name.clone(), phase: row.phase.word(), hint });
         }
         let taken = |name: &Fqdn| self.named(name).is_some();
-        let name = self.policy.derive_name(&row.machine, node.0, taken).ok_or(Refusal::NoName)?;
+        let derived = || self.policy.derive_name(&row.machine, node.0, taken);
+        // A name that somebody gave it stays.
+        let name = if row.name == *slot { derived().ok_or(Refusal::NoName)? } else { row.name.clone() };
         let step = WalkStep::Returned { node, slot: slot.clone(), name };
         let events = [Event::Walked { step }].into_iter().chain(self.planned_again(row)).collect();
         Ok(Decision { events, effects: Vec::new(), reply: Reply::Done })
@@ -180,6 +184,19 @@ impl Fleet {
     pub(super) fn note_own(&mut self, node: NodeId) {
         if let Some(name) = self.node(node).map(|node| node.name.clone()) {
             self.note_step(&name, Taken::Own(node));
+        }
+    }
+
+    /// Two rows changed places: what one had taken is the other's now.
+    pub(super) fn swap_steps(&mut self, one: NodeId, other: NodeId) {
+        let Some(walk) = &mut self.state.walk else { return };
+        for (_, taken) in &mut Arc::make_mut(walk).steps {
+            let (Taken::By(node) | Taken::Own(node)) = taken else { continue };
+            if *node == one {
+                *node = other;
+            } else if *node == other {
+                *node = one;
+            }
         }
     }
 

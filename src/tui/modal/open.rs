@@ -118,8 +118,8 @@ impl Question {
     pub(in crate::tui) fn walk(model: &Model) -> Self {
         match &model.overview.walk {
             Some(view) => Self::WalkMenu(walk::WalkMenu::new(view)),
-            None if model.snapshot.fleet.walkable().is_empty() => Self::WalkNames(walk::WalkNames::new(model)),
-            None => Self::WalkPlan(walk::WalkPlan),
+            None if model.overview.plan_waits => Self::WalkPlan(walk::WalkPlan::new(model)),
+            None => Self::WalkNames(walk::WalkNames::new(model)),
         }
     }
 

@@ -10,7 +10,10 @@ const NAMED: usize = 3;
 
 /// Asks whether to begin a walk along the plan's rows.
 #[derive(Debug)]
-pub(in crate::tui) struct WalkPlan;
+pub(in crate::tui) struct WalkPlan {
+    /// How many slots there are, and the first of them.
+    slots: String,
+}
 
 /// Asks for the first name of a walk without a plan.
 #[derive(Debug)]
@@ -52,6 +55,18 @@ pub(in crate::tui) fn step_back(view: &WalkView) -> Option<Sending> {
     Some(wish(WalkWish::Back { slot }, done))
 }
 
+impl WalkPlan {
+    pub(super) fn new(model: &Model) -> Self {
+        let rows = model.snapshot.fleet.walkable();
+        let place = |node: &&std::sync::Arc<Node>| {
+            slot(&node.name, node.plan.as_ref().and_then(|entry| entry.place()).as_deref())
+        };
+        let first: Vec<_> = rows.iter().take(NAMED).map(place).collect();
+        let more = if rows.len() > NAMED { ", …" } else { "" };
+        Self { slots: format!("{}: {}{more}", text::count(rows.len(), "slot"), first.join(", ")) }
+    }
+}
+
 const ENDED: &str = "the walk is over; new machines get names of their own again";
 
 fn stop() -> Sending {
@@ -66,18 +81,12 @@ impl Ask for WalkPlan {
         "Walk along the rack".to_owned()
     }
 
-    fn body(&self, model: &Model) -> Vec<Paragraph> {
-        let rows = model.snapshot.fleet.walkable();
-        let place = |node: &&std::sync::Arc<Node>| {
-            slot(&node.name, node.plan.as_ref().and_then(|entry| entry.place()).as_deref())
-        };
-        let first: Vec<_> = rows.iter().take(NAMED).map(place).collect();
-        let more = if rows.len() > NAMED { ", …" } else { "" };
+    fn body(&self, _model: &Model) -> Vec<Paragraph> {
         vec![
             Paragraph::plain(
                 "Switch the machines on one after the other. Each new one takes the next slot of the plan:",
             ),
-            Paragraph::strong(format!("{}: {}{more}", text::count(rows.len(), "slot"), first.join(", "))),
+            Paragraph::strong(self.slots.clone()),
             Paragraph::plain("`>` skips a slot, `<` goes one back, Esc stops."),
             Paragraph::muted(CONFIRMED),
         ]

@@ -23,12 +23,34 @@ struct Inside {
     title: String,
     lines: Vec<Line<'static>>,
     cursor: Option<(usize, usize)>,
+    /// How many of the lines only say what is at stake: on a small screen they make room for what is filled in.
+    spare: usize,
+}
+
+impl Inside {
+    /// Takes lines away that do not fit into `rows`, and marks where.
+    fn squeeze(&mut self, rows: usize, columns: usize) {
+        let over = self.lines.len().saturating_sub(rows);
+        let gone = over.min(self.spare.saturating_sub(1));
+        if gone == 0 {
+            return;
+        }
+        let last = self.spare - gone;
+        self.lines.drain(last..self.spare);
+        if let Some(line) = self.lines.get_mut(last - 1) {
+            let style = line.spans.first().map(|span| span.style).unwrap_or_default().patch(line.style);
+            let words = text::fit(&line.to_string(), columns.saturating_sub(2));
+            *line = Line::styled(format!("{} {}", words.trim_end_matches(text::ELLIPSIS), text::ELLIPSIS), style);
+        }
+        self.cursor = self.cursor.map(|(x, y)| (x, y.saturating_sub(gone)));
+    }
 }
 
 pub(super) fn draw(frame: &mut Frame<'_>, body: Rect, model: &Model, open: &Modal) {
     let width = body.width.saturating_sub(2).min(WIDEST);
     let columns = usize::from(width.saturating_sub(4));
-    let inside = match open {
+    let rows = usize::from(body.height.saturating_sub(2));
+    let mut inside = match open {
         Modal::Help { .. }
         | Modal::Palette { .. }
         | Modal::Filter(_)
@@ -43,14 +65,17 @@ pub(super) fn draw(frame: &mut Frame<'_>, body: Rect, model: &Model, open: &Moda
             title: "Suspend the console".to_owned(),
             lines: paragraphs(&quit::suspend_body(), columns),
             cursor: None,
+            spare: 0,
         },
         Modal::Quit => Inside {
             title: "Work is going on".to_owned(),
             lines: paragraphs(&quit::body(model), columns),
             cursor: None,
+            spare: 0,
         },
-        Modal::Ask(dialog) => conversation(model, dialog, columns),
+        Modal::Ask(dialog) => conversation(model, dialog, columns, rows),
     };
+    inside.squeeze(rows, columns);
     let height = u16::try_from(inside.lines.len() + 2).unwrap_or(u16::MAX).min(body.height);
     let area = Rect { x: body.x + (body.width - width) / 2, y: body.y + (body.height - height) / 2, width, height };
     let title = text::fit(&inside.title, columns);
@@ -72,7 +97,7 @@ pub(super) fn draw(frame: &mut Frame<'_>, body: Rect, model: &Model, open: &Moda
 
 /// A name, and what a machine shows with a tick where the profile asks for it.
 fn ticks(form: &ProfileForm, columns: usize) -> Inside {
-    let mut inside = Inside { title: form.title.clone(), lines: Vec::new(), cursor: None };
+    let mut inside = Inside { title: form.title.clone(), lines: Vec::new(), cursor: None, spare: 0 };
     let words = "The file profiles/NAME.toml is for machines that show every ticked line just so.";
     inside.lines.extend(text::wrap_styled(words, ratatui::style::Style::new(), columns));
     line_of_text(&form.field, columns, &mut inside);
@@ -96,12 +121,12 @@ fn paragraphs(body: &[Paragraph], columns: usize) -> Vec<Line<'static>> {
     body.iter().flat_map(|paragraph| text::wrap_styled(&paragraph.text, paragraph.style, columns)).collect()
 }
 
-fn conversation(model: &Model, dialog: &Dialog<Box<Question>>, columns: usize) -> Inside {
+fn conversation(model: &Model, dialog: &Dialog<Box<Question>>, columns: usize, rows: usize) -> Inside {
     let question = dialog.about();
-    let mut inside =
-        Inside { title: question.title(), lines: paragraphs(&question.body(model), columns), cursor: None };
+    let lines = paragraphs(&question.body(model), columns);
+    let mut inside = Inside { title: question.title(), spare: lines.len(), lines, cursor: None };
     match dialog {
-        Dialog::Asking(_) => controls(model, question, columns, &mut inside),
+        Dialog::Asking(_) => controls(model, question, columns, rows, &mut inside),
         Dialog::Waiting { .. } => inside.lines.push(Line::styled("Waiting for the engine …", theme::busy())),
         Dialog::Refused { why, .. } => {
             for (index, words) in why.lines().enumerate() {
@@ -113,7 +138,7 @@ fn conversation(model: &Model, dialog: &Dialog<Box<Question>>, columns: usize) -
     inside
 }
 
-fn controls(model: &Model, question: &Question, columns: usize, inside: &mut Inside) {
+fn controls(model: &Model, question: &Question, columns: usize, rows: usize, inside: &mut Inside) {
     if let Some(lines) = question.sheet() {
         sheet(model, question, lines, columns, inside);
     } else if let Some(field) = question.field() {
@@ -127,7 +152,8 @@ fn controls(model: &Model, question: &Question, columns: usize, inside: &mut Ins
         }
     } else if let Some(picker) = question.picker() {
         inside.lines.push(Line::default());
-        inside.lines.extend(list(picker, columns));
+        // What is at stake keeps a line, and a blank one stands between.
+        inside.lines.extend(list(picker, columns, rows.saturating_sub(2).clamp(1, CHOICES)));
     }
 }
 
@@ -194,10 +220,10 @@ fn line_of_text(field: &Field, columns: usize, inside: &mut Inside) {
     ]));
 }
 
-fn list(picker: &Picker, columns: usize) -> Vec<Line<'static>> {
+fn list(picker: &Picker, columns: usize, rows: usize) -> Vec<Line<'static>> {
     let marked = picker.marked();
-    let first = marked.saturating_sub(CHOICES - 1);
-    let choices = picker.choices().iter().enumerate().skip(first).take(CHOICES);
+    let first = marked.saturating_sub(rows - 1);
+    let choices = picker.choices().iter().enumerate().skip(first).take(rows);
     let line = |(index, choice): (usize, &String)| {
         let (mark, style) =
             if index == marked { ('>', theme::selected()) } else { (' ', ratatui::style::Style::new()) };

@@ -9,7 +9,9 @@ use ratatui::text::{Line, Span};
 
 use super::Spot;
 use crate::domain::fleet::Gate;
+use crate::domain::guard::ClaimCode;
 use crate::domain::run::RunState;
+use crate::domain::walk::Taken;
 use crate::domain::{Phase, WalkView};
 use crate::tui::action::Tab;
 use crate::tui::modal::walk::slot;
@@ -136,7 +138,20 @@ fn walk(view: &WalkView, columns: usize) -> Line<'static> {
     let mut parts = vec![(next, theme::loud())];
     parts.extend(figures.map(|words| (words, theme::strong())));
     parts.push((keys.to_owned(), theme::key()));
+    let used = 1 + parts.iter().map(|(part, _)| text::width(part) + 2).sum::<usize>();
+    let last = last_step(view).filter(|words| used + text::width(words) <= columns);
+    parts.extend(last.map(|words| (words, Style::new())));
     joined(parts, columns)
+}
+
+/// Who came last, or what was skipped.
+fn last_step(view: &WalkView) -> Option<String> {
+    let (name, taken) = view.last.as_ref()?;
+    Some(match taken {
+        Taken::By(node) => format!("last: {}, code {}", name.host(), ClaimCode::of(*node)),
+        Taken::Own(node) => format!("last: {} by its own label, code {}", name.host(), ClaimCode::of(*node)),
+        Taken::Skipped => format!("last: {} skipped", name.host()),
+    })
 }
 
 fn problems(model: &Model, columns: usize) -> Option<Line<'static>> {

@@ -274,6 +274,18 @@ fn two_machines_change_places_and_back() {
 }
 
 #[test]
+fn a_step_back_finds_whoever_has_the_slot_by_now() {
+    let (mut rack, one, two) = pair();
+    rack.order(Order::Swap { node: one, other: two }).unwrap();
+    rack.walk(back("b")).unwrap();
+    assert_eq!((rack.name(one), rack.name(two), rack.next().as_deref()), ("pve-0001", "a", Some("b")));
+    // A row that was renamed keeps the plan's row and its name; it gives up the former.
+    rack.order(Order::Rename { node: two, name: fqdn("mine") }).unwrap();
+    rack.walk(back("a")).unwrap();
+    assert_eq!((rack.name(two), rack.node(two).plan.is_none(), rack.next().as_deref()), ("mine", true, Some("a")));
+}
+
+#[test]
 fn what_cannot_swap_says_why() {
     let (mut rack, one, two) = pair();
     let why = |rack: &mut Rack, node, other| match rack.order(Order::Swap { node, other }) {
@@ -337,6 +349,29 @@ fn what_makes_a_row_another_matter(#[case] happens: fn(&mut Rack, NodeId), #[cas
     happens(&mut rack, node);
     let then = Box::new(Order::Forget { node });
     assert_eq!(rack.order(Order::IfSeen { node, revision, then }).is_err(), is_other);
+}
+
+#[test]
+fn orders_are_read_as_they_are_written() {
+    let changes = Changes {
+        name: Some(fqdn("a")),
+        profile: Some(ProfileWish::Named("storage".parse().unwrap())),
+        ..Changes::default()
+    };
+    let edit = Order::Edit { node: NodeId(1), changes: Box::new(changes) };
+    for order in [
+        Order::IfSeen { node: NodeId(1), revision: 7, then: Box::new(edit) },
+        Order::Walk { wish: skip("a") },
+        Order::Walk { wish: start() },
+        Order::Walk { wish: WalkWish::Stop },
+        Order::Swap { node: NodeId(1), other: NodeId(2) },
+    ] {
+        let text = serde_json::to_string(&order).unwrap();
+        assert_eq!(serde_json::from_str::<Order>(&text).unwrap(), order, "{text}");
+    }
+    let short = r#"{"order":"edit","node":1,"changes":{"note":"x"}}"#;
+    let Order::Edit { changes, .. } = serde_json::from_str(short).unwrap() else { panic!() };
+    assert_eq!(changes.note, Some("x".into()));
 }
 
 /// One random step.
