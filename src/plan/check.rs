@@ -11,6 +11,10 @@ use crate::config::{Problem, Problems, Source};
 use crate::domain::address::{AddressSource, Unfit};
 use crate::domain::text::Text;
 
+/// Where DHCP is the rule.
+const DHCP_WINS: &str =
+    "addresses of the plan have no effect with DHCP, but for nodes whose profile or override says `from-answer`";
+
 /// A row, and the text it stands in.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Placed<'a> {
@@ -48,7 +52,7 @@ pub(super) fn check(rows: &[Placed<'_>], context: &Context, problems: &mut Probl
     let is_dhcp = context.addresses.source == AddressSource::Dhcp;
     if let Some(placed) = rows.iter().find(|placed| is_dhcp && placed.row.entry.address.is_some()) {
         warnings.add(|| {
-            let problem = placed.problem(&Field::Address, "addresses of the plan have no effect with DHCP".to_owned());
+            let problem = placed.problem(&Field::Address, DHCP_WINS.to_owned());
             problem.hint("see `address` in [network] of config.toml, and `source` in default.toml").warning()
         });
     }
