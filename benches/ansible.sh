@@ -18,7 +18,7 @@ overhead() {
   for host in $(seq 200); do echo "h$host ansible_connection=local"; done >hosts
   { printf -- '- hosts: all\n  gather_facts: false\n  tasks:\n'
     for task in $(seq 20); do printf '  - name: Task %s\n    debug: {msg: x}\n' "$task"; done; } >site.yml
-  "$ansible" --version | head -1
+  "$ansible" --version | sed -n 1p
   export LC_ALL=C.UTF-8 PYTHONUNBUFFERED=1 ANSIBLE_FORKS=5
   for round in $(seq "${ROUNDS:-3}"); do
     for with in without with; do
