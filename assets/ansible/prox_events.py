@@ -90,7 +90,9 @@ class CallbackModule(CallbackBase):
             self.disabled = True
             return
         try:
-            flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC
+            # An ansible-playbook that a task of the playbook starts inherits the variable and finds the file there: it is
+            # none of the run's.
+            flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
             self._fd = os.open(target, flags, 0o600)
         except OSError:
             self.disabled = True

@@ -5,19 +5,14 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::run_dir::EXTRA_VARS;
 use super::user_config::UserConfig;
-use crate::domain::RunOptions;
-use crate::domain::options::shell_word;
+use crate::domain::caller::{self, Caller};
+use crate::domain::{Fqdn, RunOptions};
 
-/// The inventory, relative to the project folder.
-pub(crate) const INVENTORY: &str = "nodes/dynamic-inventory.json";
 /// Tells the callback plugin where to write; its value is also how processes of a run are recognised.
 pub(crate) const EVENTS_VARIABLE: &str = "PROX_EVENTS";
 /// What Ansible itself takes where the user configures no `ssh_args`.
 const DEFAULT_SSH_ARGS: &str = "-C -o ControlMaster=auto -o ControlPersist=60s";
-/// Most hosts worked on at once where nobody says otherwise: 10 to 15 MiB each (ANSIBLE.md §6).
-const MAX_DEFAULT_FORKS: usize = 25;
 
 /// Everything needed to start `ansible-playbook` again exactly as it was started; kept as `argv.json`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -37,33 +32,23 @@ pub(crate) struct Invocation {
 impl Invocation {
     /// As a line for a shell in the project folder. What the program sets in the environment is not in it.
     pub(crate) fn shell_line(&self) -> String {
-        let program = self.program.to_string_lossy();
-        let words = std::iter::once(&*program).chain(self.args.iter().map(String::as_str));
-        words.map(shell_word).collect::<Vec<_>>().join(" ")
+        caller::shell_line(&self.program.to_string_lossy(), &self.args)
     }
 }
 
 /// What the recipe is made from.
 #[derive(Clone, Debug)]
 pub(crate) struct Recipe<'a> {
-    /// Absolute path of `ansible-playbook`.
-    pub(crate) program: &'a Path,
+    /// How Ansible is called.
+    pub(crate) caller: &'a Caller,
     /// The project folder, absolute.
     pub(crate) dir: &'a Path,
     /// The run's folder relative to the project folder: `nodes/runs/r1`.
     pub(crate) run: &'a Path,
-    /// The playbook, absolute or relative to the project folder.
-    pub(crate) playbook: &'a Path,
-    /// How many hosts the run is limited to.
-    pub(crate) hosts: usize,
-    /// Hosts at once, where configured.
-    pub(crate) forks: Option<u16>,
-    /// Login name where the inventory names none.
-    pub(crate) user: &'a str,
+    /// The hosts the run is limited to.
+    pub(crate) hosts: &'a [&'a Fqdn],
     /// SSH port where the inventory names none.
     pub(crate) ssh_port: u16,
-    /// Private key to log in with.
-    pub(crate) private_key: Option<&'a Path>,
     /// What was chosen for the run.
     pub(crate) options: &'a RunOptions,
     /// See [`Invocation::control_dir`].
@@ -85,39 +70,41 @@ pub(crate) enum ArgvError {
     OddPath(String),
 }
 
+/// How `program` is called here, for every run. Pure.
+pub(crate) fn caller(
+    program: &Path,
+    playbook: &Path,
+    (user, private_key): (&str, Option<&Path>),
+    forks: Option<u16>,
+    user_config: &UserConfig,
+) -> Caller {
+    let shown = |path: &Path| path.display().to_string();
+    Caller {
+        program: shown(program),
+        playbook: shown(playbook),
+        user: user.to_owned(),
+        private_key: private_key.map(shown),
+        forks,
+        has_own_forks: user_config.has_forks,
+    }
+}
+
 /// Makes the recipe.
 pub(crate) fn plan(recipe: &Recipe<'_>) -> Result<Invocation, ArgvError> {
-    if recipe.hosts == 0 {
+    if recipe.hosts.is_empty() {
         return Err(ArgvError::NoHosts);
     }
-    let limit = format!("@{}", plain(&recipe.run.join("limit.txt"))?);
-    let mut args = vec!["-i".to_owned(), INVENTORY.to_owned()];
-    args.extend(["--limit".to_owned(), limit, "--user".to_owned(), recipe.user.to_owned()]);
-    if let Some(key) = recipe.private_key {
-        args.extend(["--private-key".to_owned(), plain(key)?]);
-    }
-    if let Some(forks) = forks(recipe) {
-        args.extend(["-f".to_owned(), forks.to_string()]);
-    }
-    args.extend(recipe.options.arguments());
-    if !recipe.options.vars.is_empty() {
-        args.extend(["-e".to_owned(), format!("@{}", plain(&recipe.run.join(EXTRA_VARS))?)]);
-    }
-    // Last, behind `--`: a playbook whose name starts with a hyphen is not an option.
-    args.extend(["--".to_owned(), plain(recipe.playbook)?]);
+    let caller = recipe.caller;
+    let paths = [Some(&caller.program), Some(&caller.playbook), caller.private_key.as_ref()];
+    paths.into_iter().flatten().try_for_each(|path| plain(Path::new(path)).map(drop))?;
+    let hosts: Vec<&str> = recipe.hosts.iter().map(|host| host.as_str()).collect();
     Ok(Invocation {
-        program: recipe.program.to_owned(),
-        args,
+        program: PathBuf::from(&caller.program),
+        args: caller.arguments(&plain(recipe.run)?, &hosts, recipe.options),
         env: environment(recipe)?,
         cwd: recipe.dir.to_owned(),
         control_dir: recipe.control_dir.to_owned(),
     })
-}
-
-fn forks(recipe: &Recipe<'_>) -> Option<usize> {
-    let configured = recipe.forks.map(usize::from).filter(|forks| *forks > 0);
-    let default = || (!recipe.user_config.has_forks).then(|| recipe.hosts.min(MAX_DEFAULT_FORKS));
-    configured.or_else(default)
 }
 
 fn environment(recipe: &Recipe<'_>) -> Result<BTreeMap<String, String>, ArgvError> {
@@ -150,24 +137,27 @@ fn ssh_args(recipe: &Recipe<'_>) -> Result<String, ArgvError> {
         "-o 'UserKnownHostsFile=\"{known_hosts}\"' -o GlobalKnownHostsFile=/dev/null -o StrictHostKeyChecking=yes \
          -o BatchMode=yes"
     );
-    if recipe.private_key.is_some() {
+    if recipe.caller.private_key.is_some() {
         // An agent full of other keys would use up the server's attempts before ours is tried.
         args.push_str(" -o IdentitiesOnly=yes");
     }
+    // A control socket outside this run's folder would skip the host key check (trap 1): also one that the user's own
+    // ~/.ssh/config names, where nothing in `ssh_args` makes Ansible name another.
+    args.push_str(" -o ControlPath=");
+    args.push_str(&plain(recipe.control_dir)?);
+    args.push_str("/%C");
     let theirs = recipe.user_config.ssh_args.as_deref().unwrap_or(DEFAULT_SSH_ARGS);
-    if theirs.to_ascii_lowercase().contains("controlpath") {
-        // A control socket outside this run's folder would skip the host key check (trap 1).
-        args.push_str(" -o ControlPath=");
-        args.push_str(&plain(recipe.control_dir)?);
-        args.push_str("/%C");
-    }
     Ok(format!("{args} {theirs}"))
 }
 
 /// A path as text, if neither ssh (`%h`, `${X}`, quotes), Ansible (`{{`) nor the path lists (`:`) see more in it.
 fn plain(path: &Path) -> Result<String, ArgvError> {
     let text = path.to_str().ok_or_else(|| odd(path))?;
-    if text.chars().any(|c| c.is_control() || "\"'\\%${}:".contains(c)) { Err(odd(path)) } else { Ok(text.to_owned()) }
+    if text.chars().any(|c| c.is_control() || "\"'\\%${}:\u{fffd}".contains(c)) {
+        Err(odd(path))
+    } else {
+        Ok(text.to_owned())
+    }
 }
 
 fn odd(path: &Path) -> ArgvError {
@@ -180,30 +170,33 @@ mod tests {
     use rstest::rstest;
 
     static PLAIN: std::sync::LazyLock<RunOptions> = std::sync::LazyLock::new(RunOptions::default);
+    static HOST: std::sync::LazyLock<Fqdn> = std::sync::LazyLock::new(|| "a.lab".parse().unwrap());
 
-    fn recipe(config: &UserConfig) -> Recipe<'_> {
+    fn called(private_key: Option<&Path>, user_config: &UserConfig) -> Caller {
+        let program = Path::new("/usr/bin/ansible-playbook");
+        caller(program, Path::new("setup-cluster.yml"), ("root", private_key), None, user_config)
+    }
+
+    fn recipe<'a>(caller: &'a Caller, user_config: &'a UserConfig, hosts: &'a [&'a Fqdn]) -> Recipe<'a> {
         Recipe {
-            program: Path::new("/usr/bin/ansible-playbook"),
+            caller,
             dir: Path::new("/srv/my rack"),
             run: Path::new("nodes/runs/r7"),
-            playbook: Path::new("setup-cluster.yml"),
-            hosts: 3,
-            forks: None,
-            user: "root",
+            hosts,
             ssh_port: 22,
-            private_key: None,
             options: &PLAIN,
             control_dir: Path::new("/tmp/pxo.abc"),
-            user_config: config,
+            user_config,
         }
     }
 
     #[test]
     fn the_recipe_is_that_of_the_measurements() {
         let config = UserConfig::default();
-        let plan = plan(&recipe(&config)).unwrap();
+        let caller = called(None, &config);
+        let plan = plan(&recipe(&caller, &config, &[&*HOST; 6])).unwrap();
         let expected =
-            "-i nodes/dynamic-inventory.json --limit @nodes/runs/r7/limit.txt --user root -f 3 -- setup-cluster.yml";
+            "-i nodes/dynamic-inventory.json --limit @nodes/runs/r7/limit.txt --user root -f 6 -- setup-cluster.yml";
         assert_eq!(plan.args.join(" "), expected);
         assert_eq!(plan.cwd, Path::new("/srv/my rack"));
         assert_eq!(plan.env["PROX_EVENTS"], "/srv/my rack/nodes/runs/r7/events.jsonl");
@@ -212,25 +205,28 @@ mod tests {
         assert_eq!(
             plan.env["ANSIBLE_SSH_ARGS"],
             "-o 'UserKnownHostsFile=\"/srv/my rack/nodes/runs/r7/known_hosts\"' -o GlobalKnownHostsFile=/dev/null \
-             -o StrictHostKeyChecking=yes -o BatchMode=yes -C -o ControlMaster=auto -o ControlPersist=60s"
+             -o StrictHostKeyChecking=yes -o BatchMode=yes -o ControlPath=/tmp/pxo.abc/%C -C -o ControlMaster=auto \
+             -o ControlPersist=60s"
         );
     }
 
-    #[test]
-    fn the_users_own_settings_are_kept_behind_ours() {
+    #[rstest]
+    #[case("-o ControlPath=/tmp/mine -o ProxyJump=gate")]
+    #[case::in_ssh_config("-o ProxyJump=gate")]
+    fn the_users_own_settings_are_kept_behind_ours(#[case] theirs: &str) {
         let config = UserConfig {
             callback_plugins: vec!["/home/op/cb".to_owned()],
-            ssh_args: Some("-o ControlPath=/tmp/mine -o ProxyJump=gate".to_owned()),
+            ssh_args: Some(theirs.to_owned()),
             has_forks: true,
+            has_vault: false,
         };
-        let mut recipe = recipe(&config);
-        recipe.private_key = Some(Path::new("/srv/key"));
-        let plan = plan(&recipe).unwrap();
+        let caller = called(Some(Path::new("/srv/key")), &config);
+        let plan = plan(&recipe(&caller, &config, &[&*HOST])).unwrap();
         assert!(!plan.args.contains(&"-f".to_owned()));
         assert_eq!(plan.env["ANSIBLE_CALLBACK_PLUGINS"], "/tmp/pxo.abc:/home/op/cb");
         let ssh = &plan.env["ANSIBLE_SSH_ARGS"];
         let ours = ssh.find("ControlPath=/tmp/pxo.abc/%C").unwrap();
-        assert!(ours < ssh.find("ControlPath=/tmp/mine").unwrap(), "ssh takes the first");
+        assert!(ssh.find("ControlPath=/tmp/mine").is_none_or(|theirs| ours < theirs), "ssh takes the first");
         assert!(ssh.contains("IdentitiesOnly=yes") && ssh.ends_with("-o ProxyJump=gate"));
     }
 
@@ -248,7 +244,8 @@ mod tests {
         #[case] expected: Option<&str>,
     ) {
         let config = UserConfig { has_forks, ..UserConfig::default() };
-        let plan = plan(&Recipe { hosts, forks, ..recipe(&config) }).unwrap();
+        let caller = Caller { forks, ..called(None, &config) };
+        let plan = plan(&recipe(&caller, &config, &vec![&*HOST; hosts])).unwrap();
         let given = plan.args.iter().position(|arg| arg == "-f").map(|at| plan.args[at + 1].as_str());
         assert_eq!(given, expected);
     }
@@ -265,8 +262,10 @@ mod tests {
             start_at: Some("Join the others".to_owned()),
             ..RunOptions::default()
         };
-        let plan = plan(&Recipe { options: &options, ..recipe(&config) }).unwrap();
+        let caller = called(None, &config);
+        let plan = plan(&Recipe { options: &options, ..recipe(&caller, &config, &[&*HOST]) }).unwrap();
         let line = plan.shell_line();
+        assert_eq!(line, caller.line("nodes/runs/r7", &["a.lab"], &options), "what was shown before is what is run");
         let expected = "--check --diff --tags=cluster,hosts --skip-tags=updates '--start-at-task=Join the others' -vv -e \
                         @nodes/runs/r7/extra-vars.json -- setup-cluster.yml";
         assert!(line.ends_with(expected), "{line}");
@@ -276,7 +275,7 @@ mod tests {
     #[test]
     fn an_empty_selection_is_refused() {
         let config = UserConfig::default();
-        assert_eq!(plan(&Recipe { hosts: 0, ..recipe(&config) }), Err(ArgvError::NoHosts));
+        assert_eq!(plan(&recipe(&called(None, &config), &config, &[])), Err(ArgvError::NoHosts));
     }
 
     #[rstest]
@@ -288,7 +287,8 @@ mod tests {
     #[case("/srv/a\nb")]
     fn paths_with_a_second_meaning_are_refused(#[case] dir: &str) {
         let config = UserConfig::default();
-        let result = plan(&Recipe { dir: Path::new(dir), ..recipe(&config) });
+        let caller = called(None, &config);
+        let result = plan(&Recipe { dir: Path::new(dir), ..recipe(&caller, &config, &[&*HOST]) });
         assert_eq!(result, Err(ArgvError::OddPath(format!("{dir}/nodes/runs/r7/known_hosts"))));
     }
 }

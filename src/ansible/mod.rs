@@ -11,6 +11,8 @@ pub mod check;
 mod events;
 mod keep;
 mod lines;
+#[cfg(test)]
+mod measure;
 mod outcome;
 pub mod output;
 mod plugin;

@@ -6,9 +6,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::events::Story;
 use super::lines::without_colours;
 use super::run_dir::Ending;
+use crate::domain::grid::{CellState, Host};
 use crate::domain::run::HostResult;
 use crate::domain::text::Text;
-use crate::domain::{Fqdn, RunOutcome};
+use crate::domain::{Fqdn, RunOptions, RunOutcome};
 
 /// Exit code of an interrupted `ansible-playbook`.
 const INTERRUPTED: i32 = 99;
@@ -26,6 +27,8 @@ pub(crate) struct Evidence<'a> {
     pub(crate) nodes: &'a BTreeSet<Fqdn>,
     /// Whether a stop was asked for.
     pub(crate) is_stopped: bool,
+    /// What was chosen for the run.
+    pub(crate) options: &'a RunOptions,
 }
 
 /// The outcome of a run and of each of its hosts.
@@ -57,7 +60,8 @@ pub(crate) fn judge(evidence: &Evidence<'_>) -> Judgement {
     let statistics = statistics(evidence);
     let hosts = statistics.iter().flatten().map(|(host, failed)| (host.clone(), result(evidence, host, *failed)));
     let mut hosts: BTreeMap<Fqdn, HostResult> = hosts.collect();
-    if !hosts.is_empty() {
+    // Where only some tasks were wanted, a node that has none of them is no failure.
+    if !hosts.is_empty() && !evidence.options.is_partial() {
         // A play that leaves a node out ends with code 0 all the same; that node must not count as configured.
         let reason = || Text::new("no play of the playbook matched this node");
         for node in evidence.nodes {
@@ -70,7 +74,26 @@ pub(crate) fn judge(evidence: &Evidence<'_>) -> Judgement {
         (Some(_), Some(_)) => complete(evidence, &hosts),
         (Some(_), None) => incomplete(evidence),
     };
+    let is_cut = statistics.is_none() && matches!(outcome, RunOutcome::Cancelled | RunOutcome::Interrupted);
+    if is_cut && !evidence.options.check {
+        hosts = cut_short(evidence, &outcome);
+    }
     Judgement { outcome, hosts }
+}
+
+/// The hosts that a run has left half done. One on which no task had succeeded is as it was.
+fn cut_short(evidence: &Evidence<'_>, outcome: &RunOutcome) -> BTreeMap<Fqdn, HostResult> {
+    let word = if *outcome == RunOutcome::Cancelled { "stopped" } else { "broken off" };
+    let grid = &evidence.story.grid;
+    let begun = grid.hosts.iter().enumerate().filter(|(_, host)| host.done[0] > host.done[2]);
+    let result = |(index, host): (usize, &Host)| {
+        let name: Fqdn = host.name.as_str().parse().ok().filter(|name| evidence.nodes.contains(name))?;
+        let (column, cell) = host.latest.and_then(|at| Some((grid.columns.get(at)?, grid.cell(at, index)?)))?;
+        let place = if cell.state == CellState::Running { "at" } else { "after" };
+        let reason = Text::new(&format!("the run was {word} {place} `{}`", column.name));
+        Some((name, HostResult::Failed { reason }))
+    };
+    begun.filter_map(result).collect()
 }
 
 /// Per host whether it failed, if the run came to its normal end.
@@ -81,11 +104,9 @@ fn statistics(evidence: &Evidence<'_>) -> Option<BTreeMap<Fqdn, bool>> {
 /// The statistics came: the hosts decide.
 fn complete(evidence: &Evidence<'_>, hosts: &BTreeMap<Fqdn, HostResult>) -> RunOutcome {
     if hosts.is_empty() {
-        let reason =
-            "the playbook matched none of the nodes; check the `hosts:` of its plays against the inventory's groups";
-        return RunOutcome::NotStarted { reason: Text::new(reason) };
+        return RunOutcome::NotStarted { reason: Text::new(&nothing_done(evidence)) };
     }
-    let failed: Vec<_> = hosts.iter().filter_map(|(host, result)| Some((host, failure(result)?))).collect();
+    let failed: Vec<_> = hosts.iter().filter_map(|(host, result)| Some((host, result.failure()?))).collect();
     match failed.first() {
         Some((host, reason)) => {
             let reason =
@@ -100,11 +121,22 @@ fn complete(evidence: &Evidence<'_>, hosts: &BTreeMap<Fqdn, HostResult>) -> RunO
     }
 }
 
-fn failure(result: &HostResult) -> Option<&Text> {
-    match result {
-        HostResult::Failed { reason } => Some(reason),
-        HostResult::Configured => None,
+/// Why no task was run on any node: Ansible's own words where it has some, for it ends with code 0 all the same.
+fn nothing_done(evidence: &Evidence<'_>) -> String {
+    let RunOptions { tags, skip_tags, start_at, .. } = evidence.options;
+    let said = marked_error(evidence.output).map(|line| format!("{line}; ")).unwrap_or_default();
+    if let Some(task) = start_at {
+        return format!(
+            "{said}no task was run: `{task}` must be the name of a task as `ansible-playbook --list-tasks` shows it"
+        );
     }
+    if !tags.is_empty() || !skip_tags.is_empty() {
+        let chosen: Vec<_> = tags.iter().cloned().chain(skip_tags.iter().map(|tag| format!("not {tag}"))).collect();
+        return format!("{said}no task was run: none is left with these tags ({})", chosen.join(", "));
+    }
+    format!(
+        "{said}the playbook matched none of the nodes; check the `hosts:` of its plays against the inventory's groups"
+    )
 }
 
 /// No statistics: it was stopped, never started, or broke off.
@@ -126,7 +158,10 @@ fn result(evidence: &Evidence<'_>, host: &Fqdn, failed: bool) -> HostResult {
         return HostResult::Configured;
     }
     let reason = evidence.story.failures.get(host).map_or("failed; the output says where", String::as_str);
-    HostResult::Failed { reason: Text::new(reason) }
+    let reason = Text::new(reason);
+    let numbers = evidence.story.grid.hosts.iter().find(|known| known.name.as_str() == host.as_str());
+    let is_untouched = numbers.and_then(|known| known.numbers).is_some_and(|numbers| numbers.ok == 0);
+    if is_untouched { HostResult::Untouched { reason } } else { HostResult::Failed { reason } }
 }
 
 /// The run's end in words.
@@ -147,12 +182,18 @@ fn complaint(ending: &Ending, output: &[String]) -> String {
 
 /// The first line Ansible marked as an error, else the last line with anything in it.
 fn error_line(output: &[String]) -> Option<String> {
-    let bare = || output.iter().map(|line| without_colours(line));
-    let marked = bare().find_map(|line| {
+    let last = || output.iter().map(|line| without_colours(line)).rfind(|line| !line.trim().is_empty());
+    marked_error(output).or_else(last)
+}
+
+/// The first line Ansible marked as an error.
+fn marked_error(output: &[String]) -> Option<String> {
+    output.iter().map(|line| without_colours(line)).find_map(|line| {
+        // 2.14 puts a blank before it where it does not end the run.
+        let line = line.trim_start();
         let message = line.strip_prefix("ERROR!").or_else(|| line.strip_prefix("[ERROR]:"))?;
         Some(message.trim().to_owned())
-    });
-    marked.or_else(|| bare().rfind(|line| !line.trim().is_empty()))
+    })
 }
 
 /// The hosts of `PLAY RECAP`, for runs whose plugin could not work. `None` where there is no recap.
@@ -222,7 +263,15 @@ mod tests {
     ) {
         let (story, nodes) = (story(&events.concat()), nodes());
         let output: Vec<String> = output.lines().map(str::to_owned).collect();
-        let evidence = Evidence { ending: ending.as_ref(), story: &story, output: &output, nodes: &nodes, is_stopped };
+        let options = RunOptions::default();
+        let evidence = Evidence {
+            ending: ending.as_ref(),
+            story: &story,
+            output: &output,
+            nodes: &nodes,
+            is_stopped,
+            options: &options,
+        };
         let judgement = judge(&evidence);
         assert_eq!(judgement.outcome.word(), word);
         assert_eq!(judgement.outcome.reason().map_or("", |text| text.as_str()), reason);
@@ -232,9 +281,69 @@ mod tests {
     fn every_host_of_the_statistics_has_its_result() {
         let (story, nodes) = (story(&[START, BAD].concat()), nodes());
         let ending = Ending::Code(2);
-        let evidence = Evidence { ending: Some(&ending), story: &story, output: &[], nodes: &nodes, is_stopped: false };
+        let options = RunOptions::default();
+        let evidence = Evidence {
+            ending: Some(&ending),
+            story: &story,
+            output: &[],
+            nodes: &nodes,
+            is_stopped: false,
+            options: &options,
+        };
         let hosts = judge(&evidence).hosts;
         assert_eq!(hosts[&"a.lab".parse().unwrap()], HostResult::Configured);
-        assert_eq!(hosts[&"b.lab".parse().unwrap()], HostResult::Failed { reason: Text::new("t: m") });
+        assert_eq!(hosts[&"b.lab".parse().unwrap()], HostResult::Untouched { reason: Text::new("t: m") });
+    }
+
+    /// The judgement of a run that ended with code 0 under these options.
+    fn judged(events: &[&str], output: &str, options: &RunOptions) -> Judgement {
+        let (story, nodes) = (story(&events.concat()), nodes());
+        let output: Vec<String> = output.lines().map(str::to_owned).collect();
+        let ending = Some(&Ending::Code(0));
+        judge(&Evidence { ending, story: &story, output: &output, nodes: &nodes, is_stopped: false, options })
+    }
+
+    #[test]
+    fn a_run_of_some_tasks_says_nothing_of_nodes_that_have_none_of_them() {
+        const ONE: &str = "{\"ev\":\"stats\",\"hosts\":{\"a.lab\":{\"ok\":1}}}\n";
+        let whole = judged(&[START, ONE], "", &RunOptions::default());
+        assert_eq!((whole.outcome.word(), whole.hosts.len()), ("failed", 2));
+        let some = judged(&[START, ONE], "", &RunOptions { tags: vec!["pve".to_owned()], ..RunOptions::default() });
+        assert_eq!((some.outcome.word(), some.hosts.len()), ("succeeded", 1));
+    }
+
+    #[rstest]
+    #[case::start(RunOptions { start_at: Some("x".to_owned()), ..RunOptions::default() }, " [ERROR]: No matching task \"x\" found.", "No matching task \"x\" found.; no task was run: `x` must be")]
+    #[case::tags(RunOptions { tags: vec!["nosuch".to_owned()], ..RunOptions::default() }, "", "no task was run: none is left with these tags (nosuch)")]
+    #[case::skipped(RunOptions { skip_tags: vec!["all".to_owned()], ..RunOptions::default() }, "", "(not all)")]
+    fn a_run_that_did_nothing_says_what_was_asked_for(
+        #[case] options: RunOptions,
+        #[case] output: &str,
+        #[case] words: &str,
+    ) {
+        let outcome = judged(&[START, NONE], output, &options).outcome;
+        assert!(outcome.word() == "not started" && outcome.reason().unwrap().as_str().contains(words), "{outcome:?}");
+    }
+
+    #[test]
+    fn a_run_that_was_cut_short_tells_which_nodes_it_left_half_done() {
+        const CUT: &str = "{\"ev\":\"host_ok\",\"host\":\"a.lab\",\"task_id\":\"1\",\"task\":\"wait\"}\n\
+                           {\"ev\":\"host_start\",\"host\":\"b.lab\",\"task_id\":\"1\"}\n\
+                           {\"ev\":\"task_start\",\"task_id\":\"2\",\"task\":\"join\"}\n\
+                           {\"ev\":\"host_start\",\"host\":\"a.lab\",\"task_id\":\"2\"}\n";
+        let (story, nodes) = (story(&[START, CUT].concat()), nodes());
+        for (is_stopped, check, words) in [
+            (true, false, Some("the run was stopped at `join`")),
+            (false, false, Some("the run was broken off at `join`")),
+            (true, true, None),
+        ] {
+            let options = RunOptions { check, ..RunOptions::default() };
+            let evidence =
+                Evidence { ending: None, story: &story, output: &[], nodes: &nodes, is_stopped, options: &options };
+            let hosts = judge(&evidence).hosts;
+            let told: Vec<_> = hosts.iter().map(|(name, result)| (name.as_str(), result.clone())).collect();
+            let failed = |words| ("a.lab", HostResult::Failed { reason: Text::new(words) });
+            assert_eq!(told, words.map(failed).into_iter().collect::<Vec<_>>());
+        }
     }
 }

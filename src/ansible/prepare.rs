@@ -14,13 +14,14 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::Value;
 
-use super::argv::{INVENTORY, Invocation, Recipe, plan};
+use super::argv::{Invocation, Recipe, caller, plan};
 use super::process::Identity;
 use super::record::Record;
 use super::run_dir::RunDir;
 use super::stop::{CONTROL_BASE, CONTROL_PREFIX, close_masters};
 use super::supervisor::Settings;
 use super::{plugin, preflight, user_config};
+use crate::domain::caller::INVENTORY;
 use crate::domain::snapshot::Problem;
 use crate::domain::{Fleet, Fqdn, Node, NodeId, Phase, Run};
 
@@ -110,22 +111,21 @@ pub(crate) async fn start(
         close_masters(&earlier.control_dir).await;
     }
     let control_dir = make_control_dir()?;
+    let playbook = playbook.strip_prefix(&settings.dir).unwrap_or(&playbook);
+    let login = (settings.user.as_str(), settings.private_key.as_deref());
+    let names: Vec<&Fqdn> = nodes.iter().map(|node| &node.name).collect();
     let recipe = Recipe {
-        program: &found.path,
+        caller: &caller(&found.path, playbook, login, settings.forks, &user_config),
         dir: &settings.dir,
         run: folder.path().strip_prefix(&settings.dir).unwrap_or(folder.path()),
-        playbook: playbook.strip_prefix(&settings.dir).unwrap_or(&playbook),
-        hosts: nodes.len(),
-        forks: settings.forks,
-        user: &settings.user,
+        hosts: &names,
         ssh_port: settings.ssh_port,
-        private_key: settings.private_key.as_deref(),
         options: &run.options,
         control_dir: &control_dir,
         user_config: &user_config,
     };
     let started = match plan(&recipe) {
-        Ok(invocation) => launch(settings, run, folder, (nodes, others), (&invocation, recipe.playbook)).await,
+        Ok(invocation) => launch(settings, run, folder, (nodes, others), (&invocation, playbook)).await,
         Err(error) => Err(error.into()),
     };
     if started.is_err() {

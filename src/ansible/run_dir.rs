@@ -14,14 +14,13 @@ use serde::{Deserialize, Serialize};
 use super::argv::Invocation;
 use super::process::Identity;
 use super::record::Record;
+use crate::domain::caller::{EXTRA_VARS, LIMIT};
 use crate::domain::{Node, Run, RunId};
 use crate::store::atomic::{self, Durability};
 use crate::store::known_hosts;
 
 /// Where the runs are, relative to the project folder.
 pub(crate) const RUNS: &str = "nodes/runs";
-/// The file of variables that were chosen for a run.
-pub(crate) const EXTRA_VARS: &str = "extra-vars.json";
 /// Largest file read back, in bytes; the record of a run on many nodes is the largest.
 const MAX_RECORD: u64 = 8 << 20;
 
@@ -126,7 +125,7 @@ impl RunDir {
     /// nodes may have to do with.
     pub(crate) fn write_nodes(&self, nodes: &[Arc<Node>], others: &[Arc<Node>], port: u16) -> io::Result<()> {
         let limit: String = nodes.iter().flat_map(|node| [node.name.as_str(), "\n"]).collect();
-        self.write("limit.txt", limit.as_bytes())?;
+        self.write(LIMIT, limit.as_bytes())?;
         self.write("known_hosts", known_hosts(nodes.iter().chain(others).map(AsRef::as_ref), port).as_bytes())
     }
 

@@ -4,9 +4,10 @@ use std::fs;
 use std::io;
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
 
 use russh::keys::ssh_key::LineEnding;
-use russh::keys::{Algorithm, PrivateKey};
+use russh::keys::{Algorithm, PrivateKey, PublicKey};
 
 use crate::store::atomic::{self, Durability};
 
@@ -86,6 +87,53 @@ impl SshKeyPair {
     }
 }
 
+/// What a private key of the operator's is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Examined {
+    /// Its public half as a line of `authorized_keys`, where it can be told without a question.
+    pub public: Option<String>,
+    /// Whether it has a passphrase.
+    pub is_locked: bool,
+}
+
+/// Looks at the private key at `path`. Formats that only OpenSSH reads are its program's business.
+///
+/// # Errors
+/// In words, why it is no private key.
+pub fn examine(path: &Path) -> Result<Examined, String> {
+    let pem = fs::read(path).map_err(|error| error.to_string())?;
+    if let Ok(key) = PrivateKey::from_openssh(&pem) {
+        return Ok(Examined { public: key.public_key().to_openssh().ok(), is_locked: key.is_encrypted() });
+    }
+    // `-P ''`: without it, a passphrase would be asked for.
+    let mut command = Command::new("ssh-keygen");
+    command.args(["-y", "-P", "", "-f"]).arg(path).env("LC_ALL", "C").stdin(Stdio::null());
+    let output = match command.output() {
+        Ok(output) => output,
+        Err(error) => {
+            tracing::debug!(%error, "nobody can say whether `{}` is a key", path.display());
+            return Ok(Examined { public: beside(path), is_locked: false });
+        }
+    };
+    if output.status.success() {
+        let line = String::from_utf8_lossy(&output.stdout).trim().to_owned();
+        return Ok(Examined { public: Some(line), is_locked: false });
+    }
+    let words = String::from_utf8_lossy(&output.stderr).trim().to_owned();
+    if words.contains("incorrect passphrase") {
+        return Ok(Examined { public: beside(path), is_locked: true });
+    }
+    Err(words.lines().last().unwrap_or("ssh-keygen does not read it").to_owned())
+}
+
+/// The public half that lies beside a private key.
+fn beside(path: &Path) -> Option<String> {
+    let mut name = path.as_os_str().to_owned();
+    name.push(".pub");
+    let line = fs::read_to_string(PathBuf::from(name)).ok()?.trim().to_owned();
+    PublicKey::from_openssh(&line).is_ok().then_some(line)
+}
+
 #[cfg(test)]
 mod tests {
     use std::os::unix::fs::PermissionsExt as _;
@@ -104,6 +152,30 @@ mod tests {
         assert_eq!(permissions.mode() & 0o777, 0o600);
         let public = fs::read_to_string(made.private().with_extension("pub")).unwrap();
         assert_eq!(public.trim_end(), made.public());
+    }
+
+    #[test]
+    fn keys_that_only_openssh_reads_are_told_from_nonsense() {
+        let dir = tempfile::tempdir().unwrap();
+        let own = SshKeyPair::load_or_create(dir.path()).unwrap();
+        assert_eq!(examine(own.private()), Ok(Examined { public: Some(own.public().to_owned()), is_locked: false }));
+        let nonsense = dir.path().join("nonsense");
+        atomic::write(&nonsense, b"-----BEGIN RSA PRIVATE KEY-----", 0o600, Durability::Rebuilt).unwrap();
+        let made = |name: &str, passphrase: &str| {
+            let path = dir.path().join(name);
+            let mut command = Command::new("ssh-keygen");
+            command.args(["-q", "-t", "rsa", "-b", "1024", "-m", "PEM", "-N", passphrase, "-f"]).arg(&path);
+            command.stdin(Stdio::null()).status().is_ok_and(|status| status.success()).then_some(path)
+        };
+        let (Some(old), Some(locked)) = (made("old", ""), made("locked", "secret")) else {
+            println!("SKIPPED: there is no ssh-keygen that makes keys of older formats");
+            return;
+        };
+        assert!(examine(&nonsense).is_err());
+        let old = examine(&old).unwrap();
+        assert!(old.public.is_some_and(|line| line.starts_with("ssh-rsa ")) && !old.is_locked);
+        let told = examine(&locked).unwrap();
+        assert!(told.public.is_some_and(|line| line.starts_with("ssh-rsa ")) && told.is_locked);
     }
 
     #[test]

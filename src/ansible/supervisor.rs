@@ -257,7 +257,8 @@ fn judge_files(run: &Run, dir: &RunDir, ending: Option<&Ending>, is_stopped: boo
         File::open(dir.events()).and_then(|file| Story::read(BufReader::new(file), |name| nodes.contains(name)));
     let output = output_tail(dir).unwrap_or_default();
     let story = story.unwrap_or_default();
-    let judgement = judge(&Evidence { ending, story: &story, output: &output, nodes: &nodes, is_stopped });
+    let options = &run.options;
+    let judgement = judge(&Evidence { ending, story: &story, output: &output, nodes: &nodes, is_stopped, options });
     let at = dir.exit().map_or_else(jiff::Timestamp::now, |exit| exit.ended);
     let completed = dir.record().and_then(|record| dir.write_record(&record.ended(&judgement, &story, ending, at)));
     if let Err(error) = completed {

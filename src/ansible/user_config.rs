@@ -18,6 +18,8 @@ pub(crate) struct UserConfig {
     pub(crate) ssh_args: Option<String>,
     /// Whether the user set `forks`.
     pub(crate) has_forks: bool,
+    /// Whether the user says where a vault's password comes from.
+    pub(crate) has_vault: bool,
 }
 
 /// Asks the `ansible-config` beside `ansible-playbook`. Without an answer Ansible's defaults are assumed: losing the
@@ -57,6 +59,7 @@ fn parse(json: &[u8]) -> Option<UserConfig> {
                 config.callback_plugins = paths.filter_map(Value::as_str).map(str::to_owned).collect();
             }
             Some("DEFAULT_FORKS") => config.has_forks = true,
+            Some("DEFAULT_VAULT_PASSWORD_FILE" | "DEFAULT_VAULT_IDENTITY_LIST") => config.has_vault = true,
             Some(_) => {}
             None => config.ssh_args = config.ssh_args.take().or_else(|| ssh_args(entry)),
         }
@@ -82,6 +85,7 @@ mod tests {
             {"name": "CONFIG_FILE", "origin": "", "value": "/srv/ansible.cfg"},
             {"name": "DEFAULT_CALLBACK_PLUGIN_PATH", "origin": "/srv/ansible.cfg", "value": ["/srv/own", "/x"]},
             {"name": "DEFAULT_FORKS", "origin": "/srv/ansible.cfg", "value": 7},
+            {"name": "DEFAULT_VAULT_PASSWORD_FILE", "origin": "/srv/ansible.cfg", "value": "/srv/pw"},
             {"GALAXY_SERVERS": {}}, {"BECOME_PLUGINS": []},
             {"CONNECTION_PLUGINS": [
                 {"paramiko_ssh": [{"name": "ssh_args", "value": "wrong one"}]},
@@ -90,7 +94,7 @@ mod tests {
         let config = parse(dump).unwrap();
         assert_eq!(config.callback_plugins, ["/srv/own", "/x"]);
         assert_eq!(config.ssh_args.as_deref(), Some("-C -o Foo=bar"));
-        assert!(config.has_forks);
+        assert!(config.has_forks && config.has_vault);
     }
 
     #[test]

@@ -23,7 +23,7 @@ pub(super) async fn execute(
 ) -> Result<Exit, Failure> {
     let AnsibleCommand::Check = command;
     let mut exit = Exit::Success;
-    for finding in check(&runtime::ansible_subject(options)?).await {
+    for finding in check(&runtime::ansible_subject(options)?).await.findings {
         match finding.result {
             Ok(words) => writeln!(out, "ok       {}: {words}", finding.what)?,
             Err(problem) => {

@@ -27,8 +27,8 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::config::{CliLayer, EnvLayer, LogLevel};
 use crate::error::{Exit, Failure, OrExit as _};
-use crate::runtime;
 use crate::simulate;
+use crate::{runtime, tui};
 
 /// Exit codes, for `--help`.
 const EXIT_CODES: &str = "\
@@ -80,6 +80,9 @@ struct GlobalArgs {
     /// Draw little at a time: for serial lines of 9600 baud
     #[arg(long, global = true)]
     slow: bool,
+    /// Fail on purpose at Ctrl-P (used by tests)
+    #[arg(long = "panic-in", value_name = "WHAT", global = true, hide = true)]
+    fault: Option<tui::Fault>,
 }
 
 impl GlobalArgs {
@@ -89,7 +92,7 @@ impl GlobalArgs {
 
     /// What is said about the terminal.
     fn look(&self) -> runtime::Look {
-        runtime::Look { ascii: self.ascii, slow: self.slow, plain: false }
+        runtime::Look { ascii: self.ascii, slow: self.slow, plain: false, fault: self.fault }
     }
 
     /// Where the engine of this folder keeps its state.

@@ -203,7 +203,7 @@ pub(super) struct RunArgs {
     /// A variable: name=value (JSON where it can be), a JSON object, or @FILE with one; never a secret
     #[arg(short = 'e', long = "extra-vars", value_name = "VARS")]
     vars: Vec<String>,
-    /// Name of the task to start at
+    /// Name of the task to start at, as `ansible-playbook --list-tasks` shows it
     #[arg(long, value_name = "TASK")]
     start_at: Option<String>,
     /// Let Ansible say more; up to four times

@@ -104,7 +104,9 @@ fn show(record: &Record, dir: &Path, out: &mut impl Write) -> std::io::Result<()
         });
         let result = match host.map(|host| &host.result) {
             Some(HostResult::Configured) => format!("ok{numbers}"),
-            Some(HostResult::Failed { reason }) => format!("FAILED{numbers}: {reason}"),
+            Some(HostResult::Failed { reason } | HostResult::Untouched { reason }) => {
+                format!("FAILED{numbers}: {reason}")
+            }
             None => "no result".to_owned(),
         };
         writeln!(out, "{node}  {result}")?;

@@ -352,6 +352,7 @@ fn gating() -> Vec<Sample> {
     let run =
         |run, by_gate, options, reason| Event::RunQueued { run: RunId(run), nodes: nodes(), by_gate, options, reason };
     let until = Timestamp::from_second(1_800_000_000).unwrap();
+    let untouched = [(name(NODE), HostResult::Untouched { reason: "wait: no route".into() })].into();
     let options = RunOptions {
         check: true,
         tags: vec!["cluster".to_owned()],
@@ -370,6 +371,8 @@ fn gating() -> Vec<Sample> {
         cancelled(6),
         operator(run(7, false, Box::new(options), RunReason::Failed)),
         cancelled(7),
+        system(run(8, true, Box::default(), RunReason::Each)),
+        system(Event::RunEnded { run: RunId(8), outcome: RunOutcome::Interrupted, hosts: untouched }),
     ]
 }
 

@@ -5,6 +5,7 @@
 //! event in. The coordinator is the only writer; everybody else reads a [`Snapshot`].
 
 pub mod address;
+pub mod caller;
 pub mod change;
 pub mod command;
 pub mod effect;
@@ -39,6 +40,7 @@ pub mod token;
 pub mod walk;
 
 pub use address::{AddressRules, AddressSource, Fixed, FixedBy, NicRule, OwnAddress, OwnNetwork};
+pub use caller::Caller;
 pub use change::{Changes, ProfileWish};
 pub use command::{Ask, Command, Order, Origin, Person, Release, Reply};
 pub use effect::Effect;

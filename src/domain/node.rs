@@ -24,6 +24,7 @@ use super::token::TokenName;
 
 /// One row of the node table. Shared by reference: snapshots hold the same `Arc`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own, and any of them may hold")]
 pub struct Node {
     /// Its number.
     pub id: NodeId,
@@ -73,6 +74,9 @@ pub struct Node {
     pub reinstall_allowed: bool,
     /// Whether a run that the gate started has included this installation.
     pub gated: bool,
+    /// Whether a run has worked on this installation, so that it may be in a cluster.
+    #[serde(default)]
+    pub was_configured: bool,
     /// The last run that included it.
     pub last_run: Option<RunId>,
     /// The profile the operator chose; `None` leaves that to the plan and the profiles' own rules.

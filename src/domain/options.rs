@@ -64,7 +64,7 @@ impl RunOptions {
     /// Whether the run does less than configure a node: its success then says nothing about a node's phase.
     #[must_use]
     pub fn is_partial(&self) -> bool {
-        self.check || !self.tags.is_empty() || !self.skip_tags.is_empty()
+        self.check || !self.tags.is_empty() || !self.skip_tags.is_empty() || self.start_at.is_some()
     }
 
     /// The arguments for `ansible-playbook`, but for the variables: these go through a file.
@@ -117,8 +117,9 @@ impl RunOptions {
                 "more than {MAX_ENTRIES} tags or variables; put variables into nodes/group_vars/all.yml"
             ));
         }
-        for name in self.vars.keys() {
+        for (name, value) in &self.vars {
             judge_variable(name)?;
+            judge_value(value)?;
         }
         let size = serde_json::to_string(&self.vars).map_or(usize::MAX, |text| text.len());
         if size > MAX_VARS_BYTES {
@@ -175,6 +176,21 @@ fn judge_variable(name: &str) -> Result<(), Refusal> {
         let words = format!("`{name}` is no name of a variable; letters, digits and underscores make one");
         return Err(Refusal::BadOption(words));
     }
+    judge_secrecy(name)
+}
+
+/// No key below a variable may look like a secret either, however deep. The depth is bounded by that of the JSON parser.
+fn judge_value(value: &Value) -> Result<(), Refusal> {
+    match value {
+        Value::Object(entries) => {
+            entries.iter().try_for_each(|(name, value)| judge_secrecy(name).and_then(|()| judge_value(value)))
+        }
+        Value::Array(values) => values.iter().try_for_each(judge_value),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => Ok(()),
+    }
+}
+
+fn judge_secrecy(name: &str) -> Result<(), Refusal> {
     let lower = name.to_ascii_lowercase();
     if SECRET_WORDS.iter().any(|word| lower.contains(word)) {
         let words = format!(
@@ -195,6 +211,8 @@ pub enum RunReason {
     Plain,
     /// Nodes that came after the gate had opened.
     Late,
+    /// Each node is run as soon as it is ready.
+    Each,
     /// The operator told the gate to go on without those that are missing.
     WithoutMissing,
     /// The operator asked for those that had failed.
@@ -215,6 +233,7 @@ impl RunReason {
             (Self::Plain, true) => "every approved node is ready",
             (Self::Plain, false) => "ordered",
             (Self::Late, _) => "came later",
+            (Self::Each, _) => "as soon as it was ready",
             (Self::WithoutMissing, _) => "without the missing nodes",
             (Self::Failed, _) => "failed before",
         }
@@ -242,6 +261,7 @@ mod tests {
     #[case(with(|o| o.start_at = Some("a\nb".to_owned())), "no name of a task")]
     #[case(with(|o| o.vars = [("a-b".to_owned(), json!(1))].into()), "no name of a variable")]
     #[case(with(|o| o.vars = [("root_Password".to_owned(), json!("x"))].into()), "ansible-vault")]
+    #[case(with(|o| o.vars = [("x".to_owned(), json!([{"options": {"Passphrase": "x"}}]))].into()), "`Passphrase` looks like a secret")]
     #[case(with(|o| o.vars = [("big".to_owned(), json!("x".repeat(40_000)))].into()), "bytes")]
     fn what_ansible_would_misunderstand_is_refused(#[case] options: RunOptions, #[case] words: &str) {
         let refusal = options.judge().unwrap_err().to_string();

@@ -124,6 +124,22 @@ pub enum HostResult {
         /// Task and message.
         reason: Text,
     },
+    /// The same before any task had succeeded: the host is as it was.
+    Untouched {
+        /// Task and message.
+        reason: Text,
+    },
+}
+
+impl HostResult {
+    /// Why it failed, where it did.
+    #[must_use]
+    pub fn failure(&self) -> Option<&Text> {
+        match self {
+            Self::Failed { reason } | Self::Untouched { reason } => Some(reason),
+            Self::Configured => None,
+        }
+    }
 }
 
 impl Run {

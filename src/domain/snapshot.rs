@@ -5,11 +5,13 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::caller::Caller;
 use super::command::{Origin, Verb};
 use super::fleet::Fleet;
 use super::ghost::Ghost;
 use super::id::NodeId;
 use super::plan::ProfileName;
+use super::text::Text;
 
 /// The state after some batch of events. Shares its nodes with every other snapshot.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -56,9 +58,12 @@ pub struct Service {
     pub url: String,
     /// SHA-256 of the certificate in hex with colons, where TLS is on.
     pub fingerprint: Option<String>,
-    /// The playbook as configured.
+    /// How the playbook is called.
     #[serde(default)]
-    pub playbook: String,
+    pub caller: Caller,
+    /// The playbook's tasks that a run may begin at, by name and in order; empty until Ansible was asked.
+    #[serde(default)]
+    pub tasks: Vec<Text>,
     /// How many requests can be held at once with the file descriptors allowed.
     pub capacity: usize,
     /// What the operator should know: each with what to do.

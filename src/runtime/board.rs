@@ -1,5 +1,6 @@
 //! The notice board: what is being served and what is wrong with the program, gathered for all readers.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -7,6 +8,7 @@ use tokio::sync::watch;
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
+use crate::ansible::check::Report;
 use crate::coordinator::Handle;
 use crate::domain::ghost::Ghost;
 use crate::domain::snapshot::{Problem, Service};
@@ -19,12 +21,14 @@ const LOOK: Duration = Duration::from_secs(1);
 
 /// What comes and goes on the board.
 pub(super) struct Sources {
+    /// The project folder.
+    pub(super) dir: PathBuf,
     /// The folder's files: what is wrong with them, and what they leave open.
     pub(super) files: watch::Receiver<Vec<Problem>>,
     /// The files under `nodes/`.
     pub(super) projection: watch::Receiver<Option<Problem>>,
     /// Ansible on this host.
-    pub(super) preflight: watch::Receiver<Vec<Problem>>,
+    pub(super) preflight: watch::Receiver<Report>,
     /// What answers are made from, and who may ask.
     pub(super) kit: watch::Receiver<Arc<AnswerKit>>,
     /// Who could not even ask.
@@ -35,13 +39,16 @@ pub(super) struct Sources {
 
 /// Gathers until `shutdown`. `fixed` holds what stays as it is; its problems are those of `sources`.
 pub(super) async fn run(handle: Handle, fixed: Service, sources: Sources, shutdown: CancellationToken) {
-    let Sources { mut files, mut projection, mut preflight, mut kit, ghosts, mut pool } = sources;
+    let Sources { dir, mut files, mut projection, mut preflight, mut kit, ghosts, mut pool } = sources;
     let mut changes = ghosts.changes();
     loop {
         let mut service = fixed.clone();
         service.problems.clone_from(&files.borrow_and_update());
         service.problems.extend(projection.borrow_and_update().clone());
-        service.problems.extend(preflight.borrow_and_update().iter().cloned());
+        let report = preflight.borrow_and_update().clone();
+        service.problems.extend(super::preflight::problems(&report, &dir));
+        service.tasks = report.tasks;
+        service.caller = report.caller.unwrap_or(service.caller);
         service.problems.extend(pool.borrow_and_update().clone());
         let kit_now = Arc::clone(&kit.borrow_and_update());
         service.require_token = kit_now.access.require_token;

@@ -30,6 +30,8 @@ pub struct Look {
     pub slow: bool,
     /// Print lines and draw nothing.
     pub plain: bool,
+    /// Fail on purpose; for tests.
+    pub fault: Option<tui::Fault>,
 }
 
 impl Look {
@@ -143,6 +145,7 @@ fn options(engine: &Engine, look: Look) -> tui::TuiOptions {
         bell: engine.console().bell,
         pace,
         hints: (!seen.exists()).then_some(seen),
+        fault: look.fault,
     }
 }
 

@@ -12,16 +12,16 @@ use tokio_util::task::TaskTracker;
 
 use super::reload::{Folder, Found, Reloader};
 use super::settings::AnswerFiles;
-use super::{EngineOptions, LocalClient, STATE_DIR, board, journal, operator, settings};
-use crate::ansible::check::Subject;
-use crate::ansible::{self, Feed, Runner, SshKeyPair, preflight};
+use super::{EngineOptions, LocalClient, STATE_DIR, board, journal, operator, preflight, settings};
+use crate::ansible::check::{Report, Subject};
+use crate::ansible::{self, Feed, Runner, SshKeyPair};
 use crate::config::{self, Config, ConfigErrors};
 use crate::coordinator::{self, Handle, Started};
 use crate::domain::snapshot::{Problem, Service};
-use crate::domain::{Command, Effect, Fleet, Origin, Recorded, Snapshot};
+use crate::domain::{Caller, Command, Effect, Fleet, Origin, Recorded, Snapshot};
 use crate::error::{Exit, Failure, OrExit as _};
 use crate::plan;
-use crate::server::{self, App, Ghosts, Identity, Listener, Previewer};
+use crate::server::{self, AnswerKit, App, Ghosts, Identity, Listener, Previewer};
 use crate::store::{self, Reader, StateLock, Store};
 use crate::telemetry::{self, Logging, Sink};
 use crate::{api, probe};
@@ -94,13 +94,17 @@ impl Engine {
             server::capacity(open_files).min(usize::try_from(config.server.max_held.get()).unwrap_or(usize::MAX));
         let fingerprint = identity.as_ref().map(|identity| identity.fingerprint().to_owned());
         let in_force = (config.clone(), prepared.files.clone(), prepared.found.clone());
-        let (mut reloader, files, kit) = Reloader::new(prepared.folder.clone(), handle.clone(), key.public(), in_force);
+        let login = settings::login_key(dir, config, &key);
+        let (mut reloader, files, kit) = Reloader::new(prepared.folder.clone(), handle.clone(), &login, in_force);
         // Planned rows are there before the first machine asks.
         reloader.plan().await;
+        let private_key =
+            config.ansible.private_key.as_ref().map_or_else(|| key.private().to_owned(), |key| dir.join(key));
         let service = Service {
             url: settings::shown_url(config, listener.address()),
             fingerprint: fingerprint.clone(),
-            playbook: config.ansible.playbook.display().to_string(),
+            caller: caller(config, &private_key),
+            tasks: Vec::new(),
             capacity,
             problems: files.borrow().clone(),
             require_token: config.approval.require_token,
@@ -111,19 +115,25 @@ impl Engine {
         // Whoever greets or shows a URL next must see it.
         let _ = handle.snapshots().wait_for(|snapshot| snapshot.service.capacity > 0).await;
 
-        let private_key =
-            config.ansible.private_key.as_ref().map_or_else(|| key.private().to_owned(), |key| dir.join(key));
         let parts = Parts::new(handle.clone());
         let journal = tokio::spawn(journal::keep(to_log, known, parts.projecting.clone()));
         let (shown, projection_problem, projector) =
             parts.project(dir, reader, settings::projection(config, &private_key));
         let feed = parts.lead_runs(&prepared, &private_key, shown, effects)?;
-        let preflight = parts.look_for_ansible(subject(&prepared, &private_key));
+        let preflight = parts.look_for_ansible(subject(&prepared, &private_key), kit.clone());
         let ghosts = Ghosts::default();
         let (projection, kit_shown) = (projection_problem, kit.clone());
         let (pool_in, pool) = watch::channel(None);
         parts.work(board::watch_pool(handle.clone(), pool_in, parts.working.clone()));
-        let sources = board::Sources { files, projection, preflight, kit: kit_shown, ghosts: ghosts.clone(), pool };
+        let sources = board::Sources {
+            dir: dir.clone(),
+            files,
+            projection,
+            preflight,
+            kit: kit_shown,
+            ghosts: ghosts.clone(),
+            pool,
+        };
         parts.work(board::run(handle.clone(), service, sources, parts.working.clone()));
         parts.work(reloader.run(parts.working.clone()));
         parts.work(probe::run(
@@ -302,7 +312,7 @@ impl Parts {
             state_dir: prepared.state_dir.clone(),
             playbook: ansible.playbook.clone(),
             command: ansible.command.clone(),
-            forks: ansible.forks.map(|forks| u16::try_from(forks.get()).unwrap_or(u16::MAX)),
+            forks: forks(ansible),
             user: ansible.user.clone(),
             ssh_port: ansible.ssh_port,
             private_key: Some(private_key.to_owned()),
@@ -317,18 +327,10 @@ impl Parts {
     }
 
     /// Looks at what a run needs beside everything else: it takes some seconds.
-    fn look_for_ansible(&self, subject: Subject) -> watch::Receiver<Vec<Problem>> {
-        let (found, problems) = watch::channel(preflight::cautions(&subject.dir));
-        self.work(async move {
-            let findings = ansible::check::check(&subject).await;
-            let wrong: Vec<_> = findings.into_iter().filter_map(|finding| finding.result.err()).collect();
-            if !wrong.is_empty() {
-                found.send_modify(|problems| problems.extend(wrong));
-            }
-            // Readers wait for changes as long as the sender lives.
-            found.closed().await;
-        });
-        problems
+    fn look_for_ansible(&self, subject: Subject, kit: watch::Receiver<Arc<AnswerKit>>) -> watch::Receiver<Report> {
+        let (found, report) = watch::channel(Report::default());
+        self.work(preflight::run(subject, self.handle.clone(), kit, found, self.working.clone()));
+        report
     }
 }
 
@@ -350,21 +352,45 @@ pub(super) fn stored(options: &EngineOptions) -> Result<(Snapshot, Previewer), F
     let at = jiff::Timestamp::now();
     let (holds, undecided) = (imbl::OrdMap::new(), imbl::OrdMap::new());
     let snapshot = Snapshot { seq: loaded.seq, at, fleet: loaded.fleet, holds, undecided, service };
-    let kit = settings::answer_kit(dir, config, files, key.public());
+    let kit = settings::answer_kit(dir, config, files, &settings::login_key(dir, config, &key));
     let (_, kit) = watch::channel(Arc::new(kit));
     Ok((snapshot, Previewer::new(kit, state_dir.clone())))
 }
 
 /// What a run needs.
 fn subject(prepared: &Prepared, private_key: &Path) -> Subject {
+    let ansible = &prepared.config.ansible;
+    let kit = settings::answer_kit(&prepared.dir, &prepared.config, &prepared.files, "");
     Subject {
         dir: prepared.dir.clone(),
         state_dir: prepared.state_dir.clone(),
-        command: prepared.config.ansible.command.clone(),
-        playbook: prepared.config.ansible.playbook.clone(),
+        command: ansible.command.clone(),
+        playbook: ansible.playbook.clone(),
+        user: ansible.user.clone(),
+        forks: forks(ansible),
         private_key: private_key.to_owned(),
-        authorized: prepared.files.base.overlay().ssh_keys(),
+        installs: settings::installs(&kit),
     }
+}
+
+/// How the playbook is called, as far as that is known before Ansible was asked.
+fn caller(config: &Config, private_key: &Path) -> Caller {
+    let ansible = &config.ansible;
+    Caller {
+        program: ansible
+            .command
+            .as_ref()
+            .map_or_else(|| "ansible-playbook".to_owned(), |path| path.display().to_string()),
+        playbook: ansible.playbook.display().to_string(),
+        user: ansible.user.clone(),
+        private_key: Some(private_key.display().to_string()),
+        forks: forks(ansible),
+        has_own_forks: false,
+    }
+}
+
+fn forks(ansible: &config::Ansible) -> Option<u16> {
+    ansible.forks.map(|forks| u16::try_from(forks.get()).unwrap_or(u16::MAX))
 }
 
 /// What a run of this folder would need; makes the console's key where none is configured.

@@ -10,6 +10,7 @@ mod engine;
 mod journal;
 mod local;
 mod offline;
+mod preflight;
 mod profile;
 mod reload;
 mod self_test;

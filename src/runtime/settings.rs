@@ -4,7 +4,10 @@ use std::collections::BTreeSet;
 use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::path::Path;
 
-use crate::answer::{self, BaseAnswer, Profile, Profiles};
+use crate::ansible::SshKeyPair;
+use crate::ansible::check::Installs;
+use crate::ansible::ssh_key::examine;
+use crate::answer::{self, BaseAnswer, Overlay, Profile, Profiles};
 use crate::config::{self, Config, LogLevel, NicSource, Source};
 use crate::domain::address::{Otherwise, Pool};
 use crate::domain::snapshot::Problem;
@@ -86,6 +89,28 @@ pub(super) fn answer_kit(dir: &Path, config: &Config, files: &AnswerFiles, ssh_k
     }
     let (dir, ssh_key) = (dir.to_owned(), Some(ssh_key.to_owned()));
     AnswerKit { dir, base, profiles, network, ssh_key, access: access(config) }
+}
+
+/// The public half of the key that Ansible logs in with, which nodes are installed with where the operator names none; `own` is
+/// the console's.
+pub(super) fn login_key(dir: &Path, config: &Config, own: &SshKeyPair) -> String {
+    let Some(key) = &config.ansible.private_key else { return own.public().to_owned() };
+    let public = examine(&dir.join(key)).ok().and_then(|examined| examined.public);
+    // The check of what a run needs tells why there is none.
+    public.unwrap_or_else(|| own.public().to_owned())
+}
+
+/// The answer files that give root SSH keys, each of which takes the place of what the ones before it give.
+pub(super) fn installs(kit: &AnswerKit) -> Vec<Installs> {
+    let of = |file: String, overlay: &Overlay| Installs { file, keys: overlay.ssh_keys() };
+    let mut all = vec![of(config::BASE_ANSWER_FILE.to_owned(), kit.base.overlay())];
+    let file = |profile: &Profile| format!("{}/{}.toml", config::PROFILES_FOLDER, profile.name());
+    all.extend(kit.profiles.iter().map(|profile| of(file(profile), profile.overlay())));
+    let overrides = config::load_overrides(&kit.dir).unwrap_or_default();
+    let understood = |named: &config::Named| answer::parse_override(&named.file, &named.source.text).ok();
+    all.extend(overrides.iter().filter_map(|named| Some(of(named.file.clone(), &understood(named)?))));
+    all.retain(|installs| !installs.keys.is_empty());
+    all
 }
 
 /// Who may ask, and how much a client may take.

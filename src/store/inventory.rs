@@ -14,7 +14,7 @@ use uuid::Uuid;
 
 use crate::domain::facts::{Disk, Nic};
 use crate::domain::text::Text;
-use crate::domain::{Fleet, HostKey, MacAddr, Node, Product};
+use crate::domain::{Fleet, HostKey, MacAddr, Node, Phase, Product};
 
 use super::projection::ProjectionSettings;
 
@@ -81,6 +81,8 @@ struct HostVars<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     ansible_ssh_private_key_file: Option<&'a Path>,
     status: &'static str,
+    /// Whether a run has worked on it: it may be in a cluster, also where it does not answer.
+    was_configured: bool,
     node_id: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     node_uuid: Option<Uuid>,
@@ -145,6 +147,8 @@ fn host<'a>(node: &'a Node, settings: &'a ProjectionSettings) -> HostVars<'a> {
         ansible_port: Some(settings.ssh_port).filter(|port| *port != SSH_PORT),
         ansible_ssh_private_key_file: settings.private_key.as_deref(),
         status: node.phase.word(),
+        // Rows of earlier releases do not say.
+        was_configured: node.was_configured || matches!(node.phase, Phase::Configured | Phase::Failed { .. }),
         node_id: node.id.to_string(),
         node_uuid: node.machine.uuid,
         ssh_host_keys: &node.host_keys,

@@ -155,6 +155,16 @@ pub(super) enum Action {
     Follow,
     /// Copy what is shown.
     Copy,
+    /// Copy the output or the result that is shown.
+    CopyShown,
+    /// Search the output.
+    Find,
+    /// To the next find.
+    NextFind,
+    /// To the find before.
+    PreviousFind,
+    /// Fold long lines of the output, or cut them.
+    Wrap,
     /// Write what is shown to a file.
     Write,
     /// Ask our own address.

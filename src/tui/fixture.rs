@@ -24,8 +24,8 @@ use crate::domain::run::HostResult;
 use crate::domain::snapshot::{Hold, Problem, Service, Undecided};
 use crate::domain::text::Text;
 use crate::domain::{
-    Ask, Command, DocumentHash, Fleet, HostKey, NodeId, Order, Origin, PlanEntry, Policy, Recorded, Release, Reply,
-    RunId, RunOutcome, SecretHash, Snapshot, Stamp, WalkWish,
+    Ask, Caller, Command, DocumentHash, Fleet, HostKey, NodeId, Order, Origin, PlanEntry, Policy, Recorded, Release,
+    Reply, RunId, RunOutcome, SecretHash, Snapshot, Stamp, WalkWish,
 };
 
 /// 2026-11-22 10:00:00 UTC.
@@ -45,7 +45,12 @@ impl Rack {
         let service = Service {
             url: "https://192.0.2.1:8443".to_owned(),
             fingerprint: Some(vec!["AB"; 32].join(":")),
-            playbook: "setup-cluster.yml".to_owned(),
+            caller: Caller {
+                program: "/usr/bin/ansible-playbook".to_owned(),
+                playbook: "setup-cluster.yml".to_owned(),
+                user: "root".to_owned(),
+                ..Caller::default()
+            },
             capacity: 4_000,
             ..Service::default()
         };

@@ -30,6 +30,8 @@ pub(super) enum Scope {
     Grid,
     /// One result of a run.
     Result,
+    /// The output while it is searched.
+    Found,
     /// The Log tab.
     Log,
     /// The Setup tab.
@@ -40,6 +42,8 @@ pub(super) enum Scope {
     Palette,
     /// The line that filters the table.
     Filter,
+    /// The line that searches the output.
+    Find,
     /// A page to read.
     Page,
     /// A dialog that takes yes or no.
@@ -67,11 +71,13 @@ impl Scope {
             Self::Ansible => "Ansible",
             Self::Grid => "Ansible, hosts and tasks",
             Self::Result => "Ansible, one result",
+            Self::Found => "Ansible, output that is searched",
             Self::Log => "Log",
             Self::Setup => "Setup",
             Self::Help => "this page; typing searches it",
             Self::Palette => "list of actions; typing searches it",
             Self::Filter => "filter line",
+            Self::Find => "search line of the output",
             Self::Page => "pages to read",
             Self::Confirm => "questions",
             Self::Form => "text fields",
@@ -86,7 +92,7 @@ impl Scope {
     pub(super) fn tab(self) -> Option<Tab> {
         match self {
             Self::Nodes | Self::Detail => Some(Tab::Nodes),
-            Self::Ansible | Self::Grid | Self::Result => Some(Tab::Ansible),
+            Self::Ansible | Self::Grid | Self::Result | Self::Found => Some(Tab::Ansible),
             Self::Log => Some(Tab::Log),
             Self::Setup => Some(Tab::Setup),
             Self::Always
@@ -94,6 +100,7 @@ impl Scope {
             | Self::Help
             | Self::Palette
             | Self::Filter
+            | Self::Find
             | Self::Page
             | Self::Confirm
             | Self::Form
@@ -105,12 +112,13 @@ impl Scope {
     }
 
     /// All scopes, as the help lists them.
-    pub(super) const ALL: [Self; 19] = [
+    pub(super) const ALL: [Self; 21] = [
         Self::Nodes,
         Self::Detail,
         Self::Ansible,
         Self::Grid,
         Self::Result,
+        Self::Found,
         Self::Log,
         Self::Setup,
         Self::Tabs,
@@ -118,6 +126,7 @@ impl Scope {
         Self::Help,
         Self::Palette,
         Self::Filter,
+        Self::Find,
         Self::Page,
         Self::Confirm,
         Self::Form,
@@ -148,6 +157,12 @@ const fn ctrl(c: char) -> Key {
 }
 
 impl Key {
+    /// The press of it, as a terminal tells it.
+    #[cfg(test)]
+    pub(super) fn event(self) -> KeyEvent {
+        KeyEvent::new(self.code, if self.ctrl { KeyModifiers::CONTROL } else { KeyModifiers::NONE })
+    }
+
     fn matches(self, event: KeyEvent) -> bool {
         let ctrl = event.modifiers.contains(KeyModifiers::CONTROL);
         let alt = event.modifiers.contains(KeyModifiers::ALT);

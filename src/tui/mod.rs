@@ -9,6 +9,7 @@
 //! going to start, and [`run()`] starts the collecting thread.
 
 mod action;
+mod fault;
 mod filter;
 #[cfg(test)]
 mod fixture;
@@ -25,6 +26,8 @@ mod pager;
 mod plain;
 mod run;
 mod runs;
+#[cfg(test)]
+mod scenes;
 mod setup;
 mod terminal;
 mod text;
@@ -32,6 +35,7 @@ mod theme;
 mod update;
 mod view;
 
+pub use fault::Fault;
 pub use plain::plain;
 pub use run::{Exit, TuiError, run};
 
@@ -74,4 +78,6 @@ pub struct TuiOptions {
     pub mouse: bool,
     /// Ring the bell and name the window when a machine begins to wait.
     pub bell: bool,
+    /// Fail on purpose at Ctrl-P; for tests.
+    pub fault: Option<Fault>,
 }

@@ -378,6 +378,7 @@ impl Model {
             Tab::Nodes if self.nodes.detail.is_some() => vec![Scope::Detail, Scope::Nodes],
             Tab::Nodes => vec![Scope::Nodes],
             Tab::Ansible => match self.runs.level {
+                Level::Output if self.pager.is_searched() => vec![Scope::Found, Scope::Ansible],
                 Level::Output => vec![Scope::Ansible],
                 Level::Grid => vec![Scope::Grid, Scope::Ansible],
                 Level::Result => vec![Scope::Result, Scope::Ansible],

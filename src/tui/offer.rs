@@ -4,6 +4,7 @@ use super::action::Action;
 use super::keymap::Scope;
 use super::modal::{Ask as _, Dialog, Modal, Verb, can_swap};
 use super::model::{Check, Model, Subject};
+use super::runs::Level;
 use crate::domain::fleet::Gate;
 use crate::domain::node::Flag;
 use crate::domain::{Node, Phase};
@@ -80,7 +81,8 @@ pub(super) fn offer(model: &Model, scope: Scope, action: Action) -> Result<(), S
             let any = model.nodes.detail.is_some()
                 || !model.nodes.marks.is_empty()
                 || model.listing.filter.is_on()
-                || model.overview.walk.is_some();
+                || model.overview.walk.is_some()
+                || matches!(model.overview.gate, Gate::Counting { .. });
             any.then_some(()).ok_or_else(String::new)
         }
         Action::MarkAll | Action::Sort | Action::Reverse | Action::Group | Action::Filter => {
@@ -154,16 +156,25 @@ fn about_runs(model: &Model, scope: Scope, action: Action) -> Option<Result<(), 
             };
             command.map(|_| ()).ok_or_else(|| "there is no command line to copy".to_owned())
         }
+        Action::CopyShown if model.runs.level == Level::Grid => {
+            Err("open the result of a task first: Enter".to_owned())
+        }
+        Action::CopyShown if model.runs.level == Level::Result => {
+            model.runs.result().map(|_| ()).ok_or_else(|| "there is no result at this place".to_owned())
+        }
+        Action::CopyShown | Action::Find | Action::Wrap => output(model),
         Action::Cancel => model.snapshot.fleet.active_run().map(|_| ()).ok_or_else(|| "no run is going on".to_owned()),
         Action::Previous | Action::Next if scope == Scope::Ansible => {
             let several = model.overview.runs.len() > 1;
             several.then_some(()).ok_or_else(|| "there is no other run".to_owned())
         }
-        Action::Follow | Action::PageUp if scope == Scope::Ansible => {
-            (!model.pager.is_empty()).then_some(()).ok_or_else(|| "there is no output".to_owned())
-        }
+        Action::Follow | Action::PageUp if scope == Scope::Ansible => output(model),
         _ => return None,
     })
+}
+
+fn output(model: &Model) -> Result<(), String> {
+    (!model.pager.is_empty()).then_some(()).ok_or_else(|| "there is no output".to_owned())
 }
 
 /// What the Setup tab does needs an address; one self-test at a time.
@@ -212,9 +223,6 @@ pub(super) fn asks_again(node: &Node) -> bool {
 
 /// An order to all marked nodes needs one that can take it.
 fn marked(model: &Model, verb: Verb) -> Result<(), String> {
-    if verb == Verb::Run {
-        run(model)?;
-    }
     let any = model.marked().any(|node| verb.takes(model, node).is_ok());
     any.then_some(())
         .ok_or_else(|| format!("none of the {} marked nodes can be {}", model.nodes.marks.len(), verb.done()))

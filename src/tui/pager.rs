@@ -5,10 +5,13 @@ use std::collections::VecDeque;
 
 use ratatui::style::{Color, Style};
 use ratatui::text::{Line, Span};
+use search::Search;
 
 use super::text;
 use crate::client::OutputChunk;
 use crate::domain::RunId;
+
+mod search;
 
 /// Lines kept; the whole output is in the run's folder.
 const MAX_LINES: usize = 50_000;
@@ -42,15 +45,18 @@ pub(super) struct Pager {
     first: u64,
     next: u64,
     bytes: usize,
+    search: Search,
     /// Where the pane stands.
     pub(super) place: Place,
+    /// Whether long lines are cut in place of folded.
+    pub(super) is_cut: bool,
 }
 
 impl Pager {
     /// Shows `run`; another one than before begins empty and followed.
     pub(super) fn show(&mut self, run: Option<RunId>) {
         if self.run != run {
-            *self = Self { run, ..Self::default() };
+            *self = Self { run, is_cut: self.is_cut, ..Self::default() };
         }
     }
 
@@ -85,11 +91,13 @@ impl Pager {
             self.lines.clear();
             self.bytes = 0;
             self.first = chunk.first;
+            self.search.forget_before(self.first);
         }
         let known = usize::try_from(self.next.saturating_sub(chunk.first)).unwrap_or(usize::MAX);
         for line in chunk.lines.into_iter().skip(known) {
             let line = shorten(line);
             self.bytes += line.len();
+            self.search.see(self.first + self.lines.len() as u64, &line);
             self.lines.push_back(line);
         }
         self.next = chunk.next;
@@ -97,6 +105,7 @@ impl Pager {
             self.bytes -= self.lines.pop_front().map_or(0, |line| line.len());
             self.first += 1;
         }
+        self.search.forget_before(self.first);
         true
     }
 
@@ -110,7 +119,9 @@ impl Pager {
     }
 
     fn folded(&self, number: u64, columns: usize) -> Vec<Line<'static>> {
-        self.line(number).map_or_else(Vec::new, |line| text::fold(&styled(line), columns))
+        let Some(line) = self.line(number) else { return Vec::new() };
+        let spans = self.search.marked(number, styled(line));
+        if self.is_cut { vec![text::cut(spans, columns)] } else { text::fold(&spans, columns) }
     }
 
     /// The place at which the last line stands at the bottom.
@@ -188,26 +199,85 @@ impl Pager {
         };
     }
 
-    /// To the lines about a host in the task that has this name and so many others of the same name before it. Says
+    /// To the lines about a host in the task that has this name, and so many others of the same name before and after it. Says
     /// whether they are kept.
-    pub(super) fn go_to(&mut self, task: &str, earlier: u32, host: &str) -> bool {
-        let bare = |line: &str| styled(line).iter().map(|span| span.content.as_ref()).collect::<String>();
+    pub(super) fn go_to(&mut self, task: &str, (earlier, later): (u32, u32), host: &str) -> bool {
         let is_header = |line: &str| line.starts_with("TASK [") || line.starts_with("RUNNING HANDLER [");
         let is_task = |line: &str| {
             let name = line.split_once('[').map_or("", |(_, rest)| rest);
             is_header(line) && name.strip_prefix(task).is_some_and(|rest| rest.starts_with(']'))
         };
-        let headers = self.lines.iter().enumerate().filter(|(_, line)| is_task(&bare(line)));
-        let Some((header, _)) = headers.into_iter().nth(usize::try_from(earlier).unwrap_or(usize::MAX)) else {
-            return false;
-        };
+        let mut headers =
+            self.lines.iter().enumerate().filter(|(_, line)| is_task(&bare(line))).map(|(index, _)| index);
+        let [earlier, later] = [earlier, later].map(|count| usize::try_from(count).unwrap_or(usize::MAX));
+        // Where lines are gone, those before it may be among them.
+        let found = if self.first == 0 { headers.nth(earlier) } else { headers.rev().nth(later) };
+        let Some(header) = found else { return false };
         let of_task = self.lines.iter().enumerate().skip(header + 1).take_while(|(_, line)| !is_header(&bare(line)));
         let is_about = |line: &str| line.contains(&format!("[{host}]")) || line.contains(&format!("[{host} ->"));
         let place = of_task.into_iter().find(|(_, line)| is_about(&bare(line))).map_or(header, |(index, _)| index);
-        // With the line before it, so that one sees where one is.
-        let line = self.first + (place.max(header + 1) - 1) as u64;
-        self.place = Place::At { line, row: 0 };
+        self.show_line(self.first + place.max(header + 1) as u64);
         true
+    }
+
+    /// What is searched for; empty: nothing.
+    pub(super) fn searched(&self) -> &str {
+        self.search.words()
+    }
+
+    /// Whether something is searched for.
+    pub(super) fn is_searched(&self) -> bool {
+        !self.search.words().is_empty()
+    }
+
+    /// The number of the find that is shown, if one is, and how many there are.
+    pub(super) fn finds(&self) -> (Option<usize>, usize) {
+        self.search.count()
+    }
+
+    /// Searches, and goes to the first find from here on.
+    pub(super) fn search(&mut self, words: &str) {
+        let here = match self.place {
+            Place::At { line, .. } => line,
+            Place::Follow => self.first,
+        };
+        self.search = Search::new(words);
+        for (line, number) in self.lines.iter().zip(self.first..) {
+            self.search.see(number, line);
+        }
+        if let Some(found) = self.search.go_from(here) {
+            self.show_line(found);
+        }
+    }
+
+    /// To the next find or the one before; around the corner. Says whether there is one.
+    pub(super) fn step_find(&mut self, forward: bool) -> bool {
+        let found = self.search.step(forward);
+        if let Some(line) = found {
+            self.show_line(line);
+        }
+        found.is_some()
+    }
+
+    /// Holds the output with this line near the top, and the one before it, so that one sees where one is.
+    fn show_line(&mut self, line: u64) {
+        self.place = Place::At { line: line.saturating_sub(1).max(self.first), row: 0 };
+    }
+
+    /// What is drawn, as plain text; lines are whole.
+    pub(super) fn shown(&self, columns: usize, rows: usize) -> String {
+        let (first, _) = self.top(columns, rows);
+        let mut left = rows;
+        let mut shown = Vec::new();
+        for number in first..self.end() {
+            let height = self.folded(number, columns).len();
+            if height > left {
+                break;
+            }
+            left -= height;
+            shown.push(self.line(number).map(bare).unwrap_or_default());
+        }
+        shown.join("\n")
     }
 
     /// To the oldest line.
@@ -232,6 +302,11 @@ fn styled(line: &str) -> Vec<Span<'static>> {
     let Ok(parsed) = last.into_text() else { return vec![Span::raw(text::clean(last))] };
     let spans = parsed.lines.into_iter().flat_map(|line| line.spans);
     spans.map(|span| Span::styled(text::clean(&span.content), plain_colours(span.style))).collect()
+}
+
+/// A line without its colours.
+fn bare(line: &str) -> String {
+    styled(line).iter().map(|span| span.content.as_ref()).collect()
 }
 
 /// Of a style only what 16 colours can show.
@@ -309,11 +384,25 @@ mod tests {
             "ok: [b.lab]",
         ];
         let mut pager = pager(&output);
-        assert!(pager.go_to("join", 1, "b.lab"));
+        assert!(pager.go_to("join", (1, 0), "b.lab"));
         assert_eq!(shown(&pager, 80, 2), ["ok: [a.lab]", "fatal: [b.lab -> c.lab]: FAILED!"]);
-        assert!(pager.go_to("join", 0, "nobody"));
+        assert!(pager.go_to("join", (0, 1), "nobody"));
         assert_eq!(shown(&pager, 80, 1), ["TASK [join] ***"]);
-        assert!(!pager.go_to("join", 2, "a.lab") && !pager.go_to("jo", 0, "a.lab"));
+        assert!(!pager.go_to("join", (2, 0), "a.lab") && !pager.go_to("jo", (0, 0), "a.lab"));
+    }
+
+    #[test]
+    fn a_task_is_found_where_earlier_ones_of_its_name_are_gone() {
+        let mut pager = Pager::default();
+        pager.show(Some(RunId(1)));
+        let lines = ["TASK [join] ***", "ok: [b.lab]", "TASK [join] ***", "changed: [b.lab]"];
+        pager.take(RunId(1), chunk(7, &lines));
+        // The first of three is gone.
+        assert!(pager.go_to("join", (1, 1), "b.lab"));
+        assert_eq!(shown(&pager, 80, 2), ["TASK [join] ***", "ok: [b.lab]"]);
+        assert!(pager.go_to("join", (2, 0), "b.lab"));
+        assert_eq!(shown(&pager, 80, 2), ["TASK [join] ***", "changed: [b.lab]"]);
+        assert!(!pager.go_to("join", (0, 2), "b.lab"));
     }
 
     #[test]

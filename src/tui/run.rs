@@ -17,12 +17,12 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 use tokio_util::sync::CancellationToken;
 
-use super::TuiOptions;
 use super::action::{Msg, Request, Tab, Ticket};
 use super::model::Model;
 use super::outlet::Flow;
 use super::terminal::Screen;
 use super::update::update;
+use super::{Fault, TuiOptions};
 use crate::client::{Client, OrderError};
 use crate::domain::{Fqdn, Order, Reply};
 
@@ -109,6 +109,8 @@ struct Console<'a, C, S> {
     dirty: bool,
     /// Where to remember that hints were seen.
     hints: Option<PathBuf>,
+    /// What fails when it is told to.
+    fault: Option<Fault>,
     /// Whether a history is being read.
     is_reading: bool,
     /// Until when the shell may take to stop the program that asked for it.
@@ -127,9 +129,9 @@ async fn drive<C: Client, S: Surface>(
     let model = Model::new(first, Timestamp::now(), TimeZone::system(), surface.size()?, &options);
     let (replies, mut incoming) = mpsc::channel(ORDERS);
     let (mut flow, mut other_flow) = (surface.flow(), surface.flow());
-    let hints = options.hints;
-    let mut console =
-        Console { client, surface, model, replies, dirty: true, hints, is_reading: false, suspended: None };
+    let TuiOptions { hints, fault, pace, .. } = options;
+    let (dirty, is_reading, suspended) = (true, false, None);
+    let mut console = Console { client, surface, model, replies, dirty, hints, fault, is_reading, suspended };
     let mut engine_lives = true;
     let mut news = false;
     let mut next_frame = Instant::now();
@@ -153,7 +155,7 @@ async fn drive<C: Client, S: Surface>(
                 }
                 let bytes = console.surface.draw(&console.model)?;
                 console.dirty = false;
-                next_frame = Instant::now() + pause(bytes, options.pace);
+                next_frame = Instant::now() + pause(bytes, pace);
             }
             event = input.next() => match event {
                 Some(event) => if let Some(exit) = console.on_input(event?)? { return Ok(exit) },
@@ -234,7 +236,12 @@ async fn remember(path: PathBuf) -> Msg {
 impl<C: Client, S: Surface> Console<'_, C, S> {
     fn on_input(&mut self, event: Event) -> io::Result<Option<Exit>> {
         match event {
-            Event::Key(key) => self.tell(Msg::Key(key)),
+            Event::Key(key) => {
+                if let Some(fault) = self.fault {
+                    fault.on(key);
+                }
+                self.tell(Msg::Key(key))
+            }
             Event::Paste(text) => self.tell(Msg::Paste(text)),
             Event::Resize(width, height) => self.tell(Msg::Resize(width, height)),
             Event::Mouse(event) => self.tell(Msg::Mouse(event)),

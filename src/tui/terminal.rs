@@ -180,6 +180,9 @@ impl Surface for Screen {
     }
 
     fn resume(&mut self) -> io::Result<()> {
+        // Where the program was stopped from outside nobody gave the terminal back, and crossterm would believe that it
+        // is raw still, whatever a shell has made of it meanwhile.
+        disable_raw_mode()?;
         TAKEN.store(true, Ordering::SeqCst);
         self.take()?;
         self.redraw()

@@ -136,6 +136,29 @@ pub(super) fn wrap_styled(text: &str, style: Style, columns: usize) -> Vec<Line<
     wrap(text, columns).into_iter().map(|line| Line::styled(line, style)).collect()
 }
 
+/// A styled line in at most `columns`, its end cut where it is too long.
+pub(super) fn cut(spans: Vec<Span<'static>>, columns: usize) -> Line<'static> {
+    let mut left = columns;
+    let mut line = Line::default();
+    let all: usize = spans.iter().map(|span| width(&span.content)).sum();
+    if all <= columns {
+        return Line::from(spans);
+    }
+    for span in spans {
+        let wide = width(&span.content);
+        if wide < left {
+            left -= wide;
+            line.push_span(span);
+        } else {
+            // One column more than there is makes the cut show, also where the span ends just here.
+            let cell = fit(&format!("{} ", span.content), left);
+            line.push_span(Span::styled(cell, span.style));
+            break;
+        }
+    }
+    line
+}
+
 /// Breaks a styled line wherever `columns` are full. Never empty.
 pub(super) fn fold(spans: &[Span<'_>], columns: usize) -> Vec<Line<'static>> {
     let columns = columns.max(1);

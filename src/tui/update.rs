@@ -295,7 +295,11 @@ fn act(model: &mut Model, scope: Scope, action: Action) -> Vec<Request> {
             let size = view::output_size(model);
             model.pager.toggle(size.0, size.1);
         }
+        Action::Find => runs::find(model),
+        Action::NextFind | Action::PreviousFind => runs::next_find(model, action == Action::NextFind),
+        Action::Wrap => model.pager.is_cut = !model.pager.is_cut,
         Action::Copy => return copy(model),
+        Action::CopyShown => return to_clipboard(model, runs::shown(model)),
         Action::Write => {
             let topic = view::topic(model);
             return vec![Request::Write { file: topic.file, text: format!("{}\n", topic.snippet) }];
@@ -333,15 +337,17 @@ fn open(model: &mut Model) {
     }
 }
 
-/// One step back: the dialog, a result, the grid, the detail, the marks, the filter. Where nothing is left to leave, it holds
+/// One step back: the dialog, a result, the grid, a search, the detail, the marks, the filter. Where nothing is left to leave, it holds
 /// a run that is about to start by itself.
 fn back(model: &mut Model) -> Vec<Request> {
     match model.modal.take() {
         Some(Modal::Filter(_)) => table::filter(model, ""),
+        Some(Modal::Find(_)) => model.pager.search(""),
         Some(_) => {}
         None => match (model.tab, model.runs.level) {
             (Tab::Ansible, Level::Result) => model.runs.level = Level::Grid,
             (Tab::Ansible, Level::Grid) => model.runs.level = Level::Output,
+            (Tab::Ansible, Level::Output) if model.pager.is_searched() => model.pager.search(""),
             (Tab::Nodes, _) if model.nodes.detail.is_some() => model.nodes.detail = None,
             (Tab::Nodes, _) if !model.nodes.marks.is_empty() => model.nodes.marks.clear(),
             (Tab::Nodes, _) if !model.listing.filter.text().is_empty() => table::filter(model, ""),
@@ -417,8 +423,12 @@ fn copy(model: &mut Model) -> Vec<Request> {
         }
         _ => view::topic(model).snippet,
     };
+    to_clipboard(model, command)
+}
+
+fn to_clipboard(model: &mut Model, text: String) -> Vec<Request> {
     model.tell("sent to the clipboard; where pasting brings nothing, this terminal has no OSC 52: select it by hand");
-    vec![Request::Copy(command)]
+    vec![Request::Copy(text)]
 }
 
 /// The next hint, or none for good.
@@ -445,8 +455,8 @@ fn confirm(model: &mut Model) -> Vec<Request> {
             model.modal = Some(Modal::Palette { marked, search });
             finding::carry_out(model)
         }
-        // The filter stays; only the line closes.
-        Some(Modal::Filter(_)) => Vec::new(),
+        // The filter and the search stay; only the line closes.
+        Some(Modal::Filter(_) | Modal::Find(_)) => Vec::new(),
         Some(Modal::Ask(Dialog::Asking(question))) => {
             if let Some(local) = question.local(model) {
                 lead(model, local);

@@ -19,7 +19,7 @@ const RACK: &str = "rack";
 const RUN_PATIENCE: Duration = Duration::from_mins(8);
 
 /// The program that starts a node's sshd; `None` where this user may not make mount namespaces, which is said loudly.
-fn node_sshd() -> Option<PathBuf> {
+pub(crate) fn node_sshd() -> Option<PathBuf> {
     sshd()?;
     let mut unshare = Command::new("unshare");
     unshare.args(["--mount", "--propagation", "private", "mount", "--bind", "/etc", "/mnt"]);
@@ -120,6 +120,36 @@ impl Lab {
         });
     }
 
+    /// The traps of ANSIBLE.md §5 in the user's own configuration, with a connection to a node that is kept open.
+    fn hostile_configuration(&self, name: &str) -> super::process::Process {
+        let path = self.project.at("m-%C").display().to_string();
+        let config = self.project.at("ssh_config").display().to_string();
+        self.project.write(
+            "ssh_config",
+            &format!(
+                "ControlMaster auto\nControlPath {path}\nStrictHostKeyChecking no\nUserKnownHostsFile /dev/null\n"
+            ),
+        );
+        let cfg = format!("[defaults]\nhost_key_checking = False\n[ssh_connection]\nssh_args = -F {config}\n");
+        self.project.write("ansible.cfg", &cfg);
+        fs::create_dir_all(self.project.at("nodes/group_vars")).unwrap();
+        let common = "ansible_ssh_common_args: \"-o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null\"\n";
+        self.project.write("nodes/group_vars/all.yml", common);
+        let address = fs::read_to_string(self.folder(name).join("fs/address")).unwrap();
+        let door = (address.trim(), self.project.ssh_port);
+        until("its sshd listens", || std::net::TcpStream::connect(door).ok().map(drop));
+        let mut command = self.project.command_of("ssh");
+        let port = self.project.ssh_port.to_string();
+        let key = self.project.at(".prox-orchestrator/ssh/id_ed25519");
+        command.args(["-M", "-N", "-F", &config, "-l", "root", "-p", &port, "-i"]).arg(key).arg(address.trim());
+        let master = super::process::Process::start(&mut command);
+        until("the connection is open", || {
+            let mut files = fs::read_dir(self.project.path()).unwrap().flatten();
+            files.any(|file| file.file_name().to_string_lossy().starts_with("m-")).then_some(())
+        });
+        master
+    }
+
     /// Starts it again.
     fn switch_on(&self, name: &str) -> super::process::Process {
         let folder = self.folder(name);
@@ -162,6 +192,13 @@ fn fresh_machines_become_a_cluster_and_a_late_one_joins_it(#[case] which: usize)
     assert_eq!(clusters.len(), 1, "one cluster, whoever made it");
 }
 
+/// Ends an sshd and lets the connections to it live on.
+fn hang_up(sshd: &super::process::Process) {
+    sshd.signal(Signal::SIGKILL);
+    let line = format!("/proc/{}/cmdline", sshd.pid());
+    until("it is gone", || fs::read(&line).map_or(true, |line| line.is_empty()).then_some(()));
+}
+
 /// Makes a host key for a node's sshd in place of its own, and returns what brings that back.
 fn other_key(folder: &Path) -> String {
     let config = folder.join("fs/sshd_config");
@@ -202,13 +239,22 @@ fn what_goes_wrong_on_one_node_is_told_and_only_that_node_is_run_again() {
     );
     assert_eq!(lab.project.phases().values().filter(|phase| *phase == "configured").count(), 2);
 
-    // Another system answers in its place.
+    // Another system answers in its place, and the user's own Ansible configuration would let it: no check of host keys, and
+    // a connection that is open still to what was there before.
+    let itself = lab.switch_on(victim);
+    let mut master = lab.hostile_configuration(victim);
+    hang_up(&itself);
     let folder = lab.folder(victim);
     let own = other_key(&folder);
     let stranger = lab.switch_on(victim);
+    assert!(master.is_alive(), "the trap is set: {}", master.err.text());
     lab.project.ok(["run", "--failed"]);
     let line = lab.ended("r3");
     assert!(line.contains("another host key"), "{line}");
+    assert!(master.is_alive(), "{}", master.err.text());
+    drop((master, itself));
+    fs::remove_file(lab.project.at("ansible.cfg")).unwrap();
+    fs::remove_file(lab.project.at("nodes/group_vars/all.yml")).unwrap();
     assert_eq!(lab.project.read("nodes/runs/r3/limit.txt").trim(), victim);
     assert_eq!(lab.log(victim), "");
 
@@ -246,7 +292,9 @@ fn what_goes_wrong_on_one_node_is_told_and_only_that_node_is_run_again() {
     let line = lab.ended("r6");
     assert!(line.contains("cancelled"), "{line}");
     until("nothing of it is left", || {
-        let is_of_run = |(_, line): &(i32, String)| line.contains("ansible") || line.contains("supervise-run");
+        // The masters of ssh call themselves so, and have the run's environment.
+        let of_run = ["ansible", "supervise-run", "[mux]"];
+        let is_of_run = |(_, line): &(i32, String)| of_run.iter().any(|word| line.contains(word));
         (!lab.project.processes().iter().any(is_of_run)).then_some(())
     });
 }

@@ -21,6 +21,7 @@ mod process;
 mod pty;
 mod reload;
 mod rig;
+mod roles;
 mod runs;
 mod terminal;
 mod tokens;

@@ -4,11 +4,12 @@ use std::io::Read;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex};
 use std::thread;
+use std::time::Duration;
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
-use super::rig::until;
+use super::rig::{PATIENCE, until, until_within};
 
 /// A command that has ended.
 #[derive(Debug)]
@@ -74,10 +75,21 @@ impl Process {
         kill(self.pid(), signal).unwrap();
     }
 
+    /// Whether it has not ended.
+    pub(crate) fn is_alive(&mut self) -> bool {
+        self.child.try_wait().unwrap().is_none()
+    }
+
     /// Waits for its end and for all it wrote.
     #[track_caller]
     pub(crate) fn wait(&mut self) -> ExitStatus {
-        let status = until("the process ends", || self.child.try_wait().unwrap());
+        self.wait_within(PATIENCE)
+    }
+
+    /// The same where that may take longer.
+    #[track_caller]
+    pub(crate) fn wait_within(&mut self, patience: Duration) -> ExitStatus {
+        let status = until_within(patience, "the process ends", || self.child.try_wait().unwrap());
         until("its output is read", || (self.out.is_closed() && self.err.is_closed()).then_some(()));
         status
     }

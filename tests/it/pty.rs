@@ -7,14 +7,25 @@ use nix::sys::signal::Signal;
 use super::rig::{Project, Rack, Settings, until};
 use super::terminal::{Console, Terminal};
 
+mod cast;
+mod figures;
+mod lost;
+mod serial;
+mod work;
+
 /// No run starts by itself, and a hold lasts for the whole test.
 const BY_HAND: Settings<'static> = Settings { server: "", ansible: "start = \"by-hand\"", rest: "" };
 
 /// Machines for the console's engine.
 fn plug_in(project: &Project, count: usize) -> Rack {
+    plug_in_with(project, count, &[])
+}
+
+/// The same with options of the simulation.
+fn plug_in_with(project: &Project, count: usize, options: &[&str]) -> Rack {
     let status: serde_json::Value = serde_json::from_str(&project.ok(["status", "--json"])).unwrap();
     let url = format!("{}/answer", status["url"].as_str().unwrap());
-    project.simulate_at(&url, status["fingerprint"].as_str(), count, &[])
+    project.simulate_at(&url, status["fingerprint"].as_str(), count, options)
 }
 
 #[test]
@@ -63,14 +74,18 @@ fn it_stops_goes_on_and_is_as_before() {
     console.press("4");
     console.until_shows("prepare-iso");
     // A terminal without a shell: nobody stops the program, and it takes the terminal back by itself.
+    let taken = |times: usize| {
+        let is_taken = || console.raw().matches("\u{1b}[?1049h").count() == times && console.is_taken();
+        until("the terminal is taken again", || is_taken().then_some(()));
+    };
     console.press("\u{1a}");
-    console.until("is drawn again", |text| text.contains("prepare-iso"));
-    until("the terminal is taken again", || console.is_taken().then_some(()));
+    taken(2);
+    console.until_shows("prepare-iso");
     // Stopped and continued from outside, with the terminal changed meanwhile, as a shell does.
     console.signal(Signal::SIGSTOP);
     console.wipe();
     console.signal(Signal::SIGCONT);
-    until("the terminal is taken once more", || console.is_taken().then_some(()));
+    taken(3);
     console.until_shows("prepare-iso");
     console.press("q");
     assert_eq!(console.wait(), 0);
@@ -108,7 +123,7 @@ fn the_self_test_passes_and_leaves_no_row() {
 #[test]
 fn a_dumb_terminal_gets_lines_and_approves_by_code() {
     let project = Project::new(BY_HAND);
-    let mut console = Console::start_in(&project, &[], Terminal { term: "dumb" });
+    let mut console = Console::start_in(&project, &[], Terminal { term: "dumb", ..Terminal::default() });
     console.until_shows("Plain lines.");
     let _rack = plug_in(&project, 1);
     console.until_shows("WAITS");

@@ -109,6 +109,11 @@ fn rack_address() -> Ipv4Addr {
     Ipv4Addr::new(127, 100 + high, low, u8::try_from(block % 14 * 16 + 1).unwrap())
 }
 
+/// The program under test; measurements name another build of it by `PROX`.
+pub(crate) fn program() -> OsString {
+    std::env::var_os("PROX").unwrap_or_else(|| env!("CARGO_BIN_EXE_prox-orchestrator").into())
+}
+
 /// Variables of this process that a program under test must not see: they would decide what it does.
 pub(crate) fn deciding_variables() -> impl Iterator<Item = OsString> {
     std::env::vars_os().map(|(name, _)| name).filter(|name| {
@@ -190,7 +195,7 @@ impl Project {
 
     /// The program in this folder, in an environment that decides nothing.
     pub(crate) fn command<S: AsRef<OsStr>>(&self, args: impl IntoIterator<Item = S>) -> Command {
-        let mut command = self.command_of(env!("CARGO_BIN_EXE_prox-orchestrator"));
+        let mut command = self.command_of(program());
         command.args(args);
         command
     }

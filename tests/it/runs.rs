@@ -170,3 +170,140 @@ fn a_run_outlives_its_engine_and_is_followed_to_its_end() {
     engine.until_says("run r1 succeeded");
     project.until_phase("m1", "configured");
 }
+
+/// A callback of the user's own, which writes down what it is told of.
+const OWN_CALLBACK: &str = "
+from ansible.plugins.callback import CallbackBase
+
+class CallbackModule(CallbackBase):
+    CALLBACK_VERSION = 2.0
+    CALLBACK_TYPE = 'notification'
+    CALLBACK_NAME = 'own'
+    CALLBACK_NEEDS_ENABLED = True
+
+    def v2_playbook_on_stats(self, stats):
+        with open('own-callback', 'w') as file:
+            file.write(' '.join(sorted(stats.processed)))
+";
+
+/// Keeps a secret, in a loop and in a failure too, and starts an Ansible of its own.
+const SECRETIVE: &str = "- hosts: all
+  gather_facts: false
+  vars: {ansible_connection: local, ansible_python_interpreter: /usr/bin/python3}
+  tasks:
+    - ansible.builtin.command: echo hush-plain
+      no_log: true
+    - ansible.builtin.command: echo {{ item }}
+      loop: [hush-item]
+      no_log: true
+    - ansible.builtin.command: cat /hush-missing
+      no_log: true
+      ignore_errors: true
+    - ansible.builtin.command:
+        argv: [ANSIBLE, -i, inner.json, --connection, local, inner.yml]
+        chdir: FOLDER
+";
+
+#[test]
+fn secrets_stay_secret_and_the_users_own_callbacks_work() {
+    for ansible in ansibles() {
+        let project = project(&ansible, "", "");
+        let playbook = SECRETIVE.replace("ANSIBLE", ansible.to_str().unwrap());
+        project.write("site.yml", &playbook.replace("FOLDER", project.path().to_str().unwrap()));
+        project.write("inner.json", r#"{"all": {"hosts": {"inner.lab": {}}}}"#);
+        project.write("ansible.cfg", "[defaults]\ncallback_plugins = ./own\ncallbacks_enabled = own\n");
+        fs::create_dir(project.at("own")).unwrap();
+        project.write("own/own.py", OWN_CALLBACK);
+        project.write("inner.yml", "- {hosts: all, gather_facts: false, tasks: [{debug: {msg: inner}}]}\n");
+        let engine = project.serve();
+        let _rack = approved(&project, &engine, 1);
+        let line = engine.until_says("run r1 ");
+        let line = if line.contains("on 1 nodes:") { engine.until_says("run r1 s") } else { line };
+        assert!(line.contains("succeeded"), "{line}\n{}", project.read("nodes/runs/r1/output.log"));
+        let own = fs::read_to_string(project.at("own-callback"));
+        assert_eq!(own.unwrap(), project.node("m1")["name"].as_str().unwrap());
+        let events = project.read("nodes/runs/r1/events.jsonl");
+        assert!(events.contains("\"censored\": true") && events.contains("\"host_failed\""), "{events}");
+        assert_eq!(events.matches("\"ev\": \"playbook_start\"").count(), 1, "the inner one is none of ours: {events}");
+        let shown = project.ok(["runs", "show", "r1", "--json"]);
+        for text in [events, shown, project.read("nodes/runs/r1/record.json"), engine.process.err.text()] {
+            assert!(!text.contains("hush-"), "{text}");
+        }
+    }
+}
+
+#[test]
+fn a_run_without_the_plugin_is_judged_by_its_output() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let Some(ansible) = ansibles().pop() else { return };
+    let project = project(&ansible, include_str!("../../assets/demo.yml"), "");
+    let script = format!("#!/bin/sh\nunset PROX_EVENTS\nexec \"{}\" \"$@\"\n", ansible.display());
+    project.write("wrapper", &script);
+    fs::set_permissions(project.at("wrapper"), fs::Permissions::from_mode(0o755)).unwrap();
+    let config =
+        project.read("config.toml").replace(ansible.to_str().unwrap(), project.at("wrapper").to_str().unwrap());
+    project.write("config.toml", &config);
+    let engine = project.serve();
+    let _rack = approved(&project, &engine, 1);
+    engine.until_says("run r1 succeeded");
+    project.until_all(1, "configured");
+    assert!(!project.at("nodes/runs/r1/events.jsonl").exists());
+    let record: serde_json::Value = serde_json::from_str(&project.read("nodes/runs/r1/record.json")).unwrap();
+    assert_eq!(record["end"]["outcome"], "succeeded");
+}
+
+#[test]
+fn a_task_that_cannot_be_begun_at_is_named_and_the_node_stays_where_it_was() {
+    let Some(ansible) = ansibles().pop() else { return };
+    let project = project(&ansible, include_str!("../../assets/demo.yml"), "");
+    let engine = project.serve();
+    let _rack = approved(&project, &engine, 1);
+    engine.until_says("run r1 succeeded");
+    project.until_all(1, "configured");
+    project.ok(["run", "--start-at", "nowhere"]);
+    let line = engine.until_says("run r2 not started");
+    assert!(line.contains("No matching task \"nowhere\"") && line.contains("--list-tasks"), "{line}");
+    project.ok(["run", "--tags", "nosuch"]);
+    let line = engine.until_says("run r3 not started");
+    assert!(line.contains("none is left with these tags (nosuch)"), "{line}");
+    project.until_all(1, "configured");
+}
+
+#[test]
+fn nodes_are_installed_with_the_key_that_ansible_logs_in_with() {
+    let Some(ansible) = ansibles().pop() else { return };
+    let project = project(&ansible, include_str!("../../assets/demo.yml"), "private_key = \"mine\"");
+    let mut keygen = std::process::Command::new("ssh-keygen");
+    keygen.args(["-q", "-t", "ed25519", "-N", "", "-C", "anna@desk", "-f"]).arg(project.at("mine"));
+    assert!(keygen.status().unwrap().success());
+    let engine = project.serve();
+    let _rack = approved(&project, &engine, 1);
+    engine.until_says("run r1 succeeded");
+    let name = project.node("m1")["name"].as_str().unwrap().to_owned();
+    let (answer, public) = (project.read(&format!("nodes/{name}/answer.toml")), project.read("mine.pub"));
+    assert!(answer.contains(public.split(' ').nth(1).unwrap()), "{answer}");
+    assert!(project.read("nodes/runs/r1/argv.json").contains("mine\""));
+    // A profile that gives other keys would lock Ansible out.
+    fs::create_dir(project.at("profiles")).unwrap();
+    project.write("profiles/other.toml", "[global]\nroot-ssh-keys = [\"ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA x\"]\n");
+    let ran = project.run(["ansible", "check"]);
+    assert!(ran.code != Some(0) && ran.out.contains("`root-ssh-keys` in profiles/other.toml"), "{ran:?}");
+}
+
+#[test]
+fn what_a_run_lacked_is_seen_when_it_is_there() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let project = project(Path::new("/nonexistent/ansible-playbook"), "- hosts: all\n", "");
+    let place = project.at("bin/ansible-playbook");
+    let config = project.read("config.toml").replace("/nonexistent/ansible-playbook", place.to_str().unwrap());
+    project.write("config.toml", &config);
+    let _engine = project.serve();
+    let told = || project.ok(["status", "--json"]);
+    until("its absence is told", || told().contains("cannot find `").then_some(()));
+    fs::create_dir(project.at("bin")).unwrap();
+    for name in ["ansible-playbook", "ansible-inventory", "ansible-config"] {
+        project.write(&format!("bin/{name}"), "#!/bin/sh\necho 'ansible-playbook [core 2.19.0]'\n");
+        fs::set_permissions(project.at(&format!("bin/{name}")), fs::Permissions::from_mode(0o755)).unwrap();
+    }
+    until("its presence is seen", || (!told().contains("cannot find `")).then_some(()));
+}

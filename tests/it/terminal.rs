@@ -5,8 +5,10 @@ use std::io::{Read, Write as _};
 use std::num::NonZeroU16;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread;
+use std::time::{Duration, Instant};
 
 use nix::fcntl::OFlag;
 use nix::sys::signal::{Signal, kill};
@@ -14,21 +16,39 @@ use nix::sys::termios::{LocalFlags, SetArg, tcgetattr, tcsetattr};
 use nix::unistd::Pid;
 use portable_pty::{Child, CommandBuilder, MasterPty, PtySize, native_pty_system};
 
-use super::rig::{Project, deciding_variables, until};
+use super::rig::{Project, deciding_variables, program, until};
 
 /// What a program writes to ask where the cursor is.
 const WHERE: &[u8] = b"\x1b[6n";
+
+/// Looks a second at what a slow line has brought.
+const LOOKS: u32 = 20;
+
+/// The way to the program's standard input.
+type Keys = Arc<Mutex<Box<dyn std::io::Write + Send>>>;
 
 /// A console in a terminal; it is killed when the test ends.
 pub(crate) struct Console {
     child: Box<dyn Child + Send + Sync>,
     screen: Arc<Mutex<vt100::Parser>>,
-    keys: Arc<Mutex<Box<dyn std::io::Write + Send>>>,
+    /// Gone with the terminal.
+    keys: Option<Keys>,
     /// Every byte that was written to the terminal.
-    raw: Arc<Mutex<Vec<u8>>>,
+    written: Arc<Mutex<Written>>,
     /// Our own view of the terminal's line settings.
     line: File,
-    master: Box<dyn MasterPty + Send>,
+    /// Gone with the terminal.
+    master: Option<Box<dyn MasterPty + Send>>,
+    is_unplugged: Arc<AtomicBool>,
+}
+
+/// What came, and when.
+#[derive(Debug)]
+pub(crate) struct Written {
+    began: Instant,
+    bytes: Vec<u8>,
+    /// The number of bytes there were at a time.
+    marks: Vec<(Duration, usize)>,
 }
 
 /// What kind of terminal it is.
@@ -36,11 +56,15 @@ pub(crate) struct Console {
 pub(crate) struct Terminal {
     /// `TERM`.
     pub(crate) term: &'static str,
+    /// Bytes a second that the line takes; `None` for as many as there are.
+    pub(crate) pace: Option<u32>,
+    /// Columns and rows.
+    pub(crate) size: (u16, u16),
 }
 
 impl Default for Terminal {
     fn default() -> Self {
-        Self { term: "xterm-256color" }
+        Self { term: "xterm-256color", pace: None, size: (80, 24) }
     }
 }
 
@@ -52,10 +76,23 @@ impl Console {
 
     /// Starts the program in a new terminal of a certain kind.
     pub(crate) fn start_in(project: &Project, args: &[&str], terminal: Terminal) -> Self {
-        let size = PtySize { rows: 24, cols: 80, pixel_width: 0, pixel_height: 0 };
-        let pair = native_pty_system().openpty(size).unwrap();
-        let mut command = CommandBuilder::new(env!("CARGO_BIN_EXE_prox-orchestrator"));
+        let mut command = CommandBuilder::new(program());
         command.args(args);
+        Self::open(project, command, terminal)
+    }
+
+    /// Starts a shell in a new terminal, as a person finds it.
+    pub(crate) fn shell(project: &Project) -> Self {
+        let mut command = CommandBuilder::new("sh");
+        command.arg("-i");
+        command.env("PS1", "shell> ");
+        command.env_remove("ENV");
+        Self::open(project, command, Terminal::default())
+    }
+
+    fn open(project: &Project, mut command: CommandBuilder, terminal: Terminal) -> Self {
+        let (cols, rows) = terminal.size;
+        let pair = native_pty_system().openpty(PtySize { rows, cols, pixel_width: 0, pixel_height: 0 }).unwrap();
         command.cwd(project.path());
         for name in deciding_variables() {
             command.env_remove(name);
@@ -67,13 +104,29 @@ impl Console {
         let child = pair.slave.spawn_command(command).unwrap();
         drop(pair.slave);
         let keys = Arc::new(Mutex::new(pair.master.take_writer().unwrap()));
-        let screen = Arc::new(Mutex::new(vt100::Parser::default()));
-        let (shown, answers) = (Arc::clone(&screen), Arc::clone(&keys));
-        let from = pair.master.try_clone_reader().unwrap();
-        let raw = Arc::new(Mutex::new(Vec::new()));
-        let written = Arc::clone(&raw);
-        thread::spawn(move || be_a_terminal(from, &shown, &answers, &written));
-        Self { child, screen, keys, raw, line, master: pair.master }
+        let sides = [rows, cols].map(|side| NonZeroU16::new(side).unwrap());
+        let screen = Arc::new(Mutex::new(vt100::Parser::new(sides[0], sides[1], 0)));
+        let written = Arc::new(Mutex::new(Written { began: Instant::now(), bytes: Vec::new(), marks: Vec::new() }));
+        let is_unplugged = Arc::new(AtomicBool::new(false));
+        let of_terminal = Insides {
+            from: pair.master.try_clone_reader().unwrap(),
+            screen: Arc::clone(&screen),
+            answers: Arc::clone(&keys),
+            written: Arc::clone(&written),
+            pace: terminal.pace,
+            is_unplugged: Arc::clone(&is_unplugged),
+        };
+        thread::spawn(move || of_terminal.be_a_terminal());
+        Self { child, screen, keys: Some(keys), written, line, master: Some(pair.master), is_unplugged }
+    }
+
+    /// Takes the terminal away, as when a connection breaks.
+    pub(crate) fn hang_up(&mut self) {
+        self.is_unplugged.store(true, Ordering::SeqCst);
+        // The clock is drawn every second; then the other end is closed too.
+        let keys = Arc::downgrade(&self.keys.take().unwrap());
+        until("the terminal is closed", || (keys.strong_count() == 0).then_some(()));
+        self.master = None;
     }
 
     /// What is on the screen, line by line.
@@ -83,12 +136,12 @@ impl Console {
 
     /// Everything that was written to the terminal so far.
     pub(crate) fn raw(&self) -> String {
-        String::from_utf8_lossy(&self.raw.lock().unwrap()).into_owned()
+        String::from_utf8_lossy(&self.written.lock().unwrap().bytes).into_owned()
     }
 
     /// Presses keys.
     pub(crate) fn press(&self, keys: &str) {
-        let mut writer = self.keys.lock().unwrap();
+        let mut writer = self.keys.as_ref().unwrap().lock().unwrap();
         writer.write_all(keys.as_bytes()).unwrap();
         writer.flush().unwrap();
     }
@@ -109,7 +162,7 @@ impl Console {
     pub(crate) fn resize(&self, cols: u16, rows: u16) {
         let size = [rows, cols].map(|side| NonZeroU16::new(side).unwrap());
         self.screen.lock().unwrap().screen_mut().set_size(size[0], size[1]);
-        self.master.resize(PtySize { rows, cols, pixel_width: 0, pixel_height: 0 }).unwrap();
+        self.master.as_ref().unwrap().resize(PtySize { rows, cols, pixel_width: 0, pixel_height: 0 }).unwrap();
     }
 
     /// Makes the terminal what a shell would have made of it meanwhile.
@@ -122,7 +175,24 @@ impl Console {
 
     /// How many bytes the program has written.
     pub(crate) fn bytes(&self) -> usize {
-        self.raw.lock().unwrap().len()
+        self.written.lock().unwrap().bytes.len()
+    }
+
+    /// The time on the clock of the pieces.
+    pub(crate) fn now(&self) -> Duration {
+        self.written.lock().unwrap().began.elapsed()
+    }
+
+    /// Its process id.
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.process_id().unwrap()
+    }
+
+    /// What the program has written, piece by piece, with the time of each.
+    pub(crate) fn pieces(&self) -> Vec<(Duration, Vec<u8>)> {
+        let written = self.written.lock().unwrap();
+        let starts = std::iter::once(0).chain(written.marks.iter().map(|(_, end)| *end));
+        starts.zip(&written.marks).map(|(start, (at, end))| (*at, written.bytes[start..*end].to_vec())).collect()
     }
 
     /// Whether the terminal is as a shell expects it: lines are edited and echoed, the alternate screen is left, the
@@ -171,22 +241,47 @@ impl Drop for Console {
     }
 }
 
-/// Draws what is written, and says where the cursor is when asked.
-fn be_a_terminal(
-    mut from: Box<dyn Read + Send>,
-    screen: &Mutex<vt100::Parser>,
-    answers: &Mutex<Box<dyn std::io::Write + Send>>,
-    raw: &Mutex<Vec<u8>>,
-) {
-    let mut buffer = [0; 8192];
-    while let Ok(count @ 1..) = from.read(&mut buffer) {
-        let bytes = &buffer[..count];
-        raw.lock().unwrap().extend_from_slice(bytes);
-        let mut screen = screen.lock().unwrap();
-        screen.process(bytes);
-        if bytes.windows(WHERE.len()).any(|part| part == WHERE) {
-            let (row, column) = screen.screen().cursor_position();
-            let _ = answers.lock().unwrap().write_all(format!("\x1b[{};{}R", row + 1, column + 1).as_bytes());
+/// The terminal's own side.
+struct Insides {
+    from: Box<dyn Read + Send>,
+    screen: Arc<Mutex<vt100::Parser>>,
+    answers: Keys,
+    written: Arc<Mutex<Written>>,
+    pace: Option<u32>,
+    is_unplugged: Arc<AtomicBool>,
+}
+
+impl Insides {
+    /// Draws what is written, and says where the cursor is when asked.
+    fn be_a_terminal(mut self) {
+        let at_once = self.pace.map_or(8192, |pace| usize::try_from(pace / LOOKS).unwrap().max(1));
+        let mut buffer = vec![0; at_once];
+        while let Ok(count @ 1..) = self.from.read(&mut buffer) {
+            if self.is_unplugged.load(Ordering::SeqCst) {
+                return;
+            }
+            let bytes = &buffer[..count];
+            let mut written = self.written.lock().unwrap();
+            written.bytes.extend_from_slice(bytes);
+            let mark = (written.began.elapsed(), written.bytes.len());
+            written.marks.push(mark);
+            drop(written);
+            let mut screen = self.screen.lock().unwrap();
+            screen.process(bytes);
+            if bytes.windows(WHERE.len()).any(|part| part == WHERE) {
+                let (row, column) = screen.screen().cursor_position();
+                let _ = self.answers.lock().unwrap().write_all(format!("\x1b[{};{}R", row + 1, column + 1).as_bytes());
+            }
+            drop(screen);
+            self.wait_for_the_line(count);
+        }
+    }
+
+    /// A slow line takes its time for so many bytes.
+    #[expect(clippy::disallowed_methods, reason = "the line's speed, not a wait for something")]
+    fn wait_for_the_line(&self, count: usize) {
+        if let Some(pace) = self.pace {
+            thread::sleep(Duration::from_secs(1) * u32::try_from(count).unwrap() / pace);
         }
     }
 }

@@ -35,10 +35,16 @@ def note(line):
         log.write(line + '\n')
 
 
+def is_booting(folder):
+    """Whether a node is on its way up: its services are not there yet."""
+    ready = folder / 'state' / 'ready'
+    return ready.exists() and time.time() < float(ready.read_text())
+
+
 def is_up(address):
-    """Whether that node's sshd runs."""
+    """Whether that node's sshd runs, and its services are there."""
     for folder in RACK.glob('*/fs/address'):
-        if folder.read_text().strip() == address:
+        if folder.read_text().strip() == address and not is_booting(folder.parent):
             config = str(folder.parent / 'sshd_config')
             for line in Path('/proc').glob('[0-9]*/cmdline'):
                 try:
@@ -105,6 +111,8 @@ def pvecm(args):
 def pvesh(args):
     verb, path = args[:2]
     if (verb, path) == ('get', '/cluster/status'):
+        if is_booting(FS):
+            die('Connection refused', 111)
         folder = cluster()
         nodes = members(folder) if folder else {NAME: {'address': ADDRESS}}
         rows = [
@@ -118,6 +126,7 @@ def pvesh(args):
             rows.insert(0, {'type': 'cluster', 'id': 'cluster', 'name': name, 'nodes': len(rows), 'quorate': quorate})
         print(json.dumps(rows))
     elif verb == 'get' and path in (f'/nodes/{NAME}/qemu', f'/nodes/{NAME}/lxc'):
+        sever()
         print(json.dumps(guests(path.rsplit('/', 1)[1])))
     elif (verb, path) == ('get', '/storage'):
         print(json.dumps(read((cluster() or STATE) / 'storage.json', [{'storage': 'local', 'type': 'dir'}])))
@@ -131,6 +140,27 @@ def pvesh(args):
         note(f"storage {options['storage']}")
     else:
         die(f"No '{verb}' handler defined for '{path}'")
+
+
+def sever():
+    """Ends everything on the node that a test names in /etc/node/sever: it is gone in the middle of the run."""
+    if (STATE / 'sever').exists() and COROSYNC.exists() is False:
+        victim = RACK / (STATE / 'sever').read_text().strip() / 'fs' / 'sshd_config'
+        pids = [int(path.name) for path in Path('/proc').glob('[0-9]*')]
+        room = {os.readlink(f'/proc/{pid}/ns/mnt') for pid in pids if str(victim) in words_of(pid)}
+        for pid in pids:
+            try:
+                if os.readlink(f'/proc/{pid}/ns/mnt') in room:
+                    os.kill(pid, 9)
+            except OSError:
+                pass
+
+
+def words_of(pid):
+    try:
+        return Path(f'/proc/{pid}/cmdline').read_text()
+    except OSError:
+        return ''
 
 
 def apt_get(args):
@@ -171,7 +201,10 @@ def apt_get(args):
 
 def shutdown(args):
     """A reboot: another boot id, another boot time, and no connection survives it."""
-    note('rebooted')
+    away = [folder.parent.name for folder in RACK.glob('*/fs') if folder != FS and is_booting(folder)]
+    note('rebooted' + (f' while {away} was away' if away else ''))
+    if COROSYNC.exists():
+        (STATE / 'ready').write_text(str(time.time() + 8))
     if os.fork() == 0:
         os.setsid()
         time.sleep(0.3)
@@ -182,9 +215,28 @@ def shutdown(args):
 
 def systemctl(args):
     if args[0] == 'is-active':
-        print('active')
+        is_down = args[1] in read(STATE / 'down.json', [])
+        print('inactive' if is_down else 'active')
+        sys.exit(3 if is_down else 0)
     else:
         shutdown(args)
+
+
+def dpkg_query(args):
+    if args[-1] != (STATE / 'product').read_text().strip():
+        die(f'dpkg-query: no packages found matching {args[-1]}', 1)
+    print('4.0.1-1', end='')
+
+
+def backup_manager(args):
+    known = read(STATE / 'datastores.json', [])
+    if args[:2] == ['datastore', 'list']:
+        print(json.dumps(known))
+    elif args[:2] == ['datastore', 'create'] and args[2] not in [store['name'] for store in known]:
+        (STATE / 'datastores.json').write_text(json.dumps([*known, {'name': args[2], 'path': args[3]}]))
+        note(f'datastore {args[2]}')
+    else:
+        die(f'datastore {args[2:]} cannot be made')
 
 
 def main():
@@ -196,7 +248,7 @@ def main():
         'pveversion': lambda args: print('pve-manager/9.2.2/0123 (running kernel: 6.17.2-1-pve)'),
     }
     commands = {'pvecm': pvecm, 'pvesh': pvesh, 'apt-get': apt_get, 'shutdown': shutdown, 'reboot': shutdown,
-                'systemctl': systemctl, **simple}
+                'systemctl': systemctl, 'dpkg-query': dpkg_query, 'proxmox-backup-manager': backup_manager, **simple}
     commands[name](args)
 
 

@@ -236,7 +236,7 @@ async fn a_good_run_configures_its_node_and_leaves_its_record() {
 
     let lines = engine.feed.read(RUN, 0, 100).lines;
     let [args, stdin, session, parent, end] = lines.as_slice() else { panic!("{lines:?}") };
-    assert!(args.ends_with("--limit @nodes/runs/r1/limit.txt --user root -f 1 -- play.yml"), "{args}");
+    assert!(args.ends_with(&format!("--limit {name} --user root -f 1 -- play.yml")), "{args}");
     assert_eq!(stdin, "/dev/null");
     assert_eq!(*session, format!("{parent} {parent}"), "the supervisor leads the group and the session");
     assert_eq!(end, "end", "the last line needs no line feed");

@@ -164,12 +164,15 @@ impl Fleet {
                 }
                 let Some(known) = self.run(*run).cloned() else { return };
                 for (id, name) in &known.nodes {
-                    let phase = phase_after_run(outcome, hosts.get(name));
+                    let after = phase_after_run(outcome, hosts.get(name), !hosts.is_empty());
+                    let was_touched = after.is_some() && !matches!(hosts.get(name), Some(HostResult::Untouched { .. }));
                     // Some of the tasks succeeded: that is no reason to call a node configured.
-                    let before = known.before.get(id).filter(|_| known.options.is_partial());
-                    let phase = before.cloned().filter(|_| phase == Phase::Configured).unwrap_or(phase);
+                    let after = after.filter(|phase| *phase != Phase::Configured || !known.options.is_partial());
+                    let before = || known.before.get(id).cloned().unwrap_or(Phase::Ready);
+                    let phase = after.unwrap_or_else(before);
                     self.change(*id, |node| {
                         if node.phase == Phase::Configuring {
+                            node.was_configured |= was_touched;
                             enter(node, phase, at);
                         }
                     });
@@ -222,6 +225,7 @@ pub(super) fn empty_row(id: NodeId, name: Fqdn, at: Timestamp) -> Node {
         nic: None,
         reinstall_allowed: false,
         gated: false,
+        was_configured: false,
         last_run: None,
         profile: None,
         counters: BTreeMap::new(),
@@ -239,14 +243,17 @@ pub(super) fn enter(node: &mut Node, phase: Phase, at: Timestamp) {
     }
 }
 
-/// Where a configured node ends. Ansible's statistics decide; without them the run's outcome does (ANSIBLE.md §4).
-fn phase_after_run(outcome: &RunOutcome, result: Option<&HostResult>) -> Phase {
+/// Where a node of a run ends; `None`: nothing was done on it, so that it stands where it stood. Ansible's statistics decide;
+/// without them the run's outcome does (ANSIBLE.md §4). `is_told` is whether there is a result of any node.
+fn phase_after_run(outcome: &RunOutcome, result: Option<&HostResult>, is_told: bool) -> Option<Phase> {
     match (result, outcome) {
-        (Some(HostResult::Failed { reason }), _) | (None, RunOutcome::Failed { reason }) => {
-            Phase::Failed { reason: reason.clone() }
+        (Some(result), _) => {
+            Some(result.failure().map_or(Phase::Configured, |reason| Phase::Failed { reason: reason.clone() }))
         }
-        (Some(HostResult::Configured), _) | (None, RunOutcome::Succeeded) => Phase::Configured,
-        (None, RunOutcome::NotStarted { .. } | RunOutcome::Cancelled | RunOutcome::Interrupted) => Phase::Ready,
+        (None, _) if is_told => None,
+        (None, RunOutcome::Failed { reason }) => Some(Phase::Failed { reason: reason.clone() }),
+        (None, RunOutcome::Succeeded) => Some(Phase::Configured),
+        (None, RunOutcome::NotStarted { .. } | RunOutcome::Cancelled | RunOutcome::Interrupted) => None,
     }
 }
 
@@ -463,6 +470,7 @@ fn release(
     node.unproven = None;
     node.address = address.map(|net| net.addr());
     node.gated = false;
+    node.was_configured = false;
     // Until it has reported it may still carry what was installed before.
     node.flags.retain(|flag| {
         let is_over = matches!(flag, Flag::AsksAgain | Flag::CannotAnswer { .. } | Flag::ChooseNic);

@@ -14,7 +14,7 @@ use crate::domain::command::Reply;
 use crate::domain::effect::Effect;
 use crate::domain::event::Event;
 use crate::domain::fqdn::Fqdn;
-use crate::domain::id::{NodeId, RunId};
+use crate::domain::id::NodeId;
 use crate::domain::node::Node;
 use crate::domain::options::{RunOptions, RunReason};
 use crate::domain::phase::Phase;
@@ -116,8 +116,11 @@ pub enum Gate {
         /// When.
         until: Timestamp,
     },
-    /// Every node was run.
-    Done,
+    /// No node is left for it to run.
+    Done {
+        /// Nodes that a run of its was for and that are ready still: it was stopped, or never began. It does not try again.
+        ready: usize,
+    },
 }
 
 impl std::fmt::Display for Gate {
@@ -128,7 +131,8 @@ impl std::fmt::Display for Gate {
             Self::Held { ready } => write!(f, "{ready} ready, held"),
             Self::Open => write!(f, "all ready"),
             Self::Counting { .. } => write!(f, "all ready, starts in a moment"),
-            Self::Done => write!(f, "all done"),
+            Self::Done { ready: 0 } => write!(f, "all done"),
+            Self::Done { ready } => write!(f, "{ready} ready, not configured"),
         }
     }
 }
@@ -148,7 +152,7 @@ impl Gate {
                 let left = until.duration_since(now).as_secs().max(0);
                 format!("starts in {left} s, Esc holds")
             }
-            Self::ByHand | Self::Held { .. } | Self::Open | Self::Done => self.to_string(),
+            Self::ByHand | Self::Held { .. } | Self::Open | Self::Done { .. } => self.to_string(),
         }
     }
 }
@@ -187,7 +191,7 @@ impl Fleet {
         } else if fresh > 0 {
             open()
         } else {
-            Gate::Done
+            Gate::Done { ready: self.nodes().filter(|node| node.phase == Phase::Ready && node.gated).count() }
         }
     }
 
@@ -220,6 +224,12 @@ impl Fleet {
                 }
                 self.queue_run(fresh, true, RunOptions::default(), self.gate_reason())
             }
+            (Gate::Open | Gate::Counting { .. }, Some(countdown))
+                if self.policy.start == StartRule::EachNode && !countdown.nodes.is_disjoint(&nodes) =>
+            {
+                // One node after the other must not put the first one off for ever.
+                Decision::one(Event::GateCounting { until: countdown.until, nodes })
+            }
             (Gate::Open | Gate::Counting { .. }, _) => {
                 let pause = SignedDuration::try_from(self.policy.countdown).unwrap_or_default();
                 if pause.is_zero() {
@@ -227,10 +237,12 @@ impl Fleet {
                 }
                 Decision::one(Event::GateCounting { until: now + pause, nodes })
             }
-            (Gate::ByHand | Gate::Waits { .. } | Gate::Done | Gate::Held { .. }, Some(_)) => {
+            (Gate::ByHand | Gate::Waits { .. } | Gate::Done { .. } | Gate::Held { .. }, Some(_)) => {
                 Decision::one(Event::GateStopped)
             }
-            (Gate::ByHand | Gate::Waits { .. } | Gate::Done | Gate::Held { .. }, None) => Decision::none(Reply::Done),
+            (Gate::ByHand | Gate::Waits { .. } | Gate::Done { .. } | Gate::Held { .. }, None) => {
+                Decision::none(Reply::Done)
+            }
         }
     }
 
@@ -239,9 +251,13 @@ impl Fleet {
         self.nodes().filter(|node| is_fresh(node)).map(|node| (node.id, node.name.clone())).collect()
     }
 
-    /// Whether a gate run would be the first one, or for those that came later.
+    /// Whether a gate run would be the first one of what is installed now, or for those that came later.
     fn gate_reason(&self) -> RunReason {
-        if self.runs().any(|run| run.by_gate) { RunReason::Late } else { RunReason::Plain }
+        match self.policy.start {
+            StartRule::EachNode => RunReason::Each,
+            _ if self.nodes().any(|node| node.gated) => RunReason::Late,
+            _ => RunReason::Plain,
+        }
     }
 
     /// Holds the gate, or lets it go on.
@@ -282,7 +298,7 @@ impl Fleet {
         options: RunOptions,
         reason: RunReason,
     ) -> Decision {
-        let run = RunId(self.state.last_run + 1);
+        let run = self.next_run();
         Decision {
             events: vec![Event::RunQueued { run, nodes, by_gate, options: Box::new(options), reason }],
             effects: vec![Effect::StartRun(run)],

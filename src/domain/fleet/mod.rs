@@ -239,6 +239,12 @@ impl Fleet {
         self.runs().next_back().filter(|run| run.is_active())
     }
 
+    /// The number that the next run gets.
+    #[must_use]
+    pub fn next_run(&self) -> RunId {
+        RunId(self.state.last_run + 1)
+    }
+
     /// Whether any report has shown a NIC of a vendor that `pattern` accepts.
     pub fn has_seen_vendor(&self, mut accepts: impl FnMut(&str) -> bool) -> bool {
         self.nodes()

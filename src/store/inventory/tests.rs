@@ -32,6 +32,7 @@ fn the_shape_is_the_one_ansible_takes() {
         "ansible_host": "192.0.2.1",
         "ansible_user": "root",
         "status": "installed",
+        "was_configured": false,
         "node_id": "m1",
         "node_uuid": "f68d13f3-472b-4f1a-95a7-000000000001",
         "ssh_host_keys": [KEY],

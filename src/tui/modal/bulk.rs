@@ -22,8 +22,6 @@ pub(in crate::tui) enum Verb {
     Reject,
     /// Take the decisions about them back.
     Undo,
-    /// Run the playbook on them.
-    Run,
     /// Drop their rows.
     Forget,
     /// Choose the profile they are installed with.
@@ -37,7 +35,6 @@ impl Verb {
             Action::Approve => Some(Self::Approve),
             Action::Reject => Some(Self::Reject),
             Action::Undo => Some(Self::Undo),
-            Action::Run => Some(Self::Run),
             Action::Forget => Some(Self::Forget),
             Action::ChooseProfile => Some(Self::Profile),
             _ => None,
@@ -50,7 +47,6 @@ impl Verb {
             Self::Approve => "approved",
             Self::Reject => "rejected",
             Self::Undo => "taken back",
-            Self::Run => "run",
             Self::Forget => "forgotten",
             Self::Profile => "given their profile",
         }
@@ -61,7 +57,6 @@ impl Verb {
             Self::Approve => "Approve",
             Self::Reject => "Reject",
             Self::Undo => "Take back the decisions about",
-            Self::Run => "Run the playbook on",
             Self::Forget => "Forget",
             Self::Profile => "Profile of",
         }
@@ -80,8 +75,6 @@ impl Verb {
             Self::Approve => offer::approve(node).map_err(|_| node.phase.word().to_owned()),
             Self::Reject => why(node.phase.may_rename() && node.phase != Phase::Planned, node.phase.word()),
             Self::Undo => offer::undo(model, node).map_err(|_| "nothing to take back".to_owned()),
-            Self::Run if node.host_keys.is_empty() && node.phase.is_installed() => Err("unproven".to_owned()),
-            Self::Run => why(node.may_run(), node.phase.word()),
             Self::Profile if node.phase == Phase::Configuring => Err(node.phase.word().to_owned()),
             Self::Forget | Self::Profile => Ok(()),
         }
@@ -129,7 +122,7 @@ impl Bulk {
         let field = match verb {
             Verb::Reject => Some(Field::new("reason (may stay empty)", "")),
             Verb::Forget if loses_guard => Some(Field::new("how many nodes are forgotten", "")),
-            Verb::Approve | Verb::Undo | Verb::Run | Verb::Forget | Verb::Profile => None,
+            Verb::Approve | Verb::Undo | Verb::Forget | Verb::Profile => None,
         };
         let (profiles, words) = if verb == Verb::Profile { profiles(model, None) } else { Default::default() };
         let picker = (verb == Verb::Profile).then(|| Picker::new(words));
@@ -161,7 +154,6 @@ impl Bulk {
                 let wish = wish.cloned().ok_or_else(|| "no profile is chosen".to_owned())?;
                 seen(Order::ChooseProfile { node: id, profile: wish.choice() })
             }
-            Verb::Run => Order::Run { nodes: vec![id], options: Box::default() },
         })
     }
 
@@ -198,7 +190,6 @@ impl Ask for Bulk {
             Verb::Approve => Paragraph::danger("The disks of all these machines are wiped and they are installed."),
             Verb::Reject => Paragraph::plain("They are refused at once, and their disks stay as they are."),
             Verb::Undo => Paragraph::plain("They are as they were before; those whose answer is out already stay as they are."),
-            Verb::Run => Paragraph::plain("Ansible logs in as root and changes these nodes."),
             Verb::Forget if self.field.is_some() => Paragraph::danger(
                 "Those that may be installed lose their protection against a second install. Type how many nodes these are.",
             ),
@@ -223,18 +214,17 @@ impl Ask for Bulk {
         {
             return Err(format!("type {} to forget these nodes", self.nodes.len()));
         }
-        // One order runs on all: which of them changed is looked at here.
-        let nodes: Vec<_> = self.nodes.iter().map(|node| node.id).collect();
-        if self.verb == Verb::Run && self.changed(model).next().is_some() {
-            return Err("some of these nodes changed while you looked; close this and look again".to_owned());
-        }
-        Ok(Sending { order: Order::Run { nodes, options: Box::default() }, done: "the run is queued".to_owned() })
+        // The batch holds an order for each of them. This one stands for all; there is none only where all have changed.
+        let mut orders = self.nodes.iter().map(|node| self.order_for(node, model));
+        let order = orders
+            .find_map(Result::ok)
+            .ok_or_else(|| "all of these nodes changed while you looked; close this and look again".to_owned())?;
+        Ok(Sending { order, done: self.verb.done().to_owned() })
     }
 
     fn batch(&self, model: &Model) -> Option<Batch> {
         let order = |node: &Arc<Node>| (node.name.clone(), self.order_for(node, model));
-        let orders = || self.nodes.iter().map(order).collect();
-        (self.verb != Verb::Run).then(|| Batch { orders: orders(), done: self.verb.done() })
+        Some(Batch { orders: self.nodes.iter().map(order).collect(), done: self.verb.done() })
     }
 
     fn picker(&self) -> Option<&Picker> {

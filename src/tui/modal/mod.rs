@@ -68,6 +68,8 @@ pub(super) enum Modal {
     },
     /// The line under the table that filters it.
     Filter(Field),
+    /// The line under the output that searches it.
+    Find(Field),
     /// What is wrong, and the cures.
     Problems {
         /// How far it is scrolled.
@@ -403,6 +405,7 @@ impl Modal {
             Self::Help { .. } => Scope::Help,
             Self::Palette { .. } => Scope::Palette,
             Self::Filter(_) => Scope::Filter,
+            Self::Find(_) => Scope::Find,
             Self::Problems { .. } | Self::Ghosts { .. } | Self::Preview(_) | Self::Big { .. } => Scope::Page,
             Self::Profile(_) => Scope::Ticks,
             Self::Ask(Dialog::Asking(question)) if question.field().is_some() => Scope::Form,
@@ -421,7 +424,9 @@ impl Modal {
     /// The field that typing goes to.
     pub(super) fn typing(&mut self) -> Option<&mut Field> {
         match self {
-            Self::Help { search, .. } | Self::Palette { search, .. } | Self::Filter(search) => Some(search),
+            Self::Help { search, .. } | Self::Palette { search, .. } | Self::Filter(search) | Self::Find(search) => {
+                Some(search)
+            }
             Self::Ask(dialog) => dialog.asking().and_then(|question| match question.sheet() {
                 Some(_) => question.sheet_mut().and_then(Sheet::field_mut),
                 None => question.field_mut(),

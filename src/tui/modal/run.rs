@@ -1,12 +1,11 @@
 //! Starting the playbook and stopping it.
 
-use std::collections::BTreeSet;
-
 use super::field::Field;
 use super::sheet::{Sheet, SheetLine};
 use super::{Ask, Paragraph, Sending};
-use crate::domain::options::{parse_assignments, shell_word};
-use crate::domain::{Fqdn, NodeId, Order, Phase, Run, RunId, RunOptions};
+use crate::domain::options::parse_assignments;
+use crate::domain::{Fqdn, Node, NodeId, Order, Phase, Run, RunId, RunOptions};
+use crate::tui::action::Tab;
 use crate::tui::model::Model;
 use crate::tui::text;
 
@@ -19,8 +18,8 @@ const VARS: usize = 4;
 const START_AT: usize = 5;
 const VERBOSITY: usize = 6;
 
-/// Tasks offered to start at.
-const MAX_TASKS: usize = 500;
+/// Nodes named that cannot be run.
+const NAMED: usize = 5;
 
 /// Asks where and how to run the playbook. What becomes ready later is never included.
 #[derive(Debug)]
@@ -32,17 +31,26 @@ pub(in crate::tui) struct RunNodes {
 }
 
 impl RunNodes {
-    /// Offers the selected node, all, and those that failed; the latter first where `failed`.
+    /// Offers the marked nodes, as they are marked now, or else the selected one; all; and those that failed, first where `failed`.
     pub(super) fn new(model: &Model, failed: bool) -> Self {
         let fleet = &model.snapshot.fleet;
         let able: Vec<_> = fleet.nodes().filter(|node| node.may_run()).collect();
-        let is_failed = |node: &&&std::sync::Arc<crate::domain::Node>| matches!(node.phase, Phase::Failed { .. });
+        let is_failed = |node: &&&std::sync::Arc<Node>| matches!(node.phase, Phase::Failed { .. });
         let every: Vec<NodeId> = able.iter().map(|node| node.id).collect();
         let broken: Vec<NodeId> = able.iter().filter(is_failed).map(|node| node.id).collect();
         let mut offers = Vec::new();
-        let selected = model.node();
-        if let Some(node) = selected.filter(|node| node.may_run()) {
-            offers.push((vec![node.id], format!("only {} ({})", node.name, node.phase.word())));
+        let marked: Vec<_> = model.marked().collect();
+        let is_marked = !marked.is_empty() && model.tab == Tab::Nodes && !failed;
+        let (chosen, left_out): (Vec<_>, Vec<_>) = match model.node() {
+            _ if is_marked => marked.into_iter().partition(|node| node.may_run()),
+            selected => selected.into_iter().partition(|node| node.may_run()),
+        };
+        if let Some(first) = chosen.first() {
+            let words = match chosen.len() {
+                1 => format!("only {} ({})", first.name, first.phase.word()),
+                several => format!("the {several} that are marked"),
+            };
+            offers.push((chosen.iter().map(|node| node.id).collect(), words));
         }
         let all = match able.as_slice() {
             [only] => format!("every node that can be run: {}", only.name),
@@ -53,12 +61,23 @@ impl RunNodes {
             let words = format!("those that failed: {}", text::count(broken.len(), "node"));
             offers.insert(if failed { 0 } else { offers.len() }, (broken, words));
         }
-        let aside = selected.filter(|node| !node.may_run() && !failed).map(|node| {
-            let why = if node.unproven.is_some() { "unproven: accept its host key first" } else { node.phase.word() };
-            format!("{} is not offered: it is {why}.", node.name)
-        });
+        let why = |node: &Node| {
+            if node.unproven.is_some() { "unproven: accept its host key first" } else { node.phase.word() }
+        };
+        let aside = match left_out.as_slice() {
+            [] => None,
+            _ if failed => None,
+            [node] => Some(format!("{} is not offered: it is {}.", node.name, why(node))),
+            [first, rest @ ..] => {
+                let hosts: Vec<_> =
+                    std::iter::once(first).chain(rest).take(NAMED).map(|node| node.name.host()).collect();
+                let more = left_out.len() - hosts.len();
+                let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+                Some(format!("Left out, because they cannot be run now: {}{more}.", hosts.join(", ")))
+            }
+        };
         let (targets, nodes) = offers.into_iter().unzip();
-        let tasks = tasks(model);
+        let tasks: Vec<String> = model.snapshot.service.tasks.iter().map(|task| task.as_str().to_owned()).collect();
         let sheet = sheet(nodes, &tasks, fleet.runs().next().is_none());
         Self { targets, tasks, sheet, aside }
     }
@@ -112,14 +131,6 @@ fn sheet(nodes: Vec<String>, tasks: &[String], is_first: bool) -> Sheet {
     ])
 }
 
-/// The tasks of the run that is shown, each once: Ansible is given a name.
-fn tasks(model: &Model) -> Vec<String> {
-    let columns = model.runs.grid().map(|grid| grid.columns.as_slice()).unwrap_or_default();
-    let mut seen = BTreeSet::new();
-    let plain = columns.iter().filter(|column| column.kind.is_empty()).map(|column| column.name.as_str());
-    plain.filter(|name| seen.insert(*name)).take(MAX_TASKS).map(str::to_owned).collect()
-}
-
 impl Ask for RunNodes {
     fn title(&self) -> String {
         "Run the playbook".to_owned()
@@ -147,22 +158,11 @@ impl Ask for RunNodes {
 
     fn command(&self, model: &Model) -> Option<String> {
         let options = self.options().ok()?;
-        let service = &model.snapshot.service;
-        let names: Vec<&str> = self
-            .nodes()
-            .iter()
-            .filter_map(|id| model.snapshot.fleet.node(*id))
-            .map(|node| node.name.as_str())
-            .collect();
-        let mut words: Vec<String> =
-            ["ansible-playbook", "-i", "nodes/dynamic-inventory.json", "--limit"].map(str::to_owned).to_vec();
-        words.push(names.join(","));
-        words.extend(options.arguments());
-        if !options.vars.is_empty() {
-            words.extend(["-e".to_owned(), serde_json::to_string(&options.vars).unwrap_or_default()]);
-        }
-        words.extend(["--".to_owned(), service.playbook.clone()]);
-        Some(words.iter().map(|word| shell_word(word)).collect::<Vec<_>>().join(" "))
+        let fleet = &model.snapshot.fleet;
+        let nodes = self.nodes();
+        let names: Vec<&str> = nodes.iter().filter_map(|id| fleet.node(*id)).map(|node| node.name.as_str()).collect();
+        let folder = format!("nodes/runs/{}", fleet.next_run());
+        Some(model.snapshot.service.caller.line(&folder, &names, &options))
     }
 
     fn sheet(&self) -> Option<&Sheet> {

@@ -16,6 +16,10 @@ pub(super) fn typed(model: &mut Model) {
             let text = field.value().to_owned();
             table::filter(model, &text);
         }
+        Some(Modal::Find(field)) => {
+            let text = field.value().to_owned();
+            model.pager.search(&text);
+        }
         _ => {}
     }
 }

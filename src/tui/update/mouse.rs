@@ -41,7 +41,7 @@ fn wheel(model: &mut Model, event: MouseEvent, by: isize) {
 
 fn click(model: &mut Model, spot: Spot) -> Vec<Request> {
     model.notice = None;
-    let is_free = matches!(model.modal, None | Some(Modal::Filter(_)));
+    let is_free = matches!(model.modal, None | Some(Modal::Filter(_) | Modal::Find(_)));
     match spot {
         Spot::Key(binding) => return act(model, binding.scope, binding.action),
         Spot::Tab(tab) if is_free => {

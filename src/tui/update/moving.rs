@@ -25,7 +25,7 @@ pub(super) fn step(model: &mut Model, by: isize) {
         Some(Modal::Profile(form)) => form.step(by),
         Some(Modal::Ask(dialog)) => dialog.choose(by),
         Some(Modal::Filter(_)) => table::select(model, by),
-        Some(Modal::Quit | Modal::Suspend) => {}
+        Some(Modal::Quit | Modal::Suspend | Modal::Find(_)) => {}
         None => step_in_tab(model, by),
     }
 }

@@ -1,6 +1,7 @@
 //! The pane of the runs: its output, its grid of hosts and tasks, and a result.
 
 use super::moving::moved;
+use crate::tui::modal::{Field, Modal};
 use crate::tui::model::Model;
 use crate::tui::pager::Place;
 use crate::tui::runs::Level;
@@ -19,6 +20,10 @@ pub(super) fn step(model: &mut Model, by: isize) {
 }
 
 fn scroll(model: &mut Model, by: isize) {
+    if model.pager.is_empty() {
+        // Held before the first line, it would hold still when lines come.
+        return;
+    }
     let (columns, rows) = view::output_size(model);
     match by {
         isize::MIN => model.pager.go_to_oldest(),
@@ -59,9 +64,35 @@ pub(super) fn next_failure(model: &mut Model, forward: bool) {
 pub(super) fn raw_output(model: &mut Model) {
     let Some(task) = model.runs.task() else { return };
     let host = model.runs.grid().and_then(|grid| grid.hosts.get(model.runs.host)).map(|host| host.name.clone());
-    let (name, earlier) = (task.name.clone(), task.earlier);
+    let name = task.name.clone();
+    let columns = model.runs.grid().map(|grid| grid.columns.as_slice()).unwrap_or_default();
+    let later = columns.iter().filter(|column| column.name == name && column.earlier > task.earlier).count();
+    let place = (task.earlier, u32::try_from(later).unwrap_or(u32::MAX));
     model.runs.level = Level::Output;
-    if !model.pager.go_to(name.as_str(), earlier, host.as_ref().map_or("", |host| host.as_str())) {
+    if !model.pager.go_to(name.as_str(), place, host.as_ref().map_or("", |host| host.as_str())) {
         model.warn("the output of that task is not kept here; it is in the run's folder, output.log");
+    }
+}
+
+/// Opens the line that searches the output, with what was searched for last.
+pub(super) fn find(model: &mut Model) {
+    model.runs.level = Level::Output;
+    let field = Field::new("search", model.pager.searched());
+    model.modal = Some(Modal::Find(field));
+}
+
+/// To the next line that was searched for, or the one before.
+pub(super) fn next_find(model: &mut Model, forward: bool) {
+    if !model.pager.step_find(forward) {
+        model.warn(format!("`{}` is not in the output", model.pager.searched()));
+    }
+}
+
+/// The output on the screen, or the whole result, as plain text.
+pub(super) fn shown(model: &Model) -> String {
+    let (columns, rows) = view::output_size(model);
+    match model.runs.level {
+        Level::Output => model.pager.shown(columns, rows),
+        Level::Grid | Level::Result => view::result_text(model),
     }
 }

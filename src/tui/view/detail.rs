@@ -159,7 +159,9 @@ fn about_node(page: &mut Page, node: &Node, model: &Model) {
         page.fact("Last run", &how, Style::new());
         match model.snapshot.fleet.run(run).and_then(|run| run.hosts.get(&node.name)) {
             Some(HostResult::Configured) => page.fact("Its result", "configured", theme::good()),
-            Some(HostResult::Failed { reason }) => page.fact("Its result", reason.as_str(), theme::bad()),
+            Some(HostResult::Failed { reason } | HostResult::Untouched { reason }) => {
+                page.fact("Its result", reason.as_str(), theme::bad());
+            }
             None => {}
         }
     }

@@ -2,6 +2,7 @@
 
 use ratatui::Frame;
 use ratatui::layout::{Position, Rect};
+use ratatui::style::Style;
 use ratatui::text::{Line, Span};
 use ratatui::widgets::{Block, Clear};
 
@@ -13,80 +14,91 @@ use crate::tui::{text, theme};
 const WIDEST: u16 = 76;
 
 /// Lines of a command line that are shown; all of it can be copied.
-const COMMAND_LINES: usize = 3;
+const COMMAND_LINES: usize = 5;
 
 /// Lines of a list shown at once.
 const CHOICES: usize = 8;
 
-/// The inside of a dialog and where its cursor stands.
+/// Lines of a list that are shown even where little else is.
+const FEWEST_CHOICES: usize = 3;
+
+/// The inside of a dialog: what is at stake, and below it what is worked with, with the cursor's place in it.
 struct Inside {
     title: String,
+    text: Vec<Line<'static>>,
     lines: Vec<Line<'static>>,
     cursor: Option<(usize, usize)>,
-    /// How many of the lines only say what is at stake: on a small screen they make room for what is filled in.
-    spare: usize,
 }
 
 impl Inside {
-    /// Takes lines away that do not fit into `rows`, and marks where.
-    fn squeeze(&mut self, rows: usize, columns: usize) {
-        let over = self.lines.len().saturating_sub(rows);
-        let gone = over.min(self.spare.saturating_sub(1));
-        if gone == 0 {
-            return;
-        }
-        let last = self.spare - gone;
-        self.lines.drain(last..self.spare);
-        if let Some(line) = self.lines.get_mut(last - 1) {
-            let style = line.spans.first().map(|span| span.style).unwrap_or_default().patch(line.style);
-            let words = text::fit(&line.to_string(), columns.saturating_sub(2));
-            *line = Line::styled(format!("{} {}", words.trim_end_matches(text::ELLIPSIS), text::ELLIPSIS), style);
-        }
-        self.cursor = self.cursor.map(|(x, y)| (x, y.saturating_sub(gone)));
+    fn new(title: String, text: Vec<Line<'static>>) -> Self {
+        Self { title, text, lines: Vec::new(), cursor: None }
+    }
+
+    /// As it fits into `room` rows, and where the cursor is then. What is worked with stays; the text gives way to it, and
+    /// says so.
+    fn fitted(mut self, room: usize, columns: usize) -> (Vec<Line<'static>>, Option<(usize, usize)>) {
+        let kept = room.saturating_sub(self.lines.len());
+        shortened(&mut self.text, kept, columns);
+        let rows = room - self.text.len();
+        let above = self.cursor.map_or(0, |(_, y)| (y + 1).saturating_sub(rows));
+        let mut below = self.lines.split_off(above);
+        shortened(&mut below, rows, columns);
+        let cursor = self.cursor.map(|(x, y)| (x, y - above + self.text.len()));
+        (self.text.into_iter().chain(below).collect(), cursor)
+    }
+}
+
+/// At most `most` lines, the last of them saying how many are missing.
+fn shortened(lines: &mut Vec<Line<'static>>, most: usize, columns: usize) {
+    if lines.len() <= most {
+        return;
+    }
+    let missing = lines.len() - most.saturating_sub(1);
+    lines.truncate(most);
+    if let Some(last) = lines.last_mut() {
+        let words = format!("{} {} more on a larger screen", text::ELLIPSIS, text::count(missing, "line"));
+        *last = Line::styled(text::fit(&words, columns), theme::strong());
     }
 }
 
 pub(super) fn draw(frame: &mut Frame<'_>, body: Rect, model: &Model, open: &Modal) {
     let width = body.width.saturating_sub(2).min(WIDEST);
     let columns = usize::from(width.saturating_sub(4));
-    let rows = usize::from(body.height.saturating_sub(2));
-    let mut inside = match open {
+    // Where the body is too low, a dialog covers the header, but for what is served.
+    let tall = Rect { y: 1, height: body.bottom().saturating_sub(1), ..body };
+    let rows = usize::from(tall.height.saturating_sub(2));
+    let inside = match open {
         Modal::Help { .. }
         | Modal::Palette { .. }
         | Modal::Filter(_)
+        | Modal::Find(_)
         | Modal::Problems { .. }
         | Modal::Ghosts { .. }
         | Modal::Big { .. }
         | Modal::Preview(_) => {
             return;
         }
-        Modal::Profile(form) => ticks(form, columns),
-        Modal::Suspend => Inside {
-            title: "Suspend the console".to_owned(),
-            lines: paragraphs(&quit::suspend_body(), columns),
-            cursor: None,
-            spare: 0,
-        },
-        Modal::Quit => Inside {
-            title: "Work is going on".to_owned(),
-            lines: paragraphs(&quit::body(model), columns),
-            cursor: None,
-            spare: 0,
-        },
+        Modal::Profile(form) => ticks(form, columns, rows),
+        Modal::Suspend => Inside::new("Suspend the console".to_owned(), paragraphs(&quit::suspend_body(), columns)),
+        Modal::Quit => Inside::new("Work is going on".to_owned(), paragraphs(&quit::body(model), columns)),
         Modal::Ask(dialog) => conversation(model, dialog, columns, rows),
     };
-    inside.squeeze(rows, columns);
-    let height = u16::try_from(inside.lines.len() + 2).unwrap_or(u16::MAX).min(body.height);
-    let area = Rect { x: body.x + (body.width - width) / 2, y: body.y + (body.height - height) / 2, width, height };
     let title = text::fit(&inside.title, columns);
+    let (lines, cursor) = inside.fitted(rows, columns);
+    let height = u16::try_from(lines.len() + 2).unwrap_or(u16::MAX);
+    let within = if height > body.height { tall } else { body };
+    let height = height.min(within.height);
+    let x = body.x + (body.width - width) / 2;
+    let area = Rect { x, y: within.y + (within.height - height) / 2, width, height };
     let block = Block::bordered().title(Span::styled(format!(" {title} "), theme::strong()));
     let inner = block.inner(area);
     frame.render_widget(Clear, area);
     frame.render_widget(block, area);
-    for (row, line) in inner.rows().zip(inside.lines) {
+    for (row, line) in inner.rows().zip(lines) {
         frame.render_widget(line, Rect { x: row.x + 1, width: row.width.saturating_sub(2), ..row });
     }
-    if let Some((x, y)) = inside.cursor {
+    if let Some((x, y)) = cursor {
         let x = inner.x + 1 + u16::try_from(x).unwrap_or_default();
         let y = inner.y + u16::try_from(y).unwrap_or_default();
         if y < inner.bottom() && x < inner.right() {
@@ -96,10 +108,9 @@ pub(super) fn draw(frame: &mut Frame<'_>, body: Rect, model: &Model, open: &Moda
 }
 
 /// A name, and what a machine shows with a tick where the profile asks for it.
-fn ticks(form: &ProfileForm, columns: usize) -> Inside {
-    let mut inside = Inside { title: form.title.clone(), lines: Vec::new(), cursor: None, spare: 0 };
+fn ticks(form: &ProfileForm, columns: usize, rows: usize) -> Inside {
     let words = "The file profiles/NAME.toml is for machines that show every ticked line just so.";
-    inside.lines.extend(text::wrap_styled(words, ratatui::style::Style::new(), columns));
+    let mut inside = Inside::new(form.title.clone(), text::wrap_styled(words, Style::new(), columns));
     line_of_text(&form.field, columns, &mut inside);
     let why = match (&form.refused, form.ticket, form.wish()) {
         (Some(why), ..) => Some(format!("Refused: {why}")),
@@ -107,11 +118,11 @@ fn ticks(form: &ProfileForm, columns: usize) -> Inside {
         (None, None, wish) => wish.err(),
     };
     inside.lines.extend(text::wrap_styled(&text::clean(&why.unwrap_or_default()), theme::waiting(), columns));
-    inside.lines.push(Line::default());
-    let first = form.marked.saturating_sub(CHOICES - 1);
-    for (index, (pointer, value, ticked)) in form.facts.iter().enumerate().skip(first).take(CHOICES) {
-        let style = if index == form.marked { theme::selected() } else { ratatui::style::Style::new() };
-        let line = format!("[{}] {pointer} = {value}", if *ticked { 'x' } else { ' ' });
+    let window = Window::new(form.marked, form.facts.len(), &inside, rows);
+    inside.lines.push(window.place(columns));
+    for (index, (pointer, value, ticked)) in form.facts.iter().enumerate().skip(window.first).take(window.rows) {
+        let (mark, style) = if index == form.marked { ('>', theme::selected()) } else { (' ', Style::new()) };
+        let line = format!("{mark} [{}] {pointer} = {value}", if *ticked { 'x' } else { ' ' });
         inside.lines.push(Line::styled(text::pad(&text::fit(&text::clean(&line), columns), columns), style));
     }
     inside
@@ -121,10 +132,37 @@ fn paragraphs(body: &[Paragraph], columns: usize) -> Vec<Line<'static>> {
     body.iter().flat_map(|paragraph| text::wrap_styled(&paragraph.text, paragraph.style, columns)).collect()
 }
 
+/// The part of a list that is shown.
+struct Window {
+    first: usize,
+    rows: usize,
+    all: usize,
+}
+
+impl Window {
+    /// Around the marked line, as many lines as there is room for besides what is there already.
+    fn new(marked: usize, all: usize, inside: &Inside, rows: usize) -> Self {
+        let free = rows.saturating_sub(inside.text.len() + inside.lines.len() + 1);
+        let rows = free.clamp(FEWEST_CHOICES, CHOICES);
+        Self { first: (marked + 1).saturating_sub(rows), rows, all }
+    }
+
+    /// The line above it: which part that is, where it is not all.
+    fn place(&self, columns: usize) -> Line<'static> {
+        if self.all <= self.rows {
+            return Line::default();
+        }
+        let words = format!("{}-{} of {}", self.first + 1, (self.first + self.rows).min(self.all), self.all);
+        Line::styled(format!("{words:>columns$}"), theme::muted())
+    }
+}
+
 fn conversation(model: &Model, dialog: &Dialog<Box<Question>>, columns: usize, rows: usize) -> Inside {
     let question = dialog.about();
-    let lines = paragraphs(&question.body(model), columns);
-    let mut inside = Inside { title: question.title(), spare: lines.len(), lines, cursor: None };
+    // After a refusal it is the reason that counts.
+    let is_refused = matches!(dialog, Dialog::Refused { .. });
+    let body = if is_refused { Vec::new() } else { paragraphs(&question.body(model), columns) };
+    let mut inside = Inside::new(question.title(), body);
     match dialog {
         Dialog::Asking(_) => controls(model, question, columns, rows, &mut inside),
         Dialog::Waiting { .. } => inside.lines.push(Line::styled("Waiting for the engine …", theme::busy())),
@@ -151,9 +189,9 @@ fn controls(model: &Model, question: &Question, columns: usize, rows: usize, ins
             Err(_) | Ok(_) => inside.lines.push(Line::default()),
         }
     } else if let Some(picker) = question.picker() {
-        inside.lines.push(Line::default());
-        // What is at stake keeps a line, and a blank one stands between.
-        inside.lines.extend(list(picker, columns, rows.saturating_sub(2).clamp(1, CHOICES)));
+        let window = Window::new(picker.marked(), picker.choices().len(), inside, rows);
+        inside.lines.push(window.place(columns));
+        inside.lines.extend(list(picker, &window, columns));
     }
 }
 
@@ -165,7 +203,7 @@ fn sheet(model: &Model, question: &Question, sheet: &Sheet, columns: usize, insi
     let room = columns.saturating_sub(LABELS + 3);
     for (index, line) in sheet.lines().iter().enumerate() {
         let is_marked = index == sheet.marked();
-        let (mark, style) = if is_marked { ('>', theme::selected()) } else { (' ', ratatui::style::Style::new()) };
+        let (mark, style) = if is_marked { ('>', theme::selected()) } else { (' ', Style::new()) };
         let value = match line {
             SheetLine::Choice { choices, chosen, .. } => {
                 let words = choices.get(*chosen).map(String::as_str).unwrap_or_default();
@@ -198,7 +236,10 @@ fn sheet(model: &Model, question: &Question, sheet: &Sheet, columns: usize, insi
         (Err(why), _) => inside.lines.extend(text::wrap_styled(&text::clean(&why), theme::bad(), columns)),
         (Ok(_), Some(command)) => {
             let mut lines = text::wrap_styled(&text::clean(&command), theme::muted(), columns);
-            lines.truncate(COMMAND_LINES);
+            if lines.len() > COMMAND_LINES {
+                lines.truncate(COMMAND_LINES - 1);
+                lines.push(Line::styled("… and more: Ctrl-Y copies all of it", theme::muted()));
+            }
             inside.lines.extend(lines);
         }
         (Ok(_), None) => {}
@@ -217,13 +258,11 @@ fn line_of_text(field: &Field, columns: usize, inside: &mut Inside) {
     ]));
 }
 
-fn list(picker: &Picker, columns: usize, rows: usize) -> Vec<Line<'static>> {
+fn list(picker: &Picker, window: &Window, columns: usize) -> Vec<Line<'static>> {
     let marked = picker.marked();
-    let first = marked.saturating_sub(rows - 1);
-    let choices = picker.choices().iter().enumerate().skip(first).take(rows);
+    let choices = picker.choices().iter().enumerate().skip(window.first).take(window.rows);
     let line = |(index, choice): (usize, &String)| {
-        let (mark, style) =
-            if index == marked { ('>', theme::selected()) } else { (' ', ratatui::style::Style::new()) };
+        let (mark, style) = if index == marked { ('>', theme::selected()) } else { (' ', Style::new()) };
         Line::styled(text::pad(&format!("{mark} {choice}"), columns), style)
     };
     choices.map(line).collect()

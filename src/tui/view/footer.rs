@@ -25,7 +25,7 @@ pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, model: &Model) {
     let columns = usize::from(area.width);
     let [status, keys] = [0, 1].map(|row| Rect { y: area.y + row, height: 1, ..area });
     match &model.notice {
-        _ if matches!(model.modal, Some(Modal::Filter(_))) => filter_line(frame, status, model),
+        _ if matches!(model.modal, Some(Modal::Filter(_) | Modal::Find(_))) => typed_line(frame, status, model),
         Some(notice) => {
             let (mark, style) = if notice.is_bad { ("!", theme::bad()) } else { ("*", theme::good()) };
             let lines = text::wrap(&format!(" {mark} {}", notice.text), columns.saturating_sub(1));
@@ -69,13 +69,26 @@ fn clipped(mut lines: Vec<String>, most: usize) -> Vec<String> {
     lines
 }
 
-/// The filter while it is typed, and how much it shows.
-fn filter_line(frame: &mut Frame<'_>, row: Rect, model: &Model) {
-    let Some(Modal::Filter(field)) = &model.modal else { return };
-    let count = format!(" {} of {} rows ", model.listing.shown(), model.overview.rows);
+/// The filter or the search while it is typed, and how much it finds.
+fn typed_line(frame: &mut Frame<'_>, row: Rect, model: &Model) {
+    let (field, count) = match &model.modal {
+        Some(Modal::Filter(field)) => (field, format!(" {} of {} rows ", model.listing.shown(), model.overview.rows)),
+        Some(Modal::Find(field)) => (field, format!(" {} ", finds(model))),
+        _ => return,
+    };
     let wide = u16::try_from(text::width(&count)).unwrap_or(u16::MAX).min(row.width);
     overlay::draw_field(frame, Rect { width: row.width - wide, ..row }, field);
     frame.render_widget(Line::styled(count, theme::strong()), Rect { x: row.right() - wide, width: wide, ..row });
+}
+
+/// `3 of 17 lines`, `not found`.
+pub(super) fn finds(model: &Model) -> String {
+    match model.pager.finds() {
+        _ if !model.pager.is_searched() => String::new(),
+        (_, 0) => "not found".to_owned(),
+        (Some(at), all) => format!("{at} of {}", text::count(all, "line")),
+        (None, all) => text::count(all, "line"),
+    }
 }
 
 /// What to do about the selected row, or about all marked ones.

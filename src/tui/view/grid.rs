@@ -9,12 +9,17 @@ use crate::domain::grid::{Cell, CellState, Column, Grid, Host};
 use crate::tui::model::Model;
 use crate::tui::{text, theme};
 
+/// What the symbols mean.
+const LEGEND: &str = ". ok  C changed  - skipped  i ignored  F failed  U unreachable  > running";
+
 /// Lines above the hosts: play and task, the cell in words, the heading.
 const HEAD: u16 = 3;
+/// A pane with fewer rows has no room for the legend.
+const SMALL: u16 = 10;
 /// Columns of the counts of a host.
 const COUNTS: usize = 15;
 /// Columns of a host's state.
-const STATE: usize = 12;
+const STATE: usize = 13;
 /// Tasks named as the slowest.
 const SLOWEST: usize = 3;
 
@@ -36,7 +41,9 @@ pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, model: &Model) {
     for (row, (index, host)) in rows.rows().zip(grid.hosts.iter().enumerate().skip(first)) {
         frame.render_widget(host_line(model, grid, index, host, columns), row);
     }
-    frame.render_widget(slowest(grid, columns), foot);
+    for (row, line) in foot.rows().rev().zip([slowest(grid, columns), legend(columns)]) {
+        frame.render_widget(line, row);
+    }
 }
 
 /// Rows of hosts.
@@ -45,7 +52,8 @@ pub(super) fn rows(area: Rect) -> usize {
 }
 
 fn split(area: Rect) -> [Rect; 3] {
-    Layout::vertical([Constraint::Length(HEAD), Constraint::Fill(1), Constraint::Length(1)]).areas(area)
+    let foot = if area.height < SMALL { 1 } else { 2 };
+    Layout::vertical([Constraint::Length(HEAD), Constraint::Fill(1), Constraint::Length(foot)]).areas(area)
 }
 
 /// How far the run is, for its title: `task 23 · 7 of 12 hosts · about 3m12s left`.
@@ -56,10 +64,30 @@ pub(super) fn progress(model: &Model) -> Option<String> {
         return Some(format!("{} in {}", text::count(number, "task"), seconds(grid.took())));
     }
     let (_, done, of) = grid.latest()?;
-    let now = model.now.as_duration().as_secs_f64();
+    if !is_going_on(model) {
+        return Some(format!("stopped at task {number} after {}", seconds(grid.took())));
+    }
+    let now = now(model);
     let left = model.runs.progress().and_then(|progress| grid.left(progress.before.as_deref()?, now));
     let left = left.map(|left| format!(" · about {} left", seconds(left))).unwrap_or_default();
     Some(format!("task {number} · {done} of {of} hosts{left}"))
+}
+
+/// Whether the run that is shown has not ended.
+fn is_going_on(model: &Model) -> bool {
+    let run = model.pager.run().and_then(|run| model.snapshot.fleet.run(run));
+    run.is_some_and(|run| run.is_active())
+}
+
+/// The present, in seconds since the epoch; of a run that has ended, its last event.
+fn now(model: &Model) -> f64 {
+    let last = model.runs.grid().and_then(|grid| grid.span).map(|(_, last)| last);
+    last.filter(|_| !is_going_on(model)).unwrap_or_else(|| model.now.as_duration().as_secs_f64())
+}
+
+/// What a state is called: nothing runs in a run that has ended.
+fn word(model: &Model, state: CellState) -> &'static str {
+    if state == CellState::Running && !is_going_on(model) { "stopped" } else { state.word() }
 }
 
 /// `0.4s`, `45s`, `3m12s`.
@@ -88,16 +116,16 @@ fn task_line(model: &Model, grid: &Grid, columns: usize) -> Line<'static> {
     let play = grid.plays.get(task.play).map_or("", |play| play.name.as_str());
     let number = model.runs.column() + 1 + grid.dropped;
     let kind = if task.kind.is_empty() { String::new() } else { format!(" ({})", task.kind) };
-    let words = format!(" {number}. {}{kind}: {} · {play}", task.name, counts(task));
+    let words = format!(" {number}. {}{kind}: {} · {play}", task.name, counts(model, task));
     Line::styled(text::fit(&words, columns), theme::strong())
 }
 
 /// `9 ok, 2 changed, 1 failed in 12s`.
-fn counts(task: &Column) -> String {
+fn counts(model: &Model, task: &Column) -> String {
     use CellState::{Changed, Failed, Ignored, Ok, Running, Skipped, Unreachable};
     let all = [Running, Ok, Changed, Skipped, Ignored, Failed, Unreachable];
     let parts = all.into_iter().map(|state| (task.count(state), state)).filter(|(count, _)| *count > 0);
-    let parts: Vec<_> = parts.map(|(count, state)| format!("{count} {}", state.word())).collect();
+    let parts: Vec<_> = parts.map(|(count, state)| format!("{count} {}", word(model, state))).collect();
     format!("{} in {}", parts.join(", "), seconds(task.took()))
 }
 
@@ -111,12 +139,11 @@ fn cell_line(model: &Model, grid: &Grid, columns: usize) -> Line<'static> {
 }
 
 fn cell_words(cell: &Cell, model: &Model) -> String {
-    let now = model.now.as_duration().as_secs_f64();
-    let took = cell.took.unwrap_or_else(|| (now - cell.begun).max(0.0));
+    let took = cell.took.unwrap_or_else(|| (now(model) - cell.begun).max(0.0));
     let items = if cell.items > 0 { format!(", {}", text::count(cell.items as usize, "item")) } else { String::new() };
     let tries = if cell.tries > 0 { format!(", try {}", cell.tries + 1) } else { String::new() };
     let message = cell.message.as_ref().map(|message| format!(": {message}")).unwrap_or_default();
-    format!("{} {}{items}{tries}{message}", cell.state.word(), seconds(took))
+    format!("{} {}{items}{tries}{message}", word(model, cell.state), seconds(took))
 }
 
 fn name_columns(grid: &Grid) -> usize {
@@ -175,8 +202,9 @@ fn state(model: &Model, grid: &Grid, index: usize, host: &Host) -> (String, Styl
     };
     match cell.state {
         CellState::Running => {
-            let now = model.now.as_duration().as_secs_f64();
-            (format!("running {}", seconds((now - cell.begun).max(0.0))), theme::busy())
+            let took = seconds((now(model) - cell.begun).max(0.0));
+            let style = if is_going_on(model) { theme::busy() } else { theme::waiting() };
+            (format!("{} {took}", word(model, cell.state)), style)
         }
         state => (state.word().to_owned(), style(state)),
     }
@@ -186,9 +214,9 @@ fn slowest(grid: &Grid, columns: usize) -> Line<'static> {
     let parts = grid.slowest(SLOWEST).into_iter().filter_map(|index| grid.columns.get(index));
     let parts: Vec<_> = parts.map(|column| format!("{} {}", column.name, seconds(column.took()))).collect();
     let lost = if grid.lost > 0 { format!(" {} events lost ·", grid.lost) } else { String::new() };
-    let legend = ". ok C changed - skipped F failed U unreachable";
-    let words = format!("{lost} slowest: {}", parts.join(" · "));
-    let gap = columns.saturating_sub(text::width(legend) + 2);
-    let words = if text::width(&words) < gap { format!("{}{legend}", text::pad(&words, gap)) } else { words };
-    Line::styled(text::fit(&words, columns), theme::muted())
+    Line::styled(text::fit(&format!("{lost} slowest: {}", parts.join(" · ")), columns), theme::muted())
+}
+
+fn legend(columns: usize) -> Line<'static> {
+    Line::styled(text::fit(&format!(" {LEGEND}"), columns), theme::muted())
 }

@@ -18,6 +18,9 @@ use crate::tui::modal::walk::slot;
 use crate::tui::model::Model;
 use crate::tui::{text, theme};
 
+/// From this width on the tabs leave room for a few words.
+const ROOMY: u16 = 72;
+
 /// Rows it takes.
 pub(super) fn height(model: &Model) -> u16 {
     3 + u16::from(!model.snapshot.service.problems.is_empty()) + u16::from(model.overview.walk.is_some())
@@ -34,13 +37,16 @@ pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, model: &Model) {
     }
 }
 
-/// What is served and how well; the clock. What does not fit goes from the end, never the address.
+/// What is served and how well; the clock. What does not fit goes from the end, and before the address the program's name.
 fn bar(model: &Model, columns: usize) -> Line<'static> {
     let clock = model.now.to_zoned(model.zone.clone()).strftime("%H:%M:%S ").to_string();
     let room = columns.saturating_sub(text::width(&clock) + 1);
-    let mut left = " prox-orchestrator ".to_owned();
-    for part in health(model) {
-        if text::width(&left) + 1 + text::width(&part) <= room || text::width(&left) < 20 {
+    let parts = health(model);
+    let first = parts.first().map_or(0, |part| text::width(part));
+    let name = " prox-orchestrator ";
+    let mut left = if text::width(name) + first + 2 <= room { name.to_owned() } else { String::new() };
+    for (index, part) in parts.into_iter().enumerate() {
+        if index == 0 || text::width(&left) + text::width(&part) + 2 <= room {
             left = format!("{left} {part} ");
         }
     }
@@ -202,24 +208,28 @@ fn tabs(model: &Model, columns: usize) -> Line<'static> {
     line
 }
 
-/// The run in progress, else how far the gate is; in full and in short.
+/// The run in progress, else how far the gate is; in full, and in short for the smallest screen.
 fn going_on(model: &Model) -> (String, String, Style) {
     let Some(run) = model.snapshot.fleet.active_run() else {
-        let words = match &model.overview.gate {
-            Gate::Waits { of: 0, .. } => "no node approved yet".to_owned(),
-            Gate::ByHand => "playbook starts by hand".to_owned(),
-            Gate::Done => "every node was run".to_owned(),
-            gate @ Gate::Counting { .. } => {
-                let words = format!("playbook {}", gate.words(model.now));
-                return (words.clone(), words, theme::waiting());
+        let gate = &model.overview.gate;
+        let (words, short) = match gate {
+            Gate::Waits { of: 0, .. } => ("no node approved yet".to_owned(), "no node approved yet".to_owned()),
+            Gate::ByHand => ("playbook starts by hand".to_owned(), "starts by hand".to_owned()),
+            Gate::Done { ready: 0 } => ("every node was run".to_owned(), "every node was run".to_owned()),
+            Gate::Done { .. } => (format!("{gate}: press r"), format!("{gate}: press r")),
+            Gate::Counting { until } => {
+                let short = format!("starts in {} s (Esc)", text::seconds_left(*until, model.now));
+                (format!("playbook {}", gate.words(model.now)), short)
             }
-            gate @ Gate::Held { .. } => {
-                let words = format!("playbook: {gate} (W)");
-                return (words.clone(), words, theme::waiting());
+            Gate::Held { .. } => (format!("playbook: {gate} (W)"), format!("{gate} (W)")),
+            Gate::Waits { .. } | Gate::Open => {
+                let short = format!("playbook: {gate}");
+                let short = if model.size.width < ROOMY { gate.to_string() } else { short };
+                (format!("playbook: {}", gate.words(model.now)), short)
             }
-            gate => return (format!("playbook: {}", gate.words(model.now)), format!("playbook: {gate}"), Style::new()),
         };
-        return (words.clone(), words, Style::new());
+        let is_loud = matches!(gate, Gate::Counting { .. } | Gate::Held { .. } | Gate::Done { ready: 1.. });
+        return (words, short, if is_loud { theme::waiting() } else { Style::new() });
     };
     let (word, style) = theme::run(run);
     let since = match run.state {
@@ -227,6 +237,6 @@ fn going_on(model: &Model) -> (String, String, Style) {
         RunState::Queued { .. } | RunState::Ended { .. } => run.queued,
     };
     let nodes = text::count(run.nodes.len(), "node");
-    let words = format!("run {} {word} {} {nodes}", run.id, text::stopwatch(since, model.now));
-    (words.clone(), words, style)
+    let short = format!("{} {word} {}", run.id, text::stopwatch(since, model.now));
+    (format!("run {short} {nodes}"), short, style)
 }

@@ -8,14 +8,14 @@
 //! [`areas`] is the one place that divides the screen, so that `update` knows how far things scroll.
 
 mod big;
-#[cfg(test)]
-mod deciding;
 mod detail;
 mod dialog;
 mod flags;
 mod footer;
 mod ghosts;
 mod grid;
+#[cfg(test)]
+mod grid_tests;
 mod header;
 mod logs;
 mod nodes;
@@ -191,11 +191,18 @@ pub(super) fn result_overflow(model: &Model) -> usize {
     result::overflow(output::pane(areas(model).body, model), model)
 }
 
+/// A result as plain text.
+pub(super) fn result_text(model: &Model) -> String {
+    result::text(model)
+}
+
 /// How far a page key moves in what is in front.
 pub(super) fn page(model: &Model) -> usize {
     let body = usize::from(areas(model).body.height);
     match model.tab {
-        _ if model.modal.as_ref().is_some_and(|open| !matches!(open, Modal::Filter(_))) => body.saturating_sub(3),
+        _ if model.modal.as_ref().is_some_and(|open| !matches!(open, Modal::Filter(_) | Modal::Find(_))) => {
+            body.saturating_sub(3)
+        }
         Tab::Nodes if model.nodes.detail.is_none() => table_rows(model).saturating_sub(1),
         Tab::Ansible if model.runs.level == Level::Grid => grid::rows(output::pane(areas(model).body, model)),
         Tab::Ansible => output_size(model).1.saturating_sub(1),

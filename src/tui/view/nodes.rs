@@ -94,6 +94,11 @@ fn plan(width: usize, name: usize) -> Vec<(Column, usize)> {
             *wide += free.min(limit.saturating_sub(*wide));
         }
     };
+    // The marks take two columns of the smallest screen.
+    let missing = used(&columns).saturating_sub(width);
+    if let Some((_, wide)) = columns.iter_mut().find(|(column, _)| *column == Column::Host) {
+        *wide = wide.saturating_sub(missing);
+    }
     grow(&mut columns, Column::Host, name.min(LONG_HOST));
     for (column, least) in WELCOME {
         if used(&columns) + 1 + least <= width {
@@ -113,7 +118,7 @@ const MARKS: u16 = 2;
 
 pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, model: &Model) {
     if model.overview.rows == 0 {
-        for (row, line) in area.rows().zip(empty(usize::from(area.width), model)) {
+        for (row, line) in area.rows().zip(empty(area, model)) {
             frame.render_widget(line, row);
         }
         return;
@@ -300,22 +305,27 @@ pub(super) fn cpu(cpu: &Cpu) -> String {
 }
 
 /// What to do when no machine has asked yet.
-fn empty(columns: usize, model: &Model) -> Vec<Line<'static>> {
+fn empty(area: Rect, model: &Model) -> Vec<Line<'static>> {
+    let (columns, rows) = (usize::from(area.width), usize::from(area.height));
     let mut lines = vec![Line::default(), Line::styled(" No machine has asked yet.", theme::strong()), Line::default()];
     let steps = [
         "1. Press 4: the Setup tab has the command that prepares the installer image for this console.",
         "2. Boot a machine from the prepared image. It asks this console and appears here, waiting.",
         "3. Compare the code of its row with the code on its own screen, then press `a` to approve it.",
     ];
+    // A sentence that does not fit as a whole is left out.
     let mut say = |words: &str, style: Style| {
         let wrapped = text::wrap(words, columns.saturating_sub(2));
-        lines.extend(wrapped.into_iter().map(|line| Line::styled(format!(" {line}"), style)));
+        if lines.len() + wrapped.len() <= rows {
+            lines.extend(wrapped.into_iter().map(|line| Line::styled(format!(" {line}"), style)));
+        }
     };
     for step in steps {
         say(step, Style::new());
     }
-    say("", Style::new());
     say("No disk is written before you approve. `?` shows all keys.", theme::muted());
+    say("", Style::new());
+    say("To see it with a simulated rack, type `prox-orchestrator demo` in another terminal.", theme::muted());
     if !model.snapshot.service.url.is_empty() {
         let test = format!(
             "Does the network reach this console? Open {}/answer in a browser: it explains itself.",

@@ -13,8 +13,8 @@ use crate::tui::pager::Place;
 use crate::tui::runs::Level;
 use crate::tui::{text, theme};
 
-/// Runs listed at once.
-const RUNS: usize = 4;
+/// Rows of the body for each run that is listed at once.
+const ROWS_A_RUN: u16 = 5;
 
 pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, model: &Model) {
     if model.overview.runs.is_empty() {
@@ -24,7 +24,7 @@ pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, model: &Model) {
         return;
     }
     let [list, title, pane] = split(area, model);
-    for (row, line) in list.rows().zip(run_list(model, usize::from(list.width))) {
+    for (row, line) in list.rows().zip(run_list(model, usize::from(list.width), usize::from(list.height))) {
         frame.render_widget(line, row);
     }
     frame.render_widget(title_line(model, pane), title);
@@ -52,17 +52,17 @@ pub(super) fn pane(area: Rect, model: &Model) -> Rect {
 
 fn split(area: Rect, model: &Model) -> [Rect; 3] {
     // The grid needs the room: it shows one run.
-    let most = if model.runs.level == Level::Output { RUNS } else { 1 };
-    let runs = u16::try_from(model.overview.runs.len().min(most)).unwrap_or(1);
+    let most = if model.runs.level == Level::Output { (area.height / ROWS_A_RUN).max(2) } else { 1 };
+    let runs = u16::try_from(model.overview.runs.len()).unwrap_or(u16::MAX).min(most);
     Layout::vertical([Constraint::Length(runs), Constraint::Length(1), Constraint::Fill(1)]).areas(area)
 }
 
 /// As many runs as fit around the one that is shown.
-fn run_list(model: &Model, columns: usize) -> Vec<Line<'static>> {
+fn run_list(model: &Model, columns: usize, rows: usize) -> Vec<Line<'static>> {
     let runs = &model.overview.runs;
     let shown = runs.iter().position(|run| Some(*run) == model.pager.run()).unwrap_or_default();
-    let first = if model.runs.level == Level::Output { shown.saturating_sub(RUNS - 1) } else { shown };
-    runs.iter().skip(first).take(RUNS).filter_map(|run| run_line(model, *run, columns)).collect()
+    let first = (shown + 1).saturating_sub(rows);
+    runs.iter().skip(first).take(rows).filter_map(|run| run_line(model, *run, columns)).collect()
 }
 
 fn run_line(model: &Model, id: RunId, columns: usize) -> Option<Line<'static>> {
@@ -78,7 +78,7 @@ fn run_line(model: &Model, id: RunId, columns: usize) -> Option<Line<'static>> {
     let who = if run.options.check { format!("{who}, check only") } else { who };
     let nodes = text::count(run.nodes.len(), "node");
     let head = format!("{mark} {:<5} {} ", id.to_string(), text::pad(word, 11));
-    let tail = format!("{:>7}  {nodes}, {who}{}", took(run, model), reason(run));
+    let tail = format!("{:>8}  {nodes}, {who}{}", took(run, model), reason(run));
     let room = columns.saturating_sub(text::width(&head));
     let line = Line::from(vec![Span::styled(head, style), Span::raw(text::pad(&tail, room))]);
     Some(if is_shown { line.patch_style(theme::selected()) } else { line })
@@ -119,6 +119,10 @@ fn title_line(model: &Model, pane: Rect) -> Line<'static> {
                 format!("· PAUSED at line {first} of {last}; Space follows ")
             }
         };
+        if pager.is_searched() {
+            let found = format!("· `{}`: {} ", text::clean(pager.searched()), super::footer::finds(model));
+            words.push_str(&found);
+        }
         words.push_str(&place);
         if pager.dropped() > 0 {
             let note = format!("· lines before {} are in nodes/runs/{run}/ only ", pager.dropped() + 1);
@@ -172,7 +176,8 @@ fn no_run(model: &Model, columns: usize) -> Vec<Line<'static>> {
         Gate::Held { .. } => "Runs that start by themselves are held: `W` lets them go on.".to_owned(),
         Gate::Counting { .. } => format!("All nodes are ready: the playbook {}.", model.overview.gate.words(model.now)),
         Gate::Open => "All nodes are ready: the playbook starts in a moment.".to_owned(),
-        Gate::Done => {
+        gate @ Gate::Done { ready: 1.. } => format!("{gate}, and no run starts by itself any more: press `r`."),
+        Gate::Done { .. } => {
             "Every node was run; the runs themselves are no longer remembered. `r` starts another.".to_owned()
         }
     };

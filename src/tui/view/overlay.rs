@@ -39,7 +39,13 @@ pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, model: &Model, open: &Moda
             let title = text::fit(&format!(" Answer for {} ", look.name), columns);
             page(frame, area, &title, None, &preview::lines(look, columns), look.top);
         }
-        Modal::Big { .. } | Modal::Filter(_) | Modal::Quit | Modal::Suspend | Modal::Profile(_) | Modal::Ask(_) => {}
+        Modal::Big { .. }
+        | Modal::Filter(_)
+        | Modal::Find(_)
+        | Modal::Quit
+        | Modal::Suspend
+        | Modal::Profile(_)
+        | Modal::Ask(_) => {}
     }
 }
 

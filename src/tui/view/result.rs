@@ -25,6 +25,11 @@ pub(super) fn overflow(area: Rect, model: &Model) -> usize {
     lines(model, usize::from(area.width)).len().saturating_sub(usize::from(area.height))
 }
 
+/// All of it, without folds.
+pub(super) fn text(model: &Model) -> String {
+    lines(model, usize::from(u16::MAX)).iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
+}
+
 fn lines(model: &Model, columns: usize) -> Vec<Line<'static>> {
     let (Some(task), Some(grid), Some(cell)) = (model.runs.task(), model.runs.grid(), model.runs.cell()) else {
         return vec![Line::styled(" There is no result at this place.", theme::muted())];

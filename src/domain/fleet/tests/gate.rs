@@ -101,7 +101,8 @@ fn it_counts_down_and_starts_once_also_over_a_restart() {
     let stored = serde_json::to_value(&rack.fleet).unwrap();
     rack.fleet = serde_json::from_value(stored).unwrap();
     assert!(rack.tick().events.is_empty(), "never twice for one set");
-    assert_eq!(rack.fleet.gate(), Gate::Done);
+    assert_eq!(rack.fleet.gate(), Gate::Done { ready: 1 });
+    assert_eq!(rack.fleet.gate().to_string(), "1 ready, not configured");
 }
 
 #[test]
@@ -160,6 +161,34 @@ fn each_node_runs_as_soon_as_it_is_ready() {
     let a = rack.ready(&box_a());
     rack.tick();
     assert_eq!(rack.run().nodes.keys().copied().collect::<Vec<_>>(), [a]);
+}
+
+#[test]
+fn nodes_that_come_one_after_the_other_do_not_put_each_off() {
+    let mut rack = Rack::counting(Policy { start: StartRule::EachNode, ..Policy::default() });
+    let (b, _) = rack.ask(&box_b());
+    rack.approve(b).unwrap();
+    let a = rack.ready(&box_a());
+    let until = rack.now + COUNTDOWN;
+    rack.tick();
+    rack.pass(Duration::from_secs(9));
+    rack.late_b(b);
+    assert_eq!(rack.tick().events, [Event::GateCounting { until, nodes: BTreeSet::from([a, b]) }]);
+    rack.pass(Duration::from_secs(1));
+    assert!(matches!(rack.tick().reply, Reply::Queued(_)));
+    assert_eq!((rack.run().nodes.len(), rack.run().why()), (2, "as soon as it was ready"));
+}
+
+#[test]
+fn a_rack_that_is_installed_anew_does_not_come_later() {
+    let mut rack = Rack::new();
+    let a = rack.ready(&box_a());
+    rack.tick();
+    rack.end_run(RunOutcome::Succeeded, &[(a, HostResult::Configured)]);
+    rack.order(Order::Forget { node: a }).unwrap();
+    rack.ready(&box_a());
+    rack.tick();
+    assert_eq!(rack.run().reason, RunReason::Plain);
 }
 
 #[test]

@@ -4,6 +4,7 @@ use super::*;
 use crate::domain::fleet::Gate;
 use crate::domain::guard::{Permission, Withheld};
 use crate::domain::node::Flag;
+use crate::domain::options::RunOptions;
 use crate::domain::policy::WebhookAuth;
 
 const MINUTE: Duration = Duration::from_mins(1);
@@ -307,6 +308,61 @@ fn a_run_leaves_each_node_where_its_result_says() {
         assert!(rack.tick().events.is_empty(), "the gate does not fire again by itself");
         assert!(matches!(rack.order(Order::Cancel), Err(Refusal::NoRun)));
     }
+}
+
+#[test]
+fn a_run_that_did_nothing_leaves_its_nodes_where_they_stood() {
+    let reason = || Text::new("x");
+    let untold = [RunOutcome::Cancelled, RunOutcome::Interrupted, RunOutcome::NotStarted { reason: reason() }];
+    for outcome in untold {
+        for (first, expected) in [
+            (HostResult::Configured, ("configured", true)),
+            (HostResult::Failed { reason: reason() }, ("failed", true)),
+            (HostResult::Untouched { reason: reason() }, ("failed", false)),
+        ] {
+            let mut rack = Rack::new();
+            let a = rack.install(&box_a());
+            rack.make_ready(a);
+            rack.tick();
+            rack.end_run(RunOutcome::Succeeded, &[(a, first)]);
+            let stands = |rack: &Rack| (rack.phase(a), rack.node(a).was_configured);
+            assert_eq!(stands(&rack), expected);
+            rack.order(Order::Run { nodes: vec![a], options: Box::default() }).unwrap();
+            rack.end_run(outcome.clone(), &[]);
+            assert_eq!(stands(&rack), expected, "{outcome:?}");
+        }
+    }
+}
+
+#[test]
+fn a_node_that_a_run_told_nothing_of_stays_where_it_stood() {
+    for (outcome, word) in
+        [(RunOutcome::Failed { reason: Text::new("x") }, "failed"), (RunOutcome::Cancelled, "failed")]
+    {
+        let mut rack = Rack::new();
+        let [a, b] = [box_a(), box_b()].map(|machine| rack.install(&machine));
+        rack.make_ready(a);
+        rack.make_ready(b);
+        rack.tick();
+        rack.end_run(RunOutcome::Succeeded, &[]);
+        let options = Box::new(RunOptions { tags: vec!["pve".to_owned()], ..RunOptions::default() });
+        rack.order(Order::Run { nodes: vec![a, b], options }).unwrap();
+        rack.end_run(outcome, &[(a, HostResult::Failed { reason: Text::new("x") })]);
+        assert_eq!((rack.phase(a), rack.phase(b)), (word, "configured"));
+    }
+}
+
+#[test]
+fn a_run_that_begins_at_a_later_task_makes_no_node_configured() {
+    let mut rack = Rack::new();
+    let a = rack.install(&box_a());
+    rack.make_ready(a);
+    rack.tick();
+    rack.end_run(RunOutcome::Cancelled, &[]);
+    let options = Box::new(RunOptions { start_at: Some("last".to_owned()), ..RunOptions::default() });
+    rack.order(Order::Run { nodes: vec![a], options }).unwrap();
+    rack.end_run(RunOutcome::Succeeded, &[(a, HostResult::Configured)]);
+    assert_eq!((rack.phase(a), rack.node(a).was_configured), ("ready", true));
 }
 
 #[test]

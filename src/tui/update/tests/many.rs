@@ -110,12 +110,34 @@ fn marks_decide_what_the_keys_act_on() {
     let bound = |order: &Order| matches!(order, Order::IfSeen { node: WAITING, then, .. } if matches!(**then, Order::Reject { node: WAITING, .. }));
     assert!(matches!(&orders[..], [(_, Ok(order))] if bound(order)), "bound to what was seen: {orders:?}");
     press(&mut model, KeyCode::Esc);
-    let requests = type_text(&mut model, "ry");
+    // With what else is asked about a run, and with those left out that cannot be run.
+    type_text(&mut model, "r");
+    let text = text_of(&model);
+    assert!(text.contains("only pve-") && text.contains("is not offered: it is waiting"), "{text}");
+    assert!(text.contains("/usr/bin/ansible-playbook -i nodes/dynamic-inventory.json"), "{text}");
+    let requests = press(&mut model, KeyCode::Enter);
     assert_eq!(order_of(&requests), Order::Run { nodes: vec![READY], options: Box::default() });
     press(&mut model, KeyCode::Esc);
     press(&mut model, KeyCode::Esc);
     assert!(model.nodes.marks.is_empty());
     assert!(text_of(&model).contains("approve"));
+}
+
+#[test]
+fn a_run_may_begin_at_any_task_of_the_playbook() {
+    let mut rack = busy_rack();
+    rack.service.tasks = ["One", "names : Two"].map(Text::new).to_vec();
+    let mut model = rack.model(80, 24);
+    go_to(&mut model, Row::Node(READY));
+    type_text(&mut model, "r");
+    for code in [KeyCode::Down; 5] {
+        press(&mut model, code);
+    }
+    press(&mut model, KeyCode::Right);
+    press(&mut model, KeyCode::Right);
+    assert!(text_of(&model).contains("'--start-at-task=names : Two'"), "{}", text_of(&model));
+    let Order::Run { options, .. } = order_of(&press(&mut model, KeyCode::Enter)) else { panic!("no run") };
+    assert_eq!(options.start_at.as_deref(), Some("names : Two"));
 }
 
 #[test]

@@ -1,0 +1,117 @@
+//! What a run needs, looked at while the engine runs: at the start, when one of the files it follows from changes, and again
+//! and again while something is wrong, so that a cure shows.
+
+use std::fs;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tokio::time::{Instant, sleep};
+use tokio_util::sync::CancellationToken;
+
+use super::settings;
+use crate::ansible::check::{Report, Subject, check};
+use crate::ansible::preflight::cautions;
+use crate::coordinator::Handle;
+use crate::domain::{RunId, RunOutcome, RunState};
+use crate::server::AnswerKit;
+
+/// Time between two looks at the files.
+const LOOK: Duration = Duration::from_secs(5);
+/// Time between two whole checks while something is wrong that no file of ours tells of, such as a missing program.
+const AGAIN: Duration = Duration::from_mins(2);
+/// Most files looked at.
+const MAX_FILES: usize = 2_000;
+
+/// Files as they are at one moment: name, size, modification and mode.
+type Seen = Vec<(PathBuf, u64, (i64, i64), u32)>;
+
+/// Keeps `told` up to date until `shutdown`.
+pub(super) async fn run(
+    subject: Subject,
+    handle: Handle,
+    mut kit: watch::Receiver<Arc<AnswerKit>>,
+    told: watch::Sender<Report>,
+    shutdown: CancellationToken,
+) {
+    loop {
+        let installs = settings::installs(&kit.borrow_and_update());
+        let subject = Subject { installs, ..subject.clone() };
+        let (seen, failed_run) = (look(&subject).await, not_started(&handle));
+        let report = tokio::select! {
+            () = shutdown.cancelled() => return,
+            report = check(&subject) => report,
+        };
+        let is_wrong = report.findings.iter().any(|finding| finding.result.is_err());
+        let looked = Instant::now();
+        told.send_if_modified(|known| {
+            let is_news = *known != report;
+            *known = report;
+            is_news
+        });
+        loop {
+            tokio::select! {
+                () = shutdown.cancelled() => return,
+                () = sleep(LOOK) => {}
+            }
+            let is_due = is_wrong && looked.elapsed() >= AGAIN;
+            let has_changed = kit.has_changed().unwrap_or(false) || not_started(&handle) != failed_run;
+            if is_due || has_changed || look(&subject).await != seen {
+                break;
+            }
+        }
+    }
+}
+
+/// The problems of a report, with what surprises although nothing is wrong.
+pub(super) fn problems(report: &Report, dir: &Path) -> Vec<crate::domain::snapshot::Problem> {
+    let wrong = report.findings.iter().filter_map(|finding| finding.result.as_ref().err().cloned());
+    cautions(dir).into_iter().chain(wrong).collect()
+}
+
+/// The last run, where it could not be started: something is wrong that was not seen here.
+fn not_started(handle: &Handle) -> Option<RunId> {
+    let snapshot = handle.snapshot();
+    let last = snapshot.fleet.runs().next_back()?;
+    matches!(last.state, RunState::Ended { outcome: RunOutcome::NotStarted { .. }, .. }).then_some(last.id)
+}
+
+async fn look(subject: &Subject) -> Seen {
+    let subject = subject.clone();
+    // A file system may take its time.
+    tokio::task::spawn_blocking(move || look_at(&subject)).await.unwrap_or_default()
+}
+
+/// The files that a report follows from.
+fn look_at(subject: &Subject) -> Seen {
+    let dir = &subject.dir;
+    let playbook = dir.join(&subject.playbook);
+    let beside = playbook.parent().unwrap_or(dir).join("roles");
+    let mut left = vec![
+        dir.join("ansible.cfg"),
+        dir.join("assets").join(&subject.playbook),
+        dir.join("nodes/group_vars"),
+        dir.join("nodes/host_vars"),
+        subject.private_key.clone(),
+        playbook,
+        beside,
+    ];
+    left.extend(subject.command.clone());
+    let overrides = fs::read_dir(dir.join("nodes")).into_iter().flatten().flatten();
+    left.extend(overrides.map(|entry| entry.path().join("override.toml")));
+    let mut seen = Vec::new();
+    while let Some(path) = left.pop() {
+        let Ok(about) = fs::metadata(&path) else { continue };
+        if about.is_dir() {
+            left.extend(fs::read_dir(&path).into_iter().flatten().flatten().map(|entry| entry.path()));
+        }
+        seen.push((path, about.len(), (about.mtime(), about.mtime_nsec()), about.mode()));
+        if seen.len() >= MAX_FILES {
+            break;
+        }
+    }
+    seen.sort_unstable();
+    seen
+}

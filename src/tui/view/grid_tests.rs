@@ -1,0 +1,42 @@
+//! What the grid and the gate say once a run is over.
+
+use crossterm::event::KeyCode;
+
+use crate::domain::{Command, RunOutcome};
+use crate::tui::action::Msg;
+use crate::tui::fixture::*;
+use crate::tui::scenes::Stage;
+use crate::tui::scenes::stage::GridRun;
+use crate::tui::update::update;
+
+#[test]
+fn nothing_goes_on_in_a_run_that_was_stopped() {
+    let run = GridRun::new();
+    let mut model = run.open(&Stage::new(80, 24));
+    let mut rack = run.rack;
+    press(&mut model, KeyCode::Enter);
+    let text = text_of(&model);
+    assert!(text.contains("running") && text.contains("left"), "{text}");
+    let run = rack.fleet.active_run().unwrap().id;
+    rack.submit(&Command::RunEnded { run, outcome: RunOutcome::Cancelled, hosts: [].into() });
+    rack.pass(3_600);
+    update(&mut model, Msg::Snapshot(rack.snapshot()));
+    update(&mut model, Msg::Tick(rack.now));
+    let text = text_of(&model);
+    assert!(text.contains("stopped 2.0s") && text.contains("stopped at task 3 after 8.0s"), "{text}");
+    assert!(!text.contains("running") && !text.contains("left"), "{text}");
+}
+
+#[test]
+fn nodes_that_the_gate_does_not_run_again_are_told() {
+    let mut rack = Rack::new();
+    rack.ready(1);
+    rack.submit(&Command::Tick);
+    rack.pass(60);
+    rack.submit(&Command::Tick);
+    let run = rack.fleet.active_run().unwrap().id;
+    let outcome = RunOutcome::NotStarted { reason: "no ansible".into() };
+    rack.submit(&Command::RunEnded { run, outcome, hosts: [].into() });
+    let text = text_of(&rack.model(80, 24));
+    assert!(text.contains("1 ready, not configured: press r") && !text.contains("every node was run"), "{text}");
+}

@@ -1,0 +1,146 @@
+//! Figures of the whole console in a terminal, with 10,000 nodes and 50,000 lines of output a second; for docs/performance.md.
+//! `PROX=target/release/prox-orchestrator cargo test --test it pty::figures -- --ignored --nocapture` (some minutes).
+
+use std::os::unix::fs::PermissionsExt as _;
+use std::time::{Duration, Instant};
+
+use super::super::rig::{Project, Settings, until_within};
+use super::super::terminal::{Console, Terminal};
+
+/// Machines that have asked.
+const NODES: usize = 10_000;
+
+/// Keys that are pressed.
+const KEYS: usize = 200;
+
+/// A piece with fewer bytes is the clock's.
+const CLOCK: usize = 60;
+
+/// Time for all machines to have asked, or for a run to end.
+const LONG: Duration = Duration::from_mins(5);
+
+/// Stands in for Ansible: 50,000 lines a second for two minutes.
+const FLOOD: &str = r#"#!/usr/bin/env python3
+import sys, time
+if "--version" in sys.argv:
+    print("ansible-playbook [core 2.19.14]")
+    sys.exit()
+line = "\x1b[0;32mok: [pve-0001.rack.example] => item number %d\x1b[0m\n"
+begun, sent = time.time(), 0
+while sent < 120 * 50000:
+    sys.stdout.write("".join(line % (sent + n) for n in range(2500)))
+    sys.stdout.flush()
+    sent += 2500
+    time.sleep(max(0, begun + sent / 50000 - time.time()))
+"#;
+
+fn wait(time: Duration) {
+    let begun = Instant::now();
+    until_within(LONG, "time passes", || (begun.elapsed() >= time).then_some(()));
+}
+
+/// A folder whose engine knows ten thousand machines that wait, and one that is ready.
+fn project() -> Project {
+    let ansible = "start = \"by-hand\"\ncommand = \"./flood\"\nplaybook = \"site.yml\"";
+    let project = Project::new(Settings { server: "max_held = 20000\nhold = \"30s\"", ansible, rest: "" });
+    project.write("flood", FLOOD);
+    std::fs::set_permissions(project.at("flood"), std::fs::Permissions::from_mode(0o755)).unwrap();
+    project.write("site.yml", "- hosts: all\n");
+    let mut engine = project.serve();
+    let rack = project.simulate(&engine, 1, &[]);
+    project.until_all(1, "waiting");
+    project.ok(["approve", "m1"]);
+    project.until_all(1, "ready");
+    let _others = project.simulate(&engine, NODES, &["--first", "2", "--answers-only", "--quiet"]);
+    until_within(LONG, "all have asked", || (project.nodes().len() > NODES).then_some(()));
+    drop(rack);
+    engine.terminate();
+    project
+}
+
+/// p50 and p99 of the time from a key to the first piece that `fits`.
+fn latencies(console: &Console, pressed: &[Duration], fits: impl Fn(&[u8]) -> bool) -> String {
+    let pieces = console.pieces();
+    let answer = |key: &Duration| {
+        pieces.iter().find(|(at, bytes)| at >= key && fits(bytes)).map(|(at, _)| at.saturating_sub(*key))
+    };
+    let mut times: Vec<_> = pressed.iter().filter_map(answer).collect();
+    times.sort_unstable();
+    let at = |part: usize| times[(times.len() - 1) * part / 100].as_secs_f64() * 1_000.0;
+    format!("{:.1} ms | {:.1} ms | {} keys", at(50), at(99), times.len())
+}
+
+/// CPU time and memory of the program.
+fn spent(console: &Console) -> (f64, u64) {
+    let stat = std::fs::read_to_string(format!("/proc/{}/stat", console.pid())).unwrap();
+    let fields: Vec<_> = stat.rsplit(')').next().unwrap().split_whitespace().collect();
+    let ticks: f64 = fields[11].parse::<f64>().unwrap() + fields[12].parse::<f64>().unwrap();
+    let status = std::fs::read_to_string(format!("/proc/{}/status", console.pid())).unwrap();
+    let kib = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+    // A tick is a hundredth of a second on every Linux there is.
+    (ticks / 100.0, kib.trim().trim_end_matches(" kB").parse().unwrap())
+}
+
+#[test]
+#[ignore = "a measurement"]
+fn ten_thousand_nodes_and_fifty_thousand_lines_a_second() {
+    let project = project();
+    for (columns, rows) in [(80, 24), (250, 70)] {
+        let terminal = Terminal { size: (columns, rows), ..Terminal::default() };
+        let mut console = Console::start_in(&project, &[], terminal);
+        console.until_shows("10000 WAITING");
+        let first = console.pieces().into_iter().find(|(_, bytes)| bytes.len() > 1_000).unwrap();
+        println!("{columns}x{rows}: first frame after {:.2} s", first.0.as_secs_f64());
+        wait(Duration::from_secs(5));
+        let (before, bytes) = (spent(&console), console.bytes());
+        wait(Duration::from_secs(20));
+        let (after, kib) = (spent(&console), spent(&console).1);
+        println!("{columns}x{rows}: idle {:.2} % of a core, {} MiB", (after.0 - before.0) * 5.0, kib / 1024);
+        println!("{columns}x{rows}: idle {} bytes a second", (console.bytes() - bytes) / 20);
+        let (mut pressed, before, bytes) = (Vec::new(), spent(&console), console.bytes());
+        for _ in 0..KEYS {
+            pressed.push(console.now());
+            console.press("j");
+            wait(Duration::from_millis(100));
+        }
+        let cpu = (spent(&console).0 - before.0) * 1_000.0 / f64::from(u32::try_from(KEYS).unwrap());
+        let each = (console.bytes() - bytes) / KEYS;
+        let times = latencies(&console, &pressed, |bytes| bytes.len() > CLOCK);
+        println!("{columns}x{rows}: a row down | {times} | {each} bytes | {cpu:.1} ms of CPU");
+        flood(&mut console, columns, rows);
+        console.press("q");
+        console.until("asks or ends", |text| text.contains("Leave?"));
+        console.press("y");
+        console.wait();
+        project.run(["cancel"]);
+        for (pid, _) in project.processes() {
+            let _ = nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid), nix::sys::signal::Signal::SIGKILL);
+        }
+    }
+}
+
+/// The same while a run writes as fast as a run can.
+fn flood(console: &mut Console, columns: u16, rows: u16) {
+    console.press("2r");
+    console.until_shows("Run the playbook");
+    console.press("\r");
+    console.until_shows("item number");
+    wait(Duration::from_secs(3));
+    let (mut pressed, before, bytes, begun) = (Vec::new(), spent(console), console.bytes(), Instant::now());
+    for _ in 0..KEYS / 4 {
+        pressed.push(console.now());
+        console.press(":");
+        wait(Duration::from_millis(200));
+        console.press("\u{1b}");
+        wait(Duration::from_millis(200));
+    }
+    let seconds = begun.elapsed().as_secs_f64();
+    let cpu = (spent(console).0 - before.0) / seconds * 100.0;
+    let rate = f64::from(u32::try_from(console.bytes() - bytes).unwrap()) / seconds / 1024.0;
+    let opened =
+        |bytes: &[u8]| [&b"Acti"[..], b"ctio", b"tion"].iter().any(|part| bytes.windows(4).any(|four| four == *part));
+    let times = latencies(console, &pressed, opened);
+    println!(
+        "{columns}x{rows}: the palette over 50,000 lines/s | {times} | {rate:.0} KiB/s | {cpu:.0} % of a core in all"
+    );
+}
