@@ -5,6 +5,7 @@ use rstest::rstest;
 
 use super::*;
 use crate::domain::TokenHash;
+use crate::server::SELF_TEST_OK;
 
 fn nets(words: &[&str]) -> Vec<ipnet::IpNet> {
     words.iter().map(|word| word.parse().unwrap()).collect()
@@ -254,5 +255,19 @@ async fn a_body_that_does_not_come_gets_the_retry_answer() {
     slow.write_all(b"POST /answer HTTP/1.1\r\nhost: x\r\ncontent-length: 100\r\n\r\n{\"x\"").await.unwrap();
     assert_eq!(read_reply(slow).await.screen(), "REQUEST TOO SLOW - retrying");
     assert_eq!(bench.ghost(Cause::RequestCut).await.detail.as_str(), "the body came too slowly");
+    bench.end().await;
+}
+
+#[tokio::test]
+async fn a_self_test_is_let_in_once_and_nobody_is_told_of_it() {
+    let bench = Bench::new(brief()).await;
+    bench.let_in(|access| (access.require_token, access.allow) = (true, nets(&["192.0.2.0/24"])));
+    let line = format!("authorization: Bearer {}", bench.app.self_tests().expect());
+    let request = with_header(&post("/answer", &body_of(7)), &line);
+    assert_eq!(bench.send(7, &request).await.screen(), SELF_TEST_OK);
+    assert_eq!(bench.app.ghosts.shown(), []);
+    assert_eq!(bench.send(7, &request).await.screen(), "ADDRESS NOT ALLOWED - see console");
+    assert_eq!(bench.ghost(Cause::AddressRefused).await.count, 1);
+    assert_eq!(bench.handle.snapshot().fleet.node_count(), 0);
     bench.end().await;
 }
