@@ -167,7 +167,7 @@ impl Rack {
                 engine.until("held requests", |snapshot| snapshot.holds.len() >= NEW / 2).await;
                 let work = tokio::spawn(desk.clone().approve_until(round.over.clone()));
                 if self.rng.random_bool(0.5) {
-                    until("an order", || desk.is_any_in_flight() || work.is_finished()).await;
+                    until("an order", || desk.has_ordered() || work.is_finished()).await;
                     self.pause(Duration::from_millis(8)).await;
                 } else {
                     // What was confirmed must be there for good, at once.

@@ -1,7 +1,7 @@
 //! The operator: approves whom the test wants, and remembers what the engine confirmed.
 
 use std::collections::BTreeSet;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use futures_util::future::join_all;
@@ -20,6 +20,8 @@ pub(crate) struct Desk {
     operator: Operator,
     book: Arc<Mutex<Book>>,
     strangers: BTreeSet<Uuid>,
+    /// Whether anything was ordered in this round.
+    has_ordered: Arc<AtomicBool>,
     /// Approvals ordered in this round and not confirmed yet.
     in_flight: Arc<AtomicUsize>,
     /// Told at each confirmation.
@@ -28,7 +30,14 @@ pub(crate) struct Desk {
 
 impl Desk {
     pub(crate) fn new(operator: Operator, book: Arc<Mutex<Book>>, strangers: BTreeSet<Uuid>) -> Self {
-        Self { operator, book, strangers, in_flight: Arc::default(), confirmed: Arc::default() }
+        Self {
+            operator,
+            book,
+            strangers,
+            has_ordered: Arc::default(),
+            in_flight: Arc::default(),
+            confirmed: Arc::default(),
+        }
     }
 
     /// Approves whoever waits and is no stranger, many at the same time.
@@ -48,11 +57,17 @@ impl Desk {
     async fn approve(&self, uuid: Uuid, order: Order) {
         self.book.lock().unwrap().ordered.insert(uuid);
         self.in_flight.fetch_add(1, Ordering::SeqCst);
+        self.has_ordered.store(true, Ordering::SeqCst);
         if self.operator.order(order).await {
             self.book.lock().unwrap().confirmed.insert(uuid);
             self.confirmed.notify_one();
         }
         self.in_flight.fetch_sub(1, Ordering::SeqCst);
+    }
+
+    /// Stays so: all orders of a round may be confirmed between two looks.
+    pub(crate) fn has_ordered(&self) -> bool {
+        self.has_ordered.load(Ordering::SeqCst)
     }
 
     pub(crate) fn is_any_in_flight(&self) -> bool {
