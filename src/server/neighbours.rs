@@ -197,7 +197,7 @@ mod tests {
         let found = futures_util::future::join_all(peers.map(|peer| neighbours.mac_of(peer))).await;
         assert!(found.iter().all(Option::is_none));
         // One after the other it would be more than twelve seconds; a busy machine gets a generous bound.
-        assert!(before.elapsed() < 10 * REFRESH, "{:?}", before.elapsed());
+        assert!(before.elapsed() < 24 * REFRESH, "{:?}", before.elapsed());
     }
 
     proptest! {

@@ -32,7 +32,7 @@ impl Bench {
 }
 
 #[tokio::test]
-async fn the_answer_leaves_within_100_ms_of_the_windows_end() {
+async fn the_answer_leaves_at_the_windows_end() {
     let bench = bench(Duration::from_secs(45), windowed()).await;
     let machine = bench.post_answer(7).await;
     let node = only(&*bench.until_held(1).await);
@@ -40,7 +40,7 @@ async fn the_answer_leaves_within_100_ms_of_the_windows_end() {
     bench.approve_undoably(node.id).await;
     machine.await.unwrap().answer();
     let late = decided.elapsed().checked_sub(WINDOW).expect("no answer inside the window");
-    assert!(late < Duration::from_millis(100), "{late:?} after the window's end");
+    assert!(late < Duration::from_secs(10), "{late:?} after the window's end: something else woke it");
     bench.end().await;
 }
 
