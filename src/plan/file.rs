@@ -82,7 +82,7 @@ fn row(table: &Table, source: &Source, context: &Context, problems: &mut Problem
         };
         match text_of(item) {
             // Nothing is said, here as in every table.
-            Some(text) if text.is_empty() => {}
+            Some(text) if row::says_nothing(&text) => {}
             Some(text) => cells.push(Cell { field: field.clone(), text, span: Some(span) }),
             None => problems.add(|| {
                 source
@@ -113,7 +113,7 @@ fn free(columns: &dyn TableLike, source: &Source, problems: &mut Problems) -> Ve
             continue;
         }
         match text_of(item) {
-            Some(text) if text.is_empty() => {}
+            Some(text) if row::says_nothing(&text) => {}
             Some(text) => cells.push(Cell { field: Field::Column(name.to_owned()), text, span: Some(span) }),
             None => {
                 problems.add(|| source.problem(span, format!("`columns.{}` must be a text or a number", quoted(name))));

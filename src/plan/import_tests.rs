@@ -43,6 +43,19 @@ fn two_columns_never_become_one() {
 }
 
 #[rstest]
+#[case("\u{f}", "\u{200b}", None)]
+#[case("\u{f} 12.0", "12.0", Some("12"))]
+#[case("1.0.0", ".0", Some("1.0.0"))]
+fn what_shows_nothing_says_nothing(#[case] slot: &str, #[case] owner: &str, #[case] kept: Option<&str>) {
+    let table = format!("hostname,slot,owner\npve-01,{slot},{owner}\n");
+    let done = bring("t.csv", &table, "", &[]).unwrap();
+    let entry = good(&done.text).entries.remove(0);
+    assert_eq!(entry.slot.as_ref().map(|slot| slot.as_str()), kept);
+    assert!(entry.columns.values().all(|text| !text.as_str().is_empty()), "{}", done.text);
+    assert_eq!(bring("t.csv", &table, &done.text, &[]).unwrap().changed.len(), 0);
+}
+
+#[rstest]
 #[case("t.csv", ",hostname,%\n0,pve-01,7\n", &["column 1 has no name (``)", "column 3 has no name (`%`)"])]
 #[case("t.csv", "hostname,serial,\npve-01,A1234,\n", &[])]
 #[case("t.json", "[{\"\": 0, \"hostname\": \"pve-01\"}]", &["column 1 has no name"])]

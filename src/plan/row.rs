@@ -145,7 +145,7 @@ impl Columns {
         for (place, text) in texts {
             let Some((field, rank)) = self.meanings.get(place) else { continue };
             let text = text.trim();
-            if text.is_empty() || *field == Field::Ignored {
+            if says_nothing(text) || *field == Field::Ignored {
                 continue;
             }
             let cell = || (*rank, Cell { field: field.clone(), text: text.to_owned(), span: None });
@@ -160,6 +160,11 @@ impl Columns {
         }
         cells.into_iter().map(|(_, cell)| cell).collect()
     }
+}
+
+/// Whether nothing is to be seen of a text: control characters alone are none.
+pub(super) fn says_nothing(text: &str) -> bool {
+    Text::new(text).as_str().is_empty()
 }
 
 /// Reads the cells of a row. `None` where it has no usable name; whatever else is wrong is a problem, too.
@@ -249,7 +254,12 @@ fn take(entry: &mut PlanEntry, cell: &Cell) -> Result<(), Invalid> {
         Field::Profile => entry.profile = Some(FromStr::from_str(text).map_err(Invalid::new)?),
         Field::Role => entry.role = Some(Text::new(text)),
         Field::Rack => entry.rack = Some(Text::new(text)),
-        Field::Slot => entry.slot = Some(Text::new(text.strip_suffix(".0").unwrap_or(text))),
+        Field::Slot => {
+            // A spreadsheet's number.
+            let shown = Text::new(text);
+            let whole = shown.as_str().strip_suffix(".0").filter(|whole| whole.parse::<u64>().is_ok());
+            entry.slot = Some(whole.map(Text::new).unwrap_or(shown));
+        }
         Field::Column(name) => {
             entry.columns.insert(name.clone(), Text::new(text));
         }
