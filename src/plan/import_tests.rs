@@ -4,6 +4,7 @@ use rstest::rstest;
 
 use super::tests::{PLAN, bad, bring, context, good, source};
 use super::*;
+use crate::domain::text::Text;
 
 fn replace(table: &str, plan: &str) -> String {
     let (table, plan) = (source("t.csv", table), source(PLAN_FILE, plan));
@@ -50,7 +51,7 @@ fn what_shows_nothing_says_nothing(#[case] slot: &str, #[case] owner: &str, #[ca
     let table = format!("hostname,slot,owner\npve-01,{slot},{owner}\n");
     let done = bring("t.csv", &table, "", &[]).unwrap();
     let entry = good(&done.text).entries.remove(0);
-    assert_eq!(entry.slot.as_ref().map(|slot| slot.as_str()), kept);
+    assert_eq!(entry.slot.as_ref().map(Text::as_str), kept);
     assert!(entry.columns.values().all(|text| !text.as_str().is_empty()), "{}", done.text);
     assert_eq!(bring("t.csv", &table, &done.text, &[]).unwrap().changed.len(), 0);
 }
