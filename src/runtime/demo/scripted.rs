@@ -11,7 +11,7 @@ pub const SUBCOMMAND: &str = "scripted-playbook";
 /// Label in front of every line.
 const LABEL: &str = "[scripted]";
 
-/// Prints a run over the hosts of the limit file among `args` and writes the events the engine judges it by to `events`.
+/// Prints a run over the hosts that `args` limit it to and writes the events the engine judges it by to `events`.
 ///
 /// # Errors
 /// The system's reason where a file cannot be read or written.
@@ -19,9 +19,7 @@ pub fn play(args: &[String], events: Option<&Path>, out: &mut impl Write) -> io:
     if args.iter().any(|arg| arg == "--version") {
         return writeln!(out, "ansible-playbook [core 2.19.14]\n  {LABEL} no Ansible is installed here");
     }
-    let limit = args.iter().find_map(|arg| arg.strip_prefix("--limit=@").or_else(|| arg.strip_prefix('@')));
-    let hosts = limit.map(std::fs::read_to_string).transpose()?.unwrap_or_default();
-    let hosts: Vec<_> = hosts.lines().filter(|line| !line.trim().is_empty()).collect();
+    let hosts = limit(args)?;
     let mut tape = events.map(|path| std::fs::OpenOptions::new().create(true).append(true).open(path)).transpose()?;
     let mut record = |event: serde_json::Value| match &mut tape {
         Some(tape) => writeln!(tape, "{event}"),
@@ -41,23 +39,39 @@ pub fn play(args: &[String], events: Option<&Path>, out: &mut impl Write) -> io:
     let mut stats = serde_json::Map::new();
     for host in &hosts {
         writeln!(out, "\u{1b}[0;32m{host}\u{1b}[0m : ok=2 changed=0 unreachable=0 failed=0 {LABEL}")?;
-        stats.insert((*host).to_owned(), json!({ "ok": 2, "failures": 0, "unreachable": 0 }));
+        stats.insert(host.clone(), json!({ "ok": 2, "failures": 0, "unreachable": 0 }));
     }
     record(json!({ "v": 1, "seq": 2, "ev": "stats", "hosts": stats }))?;
     out.flush()
 }
 
+/// The hosts behind `--limit`: by name, or one a line in the file behind an `@`.
+fn limit(args: &[String]) -> io::Result<Vec<String>> {
+    let mut following = args.iter().skip_while(|arg| *arg != "--limit").skip(1);
+    let Some(limit) = following.next() else { return Ok(Vec::new()) };
+    let (names, between) = match limit.strip_prefix('@') {
+        Some(file) => (std::fs::read_to_string(file)?, '\n'),
+        None => (limit.clone(), ','),
+    };
+    Ok(names.split(between).map(str::trim).filter(|name| !name.is_empty()).map(str::to_owned).collect())
+}
+
 #[cfg(test)]
 mod tests {
+    use rstest::rstest;
+
     use super::*;
 
-    #[test]
-    fn every_line_says_that_it_is_scripted_and_the_events_name_the_hosts() {
+    #[rstest]
+    #[case::by_name("a.example,b.example", "")]
+    #[case::in_a_file("@", "a.example\nb.example\n")]
+    fn every_line_says_that_it_is_scripted_and_the_events_name_the_hosts(#[case] limit: &str, #[case] listed: &str) {
         let dir = tempfile::tempdir().unwrap();
-        let (limit, events) = (dir.path().join("limit.txt"), dir.path().join("events.jsonl"));
-        std::fs::write(&limit, "a.example\nb.example\n").unwrap();
+        let (file, events) = (dir.path().join("limit.txt"), dir.path().join("events.jsonl"));
+        std::fs::write(&file, listed).unwrap();
+        let limit = if limit == "@" { format!("@{}", file.display()) } else { limit.to_owned() };
         let mut out = Vec::new();
-        let args = ["-i", "x.json", "demo.yml", "--limit", &format!("@{}", limit.display())].map(str::to_owned);
+        let args = ["-i", "x.json", "--limit", &limit, "--", "demo.yml"].map(str::to_owned);
         play(&args, Some(&events), &mut out).unwrap();
         let text = String::from_utf8(out).unwrap();
         assert!(text.lines().filter(|line| !line.is_empty()).all(|line| line.contains(LABEL)), "{text}");
