@@ -57,6 +57,14 @@ fn what_shows_nothing_says_nothing(#[case] slot: &str, #[case] owner: &str, #[ca
 }
 
 #[rstest]
+#[case("serial", "\u{1}\u{1}\u{1}\u{1}U", "no serial number")]
+#[case("asset_tag", "Default\u{200b} string", "no asset tag")]
+fn what_identifies_a_machine_is_judged_as_it_shows(#[case] column: &str, #[case] text: &str, #[case] said: &str) {
+    let told = bring("t.csv", &format!("hostname,{column}\npve-01,{text}\n"), "", &[]).unwrap_err();
+    assert!(told.contains(said), "{told}");
+}
+
+#[rstest]
 #[case("t.csv", ",hostname,%\n0,pve-01,7\n", &["column 1 has no name (``)", "column 3 has no name (`%`)"])]
 #[case("t.csv", "hostname,serial,\npve-01,A1234,\n", &[])]
 #[case("t.json", "[{\"\": 0, \"hostname\": \"pve-01\"}]", &["column 1 has no name"])]

@@ -227,11 +227,12 @@ fn take(entry: &mut PlanEntry, cell: &Cell) -> Result<(), Invalid> {
     match &cell.field {
         Field::Hostname | Field::Ignored => {}
         Field::Serial => {
-            if !is_trusted_serial(text) {
+            let shown = Text::new(text);
+            if !is_trusted_serial(shown.as_str()) {
                 let invalid = Invalid::new(format!("`{}` is no serial number, but filler", quoted(text)));
                 return Err(invalid.hint("many machines show the same; leave it empty"));
             }
-            entry.serial = Some(Text::new(text));
+            entry.serial = Some(shown);
         }
         Field::Uuid => {
             let parsed =
@@ -244,11 +245,12 @@ fn take(entry: &mut PlanEntry, cell: &Cell) -> Result<(), Invalid> {
         }
         Field::Mac => entry.macs = macs(text)?,
         Field::AssetTag => {
-            if !is_trusted_tag(text) {
+            let shown = Text::new(text);
+            if !is_trusted_tag(shown.as_str()) {
                 let invalid = Invalid::new(format!("`{}` is no asset tag, but filler", quoted(text)));
                 return Err(invalid.hint("many machines show the same; leave it empty"));
             }
-            entry.asset_tag = Some(Text::new(text));
+            entry.asset_tag = Some(shown);
         }
         Field::Address => entry.address = Some(address(text)?),
         Field::Profile => entry.profile = Some(FromStr::from_str(text).map_err(Invalid::new)?),
