@@ -63,12 +63,13 @@ pub(super) fn rows(
         if record.len() > names.len() {
             problems.add(|| {
                 let message = format!("the row has {} cells, the heading {}", record.len(), names.len());
-                source.problem(first_line(source, &span), message).hint("quote a cell that holds the separator")
+                source.problem(row::first_line(source, &span), message).hint("quote a cell that holds the separator")
             });
             continue;
         }
         if rows.len() >= MAX_ROWS {
-            problems.add(|| source.problem(first_line(source, &span), format!("too many rows: {MAX_ROWS} at most")));
+            problems
+                .add(|| source.problem(row::first_line(source, &span), format!("too many rows: {MAX_ROWS} at most")));
             return rows;
         }
         let filled = record.iter().enumerate().filter(|(_, cell)| !cell.trim().is_empty());
@@ -116,11 +117,6 @@ fn broken(source: &Source, error: &csv::Error) -> Problem {
     let at = error.position().map_or(0, |position| usize::try_from(position.byte()).unwrap_or(0));
     let at = source.text.floor_char_boundary(at.min(source.text.len()));
     source.problem(at..at, format!("cannot be read as CSV: {error}"))
-}
-
-fn first_line(source: &Source, span: &std::ops::Range<usize>) -> std::ops::Range<usize> {
-    let row = source.text.get(span.clone()).unwrap_or_default();
-    span.start..span.start + row.lines().next().unwrap_or_default().len()
 }
 
 fn offset(byte: u64, skipped: usize, text: &str) -> usize {

@@ -80,6 +80,13 @@ fn row(table: &Table, source: &Source, context: &Context, problems: &mut Problem
             });
             continue;
         };
+        if name == "macs" && table.contains_key("mac") {
+            problems.add(|| {
+                let problem = source.problem(key_span(table, name, item), "`mac` and `macs` are one key");
+                problem.hint("put all addresses into one array: mac = [\"…\", \"…\"]")
+            });
+            continue;
+        }
         match text_of(item) {
             // Nothing is said, here as in every table.
             Some(text) if row::says_nothing(&text) => {}

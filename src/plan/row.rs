@@ -60,7 +60,8 @@ fn place(source: &Source, row: &Range<usize>, cell: &Cell) -> Range<usize> {
     }
 }
 
-fn first_line(source: &Source, row: &Range<usize>) -> Range<usize> {
+/// The first line of a row's place.
+pub(super) fn first_line(source: &Source, row: &Range<usize>) -> Range<usize> {
     let within = source.text.get(row.clone()).unwrap_or_default();
     row.start..row.start + within.lines().next().unwrap_or_default().len()
 }

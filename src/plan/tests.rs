@@ -87,6 +87,10 @@ serial = "Default string"
 
 #[rstest]
 #[case::syntax("[[node]\n", "not valid TOML")]
+#[case::two_lists(
+    "[[node]]\nhostname = \"a\"\nmac = \"b4:2e:99:00:00:01\"\nmacs = [\"b4:2e:99:00:00:02\"]\n",
+    "`mac` and `macs` are one key"
+)]
 #[case::one_table("[node]\nhostname = \"a\"\n", "unknown key or table `node`")]
 #[case::no_text("[[node]]\nhostname = 2026-01-01\n", "`hostname` must be a text")]
 #[case::dummy_uuid("[[node]]\nhostname = \"a\"\nuuid = \"03000200-0400-0500-0006-000700080009\"\n", "makers ship")]
