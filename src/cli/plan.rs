@@ -1,5 +1,6 @@
 //! `plan`: the nodes that are expected, from tables and back (docs/plan.md).
 
+use std::collections::HashMap;
 use std::io::Write;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
@@ -8,7 +9,7 @@ use clap::Subcommand;
 
 use crate::api::client::RemoteEngine;
 use crate::config::{self, Source};
-use crate::domain::{PlanEntry, Snapshot};
+use crate::domain::{Fqdn, Node, PlanEntry, Snapshot};
 use crate::error::{Exit, Failure, OrExit as _};
 use crate::plan::{self, Context, Format, Import, Imported, Mapping, PLAN_FILE, Plan};
 use crate::runtime::{self, EngineOptions};
@@ -141,11 +142,15 @@ fn show<'a>(
     out: &mut impl Write,
 ) -> std::io::Result<()> {
     let heading = ["HOSTNAME", "STATE", "PLACE", "ADDRESS", "KNOWN BY", "PROFILE", "ROLE"].map(str::to_owned);
+    let by_plan = snapshot.map(|snapshot| {
+        let planned = snapshot.fleet.nodes().map(AsRef::as_ref);
+        planned.filter_map(|node: &Node| Some((&node.plan.as_ref()?.hostname, node))).collect::<HashMap<_, _>>()
+    });
     let rows = entries.map(|entry| {
         let text = |text: Option<String>| text.unwrap_or_default();
         [
             entry.hostname.to_string(),
-            state(entry, snapshot),
+            state(entry, by_plan.as_ref()),
             text(entry.place()),
             text(entry.address.map(|address| address.to_string())),
             known_by(entry),
@@ -167,12 +172,9 @@ fn show<'a>(
 }
 
 /// Where its node stands; nothing where no engine says it.
-fn state(entry: &PlanEntry, snapshot: Option<&Snapshot>) -> String {
-    let Some(snapshot) = snapshot else { return String::new() };
-    let is_it = |node: &&std::sync::Arc<crate::domain::Node>| {
-        node.plan.as_ref().is_some_and(|plan| plan.hostname == entry.hostname)
-    };
-    match snapshot.fleet.nodes().find(is_it) {
+fn state(entry: &PlanEntry, rows: Option<&HashMap<&Fqdn, &Node>>) -> String {
+    let Some(rows) = rows else { return String::new() };
+    match rows.get(&entry.hostname) {
         Some(node) if node.name != entry.hostname => format!("{} ({})", node.phase.word(), node.name.host()),
         Some(node) => node.phase.word().to_owned(),
         None => "no row".to_owned(),
