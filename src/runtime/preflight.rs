@@ -89,7 +89,10 @@ fn look_at(subject: &Subject) -> Seen {
     let dir = &subject.dir;
     let playbook = dir.join(&subject.playbook);
     let beside = playbook.parent().unwrap_or(dir).join("roles");
-    let mut left = vec![
+    let overrides = fs::read_dir(dir.join("nodes")).into_iter().flatten().flatten();
+    // Taken from the end: many overrides leave room for what every run needs.
+    let mut left: Vec<_> = overrides.map(|entry| entry.path().join("override.toml")).collect();
+    left.extend([
         dir.join("ansible.cfg"),
         dir.join("assets").join(&subject.playbook),
         dir.join("nodes/group_vars"),
@@ -97,10 +100,8 @@ fn look_at(subject: &Subject) -> Seen {
         subject.private_key.clone(),
         playbook,
         beside,
-    ];
+    ]);
     left.extend(subject.command.clone());
-    let overrides = fs::read_dir(dir.join("nodes")).into_iter().flatten().flatten();
-    left.extend(overrides.map(|entry| entry.path().join("override.toml")));
     let mut seen = Vec::new();
     while let Some(path) = left.pop() {
         let Ok(about) = fs::metadata(&path) else { continue };
