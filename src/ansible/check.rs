@@ -11,7 +11,7 @@ use std::time::Duration;
 use russh::keys::PublicKey;
 
 use super::argv;
-use super::lines::without_colours;
+use super::outcome::error_line;
 use super::user_config::{self, UserConfig};
 use super::{preflight, ssh_key};
 use crate::domain::Caller;
@@ -218,10 +218,8 @@ async fn run(mut command: tokio::process::Command, dir: &Path) -> Result<String,
         return Ok(said.into_owned());
     }
     let text = format!("{said}{}", String::from_utf8_lossy(&output.stderr));
-    let lines: Vec<String> = text.lines().map(without_colours).collect();
-    let marked = lines.iter().find_map(|line| line.strip_prefix("ERROR!").or_else(|| line.strip_prefix("[ERROR]:")));
-    let words = marked.or_else(|| lines.iter().rfind(|line| !line.trim().is_empty()).map(String::as_str));
-    Err(words.map_or_else(|| output.status.to_string(), |words| words.trim().to_owned()))
+    let lines: Vec<String> = text.lines().map(str::to_owned).collect();
+    Err(error_line(&lines).map_or_else(|| output.status.to_string(), |words| words.trim().to_owned()))
 }
 
 /// The private key can be used without a question, and whatever is installed will know its public half.

@@ -181,7 +181,7 @@ fn complaint(ending: &Ending, output: &[String]) -> String {
 }
 
 /// The first line Ansible marked as an error, else the last line with anything in it.
-fn error_line(output: &[String]) -> Option<String> {
+pub(super) fn error_line(output: &[String]) -> Option<String> {
     let last = || output.iter().map(|line| without_colours(line)).rfind(|line| !line.trim().is_empty());
     marked_error(output).or_else(last)
 }

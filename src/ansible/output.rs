@@ -324,8 +324,11 @@ fn read_events(tail: &mut Tail, path: &Path) -> bool {
 
 /// What is known of a run beside its output and events.
 fn about(dir: &Path, run: RunId) -> Progress {
-    let command = RunDir::new(dir, run).record().ok().map(|record| record.command);
-    Progress { grid: Arc::default(), before: record::course_before(dir, run).map(Arc::new), command }
+    let record = RunDir::new(dir, run).record().ok();
+    // A run that is over has no time left to tell.
+    let is_over = record.as_ref().is_some_and(|record| record.end.is_some());
+    let before = if is_over { None } else { record::course_before(dir, run).map(Arc::new) };
+    Progress { grid: Arc::default(), before, command: record.map(|record| record.command) }
 }
 
 /// The result in a line of the file of events.
