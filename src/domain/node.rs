@@ -512,6 +512,18 @@ impl Node {
             && self.answers.as_ref().is_some_and(|answers| answers.delivery == Delivery::Released)
     }
 
+    /// Whether what it is to be installed with can still be chosen.
+    #[must_use]
+    pub fn is_to_be_installed(&self) -> bool {
+        self.phase.may_rename() && !self.may_be_installed()
+    }
+
+    /// Whether it can change places with another one.
+    #[must_use]
+    pub fn may_swap(&self) -> bool {
+        matches!(self.phase, Phase::Waiting | Phase::Approved) && !self.may_be_installed()
+    }
+
     /// Whether a run may include it: installed, proven by host key, not busy.
     #[must_use]
     pub fn may_run(&self) -> bool {

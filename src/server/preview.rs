@@ -114,11 +114,14 @@ async fn explain(kit: &AnswerKit, snapshot: &Snapshot, node: &Node, hardware: Op
         preview.problem = Some("it has not asked yet: its address, interface and installer are not known".to_owned());
         return preview;
     };
+    // Before the approval: what that would bring.
+    let fixed = if node.is_to_be_installed() { snapshot.fleet.fixed_on_approval(node) } else { Ok(node.fixed()) };
+    preview.problem = fixed.as_ref().err().map(ToString::to_string);
     let machine = Asking {
         name: &node.name,
         info: &asked.info,
         peer: asked.stamp.peer,
-        fixed: node.fixed(),
+        fixed: fixed.unwrap_or_default(),
         chosen: node.nic,
         nic: asked.asking_mac,
     };
@@ -151,9 +154,11 @@ async fn layers(kit: &AnswerKit, fleet: &Fleet, node: &Node) -> Result<Layers, L
     let mut node = node.clone();
     let given = prepare::given_to(&node, kit);
     let info = node.request.as_ref().map(|asked| asked.info.clone());
+    let mut last = Vec::new();
     for _ in 0..COUNTER_ROUNDS {
         match prepare::layered(kit, fleet, &node, &node.name, info.as_deref(), &given).await {
             Err(LayersError::Template(TemplateError::Wants(wishes))) => {
+                last.clone_from(&wishes);
                 for wish in wishes {
                     let next = fleet.next_of(&wish.name, wish.start);
                     node.counters.insert(wish.name, next);
@@ -162,7 +167,7 @@ async fn layers(kit: &AnswerKit, fleet: &Fleet, node: &Node) -> Result<Layers, L
             other => return other,
         }
     }
-    Err(LayersError::Template(TemplateError::Wants(Vec::new())))
+    Err(LayersError::Template(TemplateError::Wants(last)))
 }
 
 /// Where it would report to; the secret is made when an answer is released.

@@ -2,7 +2,7 @@
 
 use super::action::Action;
 use super::keymap::Scope;
-use super::modal::{Ask as _, Dialog, Modal, Verb, can_swap};
+use super::modal::{Ask as _, Dialog, Modal, Verb};
 use super::model::{Check, Model, Subject};
 use super::runs::Level;
 use crate::domain::fleet::Gate;
@@ -24,7 +24,7 @@ pub(super) fn offer(model: &Model, scope: Scope, action: Action) -> Result<(), S
         Action::Approve => approve(node(model)?),
         Action::Ban => {
             let node = node(model)?;
-            let may = node.phase.may_rename() && !node.may_be_installed() && node.request.is_some();
+            let may = node.is_to_be_installed() && node.request.is_some();
             may.then_some(()).ok_or_else(|| {
                 format!("`{}` is {}; only a machine without an answer can be banned", node.name, node.phase.word())
             })
@@ -47,9 +47,8 @@ pub(super) fn offer(model: &Model, scope: Scope, action: Action) -> Result<(), S
                 format!("`{}` is {}; a node can be renamed until it installs", node.name, node.phase.word())
             })
         }
-        Action::Address | Action::Merge | Action::Preview | Action::Edit | Action::ChooseProfile | Action::Mark => {
-            node(model).map(|_| ())
-        }
+        Action::Address | Action::Merge | Action::Preview | Action::Edit | Action::Mark => node(model).map(|_| ()),
+        Action::ChooseProfile => profile(model, node(model)?),
         Action::SkipSlot | Action::StepBack => walking(model, action == Action::SkipSlot),
         Action::Swap => swap(model),
         Action::Forget => forget(node(model)?),
@@ -248,23 +247,29 @@ fn swap(model: &Model) -> Result<(), String> {
     let fits = |node: &Node| {
         let words =
             || format!("`{}` is {}; only machines that wait or are approved swap", node.name, node.phase.word());
-        can_swap(node).then_some(()).ok_or_else(words)
+        node.may_swap().then_some(()).ok_or_else(words)
     };
     match model.nodes.marks.len() {
         2 => model.marked().try_for_each(|node| fits(node)),
         0 => {
             let one = node(model)?;
             fits(one)?;
-            let any = model.snapshot.fleet.nodes().any(|other| other.id != one.id && can_swap(other));
+            let any = model.snapshot.fleet.nodes().any(|other| other.id != one.id && other.may_swap());
             any.then_some(()).ok_or_else(|| "there is no other machine that waits or is approved".to_owned())
         }
         count => Err(format!("mark the two that change places; {count} are marked")),
     }
 }
 
+/// Whether the profile of a node can be chosen.
+fn profile(model: &Model, node: &Node) -> Result<(), String> {
+    let why = |word| format!("`{}` is {word}; its profile can be chosen when that is over", node.name);
+    Verb::Profile.takes(model, node).map_err(why)
+}
+
 /// Whether the NIC of a node can be chosen.
 fn nic(node: &Node) -> Result<(), String> {
-    let may = node.phase.may_rename() && !node.may_be_installed();
+    let may = node.is_to_be_installed();
     match node.request.as_ref().map(|asked| asked.info.links.len()) {
         None | Some(0) => Err(format!("`{}` has shown no NICs to choose from", node.name)),
         Some(_) if may => Ok(()),

@@ -65,16 +65,25 @@ impl Fleet {
 
     /// What an approval brings besides itself: the address of the pool, where the node has none.
     pub(super) fn address_on_approval(&self, node: &Node) -> Result<Option<Event>, Refusal> {
+        let fixed = self.fixed_on_approval(node)?.filter(|_| node.fixed().is_none());
+        Ok(fixed.map(|Fixed { address, .. }| Event::AddressAssigned { node: node.id, address }))
+    }
+
+    /// The address a node would be given by an approval, if it is to have one of its own.
+    ///
+    /// # Errors
+    /// Why it could not be approved.
+    pub fn fixed_on_approval(&self, node: &Node) -> Result<Option<Fixed>, Refusal> {
         let own = node.own_network();
         if node.fixed().is_some() || own.address.is_some() {
-            return Ok(None);
+            return Ok(node.fixed());
         }
         match self.policy.addresses.source_of(&own) {
             AddressSource::Requester | AddressSource::Dhcp => Ok(None),
             AddressSource::Plan => Err(Refusal::NoPlannedAddress(node.name.clone())),
             AddressSource::Pool => {
                 let address = self.next_free(Some(node.id)).ok_or_else(|| Refusal::PoolEmpty(node.name.clone()))?;
-                Ok(Some(Event::AddressAssigned { node: node.id, address }))
+                Ok(Some(Fixed { address, by: FixedBy::Pool }))
             }
         }
     }

@@ -57,13 +57,13 @@ impl Fleet {
 /// Whether a row is another matter than before, for whoever decides about it. That it asks once more, the same way, is
 /// none, nor is a note.
 pub(super) fn is_another_matter(before: &Node, after: &Node) -> bool {
-    let stamp = |node: &Node| node.request.as_ref().map(|asked| asked.stamp.clone());
-    let answers = |node: &Node| node.answers.as_ref().map(|answers| (answers.count, answers.delivery));
+    let stamps = [before, after].map(|node| node.request.as_ref().map(|asked| &asked.stamp));
+    let answers = [before, after].map(|node| node.answers.as_ref().map(|answers| (answers.count, answers.delivery)));
     before.phase != after.phase
         || before.name != after.name
         || before.plan != after.plan
-        || stamp(before) != stamp(after)
-        || answers(before) != answers(after)
+        || stamps[0] != stamps[1]
+        || answers[0] != answers[1]
         || before.report.is_some() != after.report.is_some()
         || before.reinstall_allowed != after.reinstall_allowed
 }

@@ -191,9 +191,8 @@ impl Fleet {
 
     fn decide_address(&self, node: &Node, address: IpAddr) -> Result<Decision, Refusal> {
         let address = address.to_canonical();
-        let is_to_be_installed = node.phase.may_rename() && !node.may_be_installed();
         let rules = &self.policy.addresses;
-        let judged = if is_to_be_installed {
+        let judged = if node.is_to_be_installed() {
             rules.judge_for(&node.own_network(), address, rules.mask)
         } else {
             judge_host(address)

@@ -116,7 +116,7 @@ impl Fleet {
 pub(super) fn set_address(node: &mut Node, address: IpAddr) {
     node.address = Some(address);
     node.flags.retain(|flag| !is_about_address(flag));
-    if node.phase.may_rename() && !node.may_be_installed() {
+    if node.is_to_be_installed() {
         node.assigned = Some(Assigned { address, by: AssignedBy::Operator });
     }
 }

@@ -8,7 +8,6 @@ use super::{Decision, Fleet};
 use crate::domain::event::Event;
 use crate::domain::id::NodeId;
 use crate::domain::node::{Flag, Node};
-use crate::domain::phase::Phase;
 use crate::domain::plan::{PlanMatch, words};
 use crate::domain::refusal::Refusal;
 
@@ -20,7 +19,7 @@ impl Fleet {
             return Err(cannot(node, "it takes two".to_owned()));
         }
         for row in [node, other] {
-            if !matches!(row.phase, Phase::Waiting | Phase::Approved) || row.may_be_installed() {
+            if !row.may_swap() {
                 let why = format!("it is {}; only machines that wait or are approved can be swapped", row.phase.word());
                 return Err(cannot(row, why));
             }

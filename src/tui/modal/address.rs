@@ -15,7 +15,7 @@ pub(in crate::tui) struct Address {
 
 impl Address {
     pub(super) fn new(node: &Node) -> Self {
-        let is_to_come = node.phase.may_rename() && !node.may_be_installed();
+        let is_to_come = node.is_to_be_installed();
         let known = if is_to_come { node.fixed_address() } else { node.address };
         let known = known.map(|address| address.to_string()).unwrap_or_default();
         Self { node: node.id, name: node.name.clone(), is_to_come, field: Field::new("address", &known) }

@@ -50,7 +50,7 @@ pub(in crate::tui) fn profile_words(wish: &ProfileWish) -> String {
 
 impl Edit {
     pub(super) fn new(node: &Node, model: &Model) -> Self {
-        let is_to_come = node.phase.may_rename() && !node.may_be_installed();
+        let is_to_come = node.is_to_be_installed();
         let address = if is_to_come { node.fixed_address() } else { node.address };
         let address = address.map(|address| address.to_string()).unwrap_or_default();
         let now = ProfileWish::from(node.profile.clone());

@@ -47,7 +47,6 @@ pub(super) use field::{Field, Picker};
 pub(super) use preview::Look;
 pub(super) use profile::ProfileForm;
 pub(super) use sheet::{Sheet, SheetLine};
-pub(super) use swap::can_swap;
 
 /// The dialog that is open.
 #[derive(Debug)]

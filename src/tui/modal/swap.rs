@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::{Ask, Paragraph, Picker, Sending};
 use crate::domain::guard::ClaimCode;
-use crate::domain::{Command, Node, NodeId, Order, Phase};
+use crate::domain::{Command, Node, NodeId, Order};
 use crate::tui::model::Model;
 
 /// Asks whether two nodes change places; where only one is given, with which.
@@ -13,11 +13,6 @@ pub(in crate::tui) struct Swap {
     one: NodeId,
     others: Vec<NodeId>,
     picker: Option<Picker>,
-}
-
-/// Whether a node can change places at all.
-pub(in crate::tui) fn can_swap(node: &Node) -> bool {
-    matches!(node.phase, Phase::Waiting | Phase::Approved) && !node.may_be_installed()
 }
 
 fn words(node: &Node) -> String {
@@ -36,7 +31,7 @@ impl Swap {
     /// One, and a list of those it could change places with.
     pub(super) fn with_whom(node: &Node, model: &Model) -> Self {
         let can: Vec<&Arc<Node>> =
-            model.snapshot.fleet.nodes().filter(|other| other.id != node.id && can_swap(other)).collect();
+            model.snapshot.fleet.nodes().filter(|other| other.id != node.id && other.may_swap()).collect();
         let picker = Picker::new(can.iter().map(|other| words(other)).collect());
         Self { one: node.id, others: can.iter().map(|other| other.id).collect(), picker: Some(picker) }
     }
@@ -63,10 +58,7 @@ impl Ask for Swap {
         let line = |machine: &Node, to: &Node| format!("{} becomes {}", words(machine), to.name.host());
         let mut body = vec![Paragraph::strong(line(one, other)), Paragraph::strong(line(other, one))];
         body.push(Paragraph::plain("Host name, address, row of the plan and profile change hands; approvals stay."));
-        match self.order(model) {
-            Err(why) => body.push(Paragraph::danger(why)),
-            Ok(_) => body.push(Paragraph::muted("The same once more undoes it.")),
-        }
+        body.push(Paragraph::muted("The same once more undoes it."));
         body
     }
 

@@ -53,8 +53,11 @@ fn the_pool_gives_the_lowest_free_address_once_and_for_good() {
     // .101 is the resolver, .102 the address another machine asks from.
     let [a, b, c] = [0, 1, 2].map(|index| rack.ask(&machine(index)).0);
     assert_eq!(rack.fleet.pool_outlook(), Some(PoolOutlook { free: 2, wanted: 3 }));
-    rack.approve(a).unwrap();
-    rack.approve(b).unwrap();
+    for node in [a, b] {
+        let foreseen = rack.fleet.fixed_on_approval(rack.node(node)).unwrap();
+        rack.approve(node).unwrap();
+        assert_eq!(rack.node(node).fixed(), foreseen, "a preview says what comes");
+    }
     assert_eq!(rack.node(a).fixed_address(), Some([192, 0, 2, 100].into()));
     assert_eq!(rack.node(b).fixed_address(), Some([192, 0, 2, 103].into()));
     // The one that sits on .102 may have it.
@@ -77,6 +80,7 @@ fn an_empty_pool_is_said_before_and_at_the_approval() {
     rack.approve(a).unwrap();
     let (b, _) = rack.ask(&machine(1));
     assert!(rack.node(b).flags.iter().any(|flag| matches!(flag, Flag::CannotAnswer { .. })));
+    assert!(matches!(rack.fleet.fixed_on_approval(rack.node(b)), Err(Refusal::PoolEmpty(_))));
     assert!(matches!(rack.approve(b), Err(Refusal::PoolEmpty(_))));
     rack.order(Order::SetAddress { node: b, address: [192, 0, 2, 77].into() }).unwrap();
     rack.approve(b).unwrap();
