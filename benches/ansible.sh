@@ -4,7 +4,7 @@
 # overhead: ansible-playbook with 200 local hosts and 20 debug tasks, with and without the callback plugin, in turn
 #           (ANSIBLE names the program, ROUNDS how often; default 3).
 # memory:   an engine follows a run that prints a million lines; what it has resident then (PROX names the program, default:
-#           the release build; LINES the number).
+#           the release build; LINES_OF_OUTPUT the number).
 # How long an event takes to its place in the grid: `cargo test --lib ansible::measure -- --ignored --nocapture`.
 set -euo pipefail
 here=$(cd "$(dirname "$0")/.." && pwd)

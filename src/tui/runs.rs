@@ -122,7 +122,6 @@ impl RunsPane {
         } else {
             failures.iter().rfind(|place| **place < here).or(failures.last())
         };
-        // From the output the first press shows the first failure, also where the keys happen to stand on it.
         let Some((column, host)) = next.copied() else { return false };
         self.column = Some(column);
         self.host = host;

@@ -14,7 +14,7 @@ impl Question {
         Self::Hostname(hostname::Hostname::new(node))
     }
 
-    /// Asks where Ansible reaches a node.
+    /// Asks for a node's address: of its answer, later the one where Ansible reaches it.
     pub(in crate::tui) fn address(node: &Node) -> Self {
         Self::Address(address::Address::new(node))
     }
@@ -89,7 +89,7 @@ impl Question {
         Self::Same(same::Same::new(node, fleet))
     }
 
-    /// Asks for a claim code.
+    /// Asks for whatever names a machine: code, label, name.
     pub(in crate::tui) fn jump() -> Self {
         Self::Jump(jump::Jump::new())
     }

@@ -1,5 +1,5 @@
-//! The recorded session in `docs/screens/demo.cast`: the demo in a terminal, driven as a person would.
-//! `cargo test --test it pty::cast -- --ignored` records it anew; a test beside the views says when that is due.
+//! Records `docs/screens/demo.cast`: the demo in a terminal, driven as a person would.
+//! `cargo test --test it pty::cast -- --ignored`.
 
 use std::fmt::Write as _;
 use std::path::Path;
