@@ -462,7 +462,7 @@ fn confirm(model: &mut Model) -> Vec<Request> {
                 lead(model, local);
                 return Vec::new();
             }
-            // Where there is no order yet, the dialog shows the reason beside the field.
+            // Where there is no order yet, the dialog shows the reason.
             let Ok(sending) = question.order(model) else {
                 let mut question = question;
                 question.missed();

@@ -192,6 +192,18 @@ fn controls(model: &Model, question: &Question, columns: usize, rows: usize, ins
         let window = Window::new(picker.marked(), picker.choices().len(), inside, rows);
         inside.lines.push(window.place(columns));
         inside.lines.extend(list(picker, &window, columns));
+        refusal(model, question, columns, inside);
+    } else {
+        refusal(model, question, columns, inside);
+    }
+}
+
+/// Why nothing would come of the question as it stands, where there is nothing to type that could change it.
+fn refusal(model: &Model, question: &Question, columns: usize, inside: &mut Inside) {
+    if question.local(model).is_none()
+        && let Err(why) = question.order(model)
+    {
+        inside.lines.extend(text::wrap_styled(&text::clean(&why), theme::bad(), columns));
     }
 }
 

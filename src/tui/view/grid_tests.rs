@@ -41,3 +41,18 @@ fn nodes_that_the_gate_does_not_run_again_are_told() {
     let text = text_of(&rack.model(80, 24));
     assert!(text.contains("1 ready, not configured: press r") && !text.contains("every node was run"), "{text}");
 }
+
+#[test]
+fn a_question_that_leads_nowhere_any_more_says_why() {
+    let run = GridRun::new();
+    let mut model = run.open(&Stage::new(80, 24));
+    let mut rack = run.rack;
+    press(&mut model, KeyCode::Char('c'));
+    let id = rack.fleet.active_run().unwrap().id;
+    rack.submit(&Command::RunEnded { run: id, outcome: RunOutcome::Cancelled, hosts: [].into() });
+    update(&mut model, Msg::Snapshot(rack.snapshot()));
+    let told = |model: &_| text_of(model).contains("is over; there is nothing to stop");
+    assert!(told(&model), "{}", text_of(&model));
+    press(&mut model, KeyCode::Char('y'));
+    assert!(told(&model), "{}", text_of(&model));
+}
