@@ -13,7 +13,7 @@ const MAX_VERBOSITY: u8 = 4;
 const MAX_NAME: usize = 256;
 /// Most variables, tags and bytes of variables: a run's options are stored with its event.
 const MAX_ENTRIES: usize = 64;
-const MAX_VARS_BYTES: usize = 32 << 10;
+pub const MAX_VARS_BYTES: usize = 32 << 10;
 /// Parts of names of variables that hold a secret. Options are stored and shown, so that no secret may be in them.
 const SECRET_WORDS: [&str; 6] = ["password", "passwd", "passphrase", "secret", "token", "private_key"];
 

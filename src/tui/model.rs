@@ -14,7 +14,7 @@ use super::TuiOptions;
 use super::action::{Tab, Ticket};
 use super::keymap::Scope;
 use super::listing::Listing;
-use super::modal::Modal;
+use super::modal::{Ask as _, Dialog, Modal};
 use super::offer::needs_decision;
 use super::pager::Pager;
 use super::runs::{Level, RunsPane};
@@ -362,6 +362,17 @@ impl Model {
     /// The run the Ansible tab shows, if it is still remembered.
     pub(super) fn shown_run(&self) -> Option<&Arc<crate::domain::Run>> {
         self.pager.run().and_then(|run| self.snapshot.fleet.run(run))
+    }
+
+    /// The question that a key could say yes to, by its title; a line to look something up is none.
+    pub(super) fn question(&self) -> Option<String> {
+        match self.modal.as_ref()? {
+            Modal::Quit => Some("leave".to_owned()),
+            Modal::Suspend => Some("suspend".to_owned()),
+            Modal::Profile(form) => Some(form.title.clone()),
+            Modal::Ask(Dialog::Asking(question)) if !question.is_lookup() => Some(question.title()),
+            _ => None,
+        }
     }
 
     /// Whether the detail stands beside the table.

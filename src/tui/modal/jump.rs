@@ -67,8 +67,8 @@ fn fit(node: &Node, typed: &str) -> Option<Fit> {
 }
 
 impl Jump {
-    pub(super) fn new() -> Self {
-        Self { field: Field::new("code or label", "") }
+    pub(super) fn new(typed: &str) -> Self {
+        Self { field: Field::new("code or label", typed) }
     }
 
     /// The one machine that fits best.

@@ -282,6 +282,11 @@ impl Question {
         matches!(self, Self::Bulk(_))
     }
 
+    /// Whether it only leads to a row.
+    pub(super) fn is_lookup(&self) -> bool {
+        matches!(self, Self::Jump(_))
+    }
+
     fn ask(&self) -> &dyn Ask {
         match self {
             Self::Hostname(question) => question,

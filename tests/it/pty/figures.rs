@@ -101,7 +101,7 @@ fn ten_thousand_nodes_and_fifty_thousand_lines_a_second() {
         for _ in 0..KEYS {
             pressed.push(console.now());
             console.press("j");
-            wait(Duration::from_millis(100));
+            wait(Duration::from_millis(200));
         }
         let cpu = (spent(&console).0 - before.0) * 1_000.0 / f64::from(u32::try_from(KEYS).unwrap());
         let each = (console.bytes() - bytes) / KEYS;

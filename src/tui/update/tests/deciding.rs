@@ -260,3 +260,24 @@ fn a_forgotten_row_is_bound_to_what_was_seen() {
     let refusal = rack.fleet.decide(&Command::Order(order), rack.now).unwrap_err();
     assert!(refusal.to_string().contains("changed while you looked: it is approved now"), "{refusal}");
 }
+
+#[test]
+fn a_choice_of_profile_begins_at_what_it_is_now() {
+    let mut rack = walking_rack();
+    let storage = Some(ProfileChoice::Named("storage".parse().unwrap()));
+    rack.order(Order::ChooseProfile { node: FIRST, profile: storage.clone() });
+    let mut model = rack.model(80, 24);
+    go_to(&mut model, Row::Node(FIRST));
+    press(&mut model, KeyCode::Char('C'));
+    let requests = press(&mut model, KeyCode::Enter);
+    let [Request::Batch { orders, .. }] = &requests[..] else { panic!("{requests:?}") };
+    assert!(matches!(orders[0].1.clone().unwrap().bare(), Order::ChooseProfile { profile, .. } if profile == storage));
+    // Several that differ keep theirs, until somebody chooses.
+    let mut model = rack.model(80, 24);
+    press(&mut model, KeyCode::Char('*'));
+    press(&mut model, KeyCode::Char('C'));
+    assert!(press(&mut model, KeyCode::Enter).is_empty());
+    assert!(text_of(&model).contains("> each the one it has"), "{}", text_of(&model));
+    press(&mut model, KeyCode::Down);
+    assert_eq!(press(&mut model, KeyCode::Enter).len(), 1);
+}
