@@ -17,6 +17,7 @@ use crate::domain::text::Text;
 
 use super::edit::is_another_matter;
 use super::planned::{is_about_plan, set_address};
+use super::runs::leave_behind;
 use super::{Fleet, MAX_UNMATCHED, Unmatched};
 
 impl Fleet {
@@ -217,6 +218,7 @@ fn apply_to_node(node: &mut Node, event: &Event, at: Timestamp) {
             enter(node, Phase::Ready, at);
         }
         Event::BecameUnreachable { reason, .. } => enter(node, Phase::Unreachable { reason: reason.clone() }, at),
+        Event::LeftBehind { reason, .. } => leave_behind(node, reason, at),
         Event::HostKeySeen { key, .. } => {
             node.unproven = Some(key.clone());
             node.flags.insert(Flag::Unproven);
