@@ -36,7 +36,7 @@ pub(crate) struct Console {
     screen: Arc<Mutex<vt100::Parser>>,
     /// Gone with the terminal.
     keys: Option<Keys>,
-    /// When keys were pressed last.
+    /// When keys were pressed last, or something was seen on the screen.
     pressed: Mutex<Option<Instant>>,
     /// Every byte that was written to the terminal.
     written: Arc<Mutex<Written>>,
@@ -145,8 +145,8 @@ impl Console {
         String::from_utf8_lossy(&self.written.lock().unwrap().bytes).into_owned()
     }
 
-    /// Presses keys, as soon after the last ones as a hand does: a console takes what comes faster for a scanner, and a yes
-    /// to a question that has just opened for a slip.
+    /// Presses keys, as soon after the last ones, or after what was waited for, as a hand does: a console takes what comes
+    /// faster for a scanner, and a yes to a question that has just opened for a slip.
     pub(crate) fn press(&self, keys: &str) {
         let mut pressed = self.pressed.lock().unwrap();
         let since = pressed.map_or(HAND, |last| last.elapsed());
@@ -173,6 +173,14 @@ impl Console {
     #[track_caller]
     pub(crate) fn until(&self, what: &str, fits: impl Fn(&str) -> bool) {
         until(&format!("the screen {what}"), || fits(&self.text()).then_some(()));
+        *self.pressed.lock().unwrap() = Some(Instant::now());
+    }
+
+    /// Leaves, whether it asks or not.
+    pub(crate) fn leave(&self) {
+        self.press("q");
+        until("the console asks or ends", || (self.text().contains("Leave?") || !self.is_taken()).then_some(()));
+        self.press("y");
     }
 
     /// Gives the terminal another size.
