@@ -22,6 +22,7 @@ use super::theme::Theme;
 use crate::client::{Moment, SelfTest};
 use crate::domain::fleet::{Gate, Unmatched};
 use crate::domain::node::Flag;
+use crate::domain::siblings::Norms;
 use crate::domain::text::Text;
 use crate::domain::{Node, NodeId, Phase, ReportId, RunId, Snapshot, WalkView};
 
@@ -70,6 +71,8 @@ pub(super) struct Overview {
     pub(super) longest_name: usize,
     /// When a machine was last heard.
     pub(super) heard: Option<Timestamp>,
+    /// What most machines of each model are like.
+    pub(super) norms: Norms,
     /// How long installing takes on each model, in the middle.
     usual: BTreeMap<Option<Text>, SignedDuration>,
     /// How far the gate is.
@@ -95,6 +98,7 @@ impl Overview {
             installing: 0,
             longest_name: 0,
             heard: None,
+            norms: Norms::of(fleet.nodes().map(AsRef::as_ref)),
             usual: BTreeMap::new(),
             gate: fleet.gate(),
             runs: fleet.runs().rev().map(|run| run.id).collect(),
