@@ -453,6 +453,15 @@ mod tests {
     }
 
     #[test]
+    fn a_letter_more_searches_what_was_found() {
+        let mut pager = pager(&["failed", "\u{1b}[31mfa\u{1b}[0miled", "fall", "ok"]);
+        for (words, count) in [("f", 3), ("fa", 3), ("fai", 2), ("fail", 2), ("fa", 3), ("all", 1), ("", 0), ("o", 1)] {
+            pager.search(words);
+            assert_eq!(pager.finds().1, count, "{words}");
+        }
+    }
+
+    #[test]
     fn memory_is_bounded_in_lines_and_bytes() {
         let mut pager = Pager::default();
         pager.show(Some(RunId(1)));

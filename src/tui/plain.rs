@@ -254,7 +254,7 @@ mod tests {
     use rstest::rstest;
 
     use super::*;
-    use crate::tui::fixture::busy_rack;
+    use crate::tui::fixture::{Rack, busy_rack};
 
     fn code(node: u64) -> String {
         ClaimCode::of(NodeId(node)).to_string().to_lowercase()
@@ -291,6 +291,22 @@ mod tests {
         assert_eq!(understand("q", &snapshot, true), Ok(Command::Leave));
         assert_eq!(understand("quit", &snapshot, true), Ok(Command::Leave));
         assert_eq!(understand("q", &crate::tui::fixture::Rack::new().snapshot(), false), Ok(Command::Leave));
+    }
+
+    #[test]
+    fn a_row_that_needs_more_is_left_out_of_all() {
+        let mut rack = Rack::new();
+        let again = rack.ask(1);
+        rack.install(again);
+        let away = rack.ask(2);
+        rack.order(Order::Reject { node: away, reason: Text::new("") });
+        let waits = rack.ask(3);
+        let Ok(Command::Send(orders, aside)) = understand("a all", &rack.snapshot(), false) else { panic!("all") };
+        assert_eq!(orders.len(), 1);
+        assert!(matches!(&orders[0].1, Order::Approve { node, .. } if *node == waits));
+        assert!(aside.is_empty());
+        let undo = understand(&format!("u {waits}"), &rack.snapshot(), false);
+        assert!(matches!(undo, Ok(Command::Send(orders, _)) if orders[0].1 == Order::Undo { node: waits }));
     }
 
     #[test]
