@@ -304,9 +304,8 @@ impl<C: Client, S: Surface> Console<'_, C, S> {
             return Ok(None);
         }
         let exit = self.tell(Msg::Key(key))?;
-        if self.model.question() != before {
-            self.asked = Some(Instant::now());
-        }
+        // Whoever has pressed another key in it has seen it.
+        self.asked = (self.model.question() != before).then(Instant::now);
         Ok(exit)
     }
 
