@@ -32,6 +32,7 @@ pub mod pointer;
 pub mod policy;
 pub mod refusal;
 pub mod run;
+pub mod siblings;
 pub mod snapshot;
 pub mod source;
 pub mod text;

@@ -16,12 +16,13 @@ use super::keymap::Scope;
 use super::listing::Listing;
 use super::modal::{Ask as _, Dialog, Modal};
 use super::offer::needs_decision;
-use super::pager::Pager;
+use super::pager::{Pager, Place};
 use super::runs::{Level, RunsPane};
 use super::theme::Theme;
 use crate::client::{Moment, SelfTest};
 use crate::domain::fleet::{Gate, Unmatched};
 use crate::domain::node::Flag;
+use crate::domain::siblings::Norms;
 use crate::domain::text::Text;
 use crate::domain::{Node, NodeId, Phase, ReportId, RunId, Snapshot, WalkView};
 
@@ -70,6 +71,8 @@ pub(super) struct Overview {
     pub(super) longest_name: usize,
     /// When a machine was last heard.
     pub(super) heard: Option<Timestamp>,
+    /// What most machines of each model are like.
+    pub(super) norms: Norms,
     /// How long installing takes on each model, in the middle.
     usual: BTreeMap<Option<Text>, SignedDuration>,
     /// How far the gate is.
@@ -95,6 +98,7 @@ impl Overview {
             installing: 0,
             longest_name: 0,
             heard: None,
+            norms: Norms::of(fleet.nodes().map(AsRef::as_ref)),
             usual: BTreeMap::new(),
             gate: fleet.gate(),
             runs: fleet.runs().rev().map(|run| run.id).collect(),
@@ -302,9 +306,21 @@ impl Model {
             self.nodes.selected = self.listing.row(self.nodes.index);
         }
         let latest = self.overview.runs.first().copied();
-        if self.pager.run() == newest || self.shown_run().is_none() {
+        if self.shown_run().is_none() {
             self.show_run(latest);
+        } else if self.pager.run() == newest && latest != newest {
+            if self.is_reading() {
+                let run = latest.map(|run| run.to_string()).unwrap_or_default();
+                self.tell(format!("run {run} has begun; `l` on tab 2 shows it"));
+            } else {
+                self.show_run(latest);
+            }
         }
+    }
+
+    /// Whether somebody may be reading in the run that is shown: then another one must not take its place.
+    fn is_reading(&self) -> bool {
+        self.runs.level != Level::Output || self.pager.place != Place::Follow || self.pager.is_searched()
     }
 
     /// Shows a run in the Ansible tab.

@@ -44,8 +44,8 @@ const ORDERS: usize = 64;
 /// Orders of a batch that are with the engine at once: few enough that machines' own requests find room.
 const AT_ONCE: usize = 32;
 
-/// A question that has just opened is read first: no key can have been meant for it yet.
-const READING: Duration = Duration::from_millis(150);
+/// A question that has just opened is read first: no key can have been meant for it yet. The key that opened it has waited, too.
+const READING: Duration = Duration::from_millis(120);
 
 /// How long the system may take to stop the program that asked for it.
 const STOPPING: Duration = Duration::from_millis(500);
@@ -304,9 +304,8 @@ impl<C: Client, S: Surface> Console<'_, C, S> {
             return Ok(None);
         }
         let exit = self.tell(Msg::Key(key))?;
-        if self.model.question() != before {
-            self.asked = Some(Instant::now());
-        }
+        // Whoever has pressed another key in it has seen it.
+        self.asked = (self.model.question() != before).then(Instant::now);
         Ok(exit)
     }
 

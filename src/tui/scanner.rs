@@ -16,7 +16,7 @@ use super::model::Model;
 
 /// Keys that are closer to each other were not pressed one by one: scanners leave some milliseconds between two, hands
 /// fifty and more.
-const GAP: Duration = Duration::from_millis(25);
+const GAP: Duration = Duration::from_millis(35);
 
 /// So many of them are a label; two, where Enter follows them.
 const LABEL: usize = 4;

@@ -153,7 +153,11 @@ fn on_reply(model: &mut Model, ticket: Ticket, done: String, result: Result<Repl
     }
     let dialog = awaiting(model, ticket);
     match result {
-        Ok(Reply::Queued(run)) => model.tell(format!("run {run} is queued; its output is on tab 2")),
+        Ok(Reply::Queued(run)) => {
+            // Whoever orders a run wants to see it.
+            model.show_run(Some(run));
+            model.tell(format!("run {run} is queued; its output is on tab 2"));
+        }
         Ok(Reply::Undecided { until }) => {
             let left = super::text::seconds_left(until, model.now);
             model.tell(format!("{done}; {left} s to take it back with `u`"));

@@ -50,6 +50,8 @@ use super::token::{Token, TokenName};
 use super::walk::Walk;
 use index::Index;
 
+#[cfg(test)]
+pub(crate) use evolve::empty_row as blank_row;
 pub use address::PoolOutlook;
 pub use gate::{Countdown, Gate, Missing};
 pub use identity::{likely_twins, who_stays};

@@ -1,6 +1,6 @@
 //! The address of a node: the one it is installed with, or the one where Ansible reaches it.
 
-use super::{Ask, Field, Paragraph, Sending, parse_address};
+use super::{Ask, Field, Paragraph, Sending, parse_address, if_seen};
 use crate::domain::{Fqdn, Node, NodeId, Order};
 use crate::tui::model::Model;
 
@@ -9,6 +9,8 @@ use crate::tui::model::Model;
 pub(in crate::tui) struct Address {
     node: NodeId,
     name: Fqdn,
+    /// The row as it was on the screen.
+    revision: u64,
     is_to_come: bool,
     field: Field,
 }
@@ -18,7 +20,7 @@ impl Address {
         let is_to_come = node.is_to_be_installed();
         let known = if is_to_come { node.fixed_address() } else { node.address };
         let known = known.map(|address| address.to_string()).unwrap_or_default();
-        Self { node: node.id, name: node.name.clone(), is_to_come, field: Field::new("address", &known) }
+        Self { node: node.id, name: node.name.clone(), revision: node.revision, is_to_come, field: Field::new("address", &known) }
     }
 }
 
@@ -43,7 +45,8 @@ impl Ask for Address {
         }
         let verb = if self.is_to_come { "gets" } else { "is reached at" };
         let done = format!("`{}` {verb} {address}", self.name);
-        Ok(Sending { order: Order::SetAddress { node: self.node, address }, done })
+        let order = if_seen((self.node, self.revision), Order::SetAddress { node: self.node, address });
+        Ok(Sending { order, done })
     }
 
     fn field(&self) -> Option<&Field> {

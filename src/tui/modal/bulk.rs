@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use super::{Ask, Batch, Field, Paragraph, Picker, Sending, profiles};
+use super::{Ask, Batch, Field, Paragraph, Picker, Sending, if_seen, profiles};
 use crate::domain::text::Text;
 use crate::domain::{Fqdn, Node, NodeId, Order, Phase, ProfileWish};
 use crate::tui::action::Action;
@@ -136,7 +136,7 @@ impl Bulk {
         }
         let id = node.id;
         // The engine compares once more, when it decides.
-        let seen = |then| Order::IfSeen { node: id, revision: node.revision, then: Box::new(then) };
+        let seen = |then| if_seen((id, node.revision), then);
         Ok(match self.verb {
             Verb::Approve => {
                 let asked = node.request.as_ref().ok_or_else(|| "has not asked".to_owned())?;
@@ -146,7 +146,7 @@ impl Bulk {
                 let reason = Text::new(self.field.as_ref().map_or("", Field::value));
                 seen(Order::Reject { node: id, reason })
             }
-            Verb::Undo => Order::Undo { node: id },
+            Verb::Undo => seen(Order::Undo { node: id }),
             Verb::Forget => seen(Order::Forget { node: id }),
             Verb::Profile => {
                 let wish = self.picker.as_ref().and_then(|picker| self.profiles.get(picker.marked()));
