@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 use crate::domain::event::{Event, Recorded};
 use crate::domain::guard::{ClaimCode, Permission};
 use crate::domain::plan;
-use crate::domain::{Fleet, Fqdn, NodeId, Origin, ProfileChoice, RunId, RunOutcome, WalkStep};
+use crate::domain::{Flag, Fleet, Fqdn, NodeId, Origin, ProfileChoice, RunId, RunOutcome, WalkStep};
 
 /// Writes every event until `shutdown`, oldest first. `fleet` is that before the first event.
 ///

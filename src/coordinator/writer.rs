@@ -19,7 +19,7 @@ use crate::domain::guard::Verdict;
 use crate::domain::snapshot::{Problem, Service};
 use crate::domain::text::Text;
 use crate::domain::{
-    Command, Effect, Event, Fleet, NodeId, Order, Origin, Policy, Recorded, Refusal, Reply, Snapshot, Ticket,
+    Command, Effect, Event, Fleet, NodeId, Origin, Policy, Recorded, Refusal, Reply, Snapshot, Ticket,
 };
 use crate::store::{Loaded, Store};
 

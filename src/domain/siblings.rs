@@ -36,7 +36,9 @@ impl Trait {
         let report = node.report.as_ref().map(|reported| &reported.report);
         match self {
             Self::Links => node.request.as_ref().map(|asked| Value::Count(asked.info.links.len())),
-            Self::Disks => report.filter(|report| !report.disks.is_empty()).map(|report| Value::Count(report.disks.len())),
+            Self::Disks => {
+                report.filter(|report| !report.disks.is_empty()).map(|report| Value::Count(report.disks.len()))
+            }
             Self::Sizes => {
                 let mut sizes: Vec<_> = report?.disks.iter().filter_map(|disk| disk.size).collect();
                 sizes.sort_unstable();

@@ -115,7 +115,8 @@ async fn look_and_tell(
 
 /// Where and what to look for, if this node is to be looked for at all.
 fn target_of(node: &Node, port: u16) -> Option<Target> {
-    let is_expected = matches!(node.phase, Phase::Installed | Phase::Booting | Phase::Unreachable { .. } | Phase::Ready);
+    let is_expected =
+        matches!(node.phase, Phase::Installed | Phase::Booting | Phase::Unreachable { .. } | Phase::Ready);
     let address = node.address.filter(|_| is_expected)?;
     Some(Target { address: SocketAddr::new(address, port), keys: node.host_keys.clone() })
 }

@@ -137,7 +137,8 @@ async fn looks_are_scheduled_with_growing_pauses() {
         due: Some(now),
     };
     let is_counting = false;
-    let mut schedule = Schedule { settings, is_counting, plans: BTreeMap::from([(NodeId(1), plan()), (NodeId(2), plan())]) };
+    let mut schedule =
+        Schedule { settings, is_counting, plans: BTreeMap::from([(NodeId(1), plan()), (NodeId(2), plan())]) };
     assert_eq!(schedule.next_due(now).unwrap().0, NodeId(1));
     assert_eq!(schedule.next_due(now).unwrap().0, NodeId(2));
     assert!(schedule.next_due(now).is_none() && schedule.earliest().is_none(), "both are being looked at");

@@ -153,10 +153,10 @@ fn understand(line: &str, snapshot: &Snapshot, wants_to_leave: bool) -> Result<C
             let done = format!("taken back; {} is as it was before", node.name);
             Ok(Command::Send(vec![(done, Order::Undo { node: node.id })], Vec::new()))
         }
-        "r" | "run" => Ok(Command::Send(vec![(
-            "the run is queued".to_owned(),
-            Order::Run { nodes: Vec::new(), options: Box::default() },
-        )], Vec::new())),
+        "r" | "run" => Ok(Command::Send(
+            vec![("the run is queued".to_owned(), Order::Run { nodes: Vec::new(), options: Box::default() })],
+            Vec::new(),
+        )),
         "c" | "cancel" => Ok(Command::Send(vec![("the run is being stopped".to_owned(), Order::Cancel)], Vec::new())),
         // A bare code is the answer to the question that was printed with it.
         code if rest.is_empty() => match by_code(code, snapshot) {
@@ -290,7 +290,7 @@ mod tests {
         assert!(matches!(understand("q", &snapshot, false), Ok(Command::Say(words)) if words.contains("once more")));
         assert_eq!(understand("q", &snapshot, true), Ok(Command::Leave));
         assert_eq!(understand("quit", &snapshot, true), Ok(Command::Leave));
-        assert_eq!(understand("q", &crate::tui::fixture::Rack::new().snapshot(), false), Ok(Command::Leave));
+        assert_eq!(understand("q", &Rack::new().snapshot(), false), Ok(Command::Leave));
     }
 
     #[test]

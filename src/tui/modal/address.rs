@@ -1,6 +1,6 @@
 //! The address of a node: the one it is installed with, or the one where Ansible reaches it.
 
-use super::{Ask, Field, Paragraph, Sending, parse_address, if_seen};
+use super::{Ask, Field, Paragraph, Sending, if_seen, parse_address};
 use crate::domain::{Fqdn, Node, NodeId, Order};
 use crate::tui::model::Model;
 
@@ -20,7 +20,13 @@ impl Address {
         let is_to_come = node.is_to_be_installed();
         let known = if is_to_come { node.fixed_address() } else { node.address };
         let known = known.map(|address| address.to_string()).unwrap_or_default();
-        Self { node: node.id, name: node.name.clone(), revision: node.revision, is_to_come, field: Field::new("address", &known) }
+        Self {
+            node: node.id,
+            name: node.name.clone(),
+            revision: node.revision,
+            is_to_come,
+            field: Field::new("address", &known),
+        }
     }
 }
 

@@ -1,8 +1,8 @@
 //! What is to become of a run that starts by itself: wait for missing nodes, go on without them, or hold it.
 
 use super::{Ask, Paragraph, Picker, Sending};
-use crate::domain::{Fqdn, Order};
 use crate::domain::fleet::Gate;
+use crate::domain::{Fqdn, Order};
 use crate::tui::model::Model;
 
 /// Names listed in full.
@@ -29,7 +29,11 @@ impl GateChoice {
                 wait,
                 "the run starts by itself when all are ready",
             ),
-            ("go now, without the missing nodes: each gets a run when it comes", Order::GoAsSeen { ready, missing }, "the run is queued"),
+            (
+                "go now, without the missing nodes: each gets a run when it comes",
+                Order::GoAsSeen { ready, missing },
+                "the run is queued",
+            ),
             ("hold: nothing starts by itself until you say so", hold, "held: no run starts by itself"),
         ];
         if is_held {

@@ -16,7 +16,12 @@ pub(in crate::tui) struct Hostname {
 
 impl Hostname {
     pub(super) fn new(node: &Node) -> Self {
-        Self { node: node.id, name: node.name.clone(), revision: node.revision, field: Field::new("host name", node.name.as_str()) }
+        Self {
+            node: node.id,
+            name: node.name.clone(),
+            revision: node.revision,
+            field: Field::new("host name", node.name.as_str()),
+        }
     }
 }
 

@@ -28,7 +28,13 @@ impl ChooseNic {
         let lines = links.iter().map(|link| format!("{}  {}{}", link.mac, link.name, note(link.mac)));
         let picker = Picker::new(lines.collect());
         let macs: Vec<_> = links.iter().map(|link| link.mac).collect();
-        (!macs.is_empty()).then_some(Self { node: node.id, name: node.name.clone(), revision: node.revision, macs, picker })
+        (!macs.is_empty()).then_some(Self {
+            node: node.id,
+            name: node.name.clone(),
+            revision: node.revision,
+            macs,
+            picker,
+        })
     }
 }
 
