@@ -338,3 +338,21 @@ fn every_role_does_what_it_says_and_only_once() {
     fs::write(bench.file("m", "state/down.json"), r#"["pmgproxy.service"]"#).unwrap();
     bench.fails(&["m"], "pmg", &chosen, "Make sure its service runs");
 }
+
+#[test]
+fn a_storage_is_added_to_each_node_that_stands_alone_and_once_to_a_cluster() {
+    let Some(bench) = Bench::new(&[("a", "pve"), ("b", "pve")]) else { return };
+    let entries = |id: &str| json!([{"id": id, "type": "nfs", "options": {"server": "192.0.2.40", "export": "/srv"}}]);
+    let adds = |id: &str| ["a", "b"].map(|name| bench.log(name).matches(&format!("storage {id}\n")).count());
+
+    let alone = vars(&json!({"proxmox_storage_entries": entries("alone")}));
+    bench.ok(&["a", "b"], "storage", &alone);
+    assert_eq!(adds("alone"), [1, 1]);
+
+    let shared = vars(&json!({"proxmox_storage_entries": entries("shared")}));
+    bench.ok(&["a", "b"], "cluster,storage", &shared);
+    assert_eq!(bench.clusters(), 1);
+    assert_eq!(adds("shared").iter().sum::<usize>(), 1, "{:?}", adds("shared"));
+    let again = bench.ok(&["a", "b"], "storage", &shared);
+    assert_eq!(again.out.rsplit("PLAY RECAP").next().unwrap().matches("changed=0 ").count(), 2, "{}", again.out);
+}
