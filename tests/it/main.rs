@@ -15,6 +15,7 @@ mod http;
 mod init;
 mod inventory;
 mod layers;
+mod lint;
 mod main_job;
 mod plan;
 mod process;
