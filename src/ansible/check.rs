@@ -80,11 +80,14 @@ pub struct Report {
 pub async fn check(subject: &Subject) -> Report {
     let mut report = Report::default();
     let mut note = |what, result: Result<String, Problem>| report.findings.push(Finding { what, result });
-    note("SSH key", key(&subject.private_key, &subject.installs));
+    let (own, installs) = (subject.private_key.clone(), subject.installs.clone());
+    let examined = tokio::task::spawn_blocking(move || key(&own, &installs)).await;
+    let failed = |error: tokio::task::JoinError| Err(problem(format!("cannot examine the key: {error}"), "see the log"));
+    note("SSH key", examined.unwrap_or_else(failed));
     let found = preflight::find(subject.command.as_deref()).await;
     let program = found.as_ref().ok().map(|found| found.path.clone());
     note("Ansible", found.map(|found| format!("{} (ansible-core {})", found.path.display(), found.version)));
-    let playbook = preflight::playbook(&subject.dir, &subject.state_dir, &subject.playbook);
+    let playbook = preflight::playbook(&subject.dir, &subject.state_dir, &subject.playbook).await;
     let Some(program) = program else {
         note("playbook", playbook.map(|path| path.display().to_string()));
         return report;

@@ -15,6 +15,7 @@ mod profile;
 mod reload;
 mod self_test;
 mod settings;
+mod workers;
 
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
