@@ -56,7 +56,6 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    #[expect(clippy::panic, reason = "that is what is told")]
     async fn one_that_panics_is_told_and_the_others_go_on() {
         let (told, mut crashed) = watch::channel(Vec::new());
         let workers = Workers::new(told);
