@@ -3,14 +3,15 @@
 use std::env;
 use std::path::PathBuf;
 
+use super::outside::skip;
 use super::process::Process;
 use super::rig::Project;
 
-/// The `ansible-lint` to judge with; none is said loudly.
+/// The `ansible-lint` to judge with.
 fn linter() -> Option<PathBuf> {
     let found = env::var_os("PROX_ANSIBLE_LINT").map(PathBuf::from).filter(|path| path.is_file());
     if found.is_none() {
-        println!("SKIPPED: no ansible-lint; PROX_ANSIBLE_LINT names one, ./test.sh brings it");
+        skip("no ansible-lint; PROX_ANSIBLE_LINT names one, ./test.sh brings it");
     }
     found
 }

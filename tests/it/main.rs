@@ -17,6 +17,8 @@ mod inventory;
 mod layers;
 mod lint;
 mod main_job;
+#[path = "../../src/outside.rs"]
+mod outside;
 mod plan;
 mod process;
 mod pty;
