@@ -42,6 +42,8 @@ impl Bench {
         let inventory = json!({"all": {"vars": vars, "children": groups}});
         let mut bench = Self { project, ansible, sshd, port: free_port(), nodes: Vec::new(), inventory };
         bench.key("login");
+        // The user's own choice; under it nodes would join and reboot all at once.
+        bench.project.write("ansible.cfg", "[defaults]\nstrategy = free\n");
         for (name, product) in nodes {
             bench.install(name, product);
         }
@@ -298,7 +300,7 @@ fn every_role_does_what_it_says_and_only_once() {
     let chosen = vars(&json!({
         "proxmox_network_vlan_aware": true,
         "proxmox_storage_entries": [
-            {"id": "backup", "type": "pbs", "options": {"server": "192.0.2.40", "password": "not-to-be-seen"}}
+            {"id": "backup", "type": "pbs", "options": {"server": "192.0.2.40", "encryption-key": "not-to-be-seen"}}
         ],
         "proxmox_time_zone": "Europe/Vienna",
         "proxmox_time_servers": ["ntp.lab.example"],
@@ -337,6 +339,16 @@ fn every_role_does_what_it_says_and_only_once() {
 
     fs::write(bench.file("m", "state/down.json"), r#"["pmgproxy.service"]"#).unwrap();
     bench.fails(&["m"], "pmg", &chosen, "Make sure its service runs");
+}
+
+#[test]
+fn a_bridge_without_ipv4_carries_vlans_too() {
+    let Some(bench) = Bench::new(&[("a", "pve")]) else { return };
+    let interfaces = bench.file("a", "etc/network/interfaces");
+    fs::write(&interfaces, "auto vmbr0\niface vmbr0 inet6 static\n\taddress 2001:db8::2/64\n").unwrap();
+    bench.ok(&["a"], "network", &vars(&json!({"proxmox_network_vlan_aware": true})));
+    let text = fs::read_to_string(&interfaces).unwrap();
+    assert!(text.contains("inet6 static\n\tbridge-vlan-aware yes\n\tbridge-vids 2-4094\n\taddress"), "{text}");
 }
 
 #[test]
