@@ -10,7 +10,8 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::reload::{Folder, Found, Reloader};
+use super::folder::{Folder, Found};
+use super::reload::Reloader;
 use super::settings::AnswerFiles;
 use super::{EngineOptions, LocalClient, STATE_DIR, board, journal, operator, preflight, settings};
 use crate::ansible::check::{Report, Subject};

@@ -7,6 +7,7 @@ mod board;
 mod console;
 pub mod demo;
 mod engine;
+mod folder;
 mod journal;
 mod local;
 mod offline;
