@@ -422,7 +422,8 @@ fn prepare(options: &EngineOptions) -> Result<Prepared, Failure> {
     match (found.config.clone(), found.base.clone(), found.profiles.clone(), found.plan.as_ref()) {
         (Ok(config), Ok(base), Ok(profiles), Ok(_)) => {
             let state_dir = dir.join(STATE_DIR);
-            Ok(Prepared { dir, state_dir, config, files: AnswerFiles { base, profiles }, folder, found })
+            let files = AnswerFiles::new(&config, base, profiles);
+            Ok(Prepared { dir, state_dir, config, files, folder, found })
         }
         (config, base, profiles, plan) => {
             let problems = [config.err(), base.err(), profiles.err(), plan.err().cloned()].into_iter().flatten();
@@ -436,7 +437,9 @@ fn prepare(options: &EngineOptions) -> Result<Prepared, Failure> {
 pub(super) fn plan_context(options: &EngineOptions) -> Result<plan::Context, ConfigErrors> {
     let folder = Folder { dir: options.dir.clone(), cli: options.cli.clone(), env: options.env.clone() };
     let found = folder.read();
-    Ok(settings::plan_context(&folder.dir, Some(&found.config?), Some(&found.base?)))
+    let config = found.config?;
+    let base = settings::effective_base(&config, found.base?);
+    Ok(settings::plan_context(&folder.dir, Some(&config), Some(&base)))
 }
 
 /// Makes time pass for the fleet.

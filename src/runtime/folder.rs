@@ -36,10 +36,14 @@ impl Folder {
         let config = config::load(&self.dir, &self.cli, &self.env).map(|loaded| loaded.config);
         let base = settings::base_answer(&self.dir);
         // What is wrong with these two is told by themselves.
-        let (known, answer) = (config.as_ref().ok(), base.as_ref().ok());
+        let known = config.as_ref().ok();
+        let start = base.as_ref().ok().cloned().map(|base| match known {
+            Some(config) => settings::effective_base(config, base),
+            None => base,
+        });
         Found {
-            profiles: settings::profiles(&self.dir, answer),
-            plan: plan::load(&self.dir, &settings::plan_context(&self.dir, known, answer)),
+            profiles: settings::profiles(&self.dir, start.as_ref()),
+            plan: plan::load(&self.dir, &settings::plan_context(&self.dir, known, start.as_ref())),
             config,
             base,
             overrides: settings::override_problems(&self.dir),

@@ -160,19 +160,18 @@ impl Reloader {
 
     async fn put_in_force(&mut self) {
         let config = self.last.config.as_ref().ok().filter(|config| **config != self.config).cloned();
-        // What was checked together comes in force together.
-        let files = self.last.base.as_ref().ok().zip(self.last.profiles.as_ref().ok());
-        let files = files.map(|(base, profiles)| AnswerFiles { base: base.clone(), profiles: profiles.clone() });
-        let files = files.filter(|files| *files != self.files);
-        if config.is_none() && files.is_none() {
-            return;
-        }
+        let is_new = config.is_some();
         if let Some(config) = config {
             self.config = config;
         }
-        if let Some(files) = files {
-            self.files = files;
+        // What was checked together comes in force together.
+        let files = self.last.base.as_ref().ok().zip(self.last.profiles.as_ref().ok());
+        let (written, profiles) = files.unwrap_or((&self.files.written, &self.files.profiles));
+        let files = AnswerFiles::new(&self.config, written.clone(), profiles.clone());
+        if !is_new && files == self.files {
+            return;
         }
+        self.files = files;
         self.handle.set_policy(settings::policy(&self.config, &self.files.base)).await;
         let kit = settings::answer_kit(&self.folder.dir, &self.config, &self.files, &self.ssh_key);
         self.kit.send_replace(Arc::new(kit));
