@@ -131,7 +131,7 @@ impl Desk<'_> {
         let mut reports = vec![self.config(dir), base];
         reports.extend(layers);
         if dir.join(plan::PLAN_FILE).exists() {
-            reports.push(self.plan(dir, &ground));
+            reports.push(Self::plan(dir, &ground));
         }
         reports
     }
@@ -226,7 +226,7 @@ impl Desk<'_> {
     }
 
     /// The plan, as far as the files it follows from can be used.
-    fn plan(&self, dir: &Path, ground: &Ground) -> FileReport {
+    fn plan(dir: &Path, ground: &Ground) -> FileReport {
         let context = runtime::context_of(dir, ground.config.as_ref(), ground.base.as_ref());
         let problems = match plan::load(dir, &context) {
             Ok(plan) => plan.warnings,
@@ -249,7 +249,7 @@ impl Desk<'_> {
                 self.base(config::load_text(path), self.ground(folder_of(path, 1)).config.as_ref())
             }
             Some(plan::PLAN_FILE) => match config::load_long_text(path, plan::MAX_BYTES) {
-                Ok(Some(_)) => self.plan(folder_of(path, 1), &self.ground(folder_of(path, 1))),
+                Ok(Some(_)) => Self::plan(folder_of(path, 1), &self.ground(folder_of(path, 1))),
                 Ok(None) => FileReport::missing("plan", path),
                 Err(errors) => FileReport::unreadable("plan", path, &errors),
             },
