@@ -80,11 +80,13 @@ fn own_addresses(config: &Config) -> BTreeSet<IpAddr> {
     [listen, route].into_iter().flatten().collect()
 }
 
-/// What the plan is checked against, as far as the files it follows from can be used.
+/// What the plan is checked against, as far as the files it follows from can be used; `base` is what answers start from.
 pub(crate) fn plan_context(dir: &Path, config: Option<&Config>, base: Option<&BaseAnswer>) -> plan::Context {
-    let domain = config.map(|config| config.naming.domain.clone()).unwrap_or_default();
+    // Without `config.toml` any domain will do: that a name has none is not the plan's fault.
+    let domain = config.map_or_else(|| Config::default().naming.domain, |config| config.naming.domain.clone());
     let addresses = config.zip(base).map(|(config, base)| address_rules(config, base)).unwrap_or_default();
-    plan::Context { domain, addresses, profiles: plan::profiles(dir) }
+    let names = config::profile_names(dir).unwrap_or_default();
+    plan::Context { domain, addresses, profiles: names.iter().filter_map(|name| name.parse().ok()).collect() }
 }
 
 /// What answers are made from.
@@ -114,8 +116,7 @@ pub(super) fn login_key(dir: &Path, config: &Config, own: &SshKeyPair) -> String
 pub(super) fn installs(kit: &AnswerKit) -> Vec<Installs> {
     let of = |file: String, overlay: &Overlay| Installs { file, keys: overlay.ssh_keys() };
     let mut all = vec![of(config::BASE_ANSWER_FILE.to_owned(), kit.base.overlay())];
-    let file = |profile: &Profile| format!("{}/{}.toml", config::PROFILES_FOLDER, profile.name());
-    all.extend(kit.profiles.iter().map(|profile| of(file(profile), profile.overlay())));
+    all.extend(kit.profiles.iter().map(|profile| of(config::profile_file(profile.name()), profile.overlay())));
     let overrides = config::load_overrides(&kit.dir).unwrap_or_default();
     let understood = |named: &config::Named| answer::parse_override(&named.file, &named.source.text).ok();
     all.extend(overrides.iter().filter_map(|named| Some(of(named.file.clone(), &understood(named)?))));
@@ -215,7 +216,7 @@ pub(crate) fn ties(dir: &Path, profiles: &Profiles) -> config::Problems {
 
 fn add_ties(problems: &mut config::Problems, dir: &Path, profiles: &Profiles) {
     for tie in profiles.ties() {
-        let file = dir.join(config::PROFILES_FOLDER).join(format!("{}.toml", tie.other));
+        let file = dir.join(config::profile_file(&tie.other));
         problems.add(|| {
             let message = format!("`{}` and `{}` are for the same machines, and neither wins", tie.one, tie.other);
             let hint = "give one of them a higher `priority`, or a criterion more";
@@ -366,7 +367,7 @@ pub(super) fn cautions(config: &Config, files: &AnswerFiles, has_config: bool) -
     let is_danger = |caution: &&answer::Problem| caution.severity == answer::Severity::Danger;
     problems.extend(base.cautions().iter().filter(is_danger).map(|danger| told("default.toml", danger)));
     for profile in files.profiles.iter() {
-        let file = format!("profiles/{}.toml", profile.name());
+        let file = config::profile_file(profile.name());
         problems.extend(profile.cautions_over(base).iter().filter(is_danger).map(|danger| told(&file, danger)));
     }
     problems
