@@ -16,6 +16,7 @@ mod profile;
 mod reload;
 mod self_test;
 mod settings;
+mod stamp;
 
 use std::io::Write as _;
 use std::path::{Path, PathBuf};

@@ -3,6 +3,7 @@
 //! Owns the watch on the folder and the answer kit. What the files mean is the business of `config` and `answer`; which
 //! settings a running engine can take over is decided here ([`waiting_for_restart`]). It writes no file.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,7 +14,7 @@ use tokio::sync::{Notify, watch};
 use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
-use super::folder::{Folder, Found};
+use super::folder::{Folder, InForce, Reading};
 use super::settings::{self, AnswerFiles};
 use crate::config::{self, BASE_ANSWER_FILE, CONFIG_FILE, Config, ConfigErrors};
 use crate::coordinator::Handle;
@@ -39,11 +40,10 @@ pub(super) struct Reloader {
     ssh_key: String,
     /// What the engine was started with: some of it stays in force.
     started: Config,
-    config: Config,
-    files: AnswerFiles,
-    last: Found,
-    /// Which files were ever there.
-    seen: [bool; 3],
+    in_force: InForce,
+    last: Reading,
+    /// Profiles in force whose files are gone, and since when.
+    gone: BTreeMap<String, Instant>,
     /// What of the plan stands against the fleet, in words.
     held: Vec<Text>,
     kit: watch::Sender<Arc<AnswerKit>>,
@@ -57,9 +57,10 @@ impl Reloader {
         folder: Folder,
         handle: Handle,
         ssh_key: &str,
-        (config, files, found): (Config, AnswerFiles, Found),
+        (config, files, last): (Config, AnswerFiles, Reading),
     ) -> (Self, watch::Receiver<Vec<Problem>>, watch::Receiver<Arc<AnswerKit>>) {
         let (kit, answers) = watch::channel(Arc::new(settings::answer_kit(&folder.dir, &config, &files, ssh_key)));
+        let found = &last.found;
         let mut cautions: Vec<_> = not_in_force(&found.overrides).into_iter().collect();
         cautions.extend(settings::cautions(&config, &files, found.has_config()));
         let (problems, shown) = watch::channel(cautions);
@@ -68,10 +69,9 @@ impl Reloader {
             handle,
             ssh_key: ssh_key.to_owned(),
             started: config.clone(),
-            config,
-            files,
-            seen: found.present,
-            last: found,
+            in_force: InForce { config, files, seen: found.present, believed: BTreeSet::new() },
+            last,
+            gone: BTreeMap::new(),
             held: Vec::new(),
             kit,
             problems,
@@ -109,31 +109,28 @@ impl Reloader {
         }
     }
 
-    /// Reads the files, and puts in force what is new and good.
+    /// Reads what has changed, and puts in force what is new and good.
     async fn look(&mut self) {
-        let folder = self.folder.clone();
-        // A file system may take its time.
-        let Ok(found) = tokio::task::spawn_blocking(move || folder.read()).await else { return };
-        let found = found.without_losses(self.seen, &self.files.profiles);
-        if found == self.last {
+        let Some(reading) = self.read().await else {
             // What stood against the plan may be gone by now.
             if !self.held.is_empty() {
                 self.plan().await;
             }
             return;
-        }
-        tell(CONFIG_FILE, &found.config, &self.last.config);
-        tell(BASE_ANSWER_FILE, &found.base, &self.last.base);
-        tell(PLAN_FILE, &found.plan, &self.last.plan);
-        tell(config::PROFILES_FOLDER, &found.profiles, &self.last.profiles);
-        for problem in found.overrides.iter().filter(|problem| !self.last.overrides.contains(problem)) {
+        };
+        let (found, last) = (&reading.found, &self.last.found);
+        tell(CONFIG_FILE, &found.config, &last.config);
+        tell(BASE_ANSWER_FILE, &found.base, &last.base);
+        tell(PLAN_FILE, &found.plan, &last.plan);
+        tell(config::PROFILES_FOLDER, &found.profiles, &last.profiles);
+        for problem in found.overrides.iter().filter(|problem| !last.overrides.contains(problem)) {
             tracing::error!("its node is not answered until this is mended\n{problem}");
         }
-        for (seen, present) in self.seen.iter_mut().zip(found.present) {
+        for (seen, present) in self.in_force.seen.iter_mut().zip(found.present) {
             *seen |= present;
         }
-        let is_new_plan = found.plan != self.last.plan;
-        self.last = found;
+        let is_new_plan = found.plan != last.plan;
+        self.last = reading;
         self.put_in_force().await;
         if is_new_plan {
             self.plan().await;
@@ -141,9 +138,33 @@ impl Reloader {
         self.problems.send_replace(self.wrong());
     }
 
+    /// Reads what has changed; `None` where that says nothing new.
+    async fn read(&mut self) -> Option<Reading> {
+        // A file system may take its time.
+        let folder = self.folder.clone();
+        let look = tokio::task::spawn_blocking(move || folder.look()).await.ok()?;
+        if self.last.holds(&look) {
+            return None;
+        }
+        let waited = self.gone.iter().filter(|(_, since)| since.elapsed() >= LOOK);
+        self.in_force.believed = waited.map(|(name, _)| name.clone()).collect();
+        let (folder, last, in_force) = (self.folder.clone(), self.last.clone(), self.in_force.clone());
+        let read = tokio::task::spawn_blocking(move || folder.read_since(look, Some((&last, &in_force))));
+        let reading = read.await.ok()?;
+        self.gone.retain(|name, _| reading.gone.contains(name));
+        for name in &reading.gone {
+            self.gone.entry(name.clone()).or_insert_with(Instant::now);
+        }
+        if reading.found == self.last.found {
+            self.last = reading;
+            return None;
+        }
+        Some(reading)
+    }
+
     /// Hands the plan to the fleet, where it can be used.
     pub(super) async fn plan(&mut self) {
-        let Ok(plan) = &self.last.plan else { return };
+        let Ok(plan) = &self.last.found.plan else { return };
         let entries = plan.entries.clone();
         match self.handle.submit(Origin::System, Command::Plan { entries }).await {
             Ok(Reply::Planned(held)) if held != self.held => {
@@ -159,34 +180,36 @@ impl Reloader {
     }
 
     async fn put_in_force(&mut self) {
-        let config = self.last.config.as_ref().ok().filter(|config| **config != self.config).cloned();
-        let is_new = config.is_some();
-        if let Some(config) = config {
-            self.config = config;
-        }
+        let InForce { config: old, files: before, .. } = &self.in_force;
+        let found = &self.last.found;
+        let config = found.config.as_ref().unwrap_or(old).clone();
         // What was checked together comes in force together.
-        let files = self.last.base.as_ref().ok().zip(self.last.profiles.as_ref().ok());
-        let (written, profiles) = files.unwrap_or((&self.files.written, &self.files.profiles));
-        let files = AnswerFiles::new(&self.config, written.clone(), profiles.clone());
-        if !is_new && files == self.files {
+        let files = found.base.as_ref().ok().zip(found.profiles.as_ref().ok());
+        let (written, profiles) = files.unwrap_or((&before.written, &before.profiles));
+        let files = AnswerFiles::new(&config, written.clone(), profiles.clone());
+        if config == *old && files == *before {
             return;
         }
-        self.files = files;
-        self.handle.set_policy(settings::policy(&self.config, &self.files.base)).await;
-        let kit = settings::answer_kit(&self.folder.dir, &self.config, &self.files, &self.ssh_key);
+        for name in before.profiles.names().filter(|name| files.profiles.get(name).is_none()) {
+            let file = config::profile_file(name);
+            tracing::warn!("{file} is gone, and no longer in force: its machines are answered without it");
+        }
+        self.handle.set_policy(settings::policy(&config, &files.base)).await;
+        let kit = settings::answer_kit(&self.folder.dir, &config, &files, &self.ssh_key);
+        (self.in_force.config, self.in_force.files) = (config, files);
         self.kit.send_replace(Arc::new(kit));
     }
 
     /// What the operator should know about the files, the worst first.
     fn wrong(&self) -> Vec<Problem> {
-        let last = &self.last;
-        let files = [last.config.as_ref().err(), last.base.as_ref().err(), last.profiles.as_ref().err()];
-        let bad = files.into_iter().chain([last.plan.as_ref().err()]);
+        let (last, InForce { config, files, .. }) = (&self.last.found, &self.in_force);
+        let answer_files = [last.config.as_ref().err(), last.base.as_ref().err(), last.profiles.as_ref().err()];
+        let bad = answer_files.into_iter().chain([last.plan.as_ref().err()]);
         let mut problems: Vec<_> = bad.flatten().filter_map(not_taken_over).collect();
         problems.extend(not_in_force(&last.overrides));
         problems.extend(against_the_plan(&self.held));
-        problems.extend(waiting_for_restart(&self.started, &self.config));
-        problems.extend(settings::cautions(&self.config, &self.files, self.last.has_config()));
+        problems.extend(waiting_for_restart(&self.started, config));
+        problems.extend(settings::cautions(config, files, last.has_config()));
         problems
     }
 }
@@ -303,7 +326,7 @@ mod tests {
     fn config_of(text: &str) -> Config {
         let dir = tempfile::tempdir().unwrap();
         std::fs::write(dir.path().join(CONFIG_FILE), text).unwrap();
-        folder(dir.path()).read().config.unwrap()
+        folder(dir.path()).read().found.config.unwrap()
     }
 
     #[rstest]
@@ -324,7 +347,7 @@ mod tests {
     fn a_bad_file_is_told_in_one_line_with_its_place() {
         let dir = tempfile::tempdir().unwrap();
         std::fs::write(dir.path().join(CONFIG_FILE), "\n[server]\nlissten = \"x\"\nhold = \"2m\"\n").unwrap();
-        let found = folder(dir.path()).read();
+        let found = folder(dir.path()).read().found;
         let problem = not_taken_over(&found.config.unwrap_err()).unwrap();
         assert!(problem.what.starts_with("config.toml:3: unknown key `"), "{}", problem.what);
         assert!(problem.what.ends_with("(+1 more, see the log)"), "{}", problem.what);
@@ -338,7 +361,7 @@ mod tests {
         let node = dir.path().join("nodes/pve-1.example.com");
         std::fs::create_dir_all(&node).unwrap();
         std::fs::write(node.join("override.toml"), "").unwrap();
-        let problem = not_in_force(&folder(dir.path()).read().overrides).unwrap();
+        let problem = not_in_force(&folder(dir.path()).read().found.overrides).unwrap();
         assert_eq!(problem.what, "pve-1.example.com/override.toml: the file is empty");
     }
 }
