@@ -8,10 +8,11 @@ use std::time::Duration;
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
 
-use super::reload::{Folder, Found, Reloader};
+use super::folder::{Folder, Reading};
+use super::reload::Reloader;
 use super::settings::AnswerFiles;
+use super::workers::{BOARD, Workers};
 use super::{EngineOptions, LocalClient, STATE_DIR, board, journal, operator, preflight, settings};
 use crate::ansible::check::{Report, Subject};
 use crate::ansible::{self, Feed, Runner, SshKeyPair};
@@ -41,13 +42,12 @@ pub(super) struct Engine {
     listener: JoinHandle<()>,
     /// Ends the listener and the open requests.
     serving: CancellationToken,
-    /// Ends everything that feeds the coordinator.
-    working: CancellationToken,
-    /// Ends the files under `nodes/` and the journal, after the coordinator.
-    projecting: CancellationToken,
-    workers: TaskTracker,
-    projector: JoinHandle<()>,
-    journal: JoinHandle<()>,
+    /// What feeds the coordinator.
+    workers: Workers,
+    /// What follows it: the files under `nodes/` and the journal.
+    followers: Workers,
+    /// Who of both has crashed.
+    crashed: watch::Receiver<Vec<&'static str>>,
     failure: Option<anyhow::Error>,
     console: config::Console,
     state_dir: PathBuf,
@@ -62,7 +62,7 @@ struct Prepared {
     config: Config,
     files: AnswerFiles,
     folder: Folder,
-    found: Found,
+    reading: Reading,
 }
 
 impl Engine {
@@ -93,7 +93,7 @@ impl Engine {
         let capacity =
             server::capacity(open_files).min(usize::try_from(config.server.max_held.get()).unwrap_or(usize::MAX));
         let fingerprint = identity.as_ref().map(|identity| identity.fingerprint().to_owned());
-        let in_force = (config.clone(), prepared.files.clone(), prepared.found.clone());
+        let in_force = (config.clone(), prepared.files.clone(), prepared.reading.clone());
         let login = settings::login_key(dir, config, &key);
         let (mut reloader, files, kit) = Reloader::new(prepared.folder.clone(), handle.clone(), &login, in_force);
         // Planned rows are there before the first machine asks.
@@ -115,39 +115,40 @@ impl Engine {
         // Whoever greets or shows a URL next must see it.
         let _ = handle.snapshots().wait_for(|snapshot| snapshot.service.capacity > 0).await;
 
-        let parts = Parts::new(handle.clone());
-        let journal = tokio::spawn(journal::keep(to_log, known, parts.projecting.clone()));
-        let (shown, projection_problem, projector) =
-            parts.project(dir, reader, settings::projection(config, &private_key));
+        let (told, crashed) = watch::channel(Vec::new());
+        let parts = Parts::new(handle.clone(), told);
+        let working = parts.workers.shutdown.clone();
+        let kept = journal::keep(to_log, known, parts.followers.shutdown.clone());
+        parts.followers.start("what writes events into the log", kept);
+        let (shown, projection) = parts.project(dir, reader, settings::projection(config, &private_key));
         let feed = parts.lead_runs(&prepared, &private_key, shown, effects)?;
         let preflight = parts.look_for_ansible(subject(&prepared, &private_key), kit.clone());
         let ghosts = Ghosts::default();
-        let (projection, kit_shown) = (projection_problem, kit.clone());
         let (pool_in, pool) = watch::channel(None);
-        parts.work(board::watch_pool(handle.clone(), pool_in, parts.working.clone()));
+        let watched = board::watch_pool(handle.clone(), pool_in, working.clone());
+        parts.workers.start("what watches the pool of addresses", watched);
         let sources = board::Sources {
             dir: dir.clone(),
             files,
             projection,
             preflight,
-            kit: kit_shown,
+            kit: kit.clone(),
             ghosts: ghosts.clone(),
             pool,
+            crashed: crashed.clone(),
         };
-        parts.work(board::run(handle.clone(), service, sources, parts.working.clone()));
-        parts.work(reloader.run(parts.working.clone()));
-        parts.work(probe::run(
-            handle.clone(),
-            probe::Settings { port: config.ansible.ssh_port, ..probe::Settings::default() },
-            parts.working.clone(),
-        ));
-        parts.work(tick(handle.clone(), parts.working.clone()));
+        parts.workers.start(BOARD, board::run(handle.clone(), service, sources, working.clone()));
+        parts.workers.start("what reads changed files", reloader.run(working.clone()));
+        let probing = probe::Settings { port: config.ansible.ssh_port, ..probe::Settings::default() };
+        parts.workers.start("what proves nodes", probe::run(handle.clone(), probing, working.clone()));
+        parts.workers.start("what watches deadlines and the gate", tick(handle.clone(), working.clone()));
         let previewer = Previewer::new(kit.clone(), state_dir.clone());
 
         let app = App::new(handle.clone(), settings::server(config, fingerprint), kit, ghosts, parts.serving.clone());
         let tests = app.self_tests();
         let client = LocalClient::new(handle.clone(), feed, operator(), state_dir.clone(), tests, previewer);
-        parts.work(api::server::serve(socket, handle.clone(), client.clone(), parts.working.clone()));
+        let commands = api::server::serve(socket, handle.clone(), client.clone(), working);
+        parts.workers.start("what takes orders from other commands", commands);
         let tls = identity.as_ref().map(Identity::server_config);
         // Room for those that only report or look, beside those that are held.
         let connections = server::capacity(open_files);
@@ -160,11 +161,9 @@ impl Engine {
             coordinator: ended,
             listener,
             serving: parts.serving,
-            working: parts.working,
-            projecting: parts.projecting,
             workers: parts.workers,
-            projector,
-            journal,
+            followers: parts.followers,
+            crashed,
             failure: None,
             console: config.console.clone(),
             state_dir: state_dir.clone(),
@@ -237,6 +236,7 @@ impl Engine {
                 Ok(()) => "the listener ended unexpectedly; see the log",
                 Err(_) => "the listener crashed; see the log",
             },
+            Ok(_) = self.crashed.wait_for(|names| names.contains(&BOARD)) => "an indispensable part crashed; see the log",
         };
         self.failure = Some(anyhow::anyhow!(what));
     }
@@ -247,12 +247,9 @@ impl Engine {
         if !self.listener.is_finished() {
             let _ = tokio::time::timeout(CLOSING, self.listener).await;
         }
-        self.working.cancel();
-        self.workers.close();
-        let _ = tokio::time::timeout(CLOSING, self.workers.wait()).await;
+        let _ = tokio::time::timeout(CLOSING, self.workers.end()).await;
         self.handle.stop().await;
-        self.projecting.cancel();
-        let _ = tokio::time::timeout(CLOSING, async { tokio::join!(self.projector, self.journal) }).await;
+        let _ = tokio::time::timeout(CLOSING, self.followers.end()).await;
         self.failure.map_or(Ok(()), |failure| Err(failure.into()))
     }
 }
@@ -261,28 +258,23 @@ impl Engine {
 struct Parts {
     handle: Handle,
     serving: CancellationToken,
-    working: CancellationToken,
-    projecting: CancellationToken,
-    workers: TaskTracker,
+    workers: Workers,
+    followers: Workers,
 }
 
 impl Parts {
-    fn new(handle: Handle) -> Self {
-        let [serving, working, projecting] = [(); 3].map(|()| CancellationToken::new());
-        Self { handle, serving, working, projecting, workers: TaskTracker::new() }
+    fn new(handle: Handle, crashed: watch::Sender<Vec<&'static str>>) -> Self {
+        let followers = Workers::new(crashed.clone());
+        Self { handle, serving: CancellationToken::new(), workers: Workers::new(crashed), followers }
     }
 
-    fn work(&self, task: impl Future<Output = ()> + Send + 'static) {
-        self.workers.spawn(task);
-    }
-
-    /// Keeps the files under `nodes/`. Returns the sequence number they show, what is wrong with them, and the task.
+    /// Keeps the files under `nodes/`. Returns the sequence number they show, and what is wrong with them.
     fn project(
         &self,
         dir: &Path,
         reader: Reader,
         settings: store::ProjectionSettings,
-    ) -> (watch::Receiver<u64>, watch::Receiver<Option<Problem>>, JoinHandle<()>) {
+    ) -> (watch::Receiver<u64>, watch::Receiver<Option<Problem>>) {
         let (shown_in, shown) = watch::channel(0);
         let (problem_in, problem) = watch::channel(None);
         let task = store::projection::run(
@@ -292,9 +284,10 @@ impl Parts {
             settings,
             shown_in,
             problem_in,
-            self.projecting.clone(),
+            self.followers.shutdown.clone(),
         );
-        (shown, problem, tokio::spawn(task))
+        self.followers.start("what keeps the files under nodes/", task);
+        (shown, problem)
     }
 
     /// Carries out runs, and feeds the pane with their output.
@@ -320,16 +313,18 @@ impl Parts {
             patience: ansible::Patience::default(),
             keep_runs: ansible.keep_runs,
         };
-        self.work(filler.run(self.working.clone()));
+        let working = &self.workers.shutdown;
+        self.workers.start("what reads the output of runs", filler.run(working.clone()));
         let runner = Runner::new(self.handle.clone(), settings, feed.clone(), shown);
-        self.work(runner.run(effects, self.working.clone()));
+        self.workers.start("what carries out runs", runner.run(effects, working.clone()));
         Ok(feed)
     }
 
     /// Looks at what a run needs beside everything else: it takes some seconds.
     fn look_for_ansible(&self, subject: Subject, kit: watch::Receiver<Arc<AnswerKit>>) -> watch::Receiver<Report> {
         let (found, report) = watch::channel(Report::default());
-        self.work(preflight::run(subject, self.handle.clone(), kit, found, self.working.clone()));
+        let look = preflight::run(subject, self.handle.clone(), kit, found, self.workers.shutdown.clone());
+        self.workers.start("what looks whether Ansible could run", look);
         report
     }
 }
@@ -348,7 +343,9 @@ pub(super) fn stored(options: &EngineOptions) -> Result<(Snapshot, Previewer), F
     let loaded = store.load(settings::policy(config, &files.base)).or_exit(Exit::State)?;
     let key = SshKeyPair::load_or_create(state_dir).or_exit(Exit::State)?;
     let url = config.server.public_url.as_ref().map(|url| url.as_str().to_owned()).unwrap_or_default();
-    let service = Arc::new(Service { url, ..Service::default() });
+    let identity = config.server.tls.then(|| Identity::load_or_create(state_dir)).transpose().or_exit(Exit::State)?;
+    let fingerprint = identity.map(|identity| identity.fingerprint().to_owned());
+    let service = Arc::new(Service { url, fingerprint, ..Service::default() });
     let at = jiff::Timestamp::now();
     let (holds, undecided) = (imbl::OrdMap::new(), imbl::OrdMap::new());
     let snapshot = Snapshot { seq: loaded.seq, at, fleet: loaded.fleet, holds, undecided, service };
@@ -357,10 +354,9 @@ pub(super) fn stored(options: &EngineOptions) -> Result<(Snapshot, Previewer), F
     Ok((snapshot, Previewer::new(kit, state_dir.clone())))
 }
 
-/// What a run needs.
+/// What a run needs, but for what the answer files install: that changes with them.
 fn subject(prepared: &Prepared, private_key: &Path) -> Subject {
     let ansible = &prepared.config.ansible;
-    let kit = settings::answer_kit(&prepared.dir, &prepared.config, &prepared.files, "");
     Subject {
         dir: prepared.dir.clone(),
         state_dir: prepared.state_dir.clone(),
@@ -369,7 +365,7 @@ fn subject(prepared: &Prepared, private_key: &Path) -> Subject {
         user: ansible.user.clone(),
         forks: forks(ansible),
         private_key: private_key.to_owned(),
-        installs: settings::installs(&kit),
+        installs: Vec::new(),
     }
 }
 
@@ -400,13 +396,14 @@ pub(super) fn ansible_subject(options: &EngineOptions) -> Result<Subject, Failur
         Some(key) => prepared.dir.join(key),
         None => SshKeyPair::load_or_create(&prepared.state_dir).or_exit(Exit::State)?.private().to_owned(),
     };
-    Ok(subject(&prepared, &private_key))
+    let kit = settings::answer_kit(&prepared.dir, &prepared.config, &prepared.files, "");
+    Ok(Subject { installs: settings::installs(&kit), ..subject(&prepared, &private_key) })
 }
 
 /// Reads the configuration and says what it leaves open.
 pub(super) fn check(options: &EngineOptions) -> Result<Vec<Problem>, Failure> {
-    let Prepared { config, files, found, .. } = prepare(options)?;
-    Ok(settings::cautions(&config, &files, found.has_config()))
+    let Prepared { config, files, reading, .. } = prepare(options)?;
+    Ok(settings::cautions(&config, &files, reading.found.has_config()))
 }
 
 /// Reads the configuration, all problems at once.
@@ -417,11 +414,13 @@ fn prepare(options: &EngineOptions) -> Result<Prepared, Failure> {
         return Err(anyhow::anyhow!(words)).or_exit(Exit::Usage);
     }
     let folder = Folder { dir: dir.clone(), cli: options.cli.clone(), env: options.env.clone() };
-    let found = folder.read();
+    let reading = folder.read();
+    let found = &reading.found;
     match (found.config.clone(), found.base.clone(), found.profiles.clone(), found.plan.as_ref()) {
         (Ok(config), Ok(base), Ok(profiles), Ok(_)) => {
             let state_dir = dir.join(STATE_DIR);
-            Ok(Prepared { dir, state_dir, config, files: AnswerFiles { base, profiles }, folder, found })
+            let files = AnswerFiles::new(&config, base, profiles);
+            Ok(Prepared { dir, state_dir, config, files, folder, reading })
         }
         (config, base, profiles, plan) => {
             let problems = [config.err(), base.err(), profiles.err(), plan.err().cloned()].into_iter().flatten();
@@ -434,8 +433,10 @@ fn prepare(options: &EngineOptions) -> Result<Prepared, Failure> {
 /// What the plan of a folder is checked against. Problems of `config.toml` and `default.toml` are errors here.
 pub(super) fn plan_context(options: &EngineOptions) -> Result<plan::Context, ConfigErrors> {
     let folder = Folder { dir: options.dir.clone(), cli: options.cli.clone(), env: options.env.clone() };
-    let found = folder.read();
-    Ok(settings::plan_context(&folder.dir, Some(&found.config?), Some(&found.base?)))
+    let found = folder.read().found;
+    let config = found.config?;
+    let base = settings::effective_base(&config, found.base?);
+    Ok(settings::plan_context(&folder.dir, Some(&config), Some(&base)))
 }
 
 /// Makes time pass for the fleet.

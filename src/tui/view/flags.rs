@@ -190,10 +190,10 @@ fn said(node: &Node, model: &Model) -> String {
     }
 }
 
-/// In what it is the odd one out of its model: `odd: 1 disk`.
+/// In what it is the odd one out of its model: `odd 1 disk`.
 fn odd(node: &Node, model: &Model) -> String {
     let odd = model.overview.norms.odd(node);
-    odd.first().map(|odd| format!("odd: {}", odd.own)).unwrap_or_default()
+    odd.first().map(|odd| format!("odd {}", odd.own)).unwrap_or_default()
 }
 
 /// The guard's diagnosis, the cure first: the footer shows the beginning only.
