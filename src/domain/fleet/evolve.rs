@@ -217,31 +217,13 @@ fn apply_to_node(node: &mut Node, event: &Event, at: Timestamp) {
         }
         Event::NoteSet { note, .. } => node.note.clone_from(note),
         Event::Stalled { reason, .. } => enter(node, Phase::Stalled { reason: reason.clone() }, at),
-        Event::Booting { .. } => {
-            node.was_ready |= node.phase == Phase::Ready;
-            enter(node, Phase::Booting, at);
-        }
-        Event::Unflagged { flag, .. } => drop(node.flags.remove(flag)),
-        Event::BecameReady { .. } => {
-            node.flags.remove(&Flag::WrongHostKey);
-            node.was_ready = true;
-            enter(node, Phase::Ready, at);
-        }
-        // Another reason is no other time: it has been unreachable since the first one.
-        Event::BecameUnreachable { reason, .. } if matches!(node.phase, Phase::Unreachable { .. }) => {
-            node.phase = Phase::Unreachable { reason: reason.clone() };
-        }
-        Event::BecameUnreachable { reason, .. } => enter(node, Phase::Unreachable { reason: reason.clone() }, at),
+        Event::Booting { .. }
+        | Event::Unflagged { .. }
+        | Event::BecameReady { .. }
+        | Event::BecameUnreachable { .. }
+        | Event::HostKeySeen { .. }
+        | Event::HostKeyTrusted { .. } => apply_sighting(node, event, at),
         Event::LeftBehind { reason, .. } => leave_behind(node, reason, at),
-        Event::HostKeySeen { key, .. } => {
-            node.unproven = Some(key.clone());
-            node.flags.insert(Flag::Unproven);
-        }
-        Event::HostKeyTrusted { key, .. } => {
-            node.host_keys = vec![key.clone()];
-            node.unproven = None;
-            node.flags.remove(&Flag::Unproven);
-        }
         // A retry answer or a refusal moves nobody, nor does a decision that was taken back; the rest is not about one existing row and is handled by `Fleet::apply`.
         Event::RetryServed { .. }
         | Event::RefusalServed { .. }
@@ -279,6 +261,37 @@ fn apply_to_node(node: &mut Node, event: &Event, at: Timestamp) {
         | Event::GateWaived { .. }
         | Event::TokenMade { .. }
         | Event::TokenRevoked { .. } => {}
+    }
+}
+
+/// What was seen of a node at its address.
+fn apply_sighting(node: &mut Node, event: &Event, at: Timestamp) {
+    match event {
+        Event::Booting { .. } => {
+            node.was_ready |= node.phase == Phase::Ready;
+            enter(node, Phase::Booting, at);
+        }
+        Event::Unflagged { flag, .. } => drop(node.flags.remove(flag)),
+        Event::BecameReady { .. } => {
+            node.flags.remove(&Flag::WrongHostKey);
+            node.was_ready = true;
+            enter(node, Phase::Ready, at);
+        }
+        // Another reason is no other time: it has been unreachable since the first one.
+        Event::BecameUnreachable { reason, .. } if matches!(node.phase, Phase::Unreachable { .. }) => {
+            node.phase = Phase::Unreachable { reason: reason.clone() };
+        }
+        Event::BecameUnreachable { reason, .. } => enter(node, Phase::Unreachable { reason: reason.clone() }, at),
+        Event::HostKeySeen { key, .. } => {
+            node.unproven = Some(key.clone());
+            node.flags.insert(Flag::Unproven);
+        }
+        Event::HostKeyTrusted { key, .. } => {
+            node.host_keys = vec![key.clone()];
+            node.unproven = None;
+            node.flags.remove(&Flag::Unproven);
+        }
+        _ => {}
     }
 }
 
