@@ -20,7 +20,7 @@ pub enum LayersError {
     #[error(transparent)]
     Tie(#[from] ProfileTie),
     /// The profile that was chosen is not there.
-    #[error("there is no profile `{name}`, which {by} names; add `profiles/{name}.toml`, or choose another")]
+    #[error("there is no profile `{name}`, which {by} names; add `{}`, or choose another", config::profile_file(name))]
     NoProfile {
         /// The name.
         name: String,
