@@ -39,7 +39,8 @@ use super::keymap::Scope;
 use super::model::Model;
 use super::theme;
 use crate::client::{OrderError, Preview};
-use crate::domain::{Fqdn, NodeId, Order};
+use crate::domain::fqdn::FqdnError;
+use crate::domain::{Command, Fqdn, NodeId, Order};
 pub(super) use bulk::Verb;
 pub(super) use dialog::Dialog;
 pub(super) use edit::profiles;
@@ -447,6 +448,17 @@ impl Modal {
         let Self::Ask(dialog) = self else { return false };
         dialog.asking().and_then(Question::sheet_mut).is_some_and(|sheet| sheet.choose_key(event))
     }
+}
+
+/// An order that the engine would take as things stand: its own judgement, while it is typed.
+fn judged(model: &Model, order: Order, done: String) -> Result<Sending, String> {
+    model.snapshot.fleet.decide(&Command::Order(order.clone()), model.now).map_err(|why| why.to_string())?;
+    Ok(Sending { order, done })
+}
+
+/// Reads a host name as typed.
+fn parse_name(text: &str) -> Result<Fqdn, String> {
+    text.trim().parse().map_err(|error: FqdnError| error.to_string())
 }
 
 /// Reads an address as typed.

@@ -108,8 +108,8 @@ fn marked(model: &Model) -> String {
     } else {
         0
     };
-    let hidden = if hidden > 0 { format!(", {hidden} of them hidden by the filter") } else { String::new() };
-    format!(" {} marked{hidden}: keys act on all of them; Esc takes the marks away.", text::count(marks.len(), "node"))
+    let hidden = if hidden > 0 { format!(" ({hidden} hidden by the filter)") } else { String::new() };
+    format!(" {} marked{hidden}: keys act on all of them; Esc unmarks.", text::count(marks.len(), "node"))
 }
 
 /// A key as it is shown: where it begins, and its words.
@@ -130,8 +130,15 @@ impl Shown {
 /// Keys that would do something now, most useful first; help and leaving are always there.
 fn shown_keys(model: &Model, columns: usize) -> Vec<Shown> {
     let mut offered = Vec::new();
-    for scope in &model.scopes() {
+    let scopes = model.scopes();
+    for (index, scope) in scopes.iter().enumerate() {
+        // A key of what is in front never does what it does behind it.
+        let is_hidden = |binding: &Binding| {
+            let mut nearer = BINDINGS.iter().filter(|other| scopes[..index].contains(&other.scope));
+            nearer.any(|other| binding.keys.first().is_some_and(|key| other.keys.contains(key)))
+        };
         let shown = BINDINGS.iter().filter(|binding| binding.scope == *scope && !binding.label.is_empty());
+        let shown = shown.filter(|binding| !is_hidden(binding));
         let shown = shown.filter(|binding| offer(model, *scope, binding.action).is_ok());
         offered.extend(shown.filter(|binding| is_advised(model, binding.action)));
     }
@@ -146,8 +153,7 @@ fn shown_keys(model: &Model, columns: usize) -> Vec<Shown> {
     let mut left = columns.saturating_sub(1 + fixed.iter().map(Shown::wide).sum::<usize>());
     let mut kept: Vec<Shown> = Vec::new();
     for shown in free {
-        // The detail's keys hide the table's of the same name.
-        if shown.wide() <= left && !kept.iter().any(|other| other.key == shown.key) {
+        if shown.wide() <= left {
             left -= shown.wide();
             kept.push(shown);
         }
