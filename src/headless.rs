@@ -179,6 +179,7 @@ fn words(event: &Event, runs: &BTreeMap<RunId, usize>) -> String {
         Event::Booting { .. } => "is rebooting".to_owned(),
         Event::BecameReady { .. } => "ready: answers SSH with the expected host key".to_owned(),
         Event::BecameUnreachable { reason, .. } => format!("unreachable: {reason}"),
+        Event::LeftBehind { reason, .. } => format!("failed: {reason}"),
         Event::HostKeySeen { key, .. } => format!("shows the host key {}: compare and trust it", key.fingerprint()),
         Event::HostKeyTrusted { key, .. } => format!("host key {} trusted", key.fingerprint()),
         Event::GaveWay { rows, .. } => {

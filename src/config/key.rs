@@ -57,6 +57,7 @@ keys! {
     START = "ansible" "start" r#""when-ready""#;
     COUNTDOWN = "ansible" "countdown" r#""10s""#;
     EXPECT = "ansible" "expect" "6";
+    RUN_DEADLINE = "ansible" "deadline" r#""1h""#;
     PLAYBOOK = "ansible" "playbook" r#""setup-cluster.yml""#;
     USER = "ansible" "user" r#""root""#;
     SSH_PORT = "ansible" "ssh_port" "22";

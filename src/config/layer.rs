@@ -233,6 +233,7 @@ impl<'a> Layers<'a> {
                 .get(Key::COUNTDOWN, None, value::duration(Duration::ZERO..=DAY))
                 .unwrap_or(default.countdown),
             expect: self.get(Key::EXPECT, None, value::count(100_000)),
+            deadline: self.get(Key::RUN_DEADLINE, None, value::duration(SECOND..=DAY)).unwrap_or(default.deadline),
             playbook: self.get(Key::PLAYBOOK, None, value::path).unwrap_or(default.playbook),
             user: self.get(Key::USER, None, value::user).unwrap_or(default.user),
             ssh_port: self.get(Key::SSH_PORT, None, value::port).unwrap_or(default.ssh_port),

@@ -131,6 +131,8 @@ pub struct Ansible {
     pub countdown: Duration,
     /// The gate also waits for this many nodes.
     pub expect: Option<NonZeroU32>,
+    /// How long a run may take before its nodes say so, while the program does not know what is usual.
+    pub deadline: Duration,
     /// The playbook; a relative path starts at the folder of `config.toml`.
     pub playbook: PathBuf,
     /// The user Ansible and the probe log in as: letters, digits, `_`, `-` and `.` only.
@@ -306,6 +308,7 @@ impl Default for Ansible {
         Self {
             start: StartRule::WhenReady,
             countdown: Duration::from_secs(10),
+            deadline: Duration::from_hours(1),
             expect: None,
             playbook: PathBuf::from("setup-cluster.yml"),
             user: "root".to_owned(),

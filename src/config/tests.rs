@@ -153,6 +153,7 @@ fn every_key_reaches_its_field() {
         ansible: Ansible {
             start: StartRule::ByHand,
             countdown: Duration::from_secs(3),
+            deadline: Duration::from_mins(90),
             expect: Some(3.try_into().unwrap()),
             playbook: "site/main.yml".into(),
             user: "deploy".to_owned(),

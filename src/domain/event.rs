@@ -328,6 +328,13 @@ pub enum Event {
         /// What was tried and seen.
         reason: Text,
     },
+    /// It was still being configured when the run that did so was over, and nobody told what came of it.
+    LeftBehind {
+        /// The row.
+        node: NodeId,
+        /// In words.
+        reason: Text,
+    },
     /// A key was seen on a node that reported none.
     HostKeySeen {
         /// The row.

@@ -361,6 +361,12 @@ pub enum Flag {
     /// It answers SSH with a key it did not report.
     #[error("answers SSH with a key it did not report: old system booted, address clash or swapped cable?")]
     WrongHostKey,
+    /// The run that configures it takes longer than such runs do.
+    #[error("{reason}")]
+    RunsLong {
+        /// For how long, what is usual, and what to do.
+        reason: Text,
+    },
     /// It has no reported host key; the operator must accept the one seen.
     #[error("reported no host key: compare the one seen with its screen, then trust it")]
     Unproven,
@@ -398,6 +404,7 @@ impl Flag {
             | Self::PlanName { .. }
             | Self::CannotAnswer { .. }
             | Self::WrongHostKey
+            | Self::RunsLong { .. }
             | Self::Unproven
             | Self::UnprovenReport => false,
         }

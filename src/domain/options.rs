@@ -67,6 +67,13 @@ impl RunOptions {
         self.check || !self.tags.is_empty() || !self.skip_tags.is_empty() || self.start_at.is_some()
     }
 
+    /// Whether a run with these goes through the same tasks as one with `other`, so that their times compare.
+    #[must_use]
+    pub fn does_as_much_as(&self, other: &Self) -> bool {
+        let tasks = |of: &Self| (of.check, of.tags.clone(), of.skip_tags.clone(), of.start_at.clone());
+        tasks(self) == tasks(other)
+    }
+
     /// The arguments for `ansible-playbook`, but for the variables: these go through a file.
     #[must_use]
     pub fn arguments(&self) -> Vec<String> {

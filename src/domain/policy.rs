@@ -75,6 +75,8 @@ pub struct Policy {
     pub install_deadline: Duration,
     /// How long a reboot may take before the node is unreachable.
     pub boot_deadline: Duration,
+    /// How long a run may take before its nodes say so, while no such runs are known.
+    pub run_deadline: Duration,
     /// When a run starts by itself.
     pub start: StartRule,
     /// How long a run that starts by itself is announced before it does.
@@ -103,6 +105,7 @@ impl Default for Policy {
             repeat_window: Duration::from_mins(15),
             install_deadline: Duration::from_mins(45),
             boot_deadline: Duration::from_mins(20),
+            run_deadline: Duration::from_hours(1),
             start: StartRule::WhenReady,
             countdown: Duration::from_secs(10),
             expect: None,

@@ -166,6 +166,13 @@ impl Run {
         self.reason.words(self.by_gate)
     }
 
+    /// Seconds from the order to the end of a run that succeeded.
+    #[must_use]
+    pub fn took(&self) -> Option<u32> {
+        let RunState::Ended { at, outcome: RunOutcome::Succeeded } = &self.state else { return None };
+        u32::try_from(at.duration_since(self.queued).as_secs()).ok()
+    }
+
     /// Whether it has not ended yet.
     #[must_use]
     pub fn is_active(&self) -> bool {

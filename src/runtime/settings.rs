@@ -28,6 +28,7 @@ pub(super) fn policy(config: &Config, base: &BaseAnswer) -> Policy {
         repeat_window: config.approval.repeat_window,
         install_deadline: config.install.deadline,
         boot_deadline: config.install.boot_deadline,
+        run_deadline: config.ansible.deadline,
         start: config.ansible.start,
         countdown: config.ansible.countdown,
         expect: config.ansible.expect.map(|count| usize::try_from(count.get()).unwrap_or(usize::MAX)),

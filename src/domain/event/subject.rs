@@ -38,6 +38,7 @@ impl Event {
             | Self::Booting { node }
             | Self::BecameReady { node }
             | Self::BecameUnreachable { node, .. }
+            | Self::LeftBehind { node, .. }
             | Self::HostKeySeen { node, .. }
             | Self::HostKeyTrusted { node, .. }
             | Self::Forgotten { node }

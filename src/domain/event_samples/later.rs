@@ -17,5 +17,10 @@ pub(super) fn samples() -> Vec<Sample> {
             node,
             flag: Flag::CameToNothing { verb: Verb::Approve, why: "no address of the pool is free".into() },
         }),
+        system(Event::Flagged {
+            node,
+            flag: Flag::RunsLong { reason: "configuring for 41 min, usually takes 9".into() },
+        }),
+        system(Event::LeftBehind { node, reason: "the run that configured it ended without a word about it".into() }),
     ]
 }

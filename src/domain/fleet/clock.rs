@@ -17,7 +17,7 @@ use crate::domain::phase::Phase;
 use crate::domain::text::Text;
 
 /// Times kept of one leg of one model, the newest.
-const SAMPLES: usize = 16;
+pub(super) const SAMPLES: usize = 16;
 
 /// Times it takes to know a model.
 const ENOUGH: usize = 3;
@@ -85,7 +85,7 @@ impl Times {
 }
 
 impl Pace {
-    fn of(times: &[u32]) -> Option<Self> {
+    pub(super) fn of(times: &[u32]) -> Option<Self> {
         if times.len() < ENOUGH {
             return None;
         }

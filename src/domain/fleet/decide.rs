@@ -212,12 +212,19 @@ impl Fleet {
     /// Deadlines first; the gate sees their outcome at the next tick.
     fn decide_tick(&self, now: Timestamp) -> Decision {
         let overdue = self.nodes().filter_map(|node| self.overdue(node, now));
-        let events: Vec<_> = overdue.chain(self.expired_tickets(now)).collect();
-        if events.is_empty() {
+        let is_run_late = self.is_run_late(now);
+        let configuring = self.overdue_configuring(now, is_run_late);
+        let events: Vec<_> = overdue.chain(configuring).chain(self.expired_tickets(now)).collect();
+        let mut decision = if events.is_empty() {
             self.decide_gate(now)
         } else {
             Decision { events, effects: Vec::new(), reply: Reply::Done }
+        };
+        if is_run_late {
+            // Should nobody look after it: whoever does takes no notice.
+            decision.effects.extend(self.resume());
         }
+        decision
     }
 
     fn overdue(&self, node: &Node, now: Timestamp) -> Option<Event> {
@@ -271,6 +278,6 @@ impl Fleet {
     }
 }
 
-fn is_over(waited: SignedDuration, limit: Duration) -> bool {
+pub(super) fn is_over(waited: SignedDuration, limit: Duration) -> bool {
     waited > SignedDuration::ZERO && waited.unsigned_abs() > limit
 }

@@ -20,6 +20,7 @@ mod plan;
 mod planned;
 mod room;
 mod rules;
+mod runs;
 mod swap;
 #[cfg(test)]
 mod tests;

@@ -34,6 +34,7 @@ pub(in crate::tui) fn word(flag: &Flag) -> String {
         Flag::NotAsWished { .. } => "other name".to_owned(),
         Flag::CannotAnswer { .. } => "no answer".to_owned(),
         Flag::WrongHostKey => "other key".to_owned(),
+        Flag::RunsLong { .. } => "long run".to_owned(),
         Flag::Unproven => "unproven".to_owned(),
         Flag::UnprovenReport => "no secret".to_owned(),
     }
@@ -125,6 +126,7 @@ pub(super) fn sentence(flag: &Flag, node: &Node, model: &Model) -> String {
                                address, or a cable is swapped."
                 .to_owned()
         }
+        Flag::RunsLong { reason } => format!("Takes long: {reason}."),
         Flag::Unproven if node.unproven.is_some() => {
             "It reported no host key. Press `t` to compare and accept the one seen; until then no run includes it."
                 .to_owned()
@@ -247,7 +249,7 @@ fn gravity(flag: &Flag) -> u8 {
         | Flag::UuidChanged { .. } => 1,
         Flag::CannotAnswer { .. } | Flag::CameToNothing { .. } => 2,
         Flag::TwoAddresses { .. } | Flag::AddressTaken { .. } | Flag::LeaseReused { .. } | Flag::ChooseNic => 3,
-        Flag::WrongHostKey => 4,
+        Flag::WrongHostKey | Flag::RunsLong { .. } => 4,
         Flag::Ambiguous { .. } | Flag::PlanConflict { .. } => 5,
         Flag::DuplicateOf { .. } | Flag::PlanContradicted { .. } | Flag::NotTheNext { .. } => 6,
         Flag::NoIdentity => 7,

@@ -11,6 +11,7 @@ mod own_network;
 mod planned;
 mod room;
 mod rules;
+mod runs;
 mod tokens;
 mod used;
 mod walk;
