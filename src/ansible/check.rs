@@ -266,6 +266,7 @@ fn problem(what: String, hint: &str) -> Problem {
 mod tests {
     use super::*;
     use crate::ansible::SshKeyPair;
+    use crate::ansible::real::programs;
 
     fn installs(file: &str, keys: &[&str]) -> Installs {
         Installs { file: file.to_owned(), keys: keys.iter().map(|key| (*key).to_owned()).collect() }
@@ -304,11 +305,6 @@ mod tests {
         let list = "\nplaybook: site.yml\n\n  play #1 (all): One\tTAGS: []\n    tasks:\n      First: [x] TAGS: []\tTAGS: [a, b]\n      \
                     r : Second\tTAGS: []\n      ansible.builtin.meta\tTAGS: []\n      r : meta\tTAGS: []\n";
         assert_eq!(list.lines().filter_map(task_name).collect::<Vec<_>>(), ["First: [x] TAGS: []", "r : Second"]);
-    }
-
-    fn programs() -> Vec<PathBuf> {
-        let list = std::env::var_os("PROX_ANSIBLE").unwrap_or_default();
-        std::env::split_paths(&list).filter(|path| path.is_file()).collect()
     }
 
     async fn judged(program: &Path, playbook: Option<&str>) -> Vec<Finding> {

@@ -19,7 +19,7 @@ use super::update::update;
 use super::view;
 use crate::client::OutputChunk;
 use crate::domain::text::Text;
-use crate::domain::{NodeId, Order, RunId};
+use crate::domain::{NodeId, Order};
 
 const NODES: u32 = 10_000;
 const ROUNDS: usize = 400;
@@ -96,7 +96,7 @@ impl Write for Counter {
 #[test]
 #[ignore = "a measurement"]
 fn keys_and_snapshots_with_ten_thousand_nodes() {
-    let mut rack = rack();
+    let rack = rack();
     println!("| what | p50 | p99 | bytes |\n|---|---|---|---|");
     for (width, height) in [(80, 24), (250, 70)] {
         let size = format!("{width}x{height}");
@@ -117,20 +117,30 @@ fn keys_and_snapshots_with_ten_thousand_nodes() {
         press(&mut model, KeyCode::Enter);
         measure(&mut model, 50, snapshot).tell(&format!("{size}: a new snapshot, filtered"));
     }
-    let nodes: Vec<NodeId> = (101..=103).map(|n| rack.ready(n)).collect();
-    let run = rack.run(nodes);
-    let mut model = rack.model(120, 40);
-    press(&mut model, KeyCode::Char('2'));
-    // 50,000 lines a second in looks of 100 ms.
-    let mut next = 0;
-    let output = |model: &mut Model, _| {
-        drop(update(model, Msg::Output(run, lines(run, &mut next))));
-        drop(press(model, KeyCode::Char('2')));
-    };
-    measure(&mut model, 100, output).tell("120x40: a key and 5,000 new lines of output");
+    let begun = Instant::now();
+    let mut model = rack.model(80, 24);
+    let started = begun.elapsed();
+    let first = measure(&mut model, 1, |_, _| {}).times[0] + started;
+    println!("| 80x24: the console opened, and its first frame | {:.2} ms | | |", first.as_secs_f64() * 1_000.0);
+    for (what, mut rack) in [("3 nodes", Rack::new()), ("10,000 nodes", rack)] {
+        let nodes: Vec<NodeId> = (101..=103).map(|n| rack.ready(n)).collect();
+        let run = rack.run(nodes);
+        for (width, height) in [(80, 24), (250, 70)] {
+            let mut model = rack.model(width, height);
+            press(&mut model, KeyCode::Char('2'));
+            // 50,000 lines a second in looks of 100 ms.
+            let mut next = 0;
+            let output = |model: &mut Model, _| {
+                drop(update(model, Msg::Output(run, lines(&mut next))));
+                drop(press(model, KeyCode::Char('2')));
+            };
+            let figures = measure(&mut model, 100, output);
+            figures.tell(&format!("{width}x{height}: a key and 5,000 new lines of output, {what}"));
+        }
+    }
 }
 
-fn lines(_: RunId, next: &mut u64) -> OutputChunk {
+fn lines(next: &mut u64) -> OutputChunk {
     let first = *next;
     *next += 5_000;
     let line = |n: u64| format!("\u{1b}[0;32mok: [pve-{n:04x}.example.com] => item number {n}\u{1b}[0m");

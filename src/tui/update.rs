@@ -146,6 +146,8 @@ fn on_reply(model: &mut Model, ticket: Ticket, done: String, result: Result<Repl
         Ok(Reply::Undecided { until }) => {
             let left = super::text::seconds_left(until, model.now);
             model.tell(format!("{done}; {left} s to take it back with `u`"));
+            // Nobody reads it when that is over.
+            model.notice.iter_mut().for_each(|notice| notice.until = notice.until.min(until));
         }
         Ok(Reply::Issued(ticket)) => model.tell(format!("{ticket}: {done}")),
         Ok(

@@ -24,12 +24,9 @@ const NEWS: usize = 3;
 pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, model: &Model) {
     let columns = usize::from(area.width);
     let [status, keys] = [0, 1].map(|row| Rect { y: area.y + row, height: 1, ..area });
-    match &model.notice {
+    match news(model) {
         _ if matches!(model.modal, Some(Modal::Filter(_) | Modal::Find(_))) => typed_line(frame, status, model),
-        Some(notice) => {
-            let (mark, style) = if notice.is_bad { ("!", theme::bad()) } else { ("*", theme::good()) };
-            let lines = text::wrap(&format!(" {mark} {}", notice.text), columns.saturating_sub(1));
-            let lines = clipped(lines, NEWS);
+        Some((lines, style)) => {
             let rows = u16::try_from(lines.len()).unwrap_or(1);
             let first = status.y.saturating_sub(rows - 1);
             for (y, line) in (first..).zip(lines) {
@@ -43,6 +40,14 @@ pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, model: &Model) {
     frame.render_widget(key_line(model, columns), keys);
 }
 
+/// What has just happened, in as many lines as it takes.
+fn news(model: &Model) -> Option<(Vec<String>, Style)> {
+    let notice = model.notice.as_ref()?;
+    let (mark, style) = if notice.is_bad { ("!", theme::bad()) } else { ("*", theme::good()) };
+    let lines = text::wrap(&format!(" {mark} {}", notice.text), usize::from(model.size.width).saturating_sub(1));
+    Some((clipped(lines, NEWS), style))
+}
+
 /// Rows for the hint: two where one is shown and the screen is not small.
 pub(super) fn hint_height(model: &Model) -> u16 {
     let is_shown = model.hint.is_some() && model.tab == Tab::Nodes && model.size.height >= 24;
@@ -52,6 +57,10 @@ pub(super) fn hint_height(model: &Model) -> u16 {
 /// The hint, and the keys that turn the page or end it.
 pub(super) fn draw_hint(frame: &mut Frame<'_>, area: Rect, model: &Model) {
     let Some(hint) = model.hint.and_then(|hint| HINTS.get(hint).map(|words| (hint + 1, words))) else { return };
+    // Half a hint above long news is none.
+    if news(model).is_some_and(|(lines, _)| lines.len() > 1) {
+        return;
+    }
     let words = format!(" hint {}/{}: {} (H next, X no more)", hint.0, HINTS.len(), hint.1);
     let lines = text::wrap(&words, usize::from(area.width).saturating_sub(1));
     for (row, line) in area.rows().zip(lines) {

@@ -3,9 +3,9 @@
 
 use std::fmt::Write as _;
 use std::path::Path;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use super::super::rig::{Project, ansibles, until, until_within};
+use super::super::rig::{Project, ansibles, let_pass, until_within};
 use super::super::terminal::{Console, Terminal};
 
 /// Columns and rows.
@@ -32,8 +32,7 @@ impl Take {
 
     /// Lets whoever watches read.
     fn read(&self, seconds: u64) {
-        let begun = Instant::now();
-        until("it was read", || (begun.elapsed() >= Duration::from_secs(seconds)).then_some(()));
+        let_pass(Duration::from_secs(seconds));
     }
 
     /// Presses a key and waits for what it leads to.

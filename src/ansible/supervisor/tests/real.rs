@@ -1,21 +1,8 @@
 //! The same with real Ansible: every `ansible-playbook` that `PROX_ANSIBLE` lists, separated by `:`. Old and new ones
 //! differ in signals and messages (ANSIBLE.md §4), so the list should hold one of each generation.
 
-use std::io::Write as _;
-
 use super::*;
-
-/// The programs to test with; says so where there are none.
-fn programs() -> Vec<PathBuf> {
-    let list = std::env::var_os("PROX_ANSIBLE").unwrap_or_default();
-    let programs: Vec<_> = std::env::split_paths(&list).filter(|path| !path.as_os_str().is_empty()).collect();
-    if programs.is_empty() {
-        // Not by a macro: the test harness would keep it to itself.
-        let words = "SKIPPED: tests with real Ansible; set PROX_ANSIBLE to paths of ansible-playbook, separated by `:`";
-        writeln!(io::stderr(), "{words}").unwrap();
-    }
-    programs
-}
+use crate::ansible::real::programs;
 
 /// Runs `playbook` on one node with a local connection and hands the engine to `during` once Ansible plays.
 async fn play(program: PathBuf, playbook: &str, during: impl AsyncFn(&Engine)) -> (RunOutcome, Engine, Project) {
