@@ -225,15 +225,17 @@ fn words(event: &Event, runs: &BTreeMap<RunId, usize>) -> String {
         Event::TokenRevoked { name } => format!("token `{name}` revoked"),
         Event::RunStarted { run } => format!("run {run}: Ansible started"),
         Event::RunStopping { run } => format!("run {run}: stopping"),
-        Event::RunEnded { run, outcome, .. } => {
-            let nodes = runs.get(run).copied().unwrap_or_default();
-            match outcome {
-                RunOutcome::Succeeded => format!("run {run} succeeded on {nodes} nodes"),
-                other => {
-                    let reason = other.reason().map(|reason| format!(": {reason}")).unwrap_or_default();
-                    format!("run {run} {}{reason}", other.word())
-                }
-            }
+        Event::RunEnded { run, outcome, .. } => ended(*run, outcome, runs.get(run).copied().unwrap_or_default()),
+    }
+}
+
+/// The end of a run on so many nodes, in words.
+fn ended(run: RunId, outcome: &RunOutcome, nodes: usize) -> String {
+    match outcome {
+        RunOutcome::Succeeded => format!("run {run} succeeded on {nodes} nodes"),
+        other => {
+            let reason = other.reason().map(|reason| format!(": {reason}")).unwrap_or_default();
+            format!("run {run} {}{reason}", other.word())
         }
     }
 }

@@ -30,11 +30,6 @@ impl Take {
         self.waits.push((from, self.console.now()));
     }
 
-    /// Lets whoever watches read.
-    fn read(&self, seconds: u64) {
-        let_pass(Duration::from_secs(seconds));
-    }
-
     /// Presses a key and waits for what it leads to.
     fn press(&self, key: &str, words: &str) {
         self.console.press(key);
@@ -44,10 +39,19 @@ impl Take {
     /// When something that came at this time is played.
     fn played(&self, at: Duration) -> Duration {
         self.waits.iter().fold(at, |played, (from, to)| {
-            let (waited, spent) = (*to - *from, at.clamp(*from, *to) - *from);
-            if waited > WAIT { played - spent + spent.mul_f64(WAIT.div_duration_f64(waited)) } else { played }
+            let (waited, spent) = (to.saturating_sub(*from), at.clamp(*from, *to).saturating_sub(*from));
+            if waited > WAIT {
+                played.saturating_sub(spent) + spent.mul_f64(WAIT.div_duration_f64(waited))
+            } else {
+                played
+            }
         })
     }
+}
+
+/// Lets whoever watches read.
+fn read(seconds: u64) {
+    let_pass(Duration::from_secs(seconds));
 }
 
 #[test]
@@ -59,39 +63,39 @@ fn record() {
     let console = Console::start_in(&project, &["demo", "-n", "4", "--speed", "30"], terminal);
     let mut take = Take { console, waits: Vec::new() };
     take.wait("4 WAITING");
-    take.read(3);
+    read(3);
     take.press("\r", "Serial");
-    take.read(4);
+    read(4);
     take.press("a", "approved `");
-    take.read(2);
+    read(2);
     // The hints take two rows; whoever watches has seen the first.
     take.press("X", "no more hints");
     take.wait("1 installing");
     take.press("\u{1b}", "HOSTNAME");
-    take.read(1);
+    read(1);
     take.press("/waiting", "3 of 4 rows");
-    take.read(1);
+    read(1);
     take.press("\r", "3 of 4");
     take.press("*", "* ?");
-    take.read(2);
+    read(2);
     take.press("a", "Approve 3 nodes");
-    take.read(4);
+    read(4);
     take.press("y", "3 nodes approved");
-    take.read(2);
+    read(2);
     take.press("\u{1b}", "HOSTNAME");
     take.press("4", "prepare-iso");
-    take.read(4);
+    read(4);
     take.press("1", "HOSTNAME");
     take.wait("playbook starts");
-    take.read(2);
+    read(2);
     take.wait("4 configuring");
     take.press("2", "TASK");
-    take.read(2);
+    read(2);
     take.press("\r", "hosts and tasks of");
     take.wait("succeeded");
-    take.read(3);
+    read(3);
     take.press("1", "4 configured");
-    take.read(3);
+    read(3);
     take.console.press("q");
     assert_eq!(take.console.wait(), 0);
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/screens/demo.cast");
@@ -116,7 +120,8 @@ fn cast(take: &Take) -> String {
         let whole = std::str::from_utf8(&rest).map_or_else(|error| error.valid_up_to(), str::len);
         let text = String::from_utf8(rest.drain(..whole).collect()).unwrap();
         if !text.is_empty() {
-            let seconds = f64::from(u32::try_from((take.played(*at) - begin).as_millis()).unwrap()) / 1_000.0;
+            let seconds =
+                f64::from(u32::try_from(take.played(*at).saturating_sub(begin).as_millis()).unwrap()) / 1_000.0;
             let _ = writeln!(cast, "{}", serde_json::json!([seconds, "o", text]));
         }
     }

@@ -105,7 +105,9 @@ fn ten_thousand_nodes_and_fifty_thousand_lines_a_second() {
         }
     }
     println!("\n| the console | first frame | idle, of a core | bytes a second | memory |\n|---|---|---|---|---|");
-    quiet.iter().for_each(|row| println!("{row}"));
+    for row in quiet {
+        println!("{row}");
+    }
 }
 
 /// A console from its start to its end. Returns what it takes while nothing happens.
