@@ -89,14 +89,18 @@ impl Narrator {
         format!("{subject}{}{by}", words(event, &self.runs))
     }
 
-    /// The same without the name of the node: for a page about one.
+    /// The same without the name of the node: for a page about this one.
     #[must_use]
-    pub fn tell_bare(&self, recorded: &Recorded) -> String {
+    pub fn tell_of(&self, about: NodeId, recorded: &Recorded) -> String {
         let by = match &recorded.origin {
             Origin::System => String::new(),
             origin @ (Origin::Peer(_) | Origin::Operator(_) | Origin::Person(_)) => format!(" ({origin})"),
         };
-        format!("{}{by}", words(&recorded.event, &self.runs))
+        let words = match &recorded.event {
+            Event::Swapped { node, other, .. } if *other == about => swapped(*node),
+            event => words(event, &self.runs),
+        };
+        format!("{words}{by}")
     }
 
     fn learn(&mut self, event: &Event) {
@@ -203,7 +207,7 @@ fn words(event: &Event, runs: &BTreeMap<RunId, usize>) -> String {
         Event::AddressAssigned { address, .. } => format!("gets {address} from the pool"),
         Event::NicChosen { mac, .. } => format!("will use the NIC {mac}"),
         Event::Walked { step } => walked(step),
-        Event::Swapped { other, .. } => format!("changes places with {other}: name, address, plan and profile"),
+        Event::Swapped { other, .. } => swapped(*other),
         Event::NoteSet { note, .. } if note.is_empty() => "has no note any more".to_owned(),
         Event::NoteSet { note, .. } => format!("note: {note}"),
         Event::RunQueued { run, nodes, by_gate, options, reason } => {
@@ -238,6 +242,11 @@ fn ended(run: RunId, outcome: &RunOutcome, nodes: usize) -> String {
             format!("run {run} {}{reason}", other.word())
         }
     }
+}
+
+/// A change of places, in words.
+fn swapped(with: NodeId) -> String {
+    format!("changes places with {with}: name, address, plan and profile")
 }
 
 /// A step of walk mode, in words.
