@@ -380,7 +380,8 @@ impl Model {
     /// Where keys are looked up, nearest first.
     pub(super) fn scopes(&self) -> Vec<Scope> {
         if let Some(modal) = &self.modal {
-            return vec![modal.scope(), Scope::Always];
+            let value = modal.has_choice().then_some(Scope::Value);
+            return [modal.scope()].into_iter().chain(value).chain([Scope::Always]).collect();
         }
         let mut scopes = match self.tab {
             Tab::Nodes if self.nodes.detail.is_some() => vec![Scope::Detail, Scope::Nodes],

@@ -32,7 +32,6 @@ pub(super) mod walk;
 
 use std::net::IpAddr;
 
-use crossterm::event::KeyEvent;
 use ratatui::style::Style;
 
 use super::keymap::Scope;
@@ -443,10 +442,15 @@ impl Modal {
 }
 
 impl Modal {
-    /// A key for the marked line of a form with several lines, where that is a choice. Says whether there was one.
-    pub(super) fn choose_key(&mut self, event: KeyEvent) -> bool {
-        let Self::Ask(dialog) = self else { return false };
-        dialog.asking().and_then(Question::sheet_mut).is_some_and(|sheet| sheet.choose_key(event))
+    /// Whether the marked line of a form has something to choose.
+    pub(super) fn has_choice(&self) -> bool {
+        matches!(self, Self::Ask(Dialog::Asking(question)) if question.sheet().is_some_and(Sheet::has_choice))
+    }
+
+    /// The form with several lines, to fill in.
+    pub(super) fn sheet_mut(&mut self) -> Option<&mut Sheet> {
+        let Self::Ask(dialog) = self else { return None };
+        dialog.asking().and_then(Question::sheet_mut)
     }
 }
 

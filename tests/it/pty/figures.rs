@@ -10,6 +10,9 @@ use super::super::terminal::{Console, Terminal};
 /// Machines that have asked.
 const NODES: usize = 10_000;
 
+/// Machines that ask at the same time.
+const BATCH: usize = 500;
+
 /// Keys that are pressed.
 const KEYS: usize = 200;
 
@@ -49,9 +52,14 @@ fn project(waiting: usize) -> Project {
     project.until_all(1, "waiting");
     project.ok(["approve", "m1"]);
     project.until_all(1, "ready");
-    if waiting > 0 {
-        let _others = project.simulate(&engine, waiting, &["--first", "2", "--answers-only", "--quiet"]);
-        until_within(LONG, "all have asked", || (project.nodes().len() > waiting).then_some(()));
+    // Not all at once: on a busy machine, or with a slow build, they would give up before they are heard.
+    for asked in (0..waiting).step_by(BATCH) {
+        let (first, count) = ((asked + 2).to_string(), BATCH.min(waiting - asked));
+        let _others = project.simulate(&engine, count, &["--first", &first, "--answers-only", "--quiet"]);
+        until_within(LONG, "all of them have asked", || {
+            let status: serde_json::Value = serde_json::from_str(&project.ok(["status", "--json"])).unwrap();
+            (status["nodes"]["waiting"] == asked + count).then_some(())
+        });
     }
     drop(rack);
     engine.terminate();
