@@ -23,6 +23,8 @@ use crate::domain::text::Text;
 const PATIENCE: Duration = Duration::from_mins(1);
 /// Most tasks offered to begin at.
 const MAX_TASKS: usize = 500;
+/// A variable that no node may have.
+const SSH_ARGS: &str = "ansible_ssh_args";
 /// A host in every group, so that the variables of each are read. It is never connected to.
 const INVENTED: &str = r#"{"all":{"children":{"pve":{"hosts":{"preflight.invalid":{}}},"pbs":{"hosts":{"preflight.invalid":{}}},"pmg":{"hosts":{"preflight.invalid":{}}},"pdm":{"hosts":{"preflight.invalid":{}}}}}}"#;
 
@@ -80,11 +82,15 @@ pub struct Report {
 pub async fn check(subject: &Subject) -> Report {
     let mut report = Report::default();
     let mut note = |what, result: Result<String, Problem>| report.findings.push(Finding { what, result });
-    note("SSH key", key(&subject.private_key, &subject.installs));
+    let (own, installs) = (subject.private_key.clone(), subject.installs.clone());
+    let examined = tokio::task::spawn_blocking(move || key(&own, &installs)).await;
+    let failed =
+        |error: tokio::task::JoinError| Err(problem(format!("cannot examine the key: {error}"), "see the log"));
+    note("SSH key", examined.unwrap_or_else(failed));
     let found = preflight::find(subject.command.as_deref()).await;
     let program = found.as_ref().ok().map(|found| found.path.clone());
     note("Ansible", found.map(|found| format!("{} (ansible-core {})", found.path.display(), found.version)));
-    let playbook = preflight::playbook(&subject.dir, &subject.state_dir, &subject.playbook);
+    let playbook = preflight::playbook(&subject.dir, &subject.state_dir, &subject.playbook).await;
     let Some(program) = program else {
         note("playbook", playbook.map(|path| path.display().to_string()));
         return report;
@@ -196,6 +202,12 @@ async fn variables(
     if listed.contains("\"__ansible_vault\"") && !user_config.has_vault {
         return Err(problem("variables in `nodes/` are in a vault whose password is not known".to_owned(), vault));
     }
+    // ANSIBLE.md §5, trap 3: of all ways to give ssh options, only this one takes the place of the run's own.
+    if listed.contains(&format!("\"{SSH_ARGS}\"")) {
+        let hint = "write it into ansible.cfg, as `ssh_args` in [ssh_connection]: there it adds to what the run needs";
+        let what = format!("`{SSH_ARGS}` in `nodes/` takes the place of what makes ssh look at the reported host keys");
+        return Err(problem(what, hint));
+    }
     Ok("those in nodes/group_vars and nodes/host_vars can be read".to_owned())
 }
 
@@ -266,7 +278,7 @@ fn problem(what: String, hint: &str) -> Problem {
 mod tests {
     use super::*;
     use crate::ansible::SshKeyPair;
-    use crate::ansible::real::programs;
+    use crate::outside::ansibles;
 
     fn installs(file: &str, keys: &[&str]) -> Installs {
         Installs { file: file.to_owned(), keys: keys.iter().map(|key| (*key).to_owned()).collect() }
@@ -338,7 +350,7 @@ mod tests {
 
     #[tokio::test]
     async fn real_ansible_judges_the_playbook() {
-        for program in programs() {
+        for program in ansibles() {
             let shipped = judged(&program, None).await;
             assert!(shipped.iter().all(|finding| finding.result.is_ok()), "{shipped:?}");
             for (text, words) in [
@@ -360,13 +372,14 @@ mod tests {
 
     #[tokio::test]
     async fn real_ansible_judges_the_variables_before_there_is_a_node() {
-        for program in programs() {
+        for program in ansibles() {
             for (text, cfg, words) in [
                 ("x: 1\n", "", None),
                 ("x: [1\n", "", Some("correct the file")),
                 (WHOLE, "", Some("vault_password_file")),
                 (SINGLE, "", Some("vault_password_file")),
                 (SINGLE, "[defaults]\nvault_password_file = pw\n", None),
+                ("ansible_ssh_args: -o ProxyJump=gate\n", "", Some("[ssh_connection]")),
             ] {
                 let files = [("nodes/group_vars/pbs.yml", text), ("ansible.cfg", cfg), ("pw", "x\n")];
                 let report = report(&program, Some("- hosts: all\n"), &files).await;
@@ -384,7 +397,7 @@ mod tests {
     async fn real_ansible_lists_the_tasks_a_run_can_begin_at() {
         const PLAYBOOK: &str =
             "- hosts: pve\n  tasks:\n  - name: One\n    ping:\n  - include_tasks: more.yml\n  - name: One\n    ping:\n";
-        for program in programs() {
+        for program in ansibles() {
             let report = report(&program, Some(PLAYBOOK), &[("more.yml", "- name: Within\n  ping:\n")]).await;
             assert_eq!(report.tasks.iter().map(Text::as_str).collect::<Vec<_>>(), ["One", "include_tasks"]);
             let line = report.caller.unwrap().line("nodes/runs/r1", &["a.lab"], &crate::domain::RunOptions::default());

@@ -24,7 +24,7 @@ fn now() -> f64 {
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "measures"]
 async fn from_an_event_to_its_place_in_the_grid() {
-    for program in super::real::programs() {
+    for program in crate::outside::ansibles() {
         let dir = tempfile::tempdir().unwrap();
         let folder = RunDir::new(dir.path(), RUN);
         fs::create_dir_all(folder.path()).unwrap();

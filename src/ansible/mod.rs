@@ -19,8 +19,6 @@ mod plugin;
 pub mod preflight;
 mod prepare;
 mod process;
-#[cfg(test)]
-mod real;
 pub mod record;
 pub(crate) mod run_dir;
 pub mod ssh_key;
