@@ -10,8 +10,8 @@ use nix::sys::signal::Signal;
 use rstest::rstest;
 use serde_json::Value;
 
-use super::outside::skip;
-use super::rig::{Engine, Project, Rack, Settings, ansibles, sshd, until, until_within};
+use super::outside::{ansibles, skip};
+use super::rig::{Engine, Project, Rack, Settings, sshd, until, until_within};
 
 /// Folder of the nodes.
 const RACK: &str = "rack";

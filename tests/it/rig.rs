@@ -72,16 +72,6 @@ fn pause() {
     thread::sleep(PAUSE);
 }
 
-/// The `ansible-playbook` programs to test with.
-pub(crate) fn ansibles() -> Vec<PathBuf> {
-    let named = std::env::var("PROX_ANSIBLE").unwrap_or_default();
-    let found: Vec<_> = named.split(':').map(PathBuf::from).filter(|path| path.is_file()).collect();
-    if found.is_empty() {
-        skip("no Ansible; PROX_ANSIBLE names ansible-playbook programs, ./test.sh brings them");
-    }
-    found
-}
-
 /// The `sshd` to test with.
 pub(crate) fn sshd() -> Option<PathBuf> {
     let found = std::env::var_os("PROX_SSHD").map(PathBuf::from).filter(|path| path.is_file());

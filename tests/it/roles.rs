@@ -10,8 +10,9 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::cluster::node_sshd;
+use super::outside::ansibles;
 use super::process::{Process, Ran};
-use super::rig::{Project, ansibles, free_port, until};
+use super::rig::{Project, free_port, until};
 
 /// A run of one role takes some ten seconds, and more on a busy machine.
 const RUN_PATIENCE: Duration = Duration::from_mins(4);

@@ -5,7 +5,8 @@ use std::fmt::Write as _;
 use std::path::Path;
 use std::time::Duration;
 
-use super::super::rig::{Project, ansibles, let_pass, until_within};
+use super::super::outside::ansibles;
+use super::super::rig::{Project, let_pass, until_within};
 use super::super::terminal::{Console, Terminal};
 
 /// Columns and rows.
