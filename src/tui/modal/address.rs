@@ -1,6 +1,6 @@
 //! The address of a node: the one it is installed with, or the one where Ansible reaches it.
 
-use super::{Ask, Field, Paragraph, Sending, if_seen, parse_address};
+use super::{Ask, Field, Paragraph, Sending, if_seen, judged, parse_address};
 use crate::domain::{Fqdn, Node, NodeId, Order};
 use crate::tui::model::Model;
 
@@ -46,13 +46,10 @@ impl Ask for Address {
 
     fn order(&self, model: &Model) -> Result<Sending, String> {
         let address = parse_address(self.field.value())?;
-        if let Some(owner) = model.snapshot.fleet.owner_of(address, self.node) {
-            return Err(format!("{address} belongs to `{}`; choose another one", owner.name));
-        }
         let verb = if self.is_to_come { "gets" } else { "is reached at" };
         let done = format!("`{}` {verb} {address}", self.name);
         let order = if_seen((self.node, self.revision), Order::SetAddress { node: self.node, address });
-        Ok(Sending { order, done })
+        judged(model, order, done)
     }
 
     fn field(&self) -> Option<&Field> {

@@ -1,6 +1,6 @@
 //! Another host name, judged while it is typed.
 
-use super::{Ask, Field, Paragraph, Sending, if_seen};
+use super::{Ask, Field, Paragraph, Sending, if_seen, judged, parse_name};
 use crate::domain::{Fqdn, Node, NodeId, Order};
 use crate::tui::model::Model;
 
@@ -35,14 +35,10 @@ impl Ask for Hostname {
     }
 
     fn order(&self, model: &Model) -> Result<Sending, String> {
-        let name: Fqdn =
-            self.field.value().trim().parse().map_err(|error: crate::domain::fqdn::FqdnError| error.to_string())?;
-        if let Some(owner) = model.snapshot.fleet.named(&name).filter(|owner| owner.id != self.node) {
-            return Err(format!("`{name}` is {} already ({}); choose another name", owner.id, owner.phase.word()));
-        }
+        let name = parse_name(self.field.value())?;
         let done = format!("`{}` is now `{name}`", self.name);
         let order = if_seen((self.node, self.revision), Order::Rename { node: self.node, name });
-        Ok(Sending { order, done })
+        judged(model, order, done)
     }
 
     fn field(&self) -> Option<&Field> {
