@@ -11,7 +11,8 @@ use super::error::StoreError;
 const APPLICATION: i64 = 0x5052_4f58;
 
 /// Statements that lead from each format to the next; the format's number is `PRAGMA user_version`.
-const MIGRATIONS: &[&str] = &["
+const MIGRATIONS: &[&str] = &[
+    "
     -- The truth and the audit log: every event ever, in order.
     CREATE TABLE events (
         seq     INTEGER PRIMARY KEY,
@@ -57,7 +58,12 @@ const MIGRATIONS: &[&str] = &["
         name TEXT NOT NULL
     ) STRICT;
     INSERT INTO identity VALUES (1, lower(hex(randomblob(16))));
-"];
+",
+    "
+    -- Events about two nodes belong to the history of both.
+    CREATE INDEX events_of_other ON events (data ->> '$.other', seq) WHERE type = 'swapped';
+",
+];
 
 /// The format this program writes.
 pub(super) fn newest() -> i64 {
