@@ -143,8 +143,13 @@ fn one_console(project: &Project, waiting: usize, size: (u16, u16)) -> String {
     }
     flood(&mut console, &what);
     console.press("q");
-    console.until("asks or ends", |text| text.contains("Leave?"));
-    console.press("y");
+    // It asks only while a run goes on or machines are held.
+    until_within(LONG, "it asks or ends", || {
+        (console.text().contains("Leave?") || console.is_restored()).then_some(())
+    });
+    if !console.is_restored() {
+        console.press("y");
+    }
     console.wait();
     row
 }
