@@ -389,7 +389,7 @@ fn orders(command: OrderCommand, snapshot: &Snapshot) -> anyhow::Result<Vec<(Str
         OrderCommand::Walk { command } => Ok(command.order(snapshot)?.into_iter().collect()),
         OrderCommand::Address { node, address } => {
             let node = find(&node)?;
-            let verb = if node.phase.may_rename() { "gets" } else { "is reached at" };
+            let verb = if node.phase.is_before_answer() { "gets" } else { "is reached at" };
             one(format!("{} {verb} {address}", node.name), Order::SetAddress { node: node.id, address })
         }
         OrderCommand::Nic { node, mac } => {

@@ -493,7 +493,7 @@ impl Node {
     #[must_use]
     pub fn shown_address(&self) -> Option<IpAddr> {
         let asked = || self.request.as_ref().map(|asked| asked.stamp.peer);
-        self.address.or_else(|| self.fixed_address().filter(|_| self.phase.may_rename())).or_else(asked)
+        self.address.or_else(|| self.fixed_address().filter(|_| self.phase.is_before_answer())).or_else(asked)
     }
 
     /// Whether an answer was released that may have been used, or whose loss leaves what was installed before.
@@ -525,7 +525,7 @@ impl Node {
     /// Whether what it is to be installed with can still be chosen.
     #[must_use]
     pub fn is_to_be_installed(&self) -> bool {
-        self.phase.may_rename() && !self.may_be_installed()
+        self.phase.is_before_answer() && !self.may_be_installed()
     }
 
     /// Whether it can change places with another one.

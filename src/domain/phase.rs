@@ -115,9 +115,27 @@ impl Phase {
         }
     }
 
-    /// Whether the host name may still be changed: nothing carries it yet.
+    /// Whether its installation has no answer yet: nothing carries its name and address, so that both may be changed.
     #[must_use]
-    pub fn may_rename(&self) -> bool {
+    pub fn is_before_answer(&self) -> bool {
         matches!(self, Self::Planned | Self::Waiting | Self::Rejected { .. } | Self::Approved)
+    }
+
+    /// Whether there is a machine to send away, and it has no answer yet. A row of the plan has none.
+    #[must_use]
+    pub fn may_be_rejected(&self) -> bool {
+        self.is_before_answer() && *self != Self::Planned
+    }
+
+    /// Whether somebody may say that it is installed: it was approved and no report came.
+    #[must_use]
+    pub fn may_be_marked(&self) -> bool {
+        matches!(self, Self::Approved | Self::Installing | Self::Stalled { .. })
+    }
+
+    /// Whether it may take a report in that came without its secret.
+    #[must_use]
+    pub fn may_adopt(&self) -> bool {
+        self.may_be_marked() || *self == Self::Installed
     }
 }

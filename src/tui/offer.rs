@@ -33,7 +33,7 @@ pub(super) fn offer(model: &Model, scope: Scope, action: Action) -> Result<(), S
         Action::Undo => undo(model, node(model)?),
         Action::Reject => match subject(model)? {
             Subject::Report(_) => Ok(()),
-            Subject::Node(node) if node.phase.may_rename() && !matches!(node.phase, Phase::Planned) => Ok(()),
+            Subject::Node(node) if node.phase.may_be_rejected() => Ok(()),
             Subject::Node(node) => Err(format!(
                 "`{}` is {}; only a machine without an answer can be rejected",
                 node.name,
@@ -42,7 +42,7 @@ pub(super) fn offer(model: &Model, scope: Scope, action: Action) -> Result<(), S
         },
         Action::Rename => {
             let node = node(model)?;
-            let may = node.phase.may_rename();
+            let may = node.phase.is_before_answer();
             may.then_some(()).ok_or_else(|| {
                 format!("`{}` is {}; a node can be renamed until it installs", node.name, node.phase.word())
             })
@@ -56,7 +56,7 @@ pub(super) fn offer(model: &Model, scope: Scope, action: Action) -> Result<(), S
         Action::NewProfile => new_profile(node(model)?),
         Action::MarkInstalled => {
             let node = node(model)?;
-            let may = matches!(node.phase, Phase::Approved | Phase::Installing | Phase::Stalled { .. });
+            let may = node.phase.may_be_marked();
             may.then_some(()).ok_or_else(|| {
                 format!(
                     "`{}` is {}; only an approved node without a report can be marked",

@@ -27,7 +27,7 @@ impl Fleet {
         if node.id == into.id {
             return Err(wrong(node, "a row cannot be merged with itself"));
         }
-        if node.may_be_installed() || !node.phase.may_rename() || node.phase == Phase::Planned {
+        if node.may_be_installed() || !node.phase.is_before_answer() || node.phase == Phase::Planned {
             let hint = if into.may_be_installed() {
                 "both may be installed; forget the one that is not"
             } else {
@@ -91,7 +91,7 @@ impl Fleet {
         let mut events: Vec<_> = gives.map(|holder| Event::Unplanned { node: holder.id }).into_iter().collect();
         let mut freed = gives.filter(|holder| holder.id != node.id).map(|holder| &holder.name);
         let took_name = gives.is_some_and(|holder| holder.id == node.id) && node.name == row.name;
-        if let Some(earlier) = absorbed.name.as_ref().filter(|_| took_name && node.phase.may_rename()) {
+        if let Some(earlier) = absorbed.name.as_ref().filter(|_| took_name && node.phase.is_before_answer()) {
             let name = self.free_name(earlier, &absorbed.machine, node.id)?;
             events.push(Event::Renamed { node: node.id, name });
             freed = Some(&node.name);

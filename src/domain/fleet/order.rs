@@ -106,13 +106,13 @@ impl Fleet {
     }
 
     fn decide_reject(node: &Node) -> Result<(), Refusal> {
-        if node.phase.may_rename() {
+        if node.phase.may_be_rejected() {
             return Ok(());
         }
         Err(Refusal::WrongPhase {
             name: node.name.clone(),
             phase: node.phase.word(),
-            hint: "only a machine that has no answer yet can be rejected",
+            hint: "only a machine that asked and has no answer yet can be rejected",
         })
     }
 
@@ -160,7 +160,7 @@ impl Fleet {
         if *name == node.name {
             return Ok(Decision::none(Reply::Done));
         }
-        if !node.phase.may_rename() {
+        if !node.phase.is_before_answer() {
             return Err(Refusal::TooLateToRename(node.name.clone()));
         }
         if let Some(row) = self.unclaimed(name).filter(|_| node.plan.is_none() && node.request.is_some()) {
@@ -208,7 +208,7 @@ impl Fleet {
     /// An adopted report counts as proven: the operator vouches for it.
     fn decide_adopt(&self, report: ReportId, node: &Node) -> Result<Decision, Refusal> {
         let unmatched = self.state.unmatched.get(&report).ok_or(Refusal::UnknownReport(report))?;
-        if !matches!(node.phase, Phase::Approved | Phase::Installing | Phase::Stalled { .. } | Phase::Installed) {
+        if !node.phase.may_adopt() {
             return Err(Refusal::WrongPhase {
                 name: node.name.clone(),
                 phase: node.phase.word(),
@@ -227,7 +227,7 @@ impl Fleet {
     }
 
     fn decide_mark(node: &Node) -> Result<Decision, Refusal> {
-        if matches!(node.phase, Phase::Approved | Phase::Installing | Phase::Stalled { .. }) {
+        if node.phase.may_be_marked() {
             return Ok(Decision::one(Event::MarkedInstalled { node: node.id }));
         }
         Err(Refusal::WrongPhase {

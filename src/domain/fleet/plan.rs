@@ -115,7 +115,7 @@ impl Fleet {
         let wish = |(id, at): (&NodeId, &usize)| {
             let (node, name) = (self.node(*id)?, &plan.entries[*at].hostname);
             let is_news = node.plan.as_ref().is_none_or(|old| old.hostname != *name);
-            (is_news && node.phase.may_rename() && node.name != *name).then_some((*id, name))
+            (is_news && node.phase.is_before_answer() && node.name != *name).then_some((*id, name))
         };
         let mut moving: HashMap<_, _> = plan.rows.iter().filter_map(wish).collect();
         let wishers: HashMap<_, _> = moving.iter().map(|(id, name)| (*name, *id)).collect();

@@ -85,7 +85,7 @@ impl Fleet {
         self.change(id, |node| {
             let is_news = node.plan.as_ref().is_none_or(|old| old.hostname != entry.hostname);
             if let Some(name) = takes.or(Some(&entry.hostname).filter(|_| is_news && is_free))
-                && node.phase.may_rename()
+                && node.phase.is_before_answer()
             {
                 node.name = name.clone();
             }
@@ -130,7 +130,7 @@ pub(super) fn note_match(node: &mut Node) {
     } else if found.is_weak() && !found.by.is_empty() {
         node.flags.insert(Flag::PlanWeak);
     }
-    if node.name != entry.hostname && !node.phase.may_rename() {
+    if node.name != entry.hostname && !node.phase.is_before_answer() {
         node.flags.insert(Flag::PlanName { name: entry.hostname.clone() });
     }
 }

@@ -190,7 +190,7 @@ impl Fleet {
     /// Sends a machine away for good, and drops its row.
     pub(super) fn decide_ban(&self, node: &Node, reason: &Text) -> Result<Decision, Refusal> {
         let wrong = |hint| Refusal::WrongPhase { name: node.name.clone(), phase: node.phase.word(), hint };
-        if !node.phase.may_rename() || node.may_be_installed() || node.request.is_none() {
+        if !node.phase.is_before_answer() || node.may_be_installed() || node.request.is_none() {
             return Err(wrong("only a machine that has asked and has no answer yet can be banned"));
         }
         if node.machine.is_empty() {

@@ -3,7 +3,7 @@
 use super::{Ask, Paragraph, Picker, Sending, if_seen};
 use crate::domain::fleet::{Fleet, Unmatched};
 use crate::domain::text::Text;
-use crate::domain::{Fqdn, MachineId, Node, NodeId, Order, Phase, ReportId};
+use crate::domain::{Fqdn, MachineId, Node, NodeId, Order, ReportId};
 use crate::tui::model::Model;
 
 /// Asks which node sent a report.
@@ -19,7 +19,7 @@ pub(in crate::tui) struct Adopt {
 impl Adopt {
     pub(super) fn new(report: &Unmatched, fleet: &Fleet) -> Option<Self> {
         let machine = MachineId::of_report(&report.report);
-        let mut owners: Vec<_> = fleet.nodes().filter(|node| may_adopt(node)).collect();
+        let mut owners: Vec<_> = fleet.nodes().filter(|node| node.phase.may_adopt() && node.report.is_none()).collect();
         owners.sort_by_key(|node| (std::cmp::Reverse(likeness(node, &machine, report)), node.id));
         let words = |node: &Node| match likeness(node, &machine, report) {
             0 => format!("{} ({}; nothing in common)", node.name, node.phase.word()),
@@ -33,12 +33,6 @@ impl Adopt {
             format!("Report {} came from {} without a valid secret and names `{name}`.", report.id, report.peer);
         (!owners.is_empty()).then_some(Self { report: report.id, words, owners, picker })
     }
-}
-
-/// Phases in which the fleet lets a node adopt a report.
-fn may_adopt(node: &Node) -> bool {
-    matches!(node.phase, Phase::Approved | Phase::Installing | Phase::Stalled { .. } | Phase::Installed)
-        && node.report.is_none()
 }
 
 /// 2: shares a UUID, serial or MAC; 1: carries the host name; 0: neither.

@@ -73,7 +73,7 @@ impl Verb {
                 Err("may be installed: allow its reinstall by itself".to_owned())
             }
             Self::Approve => offer::approve(node).map_err(|_| node.phase.word().to_owned()),
-            Self::Reject => why(node.phase.may_rename() && node.phase != Phase::Planned, node.phase.word()),
+            Self::Reject => why(node.phase.may_be_rejected(), node.phase.word()),
             Self::Undo => offer::undo(model, node).map_err(|_| "nothing to take back".to_owned()),
             Self::Profile if node.phase == Phase::Configuring => Err(node.phase.word().to_owned()),
             Self::Forget | Self::Profile => Ok(()),

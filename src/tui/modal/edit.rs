@@ -119,7 +119,7 @@ impl Ask for Edit {
         if model.size.height < 20 {
             return Vec::new();
         }
-        let words = if node.phase.may_rename() {
+        let words = if node.phase.is_before_answer() {
             "What it is installed with. The note is yours alone: the table, `/` and `nodes --json` show it."
         } else {
             "It is installed: the name stays; the address is where SSH and Ansible reach it."

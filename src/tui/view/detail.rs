@@ -246,7 +246,7 @@ fn address(node: &Node, model: &Model) -> String {
     if let Some(address) = node.address {
         return address.to_string();
     }
-    let is_to_come = node.phase.may_rename();
+    let is_to_come = node.phase.is_before_answer();
     let own = node.own_network();
     let counts = |fixed: &Fixed| is_to_come && own.address.is_none_or(|own| fixed.by.goes_before(own));
     let fleet = &model.snapshot.fleet;

@@ -471,7 +471,7 @@ fn judge(rack: &Rack) {
     assert_eq!(slots.iter().collect::<BTreeSet<_>>().len(), slots.len(), "two nodes in one slot");
     for node in rack.fleet.nodes() {
         assert_eq!(rack.fleet.named(&node.name).map(|found| found.id), Some(node.id), "the index lost a name");
-        assert!(node.phase.may_rename() || node.approved.is_some() || node.may_be_installed());
+        assert!(node.phase.is_before_answer() || node.approved.is_some() || node.may_be_installed());
     }
     if let Some(view) = rack.fleet.walk_view()
         && let Some((next, _)) = &view.next

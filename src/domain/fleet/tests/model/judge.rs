@@ -160,6 +160,6 @@ pub(super) fn judge_fleet(fleet: &Fleet) {
     }
     for node in fleet.nodes() {
         assert_eq!(fleet.named(&node.name).map(|found| found.id), Some(node.id), "the index lost a name");
-        assert!(node.phase.may_rename() || node.phase == Phase::Installing || node.may_be_installed());
+        assert!(node.phase.is_before_answer() || node.phase == Phase::Installing || node.may_be_installed());
     }
 }
