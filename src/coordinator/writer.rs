@@ -13,7 +13,7 @@ use tracing::{error, warn};
 use super::draft::{Draft, PendingReply, ReplyTo};
 use super::handle::{Message, Outcome, Submission, SubmitError};
 use super::held::HeldRequests;
-use super::windows::{Window, Windows};
+use super::windows::{FirstAnswer, Window, Windows};
 use crate::domain::command::Verb;
 use crate::domain::guard::Verdict;
 use crate::domain::snapshot::{Problem, Service};
@@ -102,6 +102,7 @@ impl Writer {
         for ticket in tickets {
             self.watch(&ticket, Timestamp::now());
         }
+        self.watch_unreported();
         let mut taken = Vec::with_capacity(BATCH);
         while self.wait(timers, &mut messages, &mut taken) {
             let stopped = self.turn(taken.drain(..));
@@ -117,7 +118,7 @@ impl Writer {
     /// Waits for messages or the end of an undo window; says whether there is anybody left to work for.
     fn wait(&self, timers: &Runtime, messages: &mut mpsc::Receiver<Message>, taken: &mut Vec<Message>) -> bool {
         let follow_up = (!self.follow_ups.is_empty()).then(|| self.retry.unwrap_or_else(Instant::now));
-        let wake = follow_up.into_iter().chain(self.windows.next_end()).min();
+        let wake = follow_up.into_iter().chain(self.windows.next_end(self.fleet.policy().repeat_window)).min();
         let arrived = messages.recv_many(taken, BATCH);
         timers.block_on(async {
             match wake {
@@ -147,6 +148,12 @@ impl Writer {
         for ticket in self.windows.tickets_over(Instant::now()) {
             // One that was used up or cancelled meanwhile is no more.
             let _ = draft.decide_own(&Command::TicketOver { ticket }, &Origin::System);
+        }
+        for FirstAnswer { node, at } in
+            self.windows.repeats_over(Instant::now(), self.fleet.policy().repeat_window, BATCH)
+        {
+            // About a row that is gone there is nothing to say.
+            let _ = draft.decide_own(&Command::RepeatsOver { node, first: at }, &Origin::System);
         }
         for message in messages {
             match message {
@@ -312,8 +319,10 @@ impl Writer {
         self.publish();
         reply(outcomes);
         for recorded in batch.events {
-            if let Event::TicketIssued { ticket } = &recorded.event {
-                self.watch(ticket, now);
+            match &recorded.event {
+                Event::TicketIssued { ticket } => self.watch(ticket, now),
+                Event::AnswerReleased { node, .. } => self.watch_first(*node, recorded.at),
+                _ => {}
             }
             // Nobody may be following.
             let _ = self.events.send(Arc::new(recorded));
@@ -329,6 +338,25 @@ impl Writer {
     fn watch(&mut self, ticket: &Ticket, now: Timestamp) {
         let left = Duration::try_from(ticket.expires.duration_since(now)).unwrap_or_default();
         self.windows.watch(ticket.id, left);
+    }
+
+    /// An answer is repeated within the repeat window of the monotonic clock, where that ends before the wall clock's.
+    fn watch_first(&mut self, node: NodeId, at: Timestamp) {
+        let first = self.fleet.node(node).and_then(|node| node.answers.as_ref()).map(|answers| answers.first);
+        if first == Some(at) {
+            self.windows.watch_repeats(FirstAnswer { node, at }, Duration::ZERO);
+        }
+    }
+
+    /// The same for those that were answered before the program started: then there was the wall clock only.
+    fn watch_unreported(&mut self) {
+        let now = Timestamp::now();
+        for node in self.fleet.nodes() {
+            let Some(answers) = node.answers.as_ref().filter(|answers| answers.may_repeat(node)) else { continue };
+            let ago = Duration::try_from(now.duration_since(answers.first)).unwrap_or_default();
+            let ago = ago.min(self.fleet.policy().repeat_window);
+            self.windows.watch_repeats(FirstAnswer { node: node.id, at: answers.first }, ago);
+        }
     }
 
     /// Puts requests that must wait on the list of held ones; the rest is passed on as it is.

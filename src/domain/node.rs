@@ -198,6 +198,9 @@ pub struct Answers {
     /// Whether the first of them was allowed as a reinstall: until one has surely arrived, the old system is still there.
     #[serde(default)]
     pub over_installed: bool,
+    /// Whether the time for repeats is over, whatever the wall clock says.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub repeats_over: bool,
 }
 
 impl Answers {
@@ -205,6 +208,12 @@ impl Answers {
     #[must_use]
     pub fn may_have_arrived(&self) -> bool {
         self.delivery != Delivery::Lost || self.count > 1
+    }
+
+    /// Whether `node`, whose answers they are, could still repeat them, for all that no clock says.
+    #[must_use]
+    pub fn may_repeat(&self, node: &Node) -> bool {
+        !self.repeats_over && node.report.is_none() && !node.phase.is_installed()
     }
 }
 

@@ -53,6 +53,7 @@ impl Fleet {
                 Ok(Self::raise(self.existing(*node)?, Flag::TwoAddresses { other: *other }))
             }
             Command::TicketOver { ticket } => self.decide_close(*ticket, Closing::Expired),
+            Command::RepeatsOver { node, first } => Ok(Self::decide_repeats_over(self.existing(*node)?, *first)),
             Command::AnswerImpossible { node, why } => {
                 self.existing(*node)?;
                 let flag = Flag::CannotAnswer { reason: why.clone() };
@@ -89,6 +90,16 @@ impl Fleet {
         } else {
             Event::AnswerLost { node, document, secret }
         })
+    }
+
+    /// No clock that is set back makes the repeat window longer. A report ends it in any case.
+    fn decide_repeats_over(node: &Node, first: Timestamp) -> Decision {
+        match &node.answers {
+            Some(answers) if answers.first == first && answers.may_repeat(node) => {
+                Decision::one(Event::RepeatsOver { node: node.id })
+            }
+            Some(_) | None => Decision::none(Reply::Done),
+        }
     }
 
     /// Raises a flag, where it is not up.

@@ -191,9 +191,8 @@ fn apply_to_node(node: &mut Node, event: &Event, at: Timestamp) {
         }
         Event::AnswerDelivered { document, secret, .. } => settle(node, (*document, *secret), Delivery::Delivered, at),
         Event::AnswerLost { document, secret, .. } => settle(node, (*document, *secret), Delivery::Lost, at),
-        Event::Flagged { flag, .. } => {
-            node.flags.insert(flag.clone());
-        }
+        Event::RepeatsOver { .. } => node.answers.iter_mut().for_each(|answers| answers.repeats_over = true),
+        Event::Flagged { flag, .. } => node.flags.extend([flag.clone()]),
         Event::ReportAccepted { peer, document, report, proven, .. } => {
             let reported = Reported { at, peer: *peer, document: *document, report: report.clone() };
             accept_report(node, reported, *proven, at);
@@ -356,6 +355,7 @@ fn release(
         last: at,
         count: earlier.as_ref().map_or(1, |answers| answers.count.saturating_add(1)),
         over_installed: is_reinstall || earlier.as_ref().is_some_and(|answers| answers.over_installed),
+        repeats_over: earlier.is_some_and(|answers| answers.repeats_over),
         stamp: stamp.clone(),
         document,
         secrets,
