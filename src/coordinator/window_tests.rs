@@ -43,8 +43,8 @@ impl Bench {
             left_out: None,
             own: OwnNetwork::default(),
         };
-        let (text, redacted) = ("answer".into(), "answer".to_owned());
-        let answer = crate::store::AnswerText { node: grant.node, hash: release.document, text, redacted };
+        let (node, hash, text) = (grant.node, release.document, "answer".to_owned());
+        let answer = crate::store::RedactedAnswer { node, hash, text };
         self.started.handle.release(release, answer).await.unwrap()
     }
 

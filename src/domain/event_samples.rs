@@ -99,7 +99,7 @@ fn stamp(node: NodeId) -> Stamp {
 fn asked(node: NodeId, count: u32) -> Asked {
     let at = Timestamp::from_second(1_767_225_600).unwrap();
     let (asking_mac, info) = (Some(mac(node)), info(node).into());
-    Asked { at, stamp: stamp(node), asking_mac, info, count, token: None, own: None }
+    Asked { at, stamp: stamp(node), asking_mac, info, count, is_told: false, token: None, own: None }
 }
 
 fn seen(node: NodeId, flags: Vec<Flag>) -> Event {

@@ -163,8 +163,11 @@ pub struct Asked {
     pub asking_mac: Option<MacAddr>,
     /// What it said.
     pub info: Arc<SystemInfo>,
-    /// How many requests there were.
+    /// How many requests there were, with those that were not stored one by one.
     pub count: u32,
+    /// Whether the log has it that a reply told the machine to come back, or sent it away.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_told: bool,
     /// The token it came with, which was good then.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub token: Option<TokenName>,

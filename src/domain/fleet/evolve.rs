@@ -227,10 +227,12 @@ fn apply_to_node(node: &mut Node, event: &Event, at: Timestamp) {
             node.unproven = None;
             node.flags.remove(&Flag::Unproven);
         }
-        // A retry answer or a refusal moves nobody, nor does a decision that was taken back; the rest is not about one existing row and is handled by `Fleet::apply`.
-        Event::RetryServed { .. }
-        | Event::RefusalServed { .. }
-        | Event::TakenBack { .. }
+        // A retry answer or a refusal moves nobody.
+        Event::RetryServed { .. } | Event::RefusalServed { .. } => {
+            node.request.iter_mut().for_each(|asked| asked.is_told = true);
+        }
+        // Nor does a decision that was taken back; the rest is not about one existing row and is handled by `Fleet::apply`.
+        Event::TakenBack { .. }
         | Event::MachineSeen { .. }
         | Event::Imported { .. }
         | Event::Planned { .. }
