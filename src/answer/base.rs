@@ -69,8 +69,10 @@ impl BaseAnswer {
     #[must_use]
     pub fn with_dhcp(mut self, why: &str) -> Self {
         let source = Source { rank: Rank::Base, name: why.to_owned() };
-        let dhcp = (Setting::Source, Value::Text("from-dhcp".to_owned()));
-        self.overlay = Overlay::stated(source, [dhcp]).over(self.overlay);
+        let dhcp = Overlay::stated(source, [(Setting::Source, Value::Text("from-dhcp".to_owned()))]);
+        // What does not count does no harm.
+        self.cautions.retain(|caution| !dhcp.hides(&caution.path));
+        self.overlay = dhcp.over(self.overlay);
         self
     }
 }

@@ -45,17 +45,19 @@ impl Checked {
 #[must_use]
 pub fn check_answer(text: &str, question: &Question<'_>) -> Checked {
     let target = Target::Whole(question.installer);
-    judge(text, target, question, |reading, problems| {
+    judge(text, target, None, question, |reading, problems| {
         problems.extend(spec10::check(text));
         first_boot(reading, question, problems);
     })
 }
 
 /// Judges `text` as the base answer (`default.toml`) of machines with this installer: what the program fills in may be
-/// missing, and keys the installer does not know are left out, or keep such machines from being served.
+/// missing, and keys the installer does not know are left out, or keep such machines from being served. `dhcp_by` says in
+/// words who wants that machines keep the address they got by DHCP, where that is not the file itself: see
+/// [`BaseAnswer::with_dhcp`](base::BaseAnswer::with_dhcp).
 #[must_use]
-pub fn check_base(text: &str, question: &Question<'_>) -> Checked {
-    judge(text, Target::Base, question, |reading, problems| {
+pub fn check_base(text: &str, dhcp_by: Option<&str>, question: &Question<'_>) -> Checked {
+    judge(text, Target::Base, dhcp_by, question, |reading, problems| {
         problems.extend(base::reserved(reading));
         problems.extend(base::cautions(reading));
         too_new(reading, question.installer, problems);
@@ -73,6 +75,7 @@ pub(super) fn check_reading(reading: &Reading, question: &Question<'_>) -> Check
 fn judge(
     text: &str,
     target: Target,
+    dhcp_by: Option<&str>,
     question: &Question<'_>,
     more: impl FnOnce(&Reading, &mut Vec<Problem>),
 ) -> Checked {
@@ -83,7 +86,14 @@ fn judge(
     if target == Target::Base {
         template::check(&mut reading, text);
     }
-    let problems = std::mem::take(&mut reading.problems);
+    let mut problems = std::mem::take(&mut reading.problems);
+    if let Some(by) = dhcp_by {
+        // The file must be good as it stands; what it does to a machine is the matter of what is left of it.
+        let written = validate::check(&reading, target);
+        let gone = reading.leave_to_dhcp(by);
+        let is_gone = |problem: &Problem| gone.iter().any(|setting| setting.spec().path == problem.path);
+        problems.extend(written.into_iter().filter(is_gone));
+    }
     // `validate` asks which sections were reported already.
     reading.problems.clone_from(&problems);
     finish(&reading, problems, target, question, more)

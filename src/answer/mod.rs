@@ -46,6 +46,7 @@ pub use problem::{Problem, Problems, Severity};
 pub use profile::{Profile, ProfileTie, Profiles, check_layer, check_over, parse_override};
 pub use render::{Inputs, NicChoice, Offer, RenderError, Rendered, Webhook, render};
 pub use retry::retry_answer;
+pub use settings::reported_to;
 pub use template::{Context, CounterWish, TemplateError, fill, wished_name};
 
 #[cfg(test)]

@@ -257,6 +257,11 @@ impl Overlay {
         self.get(S::Fqdn).is_some_and(|stated| stated.making == Making::Pending)
     }
 
+    /// Whether it takes this setting away from the layers below; `path` is dotted.
+    pub(super) fn hides(&self, path: &str) -> bool {
+        self.hides.iter().any(|setting| setting.spec().path == path)
+    }
+
     pub(super) fn has(&self, setting: Setting) -> bool {
         self.slots(setting).next().is_some()
     }
@@ -318,6 +323,8 @@ impl Overlay {
     /// The settings as if they stood in one file, for the rules. Templates count as given, without a value.
     pub(super) fn reading(&self) -> Reading {
         let mut reading = Reading::default();
+        let stated_dhcp = self.origin(S::Source).filter(|origin| origin.place.is_none() && self.uses_dhcp());
+        reading.dhcp_by = stated_dhcp.map(ToString::to_string);
         for ((setting, key), stated) in &self.stated {
             let mut table = setting.spec().path;
             while let Some((outer, _)) = table.rsplit_once('.') {
@@ -345,7 +352,7 @@ fn normal_key(setting: Setting, key: &str) -> String {
 }
 
 /// Settings that cannot stand beside `setting` with this value: whoever sets it takes them away from the layers below.
-fn excluded_by(setting: Setting, value: &Value) -> Vec<Setting> {
+pub(super) fn excluded_by(setting: Setting, value: &Value) -> Vec<Setting> {
     let text = if let Value::Text(text) = value { text.as_str() } else { "" };
     let is_empty = match value {
         Value::Texts(texts) => texts.is_empty(),

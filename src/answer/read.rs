@@ -5,6 +5,7 @@ use std::ops::Range;
 
 use toml_edit::{Document, Item, TableLike};
 
+use super::overlay::excluded_by;
 use super::problem::Problem;
 use super::schema::{Kind, Setting, Step};
 use super::settings::{Settings, Value};
@@ -30,7 +31,24 @@ pub(super) struct Reading {
     pub(super) entries: BTreeMap<(Setting, String), Range<usize>>,
     /// The tables that stand in the file, dotted; also those that are empty.
     pub(super) tables: BTreeSet<String>,
+    /// Who asks for DHCP, where that stands in no file.
+    pub(super) dhcp_by: Option<String>,
     pub(super) problems: Vec<Problem>,
+}
+
+impl Reading {
+    /// The same where somebody asks for DHCP who is no file. Returns the settings that do not count then.
+    pub(super) fn leave_to_dhcp(&mut self, by: &str) -> Vec<Setting> {
+        let dhcp = Value::Text("from-dhcp".to_owned());
+        let gone = excluded_by(Setting::Source, &dhcp);
+        for setting in &gone {
+            self.given.remove(setting);
+            self.settings.remove(*setting);
+        }
+        self.settings.set(Setting::Source, dhcp);
+        self.dhcp_by = Some(by.to_owned());
+        gone
+    }
 }
 
 /// Reads `text` as far as it makes sense, and collects the problems on the way.

@@ -5,6 +5,7 @@ use std::fmt;
 
 use toml_edit::{Array, DocumentMut, Item, Table, TableLike};
 
+use super::read;
 use super::schema::{Setting, Show};
 
 /// What stands in a redacted answer instead of a secret.
@@ -169,6 +170,14 @@ fn item(value: &Value) -> Item {
     }
 }
 
+/// Where a redacted answer makes its machine report to, as `https://host:port`; `None` where it says nothing of it.
+#[must_use]
+pub fn reported_to(redacted: &str) -> Option<String> {
+    let reading = read::read(redacted).ok()?;
+    let url = reading.settings.text(Setting::WebhookUrl)?;
+    url.rsplit_once('/').map(|(base, _)| base.to_owned()).filter(|base| !base.ends_with('/'))
+}
+
 /// `https://host:port/…`: without path, query and user information, any of which may be a secret.
 fn host_only(url: &str) -> String {
     let Some((scheme, rest)) = url.split_once("://") else { return HIDDEN.to_owned() };
@@ -189,6 +198,14 @@ mod tests {
     #[case("secret", "…")]
     fn only_the_host_of_a_url_is_shown(#[case] url: &str, #[case] shown: &str) {
         assert_eq!(host_only(url), shown);
+    }
+
+    #[test]
+    fn where_an_answer_reports_to_is_found_in_either_spelling() {
+        let of = |url: &str| reported_to(&format!("[post-installation-webhook]\nurl = \"{url}\"\n"));
+        assert_eq!(of("https://10.0.0.1:8443/…").as_deref(), Some("https://10.0.0.1:8443"));
+        assert_eq!(of(&host_only("http://c.example/webhook/secret")).as_deref(), Some("http://c.example"));
+        assert_eq!((of("https://x"), of("…"), reported_to("[global]\n"), reported_to("[")), (None, None, None, None));
     }
 
     #[test]

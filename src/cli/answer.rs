@@ -7,7 +7,7 @@ use clap::Subcommand;
 use similar::TextDiff;
 
 use super::{order, select};
-use crate::api::{Answered, OrderResponse};
+use crate::api::Answered;
 use crate::client::{NewProfile, Preview, Row};
 use crate::domain::pointer;
 use crate::domain::{Order, ProfileChoice, ProfileName};
@@ -168,11 +168,7 @@ pub(super) async fn profile(command: ProfileCommand, state_dir: &Path, out: &mut
             };
             let order = Order::ChooseProfile { node: node.id, profile: choice };
             let given = engine.order(runtime::operator(), order).await.or_exit(Exit::NoEngine)?;
-            if let OrderResponse::Refused { reason } | OrderResponse::Failed { reason } = given {
-                return Err(anyhow::anyhow!(reason)).or_exit(Exit::Refused);
-            }
-            writeln!(out, "{words}")?;
-            Ok(Exit::Success)
+            Ok(order::tell(&words, given, out)?)
         }
     }
 }

@@ -10,7 +10,7 @@ use clap::Args;
 use crate::answer::{
     self, BaseAnswer, Checked, Hardware, Installer, InstallerError, Overlay, Profile, Profiles, Question,
 };
-use crate::config::{self, CliLayer, EnvLayer, Source};
+use crate::config::{self, CliLayer, Config, EnvLayer, Source};
 use crate::error::{Exit, Failure, OrExit as _};
 use crate::{plan, runtime};
 use report::{FileReport, Finding, Verdict};
@@ -101,6 +101,14 @@ fn folder_of(path: &Path, up: usize) -> &Path {
     path.ancestors().nth(up).filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
+/// What the files of a folder are judged against, as far as it can be used: what is wrong with it is told of itself.
+struct Ground {
+    config: Option<Config>,
+    /// What every answer starts from.
+    base: Option<BaseAnswer>,
+    profiles: Profiles,
+}
+
 /// Where files are judged.
 struct Desk<'a> {
     args: &'a CheckArgs,
@@ -112,9 +120,10 @@ struct Desk<'a> {
 impl Desk<'_> {
     /// Judges everything an engine of this folder would read.
     fn folder(&self, dir: &Path) -> Vec<FileReport> {
-        let base = self.base(config::load_base_answer(dir));
-        let mut layers = self.profiles(dir);
-        layers.extend(self.overrides(dir));
+        let mut ground = self.ground(dir);
+        let base = self.base(config::load_base_answer(dir), ground.config.as_ref());
+        let mut layers = self.profiles(dir, &mut ground);
+        layers.extend(self.overrides(dir, &ground));
         for layer in &mut layers {
             // What is said of `default.toml` need not be said of everything above it.
             layer.also_refused_by.retain(|installer| !base.also_refused_by.contains(installer));
@@ -122,13 +131,21 @@ impl Desk<'_> {
         let mut reports = vec![self.config(dir), base];
         reports.extend(layers);
         if dir.join(plan::PLAN_FILE).exists() {
-            reports.push(self.plan(dir));
+            reports.push(Self::plan(dir, &ground));
         }
         reports
     }
 
-    /// Every profile over `default.toml`, and what is wrong with the folder as a whole.
-    fn profiles(&self, dir: &Path) -> Vec<FileReport> {
+    /// What the files of `dir` are judged against, without its profiles.
+    fn ground(&self, dir: &Path) -> Ground {
+        let config = config::load(dir, self.cli, self.env).ok().map(|loaded| loaded.config);
+        let base = runtime::base_of(dir, config.as_ref()).ok();
+        Ground { config, base, profiles: Profiles::default() }
+    }
+
+    /// Every profile over what answers start from, and what is wrong with the folder as a whole. Those that can be used
+    /// become part of the ground.
+    fn profiles(&self, dir: &Path, ground: &mut Ground) -> Vec<FileReport> {
         let folder = dir.join(config::PROFILES_FOLDER);
         if !folder.exists() {
             return Vec::new();
@@ -140,20 +157,20 @@ impl Desk<'_> {
             Ok(files) => files,
             Err(errors) => return vec![whole(&errors.0)],
         };
-        let base = runtime::base_answer(dir).ok();
         let mut profiles = Vec::new();
         let mut reports = Vec::new();
         for file in &files {
-            let (profile, report) = self.profile(&file.name, &file.source, base.as_ref());
+            let (profile, report) = self.profile(&file.name, &file.source, ground.base.as_ref());
             profiles.extend(profile);
             reports.push(report);
         }
-        let ties = runtime::ties(dir, &Profiles::new(profiles));
+        ground.profiles = Profiles::new(profiles);
+        let ties = runtime::ties(dir, &ground.profiles);
         reports.extend((!ties.is_empty()).then(|| whole(&ties)));
         reports
     }
 
-    /// A profile over the `default.toml` beside its folder.
+    /// A profile over what answers start from.
     fn profile(&self, name: &str, source: &Source, base: Option<&BaseAnswer>) -> (Option<Profile>, FileReport) {
         let problems = match (Profile::parse(name, &source.name, &source.text), base) {
             (Ok(profile), Some(base)) => {
@@ -175,9 +192,9 @@ impl Desk<'_> {
     }
 
     /// The override of every node that has one.
-    fn overrides(&self, dir: &Path) -> Vec<FileReport> {
+    fn overrides(&self, dir: &Path, ground: &Ground) -> Vec<FileReport> {
         match config::load_overrides(dir) {
-            Ok(files) => files.iter().map(|file| self.own(&file.source, dir)).collect(),
+            Ok(files) => files.iter().map(|file| self.own(&file.source, ground)).collect(),
             Err(errors) => {
                 let files = dir.join("nodes/*").join(config::OVERRIDE_FILE);
                 vec![FileReport::new("overrides", files.display().to_string(), findings(errors.0.list()))]
@@ -185,16 +202,16 @@ impl Desk<'_> {
         }
     }
 
-    /// An override over the `default.toml` of `dir`. Which profile its node has is not known here: where it does not go
-    /// with `default.toml` alone, it may go with a profile.
-    fn own(&self, source: &Source, dir: &Path) -> FileReport {
+    /// An override over what answers start from. Which profile its node has is not known here: where it does not go with
+    /// that alone, it may go with a profile.
+    fn own(&self, source: &Source, ground: &Ground) -> FileReport {
         let own = match answer::parse_override(&source.name, &source.text) {
             Ok(own) => own,
             Err(problems) => {
                 return FileReport::new("override", source.name.clone(), report::placed(source, problems.0));
             }
         };
-        let Ok(base) = runtime::base_answer(dir) else {
+        let Some(base) = &ground.base else {
             return FileReport::new("override", source.name.clone(), Vec::new());
         };
         let over =
@@ -203,17 +220,15 @@ impl Desk<'_> {
         if alone.is_ok() {
             return alone;
         }
-        let profiles = runtime::profiles(dir, Some(&base)).unwrap_or_default();
         let below = |profile: &Profile| answer::compose([base.overlay().clone(), profile.overlay().clone()]);
-        let mut reports = profiles.iter().map(|profile| over(&below(profile)));
+        let mut reports = ground.profiles.iter().map(|profile| over(&below(profile)));
         reports.find(FileReport::is_ok).unwrap_or(alone)
     }
 
     /// The plan, as far as the files it follows from can be used.
-    fn plan(&self, dir: &Path) -> FileReport {
-        let config = config::load(dir, self.cli, self.env).ok().map(|loaded| loaded.config);
-        let base = runtime::base_answer(dir).ok();
-        let problems = match plan::load(dir, &runtime::context_of(dir, config.as_ref(), base.as_ref())) {
+    fn plan(dir: &Path, ground: &Ground) -> FileReport {
+        let context = runtime::context_of(dir, ground.config.as_ref(), ground.base.as_ref());
+        let problems = match plan::load(dir, &context) {
             Ok(plan) => plan.warnings,
             Err(errors) => errors.0,
         };
@@ -230,22 +245,27 @@ impl Desk<'_> {
                     Err(errors) => FileReport::unreadable("config", path, &errors),
                 }
             }
-            Some(config::BASE_ANSWER_FILE) => self.base(config::load_text(path)),
+            Some(config::BASE_ANSWER_FILE) => {
+                self.base(config::load_text(path), self.ground(folder_of(path, 1)).config.as_ref())
+            }
             Some(plan::PLAN_FILE) => match config::load_long_text(path, plan::MAX_BYTES) {
-                Ok(Some(_)) => self.plan(folder_of(path, 1)),
+                Ok(Some(_)) => Self::plan(folder_of(path, 1), &self.ground(folder_of(path, 1))),
                 Ok(None) => FileReport::missing("plan", path),
                 Err(errors) => FileReport::unreadable("plan", path, &errors),
             },
             Some(config::OVERRIDE_FILE) => match config::load_layer(path) {
                 // nodes/NAME/override.toml
-                Ok(source) => self.own(&source, folder_of(path, 3)),
+                Ok(source) => {
+                    let mut ground = self.ground(folder_of(path, 3));
+                    ground.profiles = runtime::profiles(folder_of(path, 3), ground.base.as_ref()).unwrap_or_default();
+                    self.own(&source, &ground)
+                }
                 Err(errors) => FileReport::unreadable("override", path, &errors),
             },
             _ if is_profile(path) => match config::load_layer(path) {
                 Ok(source) => {
                     let name = path.file_stem().and_then(|stem| stem.to_str()).unwrap_or_default();
-                    let base = runtime::base_answer(folder_of(path, 2)).ok();
-                    self.profile(name, &source, base.as_ref()).1
+                    self.profile(name, &source, self.ground(folder_of(path, 2)).base.as_ref()).1
                 }
                 Err(errors) => FileReport::unreadable("profile", path, &errors),
             },
@@ -265,9 +285,10 @@ impl Desk<'_> {
         FileReport::new("config", path.display().to_string(), findings(problems.list()))
     }
 
-    fn base(&self, source: Result<Source, config::ConfigErrors>) -> FileReport {
+    fn base(&self, source: Result<Source, config::ConfigErrors>, config: Option<&Config>) -> FileReport {
+        let dhcp_by = config.and_then(runtime::dhcp_by);
         match source {
-            Ok(source) => self.judged("base", &source, &|question| answer::check_base(&source.text, question)),
+            Ok(source) => self.judged("base", &source, &|question| answer::check_base(&source.text, dhcp_by, question)),
             Err(errors) => FileReport::unreadable("base", Path::new(config::BASE_ANSWER_FILE), &errors),
         }
     }

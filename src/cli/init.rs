@@ -206,8 +206,8 @@ fn warnings(options: &EngineOptions) -> Vec<String> {
         None => message.to_owned(),
     };
     let config = config::load(&options.dir, &options.cli, &options.env).ok();
+    let base = runtime::base_of(&options.dir, config.as_ref().map(|loaded| &loaded.config)).ok();
     let config = config.iter().flat_map(|loaded| loaded.warnings.list());
-    let base = runtime::base_answer(&options.dir).ok();
     let is_warning = |caution: &&Problem| caution.severity == Severity::Warning;
     let base = base.iter().flat_map(BaseAnswer::cautions).filter(is_warning);
     let config = config.map(|problem| in_line(&problem.message, problem.hint.as_ref()));

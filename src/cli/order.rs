@@ -286,27 +286,36 @@ pub(super) async fn execute(command: OrderCommand, state_dir: &Path, out: &mut i
     }
     let responses = engine.orders(crate::runtime::operator(), orders, at_once).await.or_exit(Exit::NoEngine)?;
     let mut exit = Exit::Success;
-    for (words, response) in words.into_iter().zip(responses) {
-        match response {
-            OrderResponse::Done { run: Some(run) } => writeln!(out, "{words}: {run}")?,
-            OrderResponse::Done { run: None } => writeln!(out, "{words}")?,
-            OrderResponse::Issued { ticket } => writeln!(out, "ticket {ticket}: {words}")?,
-            OrderResponse::Undecided { until } => {
-                let left = until.duration_since(jiff::Timestamp::now()).as_millis().max(0);
-                writeln!(out, "{words} in {} s, unless `undo` takes it back", (left + 500) / 1000)?;
-            }
-            OrderResponse::Refused { reason } => {
-                writeln!(out, "refused: {reason}")?;
-                exit = if exit == Exit::Failure { exit } else { Exit::Refused };
-            }
-            OrderResponse::Failed { reason } => {
-                // That the engine is in trouble says more than a refusal.
-                writeln!(out, "failed: {reason}")?;
-                exit = Exit::Failure;
-            }
-        }
+    for (words, response) in words.iter().zip(responses) {
+        exit = match (exit, tell(words, response, out)?) {
+            // That the engine is in trouble says more than a refusal.
+            (Exit::Failure, _) | (_, Exit::Success) => exit,
+            (_, told) => told,
+        };
     }
     Ok(exit)
+}
+
+/// Says what came of one order; `words` are those for its success. Returns what that means for the exit code.
+pub(super) fn tell(words: &str, response: OrderResponse, out: &mut impl Write) -> std::io::Result<Exit> {
+    match response {
+        OrderResponse::Done { run: Some(run) } => writeln!(out, "{words}: {run}")?,
+        OrderResponse::Done { run: None } => writeln!(out, "{words}")?,
+        OrderResponse::Issued { ticket } => writeln!(out, "ticket {ticket}: {words}")?,
+        OrderResponse::Undecided { until } => {
+            let left = until.duration_since(jiff::Timestamp::now()).as_millis().max(0);
+            writeln!(out, "{words} in {} s, unless `undo` takes it back", (left + 500) / 1000)?;
+        }
+        OrderResponse::Refused { reason } => {
+            writeln!(out, "refused: {reason}")?;
+            return Ok(Exit::Refused);
+        }
+        OrderResponse::Failed { reason } => {
+            writeln!(out, "failed: {reason}")?;
+            return Ok(Exit::Failure);
+        }
+    }
+    Ok(Exit::Success)
 }
 
 /// Says what a reinstall would wipe, before it is allowed.
@@ -431,4 +440,27 @@ fn stamp(node: &Node) -> anyhow::Result<Stamp> {
     let asked = node.request.as_ref();
     let asked = asked.ok_or_else(|| crate::domain::Refusal::NeverAsked(node.name.clone()))?;
     Ok(asked.stamp.clone())
+}
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+
+    use super::*;
+    use crate::domain::TicketId;
+
+    #[rstest]
+    #[case::done(OrderResponse::Done { run: None }, "it is so\n", Exit::Success)]
+    #[case::issued(OrderResponse::Issued { ticket: TicketId(3) }, "ticket t3: it is so\n", Exit::Success)]
+    #[case::refused(OrderResponse::Refused { reason: "no".into() }, "refused: no\n", Exit::Refused)]
+    #[case::failed(OrderResponse::Failed { reason: "full".into() }, "failed: full\n", Exit::Failure)]
+    fn every_outcome_has_its_words_and_its_code(
+        #[case] response: OrderResponse,
+        #[case] words: &str,
+        #[case] exit: Exit,
+    ) {
+        let mut out = Vec::new();
+        assert_eq!(tell("it is so", response, &mut out).unwrap(), exit);
+        assert_eq!(String::from_utf8(out).unwrap(), words);
+    }
 }

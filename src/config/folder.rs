@@ -27,14 +27,19 @@ pub struct Named {
     pub source: Source,
 }
 
-/// Reads `profiles/*.toml`, sorted by name. Hidden files, such as an editor's, are not looked at.
+/// What the file of a profile is called from the project folder.
+#[must_use]
+pub fn profile_file(name: &str) -> String {
+    format!("{PROFILES_FOLDER}/{name}.toml")
+}
+
+/// The names of the profiles there are files of, sorted. Hidden files, such as an editor's, are not looked at.
 ///
 /// # Errors
-/// Every file that cannot be read as text, or the folder.
-pub fn load_profiles(dir: &Path) -> Result<Vec<Named>, ConfigErrors> {
+/// The folder cannot be read, or holds too many.
+pub fn profile_names(dir: &Path) -> Result<Vec<String>, ConfigErrors> {
     let folder = dir.join(PROFILES_FOLDER);
-    let whole =
-        |message: String| ConfigErrors([Problem::whole(&folder.display().to_string(), message)].into_iter().collect());
+    let whole = |message: String| ConfigErrors::from(Problem::whole(&folder.display().to_string(), message));
     let mut names = Vec::new();
     match fs::read_dir(&folder) {
         Ok(entries) => {
@@ -52,10 +57,25 @@ pub fn load_profiles(dir: &Path) -> Result<Vec<Named>, ConfigErrors> {
         return Err(whole(format!("the folder holds {} profiles, {MOST_PROFILES} at most", names.len())));
     }
     names.sort_unstable();
+    Ok(names)
+}
+
+/// Reads `profiles/*.toml`, sorted by name.
+///
+/// # Errors
+/// Every file that cannot be read as text, or the folder.
+pub fn load_profiles(dir: &Path) -> Result<Vec<Named>, ConfigErrors> {
+    let names = profile_names(dir)?;
     collect(names.into_iter().map(|name| {
-        let file = format!("{PROFILES_FOLDER}/{name}.toml");
-        load(&folder.join(format!("{name}.toml")), name, file)
+        let file = profile_file(&name);
+        load(&dir.join(&file), name, file)
     }))
+}
+
+/// What the override of a node is called from the project folder.
+#[must_use]
+pub fn override_file(node: &Fqdn) -> String {
+    format!("nodes/{node}/{OVERRIDE_FILE}")
 }
 
 /// Reads the override of one node; `None` where it has none.
@@ -63,8 +83,20 @@ pub fn load_profiles(dir: &Path) -> Result<Vec<Named>, ConfigErrors> {
 /// # Errors
 /// It is there, and cannot be read as text.
 pub fn load_override(dir: &Path, node: &Fqdn) -> Result<Option<Named>, ConfigErrors> {
-    let file = format!("nodes/{node}/{OVERRIDE_FILE}");
-    load(&dir.join(&file), node.to_string(), file).map_err(|problem| ConfigErrors([*problem].into_iter().collect()))
+    let file = override_file(node);
+    Ok(load(&dir.join(&file), node.to_string(), file)?)
+}
+
+/// The nodes that have a folder, in which there may be an override, sorted.
+#[must_use]
+pub fn node_folders(dir: &Path) -> Vec<Fqdn> {
+    // Folders that cannot be listed have no overrides; who writes them says why they cannot be used.
+    let entries = fs::read_dir(dir.join("nodes")).into_iter().flatten().filter_map(Result::ok);
+    // The inventory's name is a host name, too.
+    let folders = entries.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()));
+    let mut nodes: Vec<Fqdn> = folders.filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect();
+    nodes.sort_unstable();
+    nodes
 }
 
 /// Reads the overrides of all nodes, sorted by name.
@@ -72,14 +104,8 @@ pub fn load_override(dir: &Path, node: &Fqdn) -> Result<Option<Named>, ConfigErr
 /// # Errors
 /// Every file that cannot be read as text.
 pub fn load_overrides(dir: &Path) -> Result<Vec<Named>, ConfigErrors> {
-    // Folders that cannot be listed have no overrides; who writes them says why they cannot be used.
-    let entries = fs::read_dir(dir.join("nodes")).into_iter().flatten().filter_map(Result::ok);
-    // The inventory's name is a host name, too.
-    let folders = entries.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()));
-    let mut nodes: Vec<Fqdn> = folders.filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect();
-    nodes.sort_unstable();
-    collect(nodes.into_iter().map(|node| {
-        let file = format!("nodes/{node}/{OVERRIDE_FILE}");
+    collect(node_folders(dir).into_iter().map(|node| {
+        let file = override_file(&node);
         load(&dir.join(&file), node.to_string(), file)
     }))
 }
@@ -105,10 +131,8 @@ fn not_empty(source: &Source) -> Result<(), Box<Problem>> {
 /// It is not there, is empty, or cannot be read as text.
 pub fn load_layer(path: &Path) -> Result<Source, ConfigErrors> {
     let source = super::load_text(path)?;
-    match not_empty(&source) {
-        Ok(()) => Ok(source),
-        Err(problem) => Err(ConfigErrors([*problem].into_iter().collect())),
-    }
+    not_empty(&source)?;
+    Ok(source)
 }
 
 /// All files that are there, or everything that is wrong.

@@ -20,7 +20,10 @@ use std::fs;
 use std::io::{self, Read as _};
 use std::path::Path;
 
-pub use folder::{Named, OVERRIDE_FILE, PROFILES_FOLDER, load_layer, load_override, load_overrides, load_profiles};
+pub use folder::{
+    Named, OVERRIDE_FILE, PROFILES_FOLDER, load_layer, load_override, load_overrides, load_profiles, node_folders,
+    override_file, profile_file, profile_names,
+};
 pub use key::Key;
 pub(crate) use key::nearest;
 pub use layer::{CliLayer, EnvLayer, Origin, Origins};
@@ -62,6 +65,19 @@ pub struct Loaded {
 #[error("{0}")]
 pub struct ConfigErrors(pub Problems);
 
+/// One problem as all there is.
+impl From<Problem> for ConfigErrors {
+    fn from(problem: Problem) -> Self {
+        Self([problem].into_iter().collect())
+    }
+}
+
+impl From<Box<Problem>> for ConfigErrors {
+    fn from(problem: Box<Problem>) -> Self {
+        Self::from(*problem)
+    }
+}
+
 /// Reads `config.toml` in `dir` (a missing one counts as empty) and lays the other layers over it.
 ///
 /// # Errors
@@ -91,7 +107,7 @@ pub fn parse(source: Source) -> Result<Loaded, ConfigErrors> {
 /// # Errors
 /// The file is there but cannot be read as text.
 pub fn load_base_answer(dir: &Path) -> Result<Source, ConfigErrors> {
-    let read = read(&dir.join(BASE_ANSWER_FILE)).map_err(|problem| ConfigErrors([*problem].into_iter().collect()))?;
+    let read = read(&dir.join(BASE_ANSWER_FILE))?;
     let built_in = || Source { name: format!("built-in {BASE_ANSWER_FILE}"), text: BASE_ANSWER.to_owned() };
     Ok(read.unwrap_or_else(built_in))
 }
@@ -106,7 +122,7 @@ pub fn load_text(path: &Path) -> Result<Source, ConfigErrors> {
         Ok(None) => Problem::whole(&path.display().to_string(), "there is no such file"),
         Err(problem) => *problem,
     };
-    Err(ConfigErrors([problem].into_iter().collect()))
+    Err(problem.into())
 }
 
 /// Reads a file of the user's that may be longer than those a person writes; `None` where there is none.
@@ -114,7 +130,7 @@ pub fn load_text(path: &Path) -> Result<Source, ConfigErrors> {
 /// # Errors
 /// It is there and cannot be read as text, or is longer than `most` bytes.
 pub fn load_long_text(path: &Path, most: u64) -> Result<Option<Source>, ConfigErrors> {
-    read_up_to(path, most).map_err(|problem| ConfigErrors([*problem].into_iter().collect()))
+    Ok(read_up_to(path, most)?)
 }
 
 /// Lays the layers over each other and judges the outcome; `problems` are those met on the way here.

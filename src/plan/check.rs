@@ -7,7 +7,7 @@ use std::hash::{Hash, Hasher};
 use super::Context;
 use super::column::Field;
 use super::row::{self, Row};
-use crate::config::{Problem, Problems, Source};
+use crate::config::{self, Problem, Problems, Source};
 use crate::domain::address::{AddressSource, Unfit};
 use crate::domain::text::Text;
 
@@ -146,7 +146,7 @@ fn profile(placed: &Placed<'_>, context: &Context, problems: &mut Problems) {
         let problem = placed.problem(&Field::Profile, format!("`profile`: there is no profile `{profile}`"));
         let known: Vec<_> = context.profiles.iter().map(|profile| format!("`{profile}`")).collect();
         let hint = if known.is_empty() {
-            format!("write one as profiles/{profile}.toml, or leave it empty")
+            format!("write one as {}, or leave it empty", config::profile_file(profile.as_str()))
         } else {
             format!("there are {}", known.join(", "))
         };

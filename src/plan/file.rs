@@ -6,7 +6,7 @@ use toml_edit::{Document, Item, Table, TableLike, Value};
 
 use super::column::{self, Field};
 use super::row::{self, Cell, Row};
-use super::{Context, MAX_ROWS, only};
+use super::{Context, MAX_ROWS};
 use crate::config::problem::quoted;
 use crate::config::{ConfigErrors, Problems, Source, nearest};
 
@@ -21,7 +21,7 @@ pub(super) fn document(source: &Source) -> Result<Document<String>, ConfigErrors
         let message = error.message().lines().collect::<Vec<_>>().join("; ");
         let message: String = message.chars().filter(|c| !c.is_control()).take(200).collect();
         let problem = source.problem(error.span().unwrap_or_default(), format!("not valid TOML: {message}"));
-        only(problem.hint("a node is `[[node]]` and lines of `key = \"text\"` below it; the rest was not looked at"))
+        problem.hint("a node is `[[node]]` and lines of `key = \"text\"` below it; the rest was not looked at").into()
     })
 }
 

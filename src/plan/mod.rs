@@ -25,7 +25,7 @@ pub use column::{Field, MapError, Mapping};
 pub use export::{Format, export};
 pub use merge::{Import, Imported, import};
 
-use crate::config::{self, ConfigErrors, Problem, Problems, Source};
+use crate::config::{self, ConfigErrors, Problems, Source};
 use crate::domain::{AddressRules, PlanEntry, ProfileName};
 
 /// The plan's file, in the folder of `config.toml`.
@@ -38,7 +38,7 @@ pub const MAX_ROWS: usize = crate::domain::fleet::MAX_NODES;
 pub const MAX_BYTES: u64 = 64 * 1024 * 1024;
 
 /// What a plan is checked against.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Context {
     /// Completes host names without a domain.
     pub domain: String,
@@ -95,21 +95,4 @@ pub fn parse(source: &Source, context: &Context) -> Result<Plan, ConfigErrors> {
     warnings.sort();
     let entries = rows.into_iter().map(|row| Arc::new(row.entry)).collect();
     Ok(Plan { entries, warnings })
-}
-
-/// The profiles of a folder: the names of the files in `profiles/`.
-#[must_use]
-pub fn profiles(dir: &Path) -> BTreeSet<ProfileName> {
-    let files = std::fs::read_dir(dir.join("profiles")).into_iter().flatten().flatten();
-    let names = files.filter_map(|file| {
-        let path = file.path();
-        let is_toml = path.extension().is_some_and(|extension| extension == "toml");
-        path.file_stem().filter(|_| is_toml)?.to_str()?.parse().ok()
-    });
-    names.collect()
-}
-
-/// One problem as all there is.
-fn only(problem: Problem) -> ConfigErrors {
-    ConfigErrors([problem].into_iter().collect())
 }

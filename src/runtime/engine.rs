@@ -10,7 +10,8 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::reload::{Folder, Found, Reloader};
+use super::folder::{Folder, Reading};
+use super::reload::Reloader;
 use super::settings::AnswerFiles;
 use super::{EngineOptions, LocalClient, STATE_DIR, board, journal, operator, preflight, settings};
 use crate::ansible::check::{Report, Subject};
@@ -62,7 +63,7 @@ struct Prepared {
     config: Config,
     files: AnswerFiles,
     folder: Folder,
-    found: Found,
+    reading: Reading,
 }
 
 impl Engine {
@@ -93,7 +94,7 @@ impl Engine {
         let capacity =
             server::capacity(open_files).min(usize::try_from(config.server.max_held.get()).unwrap_or(usize::MAX));
         let fingerprint = identity.as_ref().map(|identity| identity.fingerprint().to_owned());
-        let in_force = (config.clone(), prepared.files.clone(), prepared.found.clone());
+        let in_force = (config.clone(), prepared.files.clone(), prepared.reading.clone());
         let login = settings::login_key(dir, config, &key);
         let (mut reloader, files, kit) = Reloader::new(prepared.folder.clone(), handle.clone(), &login, in_force);
         // Planned rows are there before the first machine asks.
@@ -348,7 +349,9 @@ pub(super) fn stored(options: &EngineOptions) -> Result<(Snapshot, Previewer), F
     let loaded = store.load(settings::policy(config, &files.base)).or_exit(Exit::State)?;
     let key = SshKeyPair::load_or_create(state_dir).or_exit(Exit::State)?;
     let url = config.server.public_url.as_ref().map(|url| url.as_str().to_owned()).unwrap_or_default();
-    let service = Arc::new(Service { url, ..Service::default() });
+    let identity = config.server.tls.then(|| Identity::load_or_create(state_dir)).transpose().or_exit(Exit::State)?;
+    let fingerprint = identity.map(|identity| identity.fingerprint().to_owned());
+    let service = Arc::new(Service { url, fingerprint, ..Service::default() });
     let at = jiff::Timestamp::now();
     let (holds, undecided) = (imbl::OrdMap::new(), imbl::OrdMap::new());
     let snapshot = Snapshot { seq: loaded.seq, at, fleet: loaded.fleet, holds, undecided, service };
@@ -357,10 +360,9 @@ pub(super) fn stored(options: &EngineOptions) -> Result<(Snapshot, Previewer), F
     Ok((snapshot, Previewer::new(kit, state_dir.clone())))
 }
 
-/// What a run needs.
+/// What a run needs, but for what the answer files install: that changes with them.
 fn subject(prepared: &Prepared, private_key: &Path) -> Subject {
     let ansible = &prepared.config.ansible;
-    let kit = settings::answer_kit(&prepared.dir, &prepared.config, &prepared.files, "");
     Subject {
         dir: prepared.dir.clone(),
         state_dir: prepared.state_dir.clone(),
@@ -369,7 +371,7 @@ fn subject(prepared: &Prepared, private_key: &Path) -> Subject {
         user: ansible.user.clone(),
         forks: forks(ansible),
         private_key: private_key.to_owned(),
-        installs: settings::installs(&kit),
+        installs: Vec::new(),
     }
 }
 
@@ -400,13 +402,14 @@ pub(super) fn ansible_subject(options: &EngineOptions) -> Result<Subject, Failur
         Some(key) => prepared.dir.join(key),
         None => SshKeyPair::load_or_create(&prepared.state_dir).or_exit(Exit::State)?.private().to_owned(),
     };
-    Ok(subject(&prepared, &private_key))
+    let kit = settings::answer_kit(&prepared.dir, &prepared.config, &prepared.files, "");
+    Ok(Subject { installs: settings::installs(&kit), ..subject(&prepared, &private_key) })
 }
 
 /// Reads the configuration and says what it leaves open.
 pub(super) fn check(options: &EngineOptions) -> Result<Vec<Problem>, Failure> {
-    let Prepared { config, files, found, .. } = prepare(options)?;
-    Ok(settings::cautions(&config, &files, found.has_config()))
+    let Prepared { config, files, reading, .. } = prepare(options)?;
+    Ok(settings::cautions(&config, &files, reading.found.has_config()))
 }
 
 /// Reads the configuration, all problems at once.
@@ -417,11 +420,13 @@ fn prepare(options: &EngineOptions) -> Result<Prepared, Failure> {
         return Err(anyhow::anyhow!(words)).or_exit(Exit::Usage);
     }
     let folder = Folder { dir: dir.clone(), cli: options.cli.clone(), env: options.env.clone() };
-    let found = folder.read();
+    let reading = folder.read();
+    let found = &reading.found;
     match (found.config.clone(), found.base.clone(), found.profiles.clone(), found.plan.as_ref()) {
         (Ok(config), Ok(base), Ok(profiles), Ok(_)) => {
             let state_dir = dir.join(STATE_DIR);
-            Ok(Prepared { dir, state_dir, config, files: AnswerFiles { base, profiles }, folder, found })
+            let files = AnswerFiles::new(&config, base, profiles);
+            Ok(Prepared { dir, state_dir, config, files, folder, reading })
         }
         (config, base, profiles, plan) => {
             let problems = [config.err(), base.err(), profiles.err(), plan.err().cloned()].into_iter().flatten();
@@ -434,8 +439,10 @@ fn prepare(options: &EngineOptions) -> Result<Prepared, Failure> {
 /// What the plan of a folder is checked against. Problems of `config.toml` and `default.toml` are errors here.
 pub(super) fn plan_context(options: &EngineOptions) -> Result<plan::Context, ConfigErrors> {
     let folder = Folder { dir: options.dir.clone(), cli: options.cli.clone(), env: options.env.clone() };
-    let found = folder.read();
-    Ok(settings::plan_context(&folder.dir, Some(&found.config?), Some(&found.base?)))
+    let found = folder.read().found;
+    let config = found.config?;
+    let base = settings::effective_base(&config, found.base?);
+    Ok(settings::plan_context(&folder.dir, Some(&config), Some(&base)))
 }
 
 /// Makes time pass for the fleet.

@@ -7,6 +7,7 @@ mod board;
 mod console;
 pub mod demo;
 mod engine;
+mod folder;
 mod journal;
 mod local;
 mod offline;
@@ -15,6 +16,7 @@ mod profile;
 mod reload;
 mod self_test;
 mod settings;
+mod stamp;
 
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
@@ -35,7 +37,7 @@ use console::{attend, require_terminal};
 use engine::Engine;
 pub use local::LocalClient;
 pub use offline::Offline;
-pub(crate) use settings::{base_answer, placed, plan_context as context_of, profiles, ties, weight};
+pub(crate) use settings::{base_of, dhcp_by, placed, plan_context as context_of, profiles, ties, weight};
 
 /// The engine's own folder in the project folder.
 pub const STATE_DIR: &str = ".prox-orchestrator";

@@ -2,8 +2,7 @@
 //! and again while something is wrong, so that a cure shows.
 
 use std::fs;
-use std::os::unix::fs::MetadataExt as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,6 +11,7 @@ use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
 use super::settings;
+use super::stamp::Stamps;
 use crate::ansible::check::{Report, Subject, check};
 use crate::ansible::preflight::cautions;
 use crate::coordinator::Handle;
@@ -24,9 +24,6 @@ const LOOK: Duration = Duration::from_secs(5);
 const AGAIN: Duration = Duration::from_mins(2);
 /// Most files looked at.
 const MAX_FILES: usize = 2_000;
-
-/// Files as they are at one moment: name, size, modification and mode.
-type Seen = Vec<(PathBuf, u64, (i64, i64), u32)>;
 
 /// Keeps `told` up to date until `shutdown`.
 pub(super) async fn run(
@@ -58,7 +55,7 @@ pub(super) async fn run(
             }
             let is_due = is_wrong && looked.elapsed() >= AGAIN;
             let has_changed = kit.has_changed().unwrap_or(false) || not_started(&handle) != failed_run;
-            if is_due || has_changed || look(&subject).await != seen {
+            if is_due || has_changed || !look(&subject).await.look_like(&seen) {
                 break;
             }
         }
@@ -78,14 +75,14 @@ fn not_started(handle: &Handle) -> Option<RunId> {
     matches!(last.state, RunState::Ended { outcome: RunOutcome::NotStarted { .. }, .. }).then_some(last.id)
 }
 
-async fn look(subject: &Subject) -> Seen {
+async fn look(subject: &Subject) -> Stamps {
     let subject = subject.clone();
     // A file system may take its time.
     tokio::task::spawn_blocking(move || look_at(&subject)).await.unwrap_or_default()
 }
 
 /// The files that a report follows from.
-fn look_at(subject: &Subject) -> Seen {
+fn look_at(subject: &Subject) -> Stamps {
     let dir = &subject.dir;
     let playbook = dir.join(&subject.playbook);
     let beside = playbook.parent().unwrap_or(dir).join("roles");
@@ -102,17 +99,16 @@ fn look_at(subject: &Subject) -> Seen {
         beside,
     ]);
     left.extend(subject.command.clone());
-    let mut seen = Vec::new();
+    let mut seen = Stamps::default();
     while let Some(path) = left.pop() {
         let Ok(about) = fs::metadata(&path) else { continue };
         if about.is_dir() {
             left.extend(fs::read_dir(&path).into_iter().flatten().flatten().map(|entry| entry.path()));
         }
-        seen.push((path, about.len(), (about.mtime(), about.mtime_nsec()), about.mode()));
+        seen.add(path, &about);
         if seen.len() >= MAX_FILES {
             break;
         }
     }
-    seen.sort_unstable();
-    seen
+    seen.sorted()
 }

@@ -3,7 +3,8 @@
 //! Owns the watch on the folder and the answer kit. What the files mean is the business of `config` and `answer`; which
 //! settings a running engine can take over is decided here ([`waiting_for_restart`]). It writes no file.
 
-use std::path::{Path, PathBuf};
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,14 +14,14 @@ use tokio::sync::{Notify, watch};
 use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
+use super::folder::{Folder, InForce, Reading};
 use super::settings::{self, AnswerFiles};
-use crate::answer::{BaseAnswer, Profiles};
-use crate::config::{self, BASE_ANSWER_FILE, CONFIG_FILE, CliLayer, Config, ConfigErrors, EnvLayer};
+use crate::config::{self, BASE_ANSWER_FILE, CONFIG_FILE, Config, ConfigErrors};
 use crate::coordinator::Handle;
 use crate::domain::snapshot::Problem;
 use crate::domain::text::Text;
 use crate::domain::{Command, Origin, Reply};
-use crate::plan::{self, PLAN_FILE, Plan};
+use crate::plan::PLAN_FILE;
 use crate::server::AnswerKit;
 
 /// Time without a further change after which a file counts as written: editors truncate, write and rename.
@@ -29,77 +30,6 @@ const QUIET: Duration = Duration::from_millis(150);
 const RESTLESS: Duration = Duration::from_secs(2);
 /// Time between two looks where nothing tells of changes: file systems over the network, links that lead elsewhere.
 const LOOK: Duration = Duration::from_secs(10);
-
-/// The folder and the layers above its files.
-#[derive(Clone, Debug)]
-pub(super) struct Folder {
-    pub(super) dir: PathBuf,
-    pub(super) cli: CliLayer,
-    pub(super) env: EnvLayer,
-}
-
-/// The files as they are found at one moment, each good or with what is wrong.
-#[derive(Clone, Debug, PartialEq)]
-pub(super) struct Found {
-    pub(super) config: Result<Config, ConfigErrors>,
-    pub(super) base: Result<BaseAnswer, ConfigErrors>,
-    pub(super) profiles: Result<Profiles, ConfigErrors>,
-    /// Nodes whose override cannot be used: they are not answered until it can.
-    pub(super) overrides: Vec<config::Problem>,
-    pub(super) plan: Result<Plan, ConfigErrors>,
-    /// Whether there is a `config.toml` with something in it, a `default.toml` and a `plan.toml`.
-    present: [bool; 3],
-}
-
-impl Folder {
-    /// Reads all files, all problems at once.
-    pub(super) fn read(&self) -> Found {
-        let has_content = |name| std::fs::metadata(self.dir.join(name)).is_ok_and(|about| about.len() > 0);
-        let config = config::load(&self.dir, &self.cli, &self.env).map(|loaded| loaded.config);
-        let base = settings::base_answer(&self.dir);
-        // What is wrong with these two is told by themselves.
-        let (known, answer) = (config.as_ref().ok(), base.as_ref().ok());
-        Found {
-            profiles: settings::profiles(&self.dir, answer),
-            plan: plan::load(&self.dir, &settings::plan_context(&self.dir, known, answer)),
-            config,
-            base,
-            overrides: settings::override_problems(&self.dir),
-            present: [CONFIG_FILE, BASE_ANSWER_FILE, PLAN_FILE].map(has_content),
-        }
-    }
-}
-
-impl Found {
-    /// Whether there is a `config.toml`.
-    pub(super) fn has_config(&self) -> bool {
-        self.present[0]
-    }
-
-    /// A file that was there and is gone, or empty, is no wish for the defaults: it is being written, or was lost.
-    fn without_losses(mut self, before: [bool; 3], in_force: &Profiles) -> Self {
-        let lost = |name: &str| {
-            let problem = config::Problem::whole(name, "the file is gone or empty");
-            let hint = "put it back, or restart the engine to go on without it";
-            ConfigErrors([problem.hint(hint)].into_iter().collect())
-        };
-        if before[0] && !self.present[0] {
-            self.config = Err(lost(CONFIG_FILE));
-        }
-        if before[1] && !self.present[1] {
-            self.base = Err(lost(BASE_ANSWER_FILE));
-        }
-        if before[2] && !self.present[2] {
-            self.plan = Err(lost(PLAN_FILE));
-        }
-        // Its machines would be served from `default.toml`, whose disks may be other ones.
-        let gone = |profiles: &Profiles| in_force.names().find(|name| profiles.get(name).is_none()).map(str::to_owned);
-        if let Some(name) = self.profiles.as_ref().ok().and_then(gone) {
-            self.profiles = Err(lost(&format!("{}/{name}.toml", config::PROFILES_FOLDER)));
-        }
-        self
-    }
-}
 
 /// What is in force, and who is told of changes.
 #[derive(Debug)]
@@ -110,11 +40,10 @@ pub(super) struct Reloader {
     ssh_key: String,
     /// What the engine was started with: some of it stays in force.
     started: Config,
-    config: Config,
-    files: AnswerFiles,
-    last: Found,
-    /// Which files were ever there.
-    seen: [bool; 3],
+    in_force: InForce,
+    last: Reading,
+    /// Profiles in force whose files are gone, and since when.
+    gone: BTreeMap<String, Instant>,
     /// What of the plan stands against the fleet, in words.
     held: Vec<Text>,
     kit: watch::Sender<Arc<AnswerKit>>,
@@ -128,9 +57,10 @@ impl Reloader {
         folder: Folder,
         handle: Handle,
         ssh_key: &str,
-        (config, files, found): (Config, AnswerFiles, Found),
+        (config, files, last): (Config, AnswerFiles, Reading),
     ) -> (Self, watch::Receiver<Vec<Problem>>, watch::Receiver<Arc<AnswerKit>>) {
         let (kit, answers) = watch::channel(Arc::new(settings::answer_kit(&folder.dir, &config, &files, ssh_key)));
+        let found = &last.found;
         let mut cautions: Vec<_> = not_in_force(&found.overrides).into_iter().collect();
         cautions.extend(settings::cautions(&config, &files, found.has_config()));
         let (problems, shown) = watch::channel(cautions);
@@ -139,10 +69,9 @@ impl Reloader {
             handle,
             ssh_key: ssh_key.to_owned(),
             started: config.clone(),
-            config,
-            files,
-            seen: found.present,
-            last: found,
+            in_force: InForce { config, files, seen: found.present, believed: BTreeSet::new() },
+            last,
+            gone: BTreeMap::new(),
             held: Vec::new(),
             kit,
             problems,
@@ -180,31 +109,28 @@ impl Reloader {
         }
     }
 
-    /// Reads the files, and puts in force what is new and good.
+    /// Reads what has changed, and puts in force what is new and good.
     async fn look(&mut self) {
-        let folder = self.folder.clone();
-        // A file system may take its time.
-        let Ok(found) = tokio::task::spawn_blocking(move || folder.read()).await else { return };
-        let found = found.without_losses(self.seen, &self.files.profiles);
-        if found == self.last {
+        let Some(reading) = self.read().await else {
             // What stood against the plan may be gone by now.
             if !self.held.is_empty() {
                 self.plan().await;
             }
             return;
-        }
-        tell(CONFIG_FILE, &found.config, &self.last.config);
-        tell(BASE_ANSWER_FILE, &found.base, &self.last.base);
-        tell(PLAN_FILE, &found.plan, &self.last.plan);
-        tell(config::PROFILES_FOLDER, &found.profiles, &self.last.profiles);
-        for problem in found.overrides.iter().filter(|problem| !self.last.overrides.contains(problem)) {
+        };
+        let (found, last) = (&reading.found, &self.last.found);
+        tell(CONFIG_FILE, &found.config, &last.config);
+        tell(BASE_ANSWER_FILE, &found.base, &last.base);
+        tell(PLAN_FILE, &found.plan, &last.plan);
+        tell(config::PROFILES_FOLDER, &found.profiles, &last.profiles);
+        for problem in found.overrides.iter().filter(|problem| !last.overrides.contains(problem)) {
             tracing::error!("its node is not answered until this is mended\n{problem}");
         }
-        for (seen, present) in self.seen.iter_mut().zip(found.present) {
+        for (seen, present) in self.in_force.seen.iter_mut().zip(found.present) {
             *seen |= present;
         }
-        let is_new_plan = found.plan != self.last.plan;
-        self.last = found;
+        let is_new_plan = found.plan != last.plan;
+        self.last = reading;
         self.put_in_force().await;
         if is_new_plan {
             self.plan().await;
@@ -212,9 +138,33 @@ impl Reloader {
         self.problems.send_replace(self.wrong());
     }
 
+    /// Reads what has changed; `None` where that says nothing new.
+    async fn read(&mut self) -> Option<Reading> {
+        // A file system may take its time.
+        let folder = self.folder.clone();
+        let look = tokio::task::spawn_blocking(move || folder.look()).await.ok()?;
+        if self.last.holds(&look) {
+            return None;
+        }
+        let waited = self.gone.iter().filter(|(_, since)| since.elapsed() >= LOOK);
+        self.in_force.believed = waited.map(|(name, _)| name.clone()).collect();
+        let (folder, last, in_force) = (self.folder.clone(), self.last.clone(), self.in_force.clone());
+        let read = tokio::task::spawn_blocking(move || folder.read_since(look, Some((&last, &in_force))));
+        let reading = read.await.ok()?;
+        self.gone.retain(|name, _| reading.gone.contains(name));
+        for name in &reading.gone {
+            self.gone.entry(name.clone()).or_insert_with(Instant::now);
+        }
+        if reading.found == self.last.found {
+            self.last = reading;
+            return None;
+        }
+        Some(reading)
+    }
+
     /// Hands the plan to the fleet, where it can be used.
     pub(super) async fn plan(&mut self) {
-        let Ok(plan) = &self.last.plan else { return };
+        let Ok(plan) = &self.last.found.plan else { return };
         let entries = plan.entries.clone();
         match self.handle.submit(Origin::System, Command::Plan { entries }).await {
             Ok(Reply::Planned(held)) if held != self.held => {
@@ -230,35 +180,36 @@ impl Reloader {
     }
 
     async fn put_in_force(&mut self) {
-        let config = self.last.config.as_ref().ok().filter(|config| **config != self.config).cloned();
+        let InForce { config: old, files: before, .. } = &self.in_force;
+        let found = &self.last.found;
+        let config = found.config.as_ref().unwrap_or(old).clone();
         // What was checked together comes in force together.
-        let files = self.last.base.as_ref().ok().zip(self.last.profiles.as_ref().ok());
-        let files = files.map(|(base, profiles)| AnswerFiles { base: base.clone(), profiles: profiles.clone() });
-        let files = files.filter(|files| *files != self.files);
-        if config.is_none() && files.is_none() {
+        let files = found.base.as_ref().ok().zip(found.profiles.as_ref().ok());
+        let (written, profiles) = files.unwrap_or((&before.written, &before.profiles));
+        let files = AnswerFiles::new(&config, written.clone(), profiles.clone());
+        if config == *old && files == *before {
             return;
         }
-        if let Some(config) = config {
-            self.config = config;
+        for name in before.profiles.names().filter(|name| files.profiles.get(name).is_none()) {
+            let file = config::profile_file(name);
+            tracing::warn!("{file} is gone, and no longer in force: its machines are answered without it");
         }
-        if let Some(files) = files {
-            self.files = files;
-        }
-        self.handle.set_policy(settings::policy(&self.config, &self.files.base)).await;
-        let kit = settings::answer_kit(&self.folder.dir, &self.config, &self.files, &self.ssh_key);
+        self.handle.set_policy(settings::policy(&config, &files.base)).await;
+        let kit = settings::answer_kit(&self.folder.dir, &config, &files, &self.ssh_key);
+        (self.in_force.config, self.in_force.files) = (config, files);
         self.kit.send_replace(Arc::new(kit));
     }
 
     /// What the operator should know about the files, the worst first.
     fn wrong(&self) -> Vec<Problem> {
-        let last = &self.last;
-        let files = [last.config.as_ref().err(), last.base.as_ref().err(), last.profiles.as_ref().err()];
-        let bad = files.into_iter().chain([last.plan.as_ref().err()]);
+        let (last, InForce { config, files, .. }) = (&self.last.found, &self.in_force);
+        let answer_files = [last.config.as_ref().err(), last.base.as_ref().err(), last.profiles.as_ref().err()];
+        let bad = answer_files.into_iter().chain([last.plan.as_ref().err()]);
         let mut problems: Vec<_> = bad.flatten().filter_map(not_taken_over).collect();
         problems.extend(not_in_force(&last.overrides));
         problems.extend(against_the_plan(&self.held));
-        problems.extend(waiting_for_restart(&self.started, &self.config));
-        problems.extend(settings::cautions(&self.config, &self.files, self.last.has_config()));
+        problems.extend(waiting_for_restart(&self.started, config));
+        problems.extend(settings::cautions(config, files, last.has_config()));
         problems
     }
 }
@@ -295,7 +246,7 @@ fn tell<T: PartialEq>(name: &str, now: &Result<T, ConfigErrors>, before: &Result
 }
 
 /// The first thing that is wrong with a file, in one line.
-fn not_taken_over(errors: &ConfigErrors) -> Option<Problem> {
+pub(super) fn not_taken_over(errors: &ConfigErrors) -> Option<Problem> {
     first_of(errors.0.list(), "correct it; what was read before stays in force")
 }
 
@@ -365,6 +316,7 @@ fn waiting_for_restart(started: &Config, now: &Config) -> Option<Problem> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::{CliLayer, EnvLayer};
     use rstest::rstest;
 
     fn folder(dir: &Path) -> Folder {
@@ -374,7 +326,7 @@ mod tests {
     fn config_of(text: &str) -> Config {
         let dir = tempfile::tempdir().unwrap();
         std::fs::write(dir.path().join(CONFIG_FILE), text).unwrap();
-        folder(dir.path()).read().config.unwrap()
+        folder(dir.path()).read().found.config.unwrap()
     }
 
     #[rstest]
@@ -395,7 +347,7 @@ mod tests {
     fn a_bad_file_is_told_in_one_line_with_its_place() {
         let dir = tempfile::tempdir().unwrap();
         std::fs::write(dir.path().join(CONFIG_FILE), "\n[server]\nlissten = \"x\"\nhold = \"2m\"\n").unwrap();
-        let found = folder(dir.path()).read();
+        let found = folder(dir.path()).read().found;
         let problem = not_taken_over(&found.config.unwrap_err()).unwrap();
         assert!(problem.what.starts_with("config.toml:3: unknown key `"), "{}", problem.what);
         assert!(problem.what.ends_with("(+1 more, see the log)"), "{}", problem.what);
@@ -404,56 +356,12 @@ mod tests {
     }
 
     #[test]
-    fn a_file_that_vanishes_is_no_wish_for_defaults() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join(CONFIG_FILE);
-        std::fs::write(&path, "machine_net_dn = \"a.example\"\n").unwrap();
-        let folder = folder(dir.path());
-        let first = folder.read();
-        assert!(first.has_config() && first.config.is_ok() && first.base.is_ok() && first.plan.is_ok());
-        for lose in [|path: &Path| std::fs::write(path, ""), |path: &Path| std::fs::remove_file(path)] {
-            lose(&path).unwrap();
-            let found = folder.read().without_losses(first.present, &Profiles::default());
-            let problem = not_taken_over(&found.config.unwrap_err()).unwrap();
-            assert_eq!(problem.what, "config.toml: the file is gone or empty");
-            assert!(found.base.is_ok(), "there was none before either");
-        }
-        assert!(
-            folder.read().without_losses([false; 3], &Profiles::default()).config.is_ok(),
-            "where there was none, none is missing"
-        );
-    }
-
-    #[test]
-    fn a_profile_that_vanishes_or_is_emptied_is_no_wish_for_default_toml() {
-        let dir = tempfile::tempdir().unwrap();
-        std::fs::create_dir(dir.path().join("profiles")).unwrap();
-        let [kept, path] = ["kept", "storage"].map(|name| dir.path().join(format!("profiles/{name}.toml")));
-        std::fs::write(&kept, "[global]\ncountry = \"at\"\n").unwrap();
-        std::fs::write(&path, "[global]\ntimezone = \"UTC\"\n").unwrap();
-        let folder = folder(dir.path());
-        let in_force = folder.read().profiles.unwrap();
-        std::fs::write(&path, "\n").unwrap();
-        let found = folder.read().without_losses([false; 3], &in_force);
-        let told = not_taken_over(&found.profiles.unwrap_err()).unwrap();
-        assert_eq!(told.what, "profiles/storage.toml: the file is empty");
-        std::fs::remove_file(&path).unwrap();
-        let found = folder.read().without_losses([false; 3], &in_force);
-        let told = not_taken_over(&found.profiles.unwrap_err()).unwrap();
-        assert_eq!(told.what, "profiles/storage.toml: the file is gone or empty");
-        assert!(
-            folder.read().without_losses([false; 3], &Profiles::default()).profiles.is_ok(),
-            "it was never in force"
-        );
-    }
-
-    #[test]
     fn an_emptied_override_keeps_its_node_from_being_answered() {
         let dir = tempfile::tempdir().unwrap();
         let node = dir.path().join("nodes/pve-1.example.com");
         std::fs::create_dir_all(&node).unwrap();
         std::fs::write(node.join("override.toml"), "").unwrap();
-        let problem = not_in_force(&folder(dir.path()).read().overrides).unwrap();
+        let problem = not_in_force(&folder(dir.path()).read().found.overrides).unwrap();
         assert_eq!(problem.what, "pve-1.example.com/override.toml: the file is empty");
     }
 }

@@ -17,7 +17,21 @@ use crate::server::{Access, AnswerKit, Limits, NetworkSettings, ServerSettings};
 use crate::store::ProjectionSettings;
 use tracing_subscriber::filter::LevelFilter;
 
-/// The rules decisions follow.
+/// Who says that machines keep the address they got by DHCP, where that is not what `default.toml` says.
+pub(crate) fn dhcp_by(config: &Config) -> Option<&'static str> {
+    (config.network.address == AddressSource::Dhcp).then_some("`address` in config.toml")
+}
+
+/// What every answer starts from: `default.toml`, and over it what `config.toml` says for every machine. Whoever judges,
+/// explains or makes answers starts from this, so that all of them say the same.
+pub(super) fn effective_base(config: &Config, written: BaseAnswer) -> BaseAnswer {
+    match dhcp_by(config) {
+        Some(why) => written.with_dhcp(why),
+        None => written,
+    }
+}
+
+/// The rules decisions follow; `base` is what answers start from.
 pub(super) fn policy(config: &Config, base: &BaseAnswer) -> Policy {
     Policy {
         name_prefix: config.naming.prefix.clone(),
@@ -45,11 +59,10 @@ fn address_rules(config: &Config, base: &BaseAnswer) -> AddressRules {
         NicSource::Vendor => NicRule::Vendor,
         NicSource::Asking => NicRule::Asking { or_vendor: network.nic_vendor.is_some() },
     };
-    // `address = "dhcp"` counts as if it stood in `default.toml`.
+    // `address = "dhcp"` is the base's business; what is left is for machines whose own layers say otherwise.
     let source = if network.address == AddressSource::Dhcp { AddressSource::Requester } else { network.address };
-    let by_dhcp = base.overlay().uses_dhcp() || network.address == AddressSource::Dhcp;
     AddressRules {
-        source: if by_dhcp { AddressSource::Dhcp } else { source },
+        source: if base.overlay().uses_dhcp() { AddressSource::Dhcp } else { source },
         otherwise: Otherwise { source, nic },
         mask: network.mask,
         gateway: base.overlay().gateway().or(network.gateway),
@@ -68,11 +81,13 @@ fn own_addresses(config: &Config) -> BTreeSet<IpAddr> {
     [listen, route].into_iter().flatten().collect()
 }
 
-/// What the plan is checked against, as far as the files it follows from can be used.
+/// What the plan is checked against, as far as the files it follows from can be used; `base` is what answers start from.
 pub(crate) fn plan_context(dir: &Path, config: Option<&Config>, base: Option<&BaseAnswer>) -> plan::Context {
-    let domain = config.map(|config| config.naming.domain.clone()).unwrap_or_default();
+    // Without `config.toml` any domain will do: that a name has none is not the plan's fault.
+    let domain = config.map_or_else(|| Config::default().naming.domain, |config| config.naming.domain.clone());
     let addresses = config.zip(base).map(|(config, base)| address_rules(config, base)).unwrap_or_default();
-    plan::Context { domain, addresses, profiles: plan::profiles(dir) }
+    let names = config::profile_names(dir).unwrap_or_default();
+    plan::Context { domain, addresses, profiles: names.iter().filter_map(|name| name.parse().ok()).collect() }
 }
 
 /// What answers are made from.
@@ -84,10 +99,7 @@ pub(super) fn answer_kit(dir: &Path, config: &Config, files: &AnswerFiles, ssh_k
         nic_vendor: config.network.nic_vendor.clone(),
         by_vendor: config.network.nic == NicSource::Vendor,
     };
-    let AnswerFiles { mut base, profiles } = files.clone();
-    if config.network.address == AddressSource::Dhcp {
-        base = base.with_dhcp("`address` in config.toml");
-    }
+    let AnswerFiles { base, profiles, .. } = files.clone();
     let (dir, ssh_key) = (dir.to_owned(), Some(ssh_key.to_owned()));
     AnswerKit { dir, base, profiles, network, ssh_key, access: access(config) }
 }
@@ -105,8 +117,7 @@ pub(super) fn login_key(dir: &Path, config: &Config, own: &SshKeyPair) -> String
 pub(super) fn installs(kit: &AnswerKit) -> Vec<Installs> {
     let of = |file: String, overlay: &Overlay| Installs { file, keys: overlay.ssh_keys() };
     let mut all = vec![of(config::BASE_ANSWER_FILE.to_owned(), kit.base.overlay())];
-    let file = |profile: &Profile| format!("{}/{}.toml", config::PROFILES_FOLDER, profile.name());
-    all.extend(kit.profiles.iter().map(|profile| of(file(profile), profile.overlay())));
+    all.extend(kit.profiles.iter().map(|profile| of(config::profile_file(profile.name()), profile.overlay())));
     let overrides = config::load_overrides(&kit.dir).unwrap_or_default();
     let understood = |named: &config::Named| answer::parse_override(&named.file, &named.source.text).ok();
     all.extend(overrides.iter().filter_map(|named| Some(of(named.file.clone(), &understood(named)?))));
@@ -137,14 +148,32 @@ fn access(config: &Config) -> Access {
 /// The operator's answer files, understood.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct AnswerFiles {
-    /// `default.toml`.
+    /// `default.toml`, as it is written.
+    pub(super) written: BaseAnswer,
+    /// What answers start from.
     pub(super) base: BaseAnswer,
     /// `profiles/`.
     pub(super) profiles: Profiles,
 }
 
-/// Reads `default.toml` with all its problems in the user's words.
-pub(crate) fn base_answer(dir: &Path) -> Result<BaseAnswer, config::ConfigErrors> {
+impl AnswerFiles {
+    /// Files as they count under this `config.toml`.
+    pub(super) fn new(config: &Config, written: BaseAnswer, profiles: Profiles) -> Self {
+        Self { base: effective_base(config, written.clone()), written, profiles }
+    }
+}
+
+/// What every answer of this folder starts from; `config` is `None` where it cannot be used.
+pub(crate) fn base_of(dir: &Path, config: Option<&Config>) -> Result<BaseAnswer, config::ConfigErrors> {
+    let written = base_answer(dir)?;
+    Ok(match config {
+        Some(config) => effective_base(config, written),
+        None => written,
+    })
+}
+
+/// Reads `default.toml`, as it is written, with all its problems in the user's words.
+pub(super) fn base_answer(dir: &Path) -> Result<BaseAnswer, config::ConfigErrors> {
     let source = config::load_base_answer(dir)?;
     BaseAnswer::parse(&source.text).map_err(|problems| {
         let mut kept = config::Problems::default();
@@ -160,7 +189,7 @@ fn add_placed(kept: &mut config::Problems, source: &Source, problems: &[answer::
     }
 }
 
-/// Reads `profiles/` with all problems in the user's words; with `base`, also what they make of it.
+/// Reads `profiles/` with all problems in the user's words; with `base`, which answers start from, also what they make of it.
 pub(crate) fn profiles(dir: &Path, base: Option<&BaseAnswer>) -> Result<Profiles, config::ConfigErrors> {
     let mut problems = config::Problems::default();
     let mut profiles = Vec::new();
@@ -188,7 +217,7 @@ pub(crate) fn ties(dir: &Path, profiles: &Profiles) -> config::Problems {
 
 fn add_ties(problems: &mut config::Problems, dir: &Path, profiles: &Profiles) {
     for tie in profiles.ties() {
-        let file = dir.join(config::PROFILES_FOLDER).join(format!("{}.toml", tie.other));
+        let file = dir.join(config::profile_file(&tie.other));
         problems.add(|| {
             let message = format!("`{}` and `{}` are for the same machines, and neither wins", tie.one, tie.other);
             let hint = "give one of them a higher `priority`, or a criterion more";
@@ -306,7 +335,7 @@ pub(super) fn cautions(config: &Config, files: &AnswerFiles, has_config: bool) -
             hint: "write `source = \"from-answer\"` in default.toml, or `address = \"dhcp\"` in config.toml".to_owned(),
         });
     }
-    if !base.overlay().uses_dhcp() && config.network.address != AddressSource::Dhcp {
+    if !base.overlay().uses_dhcp() {
         let missing = config.network.missing().into_iter().filter(|key| match *key {
             config::Key::DNS => !base.overlay().has_dns(),
             config::Key::GATEWAY => !base.overlay().has_gateway(),
@@ -339,7 +368,7 @@ pub(super) fn cautions(config: &Config, files: &AnswerFiles, has_config: bool) -
     let is_danger = |caution: &&answer::Problem| caution.severity == answer::Severity::Danger;
     problems.extend(base.cautions().iter().filter(is_danger).map(|danger| told("default.toml", danger)));
     for profile in files.profiles.iter() {
-        let file = format!("profiles/{}.toml", profile.name());
+        let file = config::profile_file(profile.name());
         problems.extend(profile.cautions_over(base).iter().filter(is_danger).map(|danger| told(&file, danger)));
     }
     problems
@@ -373,7 +402,7 @@ disk-list = ["sda"]
 
     fn files<const N: usize>(base: BaseAnswer, profiles: [&str; N]) -> AnswerFiles {
         let profile = |text| Profile::parse("p", "profiles/p.toml", text).unwrap();
-        AnswerFiles { base, profiles: Profiles::new(profiles.map(profile)) }
+        AnswerFiles::new(&Config::default(), base, Profiles::new(profiles.map(profile)))
     }
 
     #[test]
@@ -438,6 +467,25 @@ disk-list = ["sda"]
         assert_eq!(said(&config, FROM_ANSWER), [""; 0]);
         config.server.webhook_auth = WebhookAuth::None;
         assert!(said(&config, FROM_ANSWER)[0].starts_with("reports need no secret"));
+    }
+
+    #[test]
+    fn dhcp_in_config_toml_is_what_everything_is_judged_over() {
+        let mut config = Config::default();
+        config.network.address = AddressSource::Dhcp;
+        let written = FROM_ANSWER.replace("[disk-setup]", "gateway = \"192.0.2.254\"\n[disk-setup]");
+        let profile = Profile::parse("p", "p.toml", "[network]\ndns = \"192.0.2.53\"\n").unwrap();
+        let files = AnswerFiles::new(&config, base(&written), Profiles::new([profile.clone()]));
+        assert_eq!(cautions(&config, &files, true), [], "no address is needed, nor a gateway");
+        let found: Vec<_> = profile.check_over(&files.base).into_iter().map(|problem| problem.message).collect();
+        let expected =
+            "`network.dns` is not allowed with `source = \"from-dhcp\"`, which `address` in config.toml asks for";
+        assert_eq!(found, [expected]);
+        let rules = policy(&config, &files.base).addresses;
+        assert_eq!((rules.source, rules.gateway), (AddressSource::Dhcp, None));
+        assert_ne!(rules.nic, NicRule::Given, "the filter of default.toml goes with its address");
+        let as_written = AnswerFiles::new(&Config::default(), files.written, files.profiles);
+        assert_eq!(profile.check_over(&as_written.base), []);
     }
 
     #[test]

@@ -162,7 +162,7 @@ impl AnswerKit {
 
 /// Reads a node's override. Blocking.
 fn read_override(dir: &std::path::Path, name: &Fqdn) -> Result<Option<Overlay>, LayersError> {
-    let file = format!("nodes/{name}/{}", config::OVERRIDE_FILE);
+    let file = config::override_file(name);
     let unreadable = |errors: ConfigErrors| {
         let what = errors.0.list().first().map(|problem| problem.message.clone()).unwrap_or_default();
         LayersError::Override { file: file.clone(), line: None, what }

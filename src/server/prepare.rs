@@ -1,7 +1,7 @@
 //! Makes a machine's answer in the request's own task, before the coordinator is asked to release it (DESIGN.md §4).
 //!
-//! [`layered`] and [`rendered`] are the one path from a node and the operator's files to an answer: requests go it, and
-//! so do previews.
+//! [`AnswerKit::layers`], [`filled`] and [`rendered`] are the one path from a node and the operator's files to an answer:
+//! requests go it, and so do previews.
 
 use std::net::IpAddr;
 
@@ -18,7 +18,7 @@ use crate::answer::{
 };
 use crate::domain::text::Text;
 use crate::domain::{
-    Ask, Command, Fixed, FixedBy, Fleet, Fqdn, Grant, MacAddr, Node, NodeId, Origin, OwnNetwork, Release, SecretHash,
+    Ask, Command, Fixed, FixedBy, Fqdn, Grant, MacAddr, Node, NodeId, Origin, OwnNetwork, Release, SecretHash,
     SystemInfo,
 };
 use crate::store::RedactedAnswer;
@@ -144,38 +144,39 @@ fn left_out(rendered: &Rendered) -> Option<Text> {
 
 /// The layers of a node with its templates filled in; the counters they ask for are taken for it, once for all.
 async fn numbered(app: &App, kit: &AnswerKit, node: NodeId, machine: &Asking<'_>) -> Result<Layers, Impossible> {
+    let snapshot = app.handle.snapshot();
+    let row = snapshot.fleet.node(node).ok_or(Impossible::Gone)?;
+    let layers = kit.layers(&snapshot.fleet, row, machine.name, Some(machine.info), &machine.given(kit)).await?;
     let mut last = Vec::new();
     for _ in 0..COUNTER_ROUNDS {
         let snapshot = app.handle.snapshot();
         let row = snapshot.fleet.node(node).ok_or(Impossible::Gone)?;
-        match layered(kit, &snapshot.fleet, row, machine.name, Some(machine.info), &machine.given(kit)).await {
-            Err(LayersError::Template(TemplateError::Wants(wishes))) => {
+        match filled(&layers, row, machine.name, Some(machine.info)) {
+            Err(TemplateError::Wants(wishes)) => {
                 last.clone_from(&wishes);
                 let counters = wishes.into_iter().map(|CounterWish { name, start }| (name, start)).collect();
                 let command = Command::TakeCounters { node, counters };
                 // What went wrong shows in the next round, which has no counter then.
                 let _ = app.handle.submit(Origin::System, command).await;
             }
-            other => return Ok(other?),
+            other => return Ok(other.map_err(LayersError::from)?),
         }
     }
-    Err(LayersError::Template(TemplateError::Wants(last)).into())
+    Err(LayersError::from(TemplateError::Wants(last)).into())
 }
 
-/// The layers of `node` under this name, filled in.
-pub(super) async fn layered(
-    kit: &AnswerKit,
-    fleet: &Fleet,
+/// The layers of `node` under this name, filled in with the counters it has.
+pub(super) fn filled(
+    layers: &Layers,
     node: &Node,
     name: &Fqdn,
     info: Option<&SystemInfo>,
-    given: &Given,
-) -> Result<Layers, LayersError> {
-    let layers = kit.layers(fleet, node, name, info, given).await?;
+) -> Result<Layers, TemplateError> {
     let mut context = Context::new(info, Some((node.id, name)), node.counters.clone());
     if let Some(plan) = &node.plan {
         context = context.with_plan(plan);
     }
+    let layers = layers.clone();
     Ok(Layers { overlay: answer::fill(layers.overlay, &context)?, ..layers })
 }
 

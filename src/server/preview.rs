@@ -18,6 +18,9 @@ use crate::domain::snapshot::Service;
 use crate::domain::{Event, Fleet, Node, NodeId, Snapshot};
 use crate::store::{Page, Reader};
 
+/// Without an engine and a `public_url`.
+const UNKNOWN_URL: &str =
+    "where it reports to is not compared: the address follows from where the machine asks, and no engine runs";
 /// Events of a node that are searched for its last report.
 const EVENTS: usize = 1_000;
 
@@ -47,7 +50,7 @@ impl Previewer {
         let (state_dir, subject) = (self.state_dir.clone(), Arc::clone(node));
         let past = tokio::task::spawn_blocking(move || Past::of(&state_dir, &subject)).await.unwrap_or_default();
         let kit = self.kit();
-        let mut preview = explain(&kit, snapshot, node, past.hardware.as_ref()).await;
+        let mut preview = explain(&kit, snapshot, node, &past).await;
         preview.last = past.last;
         if past.hardware.is_none() && node.may_be_installed() {
             preview
@@ -86,7 +89,7 @@ impl Past {
     }
 }
 
-async fn explain(kit: &AnswerKit, snapshot: &Snapshot, node: &Node, hardware: Option<&Hardware>) -> Preview {
+async fn explain(kit: &AnswerKit, snapshot: &Snapshot, node: &Node, past: &Past) -> Preview {
     let asked = node.request.as_ref();
     let mut preview = Preview {
         node: node.id,
@@ -125,12 +128,15 @@ async fn explain(kit: &AnswerKit, snapshot: &Snapshot, node: &Node, hardware: Op
         chosen: node.nic,
         nic: asked.asking_mac,
     };
-    match prepare::rendered(kit, &layers, &machine, Some(webhook(&snapshot.service))) {
+    if snapshot.service.url.is_empty() && asked.info.generation.has_webhook() {
+        preview.warnings.push(UNKNOWN_URL.to_owned());
+    }
+    match prepare::rendered(kit, &layers, &machine, Some(webhook(&snapshot.service, past.last.as_ref()))) {
         Ok(rendered) => {
             let stated = layers.profile.as_ref().and_then(|profile| profile.installer());
             let stated = stated.filter(|installer| installer.generation() == asked.info.generation);
             let installer = stated.unwrap_or(Installer::ends(asked.info.generation)[1]);
-            judge(&mut preview, &rendered, installer, hardware);
+            judge(&mut preview, &rendered, installer, past.hardware.as_ref());
             preview.rows = rows(&rendered.overlay);
             preview.left_out = rendered.left_out.iter().map(|setting| (*setting).to_owned()).collect();
             preview.text = rendered.redacted;
@@ -154,29 +160,36 @@ async fn layers(kit: &AnswerKit, fleet: &Fleet, node: &Node) -> Result<Layers, L
     let mut node = node.clone();
     let given = prepare::given_to(&node, kit);
     let info = node.request.as_ref().map(|asked| asked.info.clone());
+    let layers = kit.layers(fleet, &node, &node.name, info.as_deref(), &given).await?;
     let mut last = Vec::new();
     for _ in 0..COUNTER_ROUNDS {
-        match prepare::layered(kit, fleet, &node, &node.name, info.as_deref(), &given).await {
-            Err(LayersError::Template(TemplateError::Wants(wishes))) => {
+        match prepare::filled(&layers, &node, &node.name, info.as_deref()) {
+            Err(TemplateError::Wants(wishes)) => {
                 last.clone_from(&wishes);
                 for wish in wishes {
                     let next = fleet.next_of(&wish.name, wish.start);
                     node.counters.insert(wish.name, next);
                 }
             }
-            other => return other,
+            other => return Ok(other?),
         }
     }
-    Err(LayersError::Template(TemplateError::Wants(last)))
+    Err(TemplateError::Wants(last).into())
 }
 
-/// Where it would report to; the secret is made when an answer is released.
-fn webhook(service: &Service) -> Webhook {
-    let base = if service.url.is_empty() { "https://this-console" } else { service.url.trim_end_matches('/') };
+/// Where it would report to; the secret is made when an answer is released. Where nothing is served, that is where the
+/// last answer made it report to.
+fn webhook(service: &Service, last: Option<&LastAnswer>) -> Webhook {
+    let base = if service.url.is_empty() {
+        let stand_in = || if service.fingerprint.is_some() { "https://this-console" } else { "http://this-console" };
+        last.and_then(|last| answer::reported_to(&last.text)).unwrap_or_else(|| stand_in().to_owned())
+    } else {
+        service.url.trim_end_matches('/').to_owned()
+    };
     Webhook {
         url: SecretString::from(format!("{base}/webhook/")),
         token: SecretString::from("made when it is released"),
-        fingerprint: service.fingerprint.clone(),
+        fingerprint: service.fingerprint.clone().filter(|_| base.starts_with("https://")),
     }
 }
 
@@ -187,7 +200,7 @@ fn judge(preview: &mut Preview, rendered: &Rendered, installer: Installer, hardw
     let checked = answer::check_answer(rendered.text.expose_secret(), &question);
     preview.touch = checked.touch.as_ref().map(answer::Touch::lines).unwrap_or_default();
     let grave = checked.problems.iter().filter(|problem| problem.severity != Severity::Warning);
-    preview.warnings = grave.map(|problem| format!("`{}`: {problem}", problem.path)).collect();
+    preview.warnings.extend(grave.map(|problem| format!("`{}`: {problem}", problem.path)));
 }
 
 fn rows(overlay: &Overlay) -> Vec<Row> {

@@ -9,7 +9,7 @@ use rstest::rstest;
 use serde_json::Value;
 
 use super::process::Process;
-use super::rig::{Project, Settings, until};
+use super::rig::{DEFAULT_TOML, Project, Settings, until};
 
 /// The six keys of the program's first generation.
 const SIX_KEYS: &str = r#"machine_template_name = "node-"
@@ -134,6 +134,37 @@ fn check_judges_profiles_overrides_and_plan_as_they_count() {
         "{}",
         ran.out
     );
+}
+
+#[test]
+fn check_and_start_judge_over_the_dhcp_of_config_toml() {
+    let project = Project::empty();
+    for folder in ["profiles", "nodes/pve-1.example.com"] {
+        fs::create_dir_all(project.path().join(folder)).unwrap();
+    }
+    let own = "nodes/pve-1.example.com/override.toml";
+    let profile = "[global]\ntimezone = \"UTC\"\n[network]\ndns = \"192.0.2.53\"\n";
+    project.write("config.toml", "[network]\naddress = \"dhcp\"\n");
+    project.write("default.toml", DEFAULT_TOML);
+    project.write("profiles/storage.toml", profile);
+    project.write(own, "[network]\ngateway = \"192.0.2.254\"\n");
+    let told = "`network.dns` is not allowed with `source = \"from-dhcp\"`, which `address` in config.toml asks for";
+    let check = project.run(["check"]);
+    assert_eq!(check.code, Some(3), "{check:?}");
+    for words in [told, "storage.toml:4:7", "`network.gateway` is not allowed", "override.toml:2:11"] {
+        assert!(check.out.contains(words), "no {words} in {}", check.out);
+    }
+    for file in ["profiles/storage.toml", own] {
+        let check = project.run(["check", &project.path().join(file).display().to_string()]);
+        assert_eq!(check.code, Some(3), "{check:?}");
+    }
+    let start = project.run(["serve"]);
+    assert_eq!((start.code, start.err.contains(told)), (Some(3), true), "{start:?}");
+
+    // Whoever says otherwise than `config.toml` may.
+    project.write("profiles/storage.toml", &profile.replace("[network]", "[network]\nsource = \"from-answer\""));
+    project.write(own, "[global]\ncountry = \"at\"\n");
+    assert!(project.ok(["check"]).contains("storage.toml: ok"));
 }
 
 #[test]

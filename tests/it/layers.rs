@@ -166,6 +166,15 @@ fn an_answer_is_explained_before_and_after_it_was_given() {
     engine.terminate();
     let offline = project.ok(["answer", "show", "m1", "--explain"]);
     assert!(offline.contains("(profile: profiles/all.toml:4)"), "{offline}");
+
+    // The certificate is known without an engine; where the machine would ask is not, and is said so.
+    let diff = project.ok(["answer", "show", "m1", "--diff"]);
+    assert!(diff.contains("# no difference to the answer of "), "{diff}");
+    assert!(diff.contains("# where it reports to is not compared: "), "{diff}");
+    project.write("profiles/all.toml", &PROFILE.replace("Vienna", "Berlin"));
+    let diff = project.ok(["answer", "show", "m1", "--diff"]);
+    let changed: Vec<_> = diff.lines().filter(|line| line.starts_with(['+', '-'])).skip(2).collect();
+    assert_eq!(changed, ["-timezone = \"Europe/Vienna\"", "+timezone = \"Europe/Berlin\""], "{diff}");
 }
 
 #[test]

@@ -65,6 +65,23 @@ fn a_bad_edit_is_told_and_a_good_one_is_in_force() {
 }
 
 #[test]
+fn a_profile_that_is_removed_counts_until_it_has_been_gone_for_a_while() {
+    let project = Project::new(Settings { ansible: "start = \"by-hand\"", ..Settings::default() });
+    fs::create_dir(project.at("profiles")).unwrap();
+    let profile = "[match]\n\"/product/product\" = \"pve\"\n[global]\ntimezone = \"Europe/Vienna\"\n";
+    project.write("profiles/all.toml", profile);
+    let engine = project.serve();
+    let _rack = project.simulate(&engine, 2, &["--ssh", "none"]);
+    project.until_all(2, "waiting");
+    fs::remove_file(project.at("profiles/all.toml")).unwrap();
+    until_told(&project, "profiles/all.toml: the file is gone");
+    assert!(install(&project, "m1").contains("timezone = \"Europe/Vienna\""), "it may come back");
+    until_not_told(&project, "profiles/all.toml");
+    assert!(engine.process.err.text().contains("profiles/all.toml is gone, and no longer in force"), "the log has it");
+    assert!(install(&project, "m2").contains("timezone = \"UTC\""));
+}
+
+#[test]
 fn settings_are_taken_over_or_said_to_need_a_restart() {
     let project = Project::new(Settings { ansible: "start = \"by-hand\"", ..Settings::default() });
     let mut engine = project.serve();

@@ -118,6 +118,25 @@ fn a_nic_filter_that_several_match_and_a_stranding_webhook_are_dangers() {
 }
 
 #[test]
+fn what_dhcp_takes_from_a_base_answer_does_no_harm() {
+    let machine = Hardware::parse(REPORT.as_bytes()).unwrap();
+    let question = Question { installer: Installer::NEWEST, hardware: Some(&machine), first_boot_on_medium: false };
+    let text = WHOLE.replace("DISKS", "filesystem = \"ext4\"\ndisk_list = [\"sda\"]");
+    let text = text.replace("ID_NET_NAME = \"eno1\"", "ID_NET_NAME = \"nothing\"");
+    let told = |text: &str, dhcp_by: Option<&str>| {
+        let checked = check_base(text, dhcp_by, &question);
+        let touch = checked.touch.as_ref().map(|touch| touch.lines().last().cloned().unwrap());
+        (messages(&checked, Severity::Error).len(), touch)
+    };
+    assert_eq!(told(&text, None), (1, None), "no interface matches");
+    let lease = "would set up the interface that has the DHCP lease".to_owned();
+    assert_eq!(told(&text, Some("somebody")), (0, Some(lease)));
+    let broken = text.replacen("dns = \"", "dns = \"x", 1);
+    assert_ne!(broken, text);
+    assert_eq!(told(&broken, Some("somebody")), (1, None), "a file that cannot stand alone is not read");
+}
+
+#[test]
 fn plain_passwords_are_dangers_where_hashes_are_known() {
     let text = WHOLE.replace("DISKS", "filesystem = \"ext4\"\ndisk_list = [\"sda\"]");
     for (installer, count) in [("8.2", 0), ("8.2.7", 1), ("9.2", 1)] {
@@ -177,7 +196,7 @@ fn a_base_answer_is_judged_by_the_generation_it_serves() {
         .replace("root_password", "root-password-hashed");
     let judged = |installer: &str| {
         let question = Question { installer: installer.parse().unwrap(), hardware: None, first_boot_on_medium: false };
-        let checked = check_base(&text, &question);
+        let checked = check_base(&text, None, &question);
         let left_out = messages(&checked, Severity::Warning).iter().any(|message| message.contains("is left out"));
         (checked.is_accepted(), left_out)
     };

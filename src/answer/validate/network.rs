@@ -23,9 +23,11 @@ impl Check<'_> {
         if from_answer {
             self.addressed();
         } else if !mistyped {
+            let by = self.reading.dhcp_by.as_ref().map(|by| format!(", which {by} asks for")).unwrap_or_default();
             for setting in [S::Cidr, S::Dns, S::Gateway, S::NicFilter] {
                 if self.given(setting) {
-                    let message = format!("`{}` is not allowed with `source = \"from-dhcp\"`", setting.spec().path);
+                    let path = setting.spec().path;
+                    let message = format!("`{path}` is not allowed with `source = \"from-dhcp\"`{by}");
                     self.wrong(setting, message, "remove it, or set `source = \"from-answer\"`");
                 }
             }

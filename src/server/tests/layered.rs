@@ -90,6 +90,10 @@ async fn counters_may_follow_from_each_other() {
     let node = only(&*bench.until_held(1).await);
     let chain = (0..5).fold("'x'".to_owned(), |name, depth| format!("('c{depth}-' ~ counter({name}))"));
     bench.write_override(&node, &format!("[network]\ncidr = \"127.0.0.{{{{ counter({chain}, start=40) }}}}/24\"\n"));
+    let previewer = Previewer::new(bench.kit.subscribe(), bench.state_dir.path().to_owned());
+    let preview = previewer.preview(&bench.handle.snapshot(), node.id).await.unwrap();
+    assert!(preview.text.contains("cidr = \"127.0.0.40/24\""), "{preview:?}");
+    assert_eq!(only(&bench.handle.snapshot()).counters.len(), 0, "a preview takes none");
     bench.approve(node.id).await;
     assert_eq!(machine.await.unwrap().answer()["network"]["cidr"].as_str(), Some("127.0.0.40/24"));
     assert_eq!(only(&bench.handle.snapshot()).counters.len(), 6);
