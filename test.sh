@@ -53,7 +53,7 @@ new_ansible() {
   exec 9>.tools/lock
   flock 9
   if [ "$(cat "$venv/made-from" 2>/dev/null)" != "$made_from" ]; then
-    say "installing ansible-core from PyPI into $venv"
+    say "installing ansible-core and ansible-lint from PyPI into $venv"
     # A pip error must not stop the other tests; the missing program is noticed below.
     if python3 -m venv --clear "$venv" \
       && "$venv/bin/pip" install --quiet --disable-pip-version-check --no-input --only-binary=:all: -r "$requirements"; then
@@ -79,6 +79,14 @@ environment() {
     PROX_ANSIBLE=$(IFS=:; echo "${found[*]}")
   fi
   if [ -n "$PROX_ANSIBLE" ]; then export PROX_ANSIBLE; else unset PROX_ANSIBLE; fi
+
+  PROX_ANSIBLE_LINT=${PROX_ANSIBLE_LINT:-$PWD/.tools/ansible/bin/ansible-lint}
+  if [ -x "$PROX_ANSIBLE_LINT" ]; then
+    export PROX_ANSIBLE_LINT
+  else
+    lack "no ansible-lint at $PROX_ANSIBLE_LINT (it takes Python 3.11 or newer)"
+    unset PROX_ANSIBLE_LINT
+  fi
 
   PROX_SSHD=${PROX_SSHD:-/usr/sbin/sshd}
   if [ -x "$PROX_SSHD" ]; then

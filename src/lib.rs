@@ -14,6 +14,8 @@ pub mod domain;
 pub mod error;
 pub mod headless;
 pub mod init;
+#[cfg(test)]
+mod outside;
 pub mod plan;
 pub mod probe;
 pub mod runtime;

@@ -1,9 +1,9 @@
 # Callback plugin of prox-orchestrator: appends one JSON object per event to the file named by PROX_EVENTS.
 #
-# It only adds: the output of ansible-playbook and the user's own callbacks stay as they are, and whatever goes wrong in
-# here switches this plugin off and nothing else. Works with ansible-core 2.14 to 2.21; needs nothing but the standard
-# library. Schema v1: every object has v, seq (a gap means lost), ts (epoch seconds) and ev; readers ignore what they do
-# not know.
+# It only adds: the output of ansible-playbook and the user's own callbacks stay as they are, and whatever goes wrong in here
+# switches this plugin off and nothing else. Only a question that nobody can answer ends the run. Works with ansible-core
+# 2.14 to 2.21; needs nothing but the standard library. Schema v1: every object has v, seq (a gap means lost), ts (epoch
+# seconds) and ev; readers ignore what they do not know.
 from __future__ import annotations
 
 import difflib
@@ -286,8 +286,15 @@ class CallbackModule(CallbackBase):
             'hosts': [str(host.get_name()) for host in included_file._hosts],
         })
 
-    def v2_playbook_on_vars_prompt(self, varname, *args, **kwargs):
+    def v2_playbook_on_vars_prompt(self, varname, private=True, prompt=None, encrypt=None, confirm=False, salt_size=None,
+                                   salt=None, default=None, unsafe=None):
         self._emit('prompt', lambda: {'var': head(varname)})
+        if default is None and not self.disabled:
+            # Nobody is asked in a run. Ansible would go on with an empty value on every node, and call it a success.
+            sys.stderr.write(
+                f'ERROR! the playbook asks for `{varname}`, and nobody can answer: give the run a variable of that name, '
+                'or the question a default\n')
+            raise SystemExit(1)
 
     def v2_playbook_on_no_hosts_matched(self):
         self._emit('no_hosts_matched', dict)

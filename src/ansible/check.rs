@@ -23,6 +23,8 @@ use crate::domain::text::Text;
 const PATIENCE: Duration = Duration::from_mins(1);
 /// Most tasks offered to begin at.
 const MAX_TASKS: usize = 500;
+/// A variable that no node may have.
+const SSH_ARGS: &str = "ansible_ssh_args";
 /// A host in every group, so that the variables of each are read. It is never connected to.
 const INVENTED: &str = r#"{"all":{"children":{"pve":{"hosts":{"preflight.invalid":{}}},"pbs":{"hosts":{"preflight.invalid":{}}},"pmg":{"hosts":{"preflight.invalid":{}}},"pdm":{"hosts":{"preflight.invalid":{}}}}}}"#;
 
@@ -80,11 +82,15 @@ pub struct Report {
 pub async fn check(subject: &Subject) -> Report {
     let mut report = Report::default();
     let mut note = |what, result: Result<String, Problem>| report.findings.push(Finding { what, result });
-    note("SSH key", key(&subject.private_key, &subject.installs));
+    let (own, installs) = (subject.private_key.clone(), subject.installs.clone());
+    let examined = tokio::task::spawn_blocking(move || key(&own, &installs)).await;
+    let failed =
+        |error: tokio::task::JoinError| Err(problem(format!("cannot examine the key: {error}"), "see the log"));
+    note("SSH key", examined.unwrap_or_else(failed));
     let found = preflight::find(subject.command.as_deref()).await;
     let program = found.as_ref().ok().map(|found| found.path.clone());
     note("Ansible", found.map(|found| format!("{} (ansible-core {})", found.path.display(), found.version)));
-    let playbook = preflight::playbook(&subject.dir, &subject.state_dir, &subject.playbook);
+    let playbook = preflight::playbook(&subject.dir, &subject.state_dir, &subject.playbook).await;
     let Some(program) = program else {
         note("playbook", playbook.map(|path| path.display().to_string()));
         return report;
@@ -195,6 +201,12 @@ async fn variables(
     // A single value that is encrypted is only decrypted where it is used.
     if listed.contains("\"__ansible_vault\"") && !user_config.has_vault {
         return Err(problem("variables in `nodes/` are in a vault whose password is not known".to_owned(), vault));
+    }
+    // ANSIBLE.md §5, trap 3: of all ways to give ssh options, only this one takes the place of the run's own.
+    if listed.contains(&format!("\"{SSH_ARGS}\"")) {
+        let hint = "write it into ansible.cfg, as `ssh_args` in [ssh_connection]: there it adds to what the run needs";
+        let what = format!("`{SSH_ARGS}` in `nodes/` takes the place of what makes ssh look at the reported host keys");
+        return Err(problem(what, hint));
     }
     Ok("those in nodes/group_vars and nodes/host_vars can be read".to_owned())
 }
@@ -371,6 +383,7 @@ mod tests {
                 (WHOLE, "", Some("vault_password_file")),
                 (SINGLE, "", Some("vault_password_file")),
                 (SINGLE, "[defaults]\nvault_password_file = pw\n", None),
+                ("ansible_ssh_args: -o ProxyJump=gate\n", "", Some("[ssh_connection]")),
             ] {
                 let files = [("nodes/group_vars/pbs.yml", text), ("ansible.cfg", cfg), ("pw", "x\n")];
                 let report = report(&program, Some("- hosts: all\n"), &files).await;

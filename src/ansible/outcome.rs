@@ -74,11 +74,22 @@ pub(crate) fn judge(evidence: &Evidence<'_>) -> Judgement {
         (Some(_), Some(_)) => complete(evidence, &hosts),
         (Some(_), None) => incomplete(evidence),
     };
-    let is_cut = statistics.is_none() && matches!(outcome, RunOutcome::Cancelled | RunOutcome::Interrupted);
-    if is_cut && !evidence.options.check {
+    // Also where Ansible was killed: what it had not come to is as it was.
+    let is_known = match &outcome {
+        RunOutcome::Cancelled | RunOutcome::Interrupted => true,
+        RunOutcome::Failed { .. } => evidence.story.is_started,
+        RunOutcome::Succeeded | RunOutcome::NotStarted { .. } => false,
+    };
+    if statistics.is_none() && is_known && !evidence.options.check {
         hosts = cut_short(evidence, &outcome);
     }
-    Judgement { outcome, hosts }
+    match outcome {
+        // Without a word about any node, all would be taken for failed.
+        RunOutcome::Failed { reason } if is_known && hosts.is_empty() && !evidence.options.check => {
+            Judgement::not_started(&format!("{reason}, before anything was done on a node"))
+        }
+        outcome => Judgement { outcome, hosts },
+    }
 }
 
 /// The hosts that a run has left half done. One on which no task had succeeded is as it was.
@@ -233,6 +244,11 @@ mod tests {
     const GOOD: &str = "{\"ev\":\"stats\",\"hosts\":{\"a.lab\":{\"ok\":1},\"b.lab\":{\"ok\":1}}}\n";
     const BAD: &str = "{\"ev\":\"host_failed\",\"host\":\"b.lab\",\"task\":\"t\",\"msg\":\"m\"}\n\
                        {\"ev\":\"stats\",\"hosts\":{\"a.lab\":{\"ok\":1},\"b.lab\":{\"failures\":1}}}\n";
+    /// Node a is in the middle of the second task, and nothing was done on b.
+    const CUT: &str = "{\"ev\":\"host_ok\",\"host\":\"a.lab\",\"task_id\":\"1\",\"task\":\"wait\"}\n\
+                       {\"ev\":\"host_start\",\"host\":\"b.lab\",\"task_id\":\"1\"}\n\
+                       {\"ev\":\"task_start\",\"task_id\":\"2\",\"task\":\"join\"}\n\
+                       {\"ev\":\"host_start\",\"host\":\"a.lab\",\"task_id\":\"2\"}\n";
     const NONE: &str = "{\"ev\":\"stats\",\"hosts\":{}}\n";
 
     #[rstest]
@@ -242,12 +258,14 @@ mod tests {
     #[case::matched_nothing(Some(Ending::Code(0)), &[START, NONE], "", false, "not started", "the playbook matched none of the nodes; check the `hosts:` of its plays against the inventory's groups")]
     #[case::old_error(Some(Ending::Code(1)), &[], "\u{1b}[0;31mERROR! the playbook: x.yml could not be found\u{1b}[0m", false, "not started", "the playbook: x.yml could not be found (exit code 1)")]
     #[case::new_error(Some(Ending::Code(4)), &[], "[WARNING]: x\n[ERROR]: YAML parsing failed: y\nOrigin: /p:1", false, "not started", "YAML parsing failed: y (exit code 4)")]
-    #[case::broke_off(Some(Ending::Code(1)), &[START], "ERROR! the role 'x' was not found", false, "failed", "the role 'x' was not found (exit code 1)")]
+    #[case::broke_off(Some(Ending::Code(1)), &[START], "ERROR! the role 'x' was not found", false, "not started", "the role 'x' was not found (exit code 1), before anything was done on a node")]
     #[case::silent(Some(Ending::Code(7)), &[], "", false, "not started", "ansible-playbook ended with exit code 7 and printed nothing")]
     #[case::cancelled(Some(Ending::Code(99)), &[START], "", true, "cancelled", "")]
     #[case::cancelled_early(Some(Ending::Signal(2)), &[], "Traceback", true, "cancelled", "")]
-    #[case::killed(Some(Ending::Signal(9)), &[START], "", false, "failed", "killed from outside by signal 9 (SIGKILL)")]
-    #[case::interrupted_by_hand(Some(Ending::Code(99)), &[START], "", false, "failed", "interrupted from outside (exit code 99)")]
+    #[case::killed(Some(Ending::Signal(9)), &[START, CUT], "", false, "failed", "killed from outside by signal 9 (SIGKILL)")]
+    #[case::killed_early(Some(Ending::Signal(9)), &[START], "", false, "not started", "killed from outside by signal 9 (SIGKILL), before anything was done on a node")]
+    #[case::killed_without_events(Some(Ending::Signal(9)), &[], "", false, "failed", "killed from outside by signal 9 (SIGKILL)")]
+    #[case::interrupted_by_hand(Some(Ending::Code(99)), &[START, CUT], "", false, "failed", "interrupted from outside (exit code 99)")]
     #[case::vanished(None, &[START], "", false, "interrupted", "")]
     #[case::vanished_while_stopping(None, &[START], "", true, "cancelled", "")]
     #[case::no_program(Some(Ending::NotStarted("cannot run `x`".into())), &[], "", false, "not started", "cannot run `x`")]
@@ -327,19 +345,17 @@ mod tests {
 
     #[test]
     fn a_run_that_was_cut_short_tells_which_nodes_it_left_half_done() {
-        const CUT: &str = "{\"ev\":\"host_ok\",\"host\":\"a.lab\",\"task_id\":\"1\",\"task\":\"wait\"}\n\
-                           {\"ev\":\"host_start\",\"host\":\"b.lab\",\"task_id\":\"1\"}\n\
-                           {\"ev\":\"task_start\",\"task_id\":\"2\",\"task\":\"join\"}\n\
-                           {\"ev\":\"host_start\",\"host\":\"a.lab\",\"task_id\":\"2\"}\n";
         let (story, nodes) = (story(&[START, CUT].concat()), nodes());
-        for (is_stopped, check, words) in [
-            (true, false, Some("the run was stopped at `join`")),
-            (false, false, Some("the run was broken off at `join`")),
-            (true, true, None),
+        let killed = Ending::Signal(9);
+        for (ending, is_stopped, check, words) in [
+            (None, true, false, Some("the run was stopped at `join`")),
+            (None, false, false, Some("the run was broken off at `join`")),
+            (Some(&killed), false, false, Some("the run was broken off at `join`")),
+            (None, true, true, None),
         ] {
             let options = RunOptions { check, ..RunOptions::default() };
             let evidence =
-                Evidence { ending: None, story: &story, output: &[], nodes: &nodes, is_stopped, options: &options };
+                Evidence { ending, story: &story, output: &[], nodes: &nodes, is_stopped, options: &options };
             let hosts = judge(&evidence).hosts;
             let told: Vec<_> = hosts.iter().map(|(name, result)| (name.as_str(), result.clone())).collect();
             let failed = |words| ("a.lab", HostResult::Failed { reason: Text::new(words) });

@@ -112,7 +112,13 @@ fn parse_version(line: &str) -> Option<((u32, u32), String)> {
 ///
 /// # Errors
 /// The playbook is nowhere, or the carried one cannot be written.
-pub fn playbook(dir: &Path, state_dir: &Path, playbook: &Path) -> Result<PathBuf, Problem> {
+pub async fn playbook(dir: &Path, state_dir: &Path, playbook: &Path) -> Result<PathBuf, Problem> {
+    let [dir, state_dir, playbook] = [dir, state_dir, playbook].map(Path::to_owned);
+    let placed = tokio::task::spawn_blocking(move || placed(&dir, &state_dir, &playbook)).await;
+    placed.unwrap_or_else(|error| Err(problem(format!("cannot look for the playbook: {error}"), "see the log")))
+}
+
+fn placed(dir: &Path, state_dir: &Path, playbook: &Path) -> Result<PathBuf, Problem> {
     let places = [dir.join(playbook), dir.join("assets").join(playbook)];
     if let Some(path) = places.iter().find(|path| path.is_file()) {
         return Ok(path.clone());
@@ -214,18 +220,18 @@ mod tests {
         let state = dir.path().join(".prox-orchestrator");
         fs::create_dir(&state).unwrap();
         let name = Path::new("setup-cluster.yml");
-        let carried = playbook(dir.path(), &state, name).unwrap();
+        let carried = placed(dir.path(), &state, name).unwrap();
         assert_eq!(carried, state.join("playbook").join(name));
         assert!(state.join("playbook/roles/proxmox_cluster/tasks/main.yml").is_file());
         assert_eq!(fs::read_to_string(&carried).unwrap(), EMBEDDED[0].1);
         let assets = dir.path().join("assets");
         fs::create_dir(&assets).unwrap();
         let theirs = script(&assets, "setup-cluster.yml", "mine", 0o644);
-        assert_eq!(playbook(dir.path(), &state, name), Ok(theirs));
+        assert_eq!(placed(dir.path(), &state, name), Ok(theirs));
         let nearer = script(dir.path(), "setup-cluster.yml", "mine too", 0o644);
-        assert_eq!(playbook(dir.path(), &state, name), Ok(nearer.clone()));
+        assert_eq!(placed(dir.path(), &state, name), Ok(nearer.clone()));
         assert_eq!(fs::read_to_string(nearer).unwrap(), "mine too");
-        assert!(playbook(dir.path(), &state, Path::new("other.yml")).unwrap_err().what.contains("other.yml"));
+        assert!(placed(dir.path(), &state, Path::new("other.yml")).unwrap_err().what.contains("other.yml"));
     }
 
     #[test]

@@ -104,7 +104,7 @@ pub(crate) async fn start(
     others: &[Arc<Node>],
 ) -> Result<Identity, PrepareError> {
     let found = preflight::find(settings.command.as_deref()).await.map_err(PrepareError::Problem)?;
-    let playbook = preflight::playbook(&settings.dir, &settings.state_dir, &settings.playbook);
+    let playbook = preflight::playbook(&settings.dir, &settings.state_dir, &settings.playbook).await;
     let playbook = playbook.map_err(PrepareError::Problem)?;
     let user_config = user_config::load(&found.path, &settings.dir).await;
     if let Ok(earlier) = folder.invocation() {
@@ -125,7 +125,11 @@ pub(crate) async fn start(
         user_config: &user_config,
     };
     let started = match plan(&recipe) {
-        Ok(invocation) => launch(settings, run, folder, (nodes, others), (&invocation, playbook)).await,
+        Ok(invocation) => {
+            let (run, folder, dir) = (run.clone(), folder.clone(), settings.dir.clone());
+            let files = Files { run, folder, dir, nodes: nodes.to_vec(), others: others.to_vec(), invocation };
+            launch(settings, files, playbook.to_owned()).await
+        }
         Err(error) => Err(error.into()),
     };
     if started.is_err() {
@@ -134,27 +138,42 @@ pub(crate) async fn start(
     started
 }
 
-async fn launch(
-    settings: &Settings,
-    run: &Run,
-    folder: &RunDir,
-    (nodes, others): (&[Arc<Node>], &[Arc<Node>]),
-    (invocation, playbook): (&Invocation, &Path),
-) -> Result<Identity, PrepareError> {
-    let inventory = settings.dir.join(INVENTORY);
-    let failed = |path: &Path| {
-        let path = path.to_owned();
-        move |source| PrepareError::Io { path, source }
-    };
-    folder.create(run).map_err(failed(folder.path()))?;
-    folder.write_nodes(nodes, others, settings.ssh_port).map_err(failed(folder.path()))?;
-    folder.keep_inventory(&inventory).map_err(failed(&inventory))?;
-    check_inventory(&inventory, nodes.iter().map(|node| &node.name))?;
-    plugin::write(&invocation.control_dir).map_err(failed(&invocation.control_dir))?;
-    folder.write_invocation(invocation).map_err(failed(folder.path()))?;
-    folder.write_vars(&run.options.vars).map_err(failed(folder.path()))?;
-    folder.write_record(&Record::of(run, invocation, playbook)).map_err(failed(folder.path()))?;
-    spawn(settings, folder).await
+/// What the folder of a run is filled from.
+struct Files {
+    run: Run,
+    folder: RunDir,
+    dir: PathBuf,
+    nodes: Vec<Arc<Node>>,
+    others: Vec<Arc<Node>>,
+    invocation: Invocation,
+}
+
+impl Files {
+    /// Writes all of them; each is on the disk then.
+    fn write(&self, settings: &Settings, playbook: &Path) -> Result<(), PrepareError> {
+        let Self { run, folder, dir, nodes, others, invocation } = self;
+        let inventory = dir.join(INVENTORY);
+        let failed = |path: &Path| {
+            let path = path.to_owned();
+            move |source| PrepareError::Io { path, source }
+        };
+        folder.create(run).map_err(failed(folder.path()))?;
+        folder.write_nodes(nodes, others, settings.ssh_port).map_err(failed(folder.path()))?;
+        folder.keep_inventory(&inventory).map_err(failed(&inventory))?;
+        check_inventory(&inventory, nodes.iter().map(|node| &node.name))?;
+        plugin::write(&invocation.control_dir).map_err(failed(&invocation.control_dir))?;
+        folder.write_invocation(invocation).map_err(failed(folder.path()))?;
+        folder.write_vars(&run.options.vars).map_err(failed(folder.path()))?;
+        folder.write_record(&Record::of(run, invocation, playbook)).map_err(failed(folder.path()))
+    }
+}
+
+/// Writes the files where they may take their time, then starts the supervisor.
+async fn launch(settings: &Settings, files: Files, playbook: PathBuf) -> Result<Identity, PrepareError> {
+    let (folder, own) = (files.folder.clone(), settings.clone());
+    let written = tokio::task::spawn_blocking(move || files.write(&own, &playbook)).await;
+    written.map_err(|error| PrepareError::Io { path: folder.path().to_owned(), source: error.into() })??;
+    spawn(settings, &folder).await
 }
 
 /// A folder that only we may enter, with a path short enough for sockets.

@@ -167,11 +167,10 @@ fn digest(playbook: &Path) -> io::Result<String> {
     files[1..].sort();
     let (mut hasher, mut left) = (Sha256::new(), MAX_BYTES);
     for file in files {
+        // Looked at before it is read: it may be a disk image.
+        let size = fs::metadata(&file)?.len();
+        left = left.checked_sub(size).ok_or_else(|| io::Error::other("the roles are too large"))?;
         let text = fs::read(&file)?;
-        left = left.saturating_sub(text.len() as u64);
-        if left == 0 {
-            return Err(io::Error::other("the roles are too large"));
-        }
         hasher.update(
             file.strip_prefix(playbook.parent().unwrap_or(playbook)).unwrap_or(&file).as_os_str().as_encoded_bytes(),
         );
@@ -204,6 +203,10 @@ mod tests {
         assert!(alone != with_role && with_role != renamed && renamed.len() == 64);
         assert_eq!(digest(&playbook).unwrap(), renamed);
         assert!(digest(&dir.path().join("none.yml")).is_err());
+        // A disk image among the files of a role; it takes no room here.
+        let image = fs::File::create(dir.path().join("roles/b/image")).unwrap();
+        image.set_len(MAX_BYTES + 1).unwrap();
+        assert!(digest(&playbook).unwrap_err().to_string().contains("too large"));
     }
 
     fn record(dir: &Path, run: u64, sha: &str, took: Option<f64>) {

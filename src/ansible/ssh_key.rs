@@ -168,7 +168,7 @@ mod tests {
             command.stdin(Stdio::null()).status().is_ok_and(|status| status.success()).then_some(path)
         };
         let (Some(old), Some(locked)) = (made("old", ""), made("locked", "secret")) else {
-            println!("SKIPPED: there is no ssh-keygen that makes keys of older formats");
+            crate::outside::skip("there is no ssh-keygen that makes keys of older formats");
             return;
         };
         assert!(examine(&nonsense).is_err());

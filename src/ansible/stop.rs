@@ -134,7 +134,7 @@ pub(crate) async fn close_masters(control_dir: &Path) {
     let paths: Vec<PathBuf> = sockets.map(|entry| entry.path()).collect();
     let closing = futures_util::stream::iter(paths.into_iter().map(close_master));
     closing.buffer_unordered(MASTERS_AT_ONCE).collect::<Vec<()>>().await;
-    if let Err(error) = fs::remove_dir_all(control_dir) {
+    if let Err(error) = tokio::fs::remove_dir_all(control_dir).await {
         tracing::debug!(%error, "cannot remove `{}`", control_dir.display());
     }
 }

@@ -14,8 +14,13 @@ const MAX_NAME: usize = 256;
 /// Most variables, tags and bytes of variables: a run's options are stored with its event.
 const MAX_ENTRIES: usize = 64;
 const MAX_VARS_BYTES: usize = 32 << 10;
-/// Parts of names of variables that hold a secret. Options are stored and shown, so that no secret may be in them.
-const SECRET_WORDS: [&str; 6] = ["password", "passwd", "passphrase", "secret", "token", "private_key"];
+/// Names of variables that hold a secret have one of these in them. Options are stored and shown, so that no secret may be
+/// in them.
+const SECRET_PARTS: [&str; 5] = ["password", "passwd", "passphrase", "secret", "token"];
+/// The same, as whole words of a name: `ansible_become_pass`, `api_key`.
+const SECRET_WORDS: [&str; 8] = ["pass", "pwd", "pw", "key", "apikey", "keyring", "credential", "credentials"];
+/// A word that says that a key is none.
+const PUBLIC_WORDS: [&str; 2] = ["public", "pub"];
 
 /// What was chosen for a run. The default is a plain run of the whole playbook.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -198,8 +203,7 @@ fn judge_value(value: &Value) -> Result<(), Refusal> {
 }
 
 fn judge_secrecy(name: &str) -> Result<(), Refusal> {
-    let lower = name.to_ascii_lowercase();
-    if SECRET_WORDS.iter().any(|word| lower.contains(word)) {
+    if is_secret(&name.to_ascii_lowercase()) {
         let words = format!(
             "`{name}` looks like a secret, and options are stored and shown; put it into nodes/group_vars/all.yml with \
              ansible-vault"
@@ -207,6 +211,11 @@ fn judge_secrecy(name: &str) -> Result<(), Refusal> {
         return Err(Refusal::BadOption(words));
     }
     Ok(())
+}
+
+fn is_secret(name: &str) -> bool {
+    let has = |words: &[&str]| name.split(['_', '-', '.', ' ']).any(|word| words.contains(&word));
+    SECRET_PARTS.iter().any(|part| name.contains(part)) || (has(&SECRET_WORDS) && !has(&PUBLIC_WORDS))
 }
 
 /// Why there is a run.
@@ -282,6 +291,30 @@ mod tests {
     #[case("url=http://x/?a=b", json!({"url": "http://x/?a=b"}))]
     fn variables_are_data(#[case] text: &str, #[case] expected: Value) {
         assert_eq!(serde_json::to_value(parse_assignments(text).unwrap()).unwrap(), expected);
+    }
+
+    #[rstest]
+    fn a_secret_is_told_by_its_name(
+        #[values(
+            "ansible_become_pass",
+            "ansible_ssh_pass",
+            "api_key",
+            "db_pwd",
+            "PASSWORD",
+            "x_token_y",
+            "ceph_keyring"
+        )]
+        name: &str,
+    ) {
+        let refusal = with(|o| o.vars = [(name.to_owned(), json!("x"))].into()).judge().unwrap_err().to_string();
+        assert!(refusal.contains("looks like a secret"), "{refusal}");
+    }
+
+    #[rstest]
+    fn what_only_sounds_like_one_is_none(
+        #[values("ssh_public_key", "keyboard", "proxmox_ssh_keys", "bypass_checks")] name: &str,
+    ) {
+        assert_eq!(with(|o| o.vars = [(name.to_owned(), json!("x"))].into()).judge(), Ok(()));
     }
 
     #[test]

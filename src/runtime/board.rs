@@ -8,6 +8,7 @@ use tokio::sync::watch;
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
+use super::workers;
 use crate::ansible::check::Report;
 use crate::coordinator::Handle;
 use crate::domain::ghost::Ghost;
@@ -35,15 +36,18 @@ pub(super) struct Sources {
     pub(super) ghosts: Ghosts,
     /// The pool of addresses.
     pub(super) pool: watch::Receiver<Option<Problem>>,
+    /// Parts of the program that are no more.
+    pub(super) crashed: watch::Receiver<Vec<&'static str>>,
 }
 
 /// Gathers until `shutdown`. `fixed` holds what stays as it is; its problems are those of `sources`.
 pub(super) async fn run(handle: Handle, fixed: Service, sources: Sources, shutdown: CancellationToken) {
-    let Sources { dir, mut files, mut projection, mut preflight, mut kit, ghosts, mut pool } = sources;
+    let Sources { dir, mut files, mut projection, mut preflight, mut kit, ghosts, mut pool, mut crashed } = sources;
     let mut changes = ghosts.changes();
     loop {
         let mut service = fixed.clone();
-        service.problems.clone_from(&files.borrow_and_update());
+        service.problems = crashed.borrow_and_update().iter().map(|name| workers::problem(name)).collect();
+        service.problems.extend(files.borrow_and_update().clone());
         service.problems.extend(projection.borrow_and_update().clone());
         let report = preflight.borrow_and_update().clone();
         service.problems.extend(super::preflight::problems(&report, &dir));
@@ -63,6 +67,7 @@ pub(super) async fn run(handle: Handle, fixed: Service, sources: Sources, shutdo
             Ok(()) = preflight.changed() => {}
             Ok(()) = kit.changed() => {}
             Ok(()) = pool.changed() => {}
+            Ok(()) = crashed.changed() => {}
             () = calmly(&mut changes) => {}
         }
     }

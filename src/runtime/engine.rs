@@ -8,11 +8,11 @@ use std::time::Duration;
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
 
 use super::folder::{Folder, Reading};
 use super::reload::Reloader;
 use super::settings::AnswerFiles;
+use super::workers::{BOARD, Workers};
 use super::{EngineOptions, LocalClient, STATE_DIR, board, journal, operator, preflight, settings};
 use crate::ansible::check::{Report, Subject};
 use crate::ansible::{self, Feed, Runner, SshKeyPair};
@@ -42,13 +42,12 @@ pub(super) struct Engine {
     listener: JoinHandle<()>,
     /// Ends the listener and the open requests.
     serving: CancellationToken,
-    /// Ends everything that feeds the coordinator.
-    working: CancellationToken,
-    /// Ends the files under `nodes/` and the journal, after the coordinator.
-    projecting: CancellationToken,
-    workers: TaskTracker,
-    projector: JoinHandle<()>,
-    journal: JoinHandle<()>,
+    /// What feeds the coordinator.
+    workers: Workers,
+    /// What follows it: the files under `nodes/` and the journal.
+    followers: Workers,
+    /// Who of both has crashed.
+    crashed: watch::Receiver<Vec<&'static str>>,
     failure: Option<anyhow::Error>,
     console: config::Console,
     state_dir: PathBuf,
@@ -116,39 +115,40 @@ impl Engine {
         // Whoever greets or shows a URL next must see it.
         let _ = handle.snapshots().wait_for(|snapshot| snapshot.service.capacity > 0).await;
 
-        let parts = Parts::new(handle.clone());
-        let journal = tokio::spawn(journal::keep(to_log, known, parts.projecting.clone()));
-        let (shown, projection_problem, projector) =
-            parts.project(dir, reader, settings::projection(config, &private_key));
+        let (told, crashed) = watch::channel(Vec::new());
+        let parts = Parts::new(handle.clone(), told);
+        let working = parts.workers.shutdown.clone();
+        let kept = journal::keep(to_log, known, parts.followers.shutdown.clone());
+        parts.followers.start("what writes events into the log", kept);
+        let (shown, projection) = parts.project(dir, reader, settings::projection(config, &private_key));
         let feed = parts.lead_runs(&prepared, &private_key, shown, effects)?;
         let preflight = parts.look_for_ansible(subject(&prepared, &private_key), kit.clone());
         let ghosts = Ghosts::default();
-        let (projection, kit_shown) = (projection_problem, kit.clone());
         let (pool_in, pool) = watch::channel(None);
-        parts.work(board::watch_pool(handle.clone(), pool_in, parts.working.clone()));
+        let watched = board::watch_pool(handle.clone(), pool_in, working.clone());
+        parts.workers.start("what watches the pool of addresses", watched);
         let sources = board::Sources {
             dir: dir.clone(),
             files,
             projection,
             preflight,
-            kit: kit_shown,
+            kit: kit.clone(),
             ghosts: ghosts.clone(),
             pool,
+            crashed: crashed.clone(),
         };
-        parts.work(board::run(handle.clone(), service, sources, parts.working.clone()));
-        parts.work(reloader.run(parts.working.clone()));
-        parts.work(probe::run(
-            handle.clone(),
-            probe::Settings { port: config.ansible.ssh_port, ..probe::Settings::default() },
-            parts.working.clone(),
-        ));
-        parts.work(tick(handle.clone(), parts.working.clone()));
+        parts.workers.start(BOARD, board::run(handle.clone(), service, sources, working.clone()));
+        parts.workers.start("what reads changed files", reloader.run(working.clone()));
+        let probing = probe::Settings { port: config.ansible.ssh_port, ..probe::Settings::default() };
+        parts.workers.start("what proves nodes", probe::run(handle.clone(), probing, working.clone()));
+        parts.workers.start("what watches deadlines and the gate", tick(handle.clone(), working.clone()));
         let previewer = Previewer::new(kit.clone(), state_dir.clone());
 
         let app = App::new(handle.clone(), settings::server(config, fingerprint), kit, ghosts, parts.serving.clone());
         let tests = app.self_tests();
         let client = LocalClient::new(handle.clone(), feed, operator(), state_dir.clone(), tests, previewer);
-        parts.work(api::server::serve(socket, handle.clone(), client.clone(), parts.working.clone()));
+        let commands = api::server::serve(socket, handle.clone(), client.clone(), working);
+        parts.workers.start("what takes orders from other commands", commands);
         let tls = identity.as_ref().map(Identity::server_config);
         // Room for those that only report or look, beside those that are held.
         let connections = server::capacity(open_files);
@@ -161,11 +161,9 @@ impl Engine {
             coordinator: ended,
             listener,
             serving: parts.serving,
-            working: parts.working,
-            projecting: parts.projecting,
             workers: parts.workers,
-            projector,
-            journal,
+            followers: parts.followers,
+            crashed,
             failure: None,
             console: config.console.clone(),
             state_dir: state_dir.clone(),
@@ -238,6 +236,7 @@ impl Engine {
                 Ok(()) => "the listener ended unexpectedly; see the log",
                 Err(_) => "the listener crashed; see the log",
             },
+            Ok(_) = self.crashed.wait_for(|names| names.contains(&BOARD)) => "an indispensable part crashed; see the log",
         };
         self.failure = Some(anyhow::anyhow!(what));
     }
@@ -248,12 +247,9 @@ impl Engine {
         if !self.listener.is_finished() {
             let _ = tokio::time::timeout(CLOSING, self.listener).await;
         }
-        self.working.cancel();
-        self.workers.close();
-        let _ = tokio::time::timeout(CLOSING, self.workers.wait()).await;
+        let _ = tokio::time::timeout(CLOSING, self.workers.end()).await;
         self.handle.stop().await;
-        self.projecting.cancel();
-        let _ = tokio::time::timeout(CLOSING, async { tokio::join!(self.projector, self.journal) }).await;
+        let _ = tokio::time::timeout(CLOSING, self.followers.end()).await;
         self.failure.map_or(Ok(()), |failure| Err(failure.into()))
     }
 }
@@ -262,28 +258,23 @@ impl Engine {
 struct Parts {
     handle: Handle,
     serving: CancellationToken,
-    working: CancellationToken,
-    projecting: CancellationToken,
-    workers: TaskTracker,
+    workers: Workers,
+    followers: Workers,
 }
 
 impl Parts {
-    fn new(handle: Handle) -> Self {
-        let [serving, working, projecting] = [(); 3].map(|()| CancellationToken::new());
-        Self { handle, serving, working, projecting, workers: TaskTracker::new() }
+    fn new(handle: Handle, crashed: watch::Sender<Vec<&'static str>>) -> Self {
+        let followers = Workers::new(crashed.clone());
+        Self { handle, serving: CancellationToken::new(), workers: Workers::new(crashed), followers }
     }
 
-    fn work(&self, task: impl Future<Output = ()> + Send + 'static) {
-        self.workers.spawn(task);
-    }
-
-    /// Keeps the files under `nodes/`. Returns the sequence number they show, what is wrong with them, and the task.
+    /// Keeps the files under `nodes/`. Returns the sequence number they show, and what is wrong with them.
     fn project(
         &self,
         dir: &Path,
         reader: Reader,
         settings: store::ProjectionSettings,
-    ) -> (watch::Receiver<u64>, watch::Receiver<Option<Problem>>, JoinHandle<()>) {
+    ) -> (watch::Receiver<u64>, watch::Receiver<Option<Problem>>) {
         let (shown_in, shown) = watch::channel(0);
         let (problem_in, problem) = watch::channel(None);
         let task = store::projection::run(
@@ -293,9 +284,10 @@ impl Parts {
             settings,
             shown_in,
             problem_in,
-            self.projecting.clone(),
+            self.followers.shutdown.clone(),
         );
-        (shown, problem, tokio::spawn(task))
+        self.followers.start("what keeps the files under nodes/", task);
+        (shown, problem)
     }
 
     /// Carries out runs, and feeds the pane with their output.
@@ -321,16 +313,18 @@ impl Parts {
             patience: ansible::Patience::default(),
             keep_runs: ansible.keep_runs,
         };
-        self.work(filler.run(self.working.clone()));
+        let working = &self.workers.shutdown;
+        self.workers.start("what reads the output of runs", filler.run(working.clone()));
         let runner = Runner::new(self.handle.clone(), settings, feed.clone(), shown);
-        self.work(runner.run(effects, self.working.clone()));
+        self.workers.start("what carries out runs", runner.run(effects, working.clone()));
         Ok(feed)
     }
 
     /// Looks at what a run needs beside everything else: it takes some seconds.
     fn look_for_ansible(&self, subject: Subject, kit: watch::Receiver<Arc<AnswerKit>>) -> watch::Receiver<Report> {
         let (found, report) = watch::channel(Report::default());
-        self.work(preflight::run(subject, self.handle.clone(), kit, found, self.working.clone()));
+        let look = preflight::run(subject, self.handle.clone(), kit, found, self.workers.shutdown.clone());
+        self.workers.start("what looks whether Ansible could run", look);
         report
     }
 }

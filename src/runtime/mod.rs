@@ -17,6 +17,7 @@ mod reload;
 mod self_test;
 mod settings;
 mod stamp;
+mod workers;
 
 use std::io::Write as _;
 use std::path::{Path, PathBuf};

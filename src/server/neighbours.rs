@@ -147,6 +147,7 @@ mod tests {
     use std::process::Command;
 
     use super::*;
+    use crate::outside::skip;
     use proptest::prelude::*;
 
     /// Set where the test runs in a network of its own.
@@ -177,7 +178,7 @@ mod tests {
                 assert!(String::from_utf8_lossy(&ran.stdout).contains("1 passed"), "{ran:?}");
             }
             Ok(ran) if ran.status.code() == Some(101) => panic!("{}", String::from_utf8_lossy(&ran.stderr)),
-            other => println!("SKIPPED: no network of its own can be made here (unshare, ip): {other:?}"),
+            other => skip(&format!("no network of its own can be made here (unshare, ip): {other:?}")),
         }
     }
 

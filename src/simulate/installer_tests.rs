@@ -1,7 +1,6 @@
 //! The simulated installer against fixtures of its own and, where they are, the verdicts of the real programs.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 
 use rstest::rstest;
 use serde::Deserialize;
@@ -248,12 +247,8 @@ fn real_machine(text: &str) -> Hardware {
 /// Every recorded answer gets from the simulator, as each release, the verdict the real installer gave.
 #[test]
 fn verdicts_equal_those_of_the_real_installers() {
-    let root =
-        std::env::var_os("PROX_CONFORMANCE").map_or_else(|| PathBuf::from("../shared/conformance"), PathBuf::from);
-    let Ok(verdicts) = std::fs::read_to_string(root.join("answers/verdicts.json")) else {
-        eprintln!("SKIPPED: no conformance data at {} (set PROX_CONFORMANCE)", root.display());
-        return;
-    };
+    let Some(root) = crate::outside::conformance() else { return };
+    let verdicts = std::fs::read_to_string(root.join("answers/verdicts.json")).unwrap();
     let verdicts: BTreeMap<String, Case> = serde_json::from_str(&verdicts).unwrap();
     let hardware = real_machine(&std::fs::read_to_string(root.join("machine.json")).unwrap());
     let table: LocaleInfo =

@@ -7,6 +7,7 @@ use russh::client;
 use russh::keys::{Algorithm, PrivateKey, PrivateKeyWithHashAlg, PublicKeyOrCertificate};
 
 use super::*;
+use crate::outside::skip;
 use crate::simulate::machine::generator;
 
 struct Client {
@@ -148,7 +149,7 @@ async fn openssh(ssh: &Path, server: &SshServer, command: &str) -> std::process:
 #[tokio::test]
 async fn the_openssh_client_gets_on_with_the_builtin_server() {
     let Some([ssh]) = programs(["ssh"]) else {
-        eprintln!("SKIPPED: no ssh here");
+        skip("no ssh here");
         return;
     };
     let server = node(&client_key(1)).start(&SshMode::Builtin, 1).await.unwrap().unwrap();
@@ -160,7 +161,7 @@ async fn the_openssh_client_gets_on_with_the_builtin_server() {
 #[tokio::test]
 async fn a_real_sshd_presents_the_same_keys() {
     let Some([_, sshd]) = programs(["ssh", "sshd"]) else {
-        eprintln!("SKIPPED: no sshd here (Debian: openssh-server)");
+        skip("no sshd here (Debian: openssh-server)");
         return;
     };
     let dir = tempfile::tempdir().unwrap();
@@ -169,7 +170,7 @@ async fn a_real_sshd_presents_the_same_keys() {
         Ok(server) => server.unwrap(),
         // Started by root, it wants its privilege separation folder, which is not ours to make.
         Err(SshError::Silent { words, .. }) if words.contains("privilege separation") => {
-            eprintln!("SKIPPED: {words}");
+            skip(&words);
             return;
         }
         Err(error) => panic!("{error}"),

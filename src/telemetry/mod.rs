@@ -89,7 +89,17 @@ pub fn start(state_dir: &Path, level: LevelFilter, sink: Sink) -> Result<Logging
     let stderr = (sink == Sink::Stderr)
         .then(|| fmt::layer().with_writer(std::io::stderr).with_ansi(colours).with_filter(without_events(level)));
     tracing_subscriber::registry().with(file).with(console).with(stderr).try_init()?;
+    log_panics();
     Ok(Logging { _writer: guard, folder })
+}
+
+/// Keeps the words of a panic: what standard error shows of it is gone with the screen.
+fn log_panics() {
+    let previous = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        tracing::error!("{}", panic.to_string().replace('\n', " "));
+        previous(panic);
+    }));
 }
 
 /// Our own words at `level`; those of libraries only where they warn.

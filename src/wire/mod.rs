@@ -40,7 +40,7 @@ pub enum WireError {
 
 #[cfg(test)]
 pub(crate) mod tests {
-    use std::path::{Path, PathBuf};
+    use std::path::Path;
 
     use proptest::prelude::*;
     use rstest::rstest;
@@ -48,6 +48,7 @@ pub(crate) mod tests {
 
     use super::*;
     use crate::domain::Generation;
+    use crate::outside::conformance;
 
     /// Arbitrary JSON, with the members the installers use among the keys.
     pub(crate) fn any_json() -> impl Strategy<Value = Value> {
@@ -66,18 +67,6 @@ pub(crate) mod tests {
                     .prop_map(|map| Value::Object(map.into_iter().collect())),
             ]
         })
-    }
-
-    /// The folder of conformance data, where there is one; says so where there is none.
-    fn conformance() -> Option<PathBuf> {
-        let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-        let folder =
-            std::env::var_os("PROX_CONFORMANCE").map_or_else(|| root.join("../shared/conformance"), PathBuf::from);
-        if !folder.is_dir() {
-            eprintln!("SKIPPED: no conformance data in `{}`; set PROX_CONFORMANCE", folder.display());
-            return None;
-        }
-        Some(folder)
     }
 
     /// A capture: its headers as signs, and its body.

@@ -11,6 +11,7 @@ use nix::unistd::Pid;
 use rstest::rstest;
 use serde_json::Value;
 
+use super::outside::skip;
 use super::rig::{Engine, Project, Rack, Settings, ansibles, sshd, until, until_within};
 
 /// Folder of the nodes.
@@ -25,7 +26,7 @@ pub(crate) fn node_sshd() -> Option<PathBuf> {
     unshare.args(["--mount", "--propagation", "private", "mount", "--bind", "/etc", "/mnt"]);
     let is_able = unshare.stdin(Stdio::null()).stderr(Stdio::null()).status().is_ok_and(|status| status.success());
     if !is_able {
-        println!("SKIPPED: no nodes for the cluster playbook; they need root and mount namespaces");
+        skip("no nodes for the cluster playbook; they need root and mount namespaces");
     }
     is_able.then(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/nodes/sshd"))
 }

@@ -15,7 +15,10 @@ mod http;
 mod init;
 mod inventory;
 mod layers;
+mod lint;
 mod main_job;
+#[path = "../../src/outside.rs"]
+mod outside;
 mod plan;
 mod process;
 mod pty;

@@ -16,6 +16,7 @@ use nix::unistd::Pid;
 use serde_json::Value;
 use tempfile::TempDir;
 
+use super::outside::{conformance, skip};
 use super::process::{Process, Ran};
 
 /// Time anything that is not held up on purpose may take. Long: it is only ever used up by a defect.
@@ -64,35 +65,28 @@ fn pause() {
     thread::sleep(PAUSE);
 }
 
-/// The `ansible-playbook` programs to test with; none is said loudly.
+/// The `ansible-playbook` programs to test with.
 pub(crate) fn ansibles() -> Vec<PathBuf> {
     let named = std::env::var("PROX_ANSIBLE").unwrap_or_default();
     let found: Vec<_> = named.split(':').map(PathBuf::from).filter(|path| path.is_file()).collect();
     if found.is_empty() {
-        println!("SKIPPED: no Ansible; PROX_ANSIBLE names ansible-playbook programs, ./test.sh brings them");
+        skip("no Ansible; PROX_ANSIBLE names ansible-playbook programs, ./test.sh brings them");
     }
     found
 }
 
-/// The `sshd` to test with; none is said loudly.
+/// The `sshd` to test with.
 pub(crate) fn sshd() -> Option<PathBuf> {
     let found = std::env::var_os("PROX_SSHD").map(PathBuf::from).filter(|path| path.is_file());
     if found.is_none() {
-        println!("SKIPPED: no OpenSSH server; PROX_SSHD names one, ./test.sh brings it");
+        skip("no OpenSSH server; PROX_SSHD names one, ./test.sh brings it");
     }
     found
 }
 
-/// The requests of real installers; their absence is said loudly.
+/// The requests of real installers.
 pub(crate) fn captures() -> Option<PathBuf> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let folder = std::env::var_os("PROX_CONFORMANCE").map(PathBuf::from);
-    let folder = root.join(folder.unwrap_or_else(|| root.join("../shared/conformance"))).join("captures");
-    let found = Some(folder).filter(|folder| folder.is_dir());
-    if found.is_none() {
-        println!("SKIPPED: no conformance data; PROX_CONFORMANCE names the folder");
-    }
-    found
+    conformance().map(|folder| folder.join("captures"))
 }
 
 /// A port that was free a moment ago on every loopback address.

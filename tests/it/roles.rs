@@ -42,6 +42,8 @@ impl Bench {
         let inventory = json!({"all": {"vars": vars, "children": groups}});
         let mut bench = Self { project, ansible, sshd, port: free_port(), nodes: Vec::new(), inventory };
         bench.key("login");
+        // The user's own choice; under it nodes would join and reboot all at once.
+        bench.project.write("ansible.cfg", "[defaults]\nstrategy = free\n");
         for (name, product) in nodes {
             bench.install(name, product);
         }
@@ -298,7 +300,7 @@ fn every_role_does_what_it_says_and_only_once() {
     let chosen = vars(&json!({
         "proxmox_network_vlan_aware": true,
         "proxmox_storage_entries": [
-            {"id": "backup", "type": "pbs", "options": {"server": "192.0.2.40", "password": "not-to-be-seen"}}
+            {"id": "backup", "type": "pbs", "options": {"server": "192.0.2.40", "encryption-key": "not-to-be-seen"}}
         ],
         "proxmox_time_zone": "Europe/Vienna",
         "proxmox_time_servers": ["ntp.lab.example"],
@@ -337,4 +339,32 @@ fn every_role_does_what_it_says_and_only_once() {
 
     fs::write(bench.file("m", "state/down.json"), r#"["pmgproxy.service"]"#).unwrap();
     bench.fails(&["m"], "pmg", &chosen, "Make sure its service runs");
+}
+
+#[test]
+fn a_bridge_without_ipv4_carries_vlans_too() {
+    let Some(bench) = Bench::new(&[("a", "pve")]) else { return };
+    let interfaces = bench.file("a", "etc/network/interfaces");
+    fs::write(&interfaces, "auto vmbr0\niface vmbr0 inet6 static\n\taddress 2001:db8::2/64\n").unwrap();
+    bench.ok(&["a"], "network", &vars(&json!({"proxmox_network_vlan_aware": true})));
+    let text = fs::read_to_string(&interfaces).unwrap();
+    assert!(text.contains("inet6 static\n\tbridge-vlan-aware yes\n\tbridge-vids 2-4094\n\taddress"), "{text}");
+}
+
+#[test]
+fn a_storage_is_added_to_each_node_that_stands_alone_and_once_to_a_cluster() {
+    let Some(bench) = Bench::new(&[("a", "pve"), ("b", "pve")]) else { return };
+    let entries = |id: &str| json!([{"id": id, "type": "nfs", "options": {"server": "192.0.2.40", "export": "/srv"}}]);
+    let adds = |id: &str| ["a", "b"].map(|name| bench.log(name).matches(&format!("storage {id}\n")).count());
+
+    let alone = vars(&json!({"proxmox_storage_entries": entries("alone")}));
+    bench.ok(&["a", "b"], "storage", &alone);
+    assert_eq!(adds("alone"), [1, 1]);
+
+    let shared = vars(&json!({"proxmox_storage_entries": entries("shared")}));
+    bench.ok(&["a", "b"], "cluster,storage", &shared);
+    assert_eq!(bench.clusters(), 1);
+    assert_eq!(adds("shared").iter().sum::<usize>(), 1, "{:?}", adds("shared"));
+    let again = bench.ok(&["a", "b"], "storage", &shared);
+    assert_eq!(again.out.rsplit("PLAY RECAP").next().unwrap().matches("changed=0 ").count(), 2, "{}", again.out);
 }

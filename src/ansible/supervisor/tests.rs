@@ -215,6 +215,7 @@ fn fake(dir: &Path, body: &str) -> PathBuf {
         "#!/bin/bash\n[ \"$1\" = --version ] && {{ echo 'ansible-playbook [core 2.99.0]'; exit; }}\n\
          name=$(head -1 nodes/runs/r1/limit.txt)\n\
          start() {{ echo '{{\"ev\":\"playbook_start\"}}' >> \"$PROX_EVENTS\"; }}\n\
+         did() {{ echo '{{\"ev\":\"host_ok\",\"host\":\"'$name'\",\"task_id\":\"1\",\"task\":\"join\"}}' >> \"$PROX_EVENTS\"; }}\n\
          good() {{ echo '{{\"ev\":\"stats\",\"hosts\":{{\"'$name'\":{{\"ok\":1}}}}}}' >> \"$PROX_EVENTS\"; }}\n\
          bad() {{ echo '{{\"ev\":\"host_failed\",\"host\":\"'$name'\",\"task\":\"join\",\"msg\":\"no quorum\"}}' >> \"$PROX_EVENTS\"\n\
          echo '{{\"ev\":\"stats\",\"hosts\":{{\"'$name'\":{{\"failures\":1}}}}}}' >> \"$PROX_EVENTS\"; }}\n{body}\n"
@@ -271,7 +272,8 @@ async fn a_good_run_configures_its_node_and_leaves_its_record() {
     "not started",
     "the playbook matched none of the nodes"
 )]
-#[case::killed("start; kill -9 $$", "failed", "killed from outside by signal 9 (SIGKILL)")]
+#[case::killed("start; did; kill -9 $$", "failed", "killed from outside by signal 9 (SIGKILL)")]
+#[case::killed_early("start; kill -9 $$", "not started", "killed from outside by signal 9 (SIGKILL), before anything")]
 #[case::no_events("echo 'PLAY RECAP ***'; echo \"$name : ok=1 unreachable=0 failed=0\"", "succeeded", "")]
 #[tokio::test]
 async fn endings_become_words(#[case] body: &str, #[case] word: &str, #[case] reason: &str) {

@@ -1,24 +1,14 @@
 //! The verdicts of the real installers, as the conformance data has them, against ours.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use super::{GENERATIONS, inputs, strangers};
 use crate::answer::{BaseAnswer, Hardware, Inputs, Installer, Offer, Question, RenderError, check_answer, render};
+use crate::outside::conformance;
 
 /// Recorded answers. More would be welcome: then this number grows.
 const CASES: usize = 68;
-
-/// The folder of conformance data, where there is one; says so where there is none.
-fn conformance() -> Option<PathBuf> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let folder = std::env::var_os("PROX_CONFORMANCE").map_or_else(|| root.join("../shared/conformance"), PathBuf::from);
-    if !folder.is_dir() {
-        eprintln!("SKIPPED: no conformance data in `{}`; set PROX_CONFORMANCE", folder.display());
-        return None;
-    }
-    Some(folder)
-}
 
 /// The recorded answers with what each release did with them: `accept` or `reject`.
 fn cases(folder: &Path) -> BTreeMap<String, (String, [bool; 5])> {

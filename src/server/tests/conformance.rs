@@ -7,16 +7,11 @@ use serde_json::Value;
 
 use super::*;
 use crate::domain::Generation;
+use crate::outside::conformance;
 
-/// The folder of captures, where there is one; says so where there is none.
+/// The folder of captures, where there is one.
 fn captures() -> Option<PathBuf> {
-    let default = || Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/conformance");
-    let folder = std::env::var_os("PROX_CONFORMANCE").map_or_else(default, PathBuf::from).join("captures");
-    if !folder.is_dir() {
-        eprintln!("SKIPPED: no conformance data in `{}`; set PROX_CONFORMANCE", folder.display());
-        return None;
-    }
-    Some(folder)
+    conformance().map(|folder| folder.join("captures"))
 }
 
 /// The request as its installer sent it, to another path.

@@ -1,5 +1,7 @@
 //! What is left when the console ends badly: a panic, a terminal that vanishes, a stop by the shell.
 
+use std::fs;
+
 use nix::sys::signal::Signal;
 
 use super::super::rig::{Project, Rack, until};
@@ -13,6 +15,12 @@ fn with_two_machines(project: &Project, options: &[&str]) -> (Console, Rack) {
     let rack = plug_in_with(project, 2, &["--reboot-time", "10m"]);
     console.until_shows("2 WAITING");
     (console, rack)
+}
+
+/// All that is in the log files.
+fn logged(project: &Project) -> String {
+    let files = fs::read_dir(project.at(".prox-orchestrator/log")).unwrap();
+    files.map(|file| fs::read_to_string(file.unwrap().path()).unwrap()).collect()
 }
 
 /// The machines were answered before the end, and the next engine knows all that was known.
@@ -52,6 +60,7 @@ fn a_panic_beside_the_console_is_told_and_the_console_goes_on() {
     let (mut console, _rack) = with_two_machines(&project, &["--panic-in", "task"]);
     console.press("\u{10}");
     console.until_shows("a part of the program failed and was caught");
+    until("the log says more", || logged(&project).contains("a task was told to fail").then_some(()));
     until("the terminal is taken again", || console.is_taken().then_some(()));
     console.until_shows("2 WAITING");
     console.press("na");

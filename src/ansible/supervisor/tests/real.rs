@@ -1,18 +1,15 @@
 //! The same with real Ansible: every `ansible-playbook` that `PROX_ANSIBLE` lists, separated by `:`. Old and new ones
 //! differ in signals and messages (ANSIBLE.md §4), so the list should hold one of each generation.
 
-use std::io::Write as _;
-
 use super::*;
+use crate::outside::skip;
 
-/// The programs to test with; says so where there are none.
+/// The programs to test with.
 fn programs() -> Vec<PathBuf> {
     let list = std::env::var_os("PROX_ANSIBLE").unwrap_or_default();
     let programs: Vec<_> = std::env::split_paths(&list).filter(|path| !path.as_os_str().is_empty()).collect();
     if programs.is_empty() {
-        // Not by a macro: the test harness would keep it to itself.
-        let words = "SKIPPED: tests with real Ansible; set PROX_ANSIBLE to paths of ansible-playbook, separated by `:`";
-        writeln!(io::stderr(), "{words}").unwrap();
+        skip("tests with real Ansible; set PROX_ANSIBLE to paths of ansible-playbook, separated by `:`");
     }
     programs
 }
@@ -58,6 +55,7 @@ async fn real_ansible_configures_a_node_and_tells_its_events() {
 async fn real_failures_have_their_reason() {
     let failing =
         "- hosts: pve\n  gather_facts: false\n  tasks:\n  - name: join\n    ansible.builtin.fail: {msg: no quorum}\n";
+    let asking = "- hosts: pve\n  gather_facts: false\n  vars_prompt: [{name: disk}]\n  tasks: []\n";
     let elsewhere = "- hosts: pbs\n  gather_facts: false\n  tasks: []\n";
     for program in programs() {
         for (playbook, word, words) in [
@@ -65,6 +63,7 @@ async fn real_failures_have_their_reason() {
             (elsewhere, "not started", "matched none of the nodes"),
             ("- hosts: pve\n  tasks:\n  - no.such.module:\n", "not started", "no.such.module"),
             ("- hosts: [pve\n", "not started", "exit code 4"),
+            (asking, "not started", "asks for `disk`, and nobody can answer"),
         ] {
             let (outcome, engine, _dir) = play(program.clone(), playbook, nothing).await;
             assert_eq!(outcome.word(), word, "{outcome:?}");
