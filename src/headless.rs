@@ -89,14 +89,18 @@ impl Narrator {
         format!("{subject}{}{by}", words(event, &self.runs))
     }
 
-    /// The same without the name of the node: for a page about one.
+    /// The same without the name of the node: for a page about this one.
     #[must_use]
-    pub fn tell_bare(&self, recorded: &Recorded) -> String {
+    pub fn tell_of(&self, about: NodeId, recorded: &Recorded) -> String {
         let by = match &recorded.origin {
             Origin::System => String::new(),
             origin @ (Origin::Peer(_) | Origin::Operator(_) | Origin::Person(_)) => format!(" ({origin})"),
         };
-        format!("{}{by}", words(&recorded.event, &self.runs))
+        let words = match &recorded.event {
+            Event::Swapped { node, other, .. } if *other == about => swapped(*node),
+            event => words(event, &self.runs),
+        };
+        format!("{words}{by}")
     }
 
     fn learn(&mut self, event: &Event) {
@@ -188,70 +192,6 @@ fn words(event: &Event, runs: &BTreeMap<RunId, usize>) -> String {
         }
         Event::Forgotten { .. } => "forgotten".to_owned(),
         Event::Imported { status, .. } => format!("name taken over from the old inventory ({status})"),
-        Event::Planned { .. }
-        | Event::PlanChanged { .. }
-        | Event::PlanMatched { .. }
-        | Event::PlanJoined { .. }
-        | Event::Unplanned { .. } => about_plan(event),
-        Event::AddressAssigned { address, .. } => format!("gets {address} from the pool"),
-        Event::NicChosen { mac, .. } => format!("will use the NIC {mac}"),
-        Event::Walked { step } => walked(step),
-        Event::Swapped { other, .. } => format!("changes places with {other}: name, address, plan and profile"),
-        Event::NoteSet { note, .. } if note.is_empty() => "has no note any more".to_owned(),
-        Event::NoteSet { note, .. } => format!("note: {note}"),
-        Event::RunQueued { run, nodes, by_gate, options, reason } => {
-            let only = if options.check { " (check only)" } else { "" };
-            format!("run {run} on {} nodes{only}: {}", nodes.len(), reason.words(*by_gate))
-        }
-        Event::GateCounting { .. }
-        | Event::GateStopped
-        | Event::TicketIssued { .. }
-        | Event::TicketClosed { .. }
-        | Event::Banned { .. }
-        | Event::BanLifted { .. }
-        | Event::GateHeld
-        | Event::GateReleased
-        | Event::GateWaived { .. }
-        | Event::TokenMade { .. }
-        | Event::TokenRevoked { .. } => about_rules(event),
-        Event::RunStarted { run } => format!("run {run}: Ansible started"),
-        Event::RunStopping { run } => format!("run {run}: stopping"),
-        Event::RunEnded { run, outcome, .. } => {
-            let nodes = runs.get(run).copied().unwrap_or_default();
-            match outcome {
-                RunOutcome::Succeeded => format!("run {run} succeeded on {nodes} nodes"),
-                other => {
-                    let reason = other.reason().map(|reason| format!(": {reason}")).unwrap_or_default();
-                    format!("run {run} {}{reason}", other.word())
-                }
-            }
-        }
-    }
-}
-
-/// What happened to tickets, bans, the gate or tokens, in words; nothing for other events.
-fn about_rules(event: &Event) -> String {
-    match event {
-        Event::TicketIssued { ticket } => format!("ticket {} issued for {ticket}", ticket.id),
-        Event::TicketClosed { ticket, why } => format!("ticket {ticket} closed: {why}"),
-        Event::Banned { ban, reason, .. } if reason.is_empty() => format!("banned ({ban})"),
-        Event::Banned { ban, reason, .. } => format!("banned ({ban}): {reason}"),
-        Event::BanLifted { ban } => format!("ban {ban} lifted"),
-        Event::GateCounting { until, nodes } => format!("a run on {} nodes starts {until:.0}", nodes.len()),
-        Event::GateStopped => "the run does not start by itself yet".to_owned(),
-        Event::GateHeld => "runs that start by themselves are held".to_owned(),
-        Event::GateReleased => "runs may start by themselves again".to_owned(),
-        Event::GateWaived { nodes } => format!("the next run does not wait for {} missing nodes", nodes.len()),
-        Event::TokenMade { name, expires: Some(end), .. } => format!("token `{name}` made; it ends {end:.0}"),
-        Event::TokenMade { name, expires: None, .. } => format!("token `{name}` made; it ends when it is revoked"),
-        Event::TokenRevoked { name } => format!("token `{name}` revoked"),
-        _ => String::new(),
-    }
-}
-
-/// What the plan says, in words; nothing for other events.
-fn about_plan(event: &Event) -> String {
-    match event {
         Event::Planned { entry, .. } => match entry.place() {
             Some(place) => format!("is planned, in {place}"),
             None => "is planned".to_owned(),
@@ -265,8 +205,49 @@ fn about_plan(event: &Event) -> String {
             format!("is {} of the plan by {}", entry.hostname, plan::words(&found.by))
         }
         Event::Unplanned { .. } => "is no longer in the plan".to_owned(),
-        _ => String::new(),
+        Event::AddressAssigned { address, .. } => format!("gets {address} from the pool"),
+        Event::NicChosen { mac, .. } => format!("will use the NIC {mac}"),
+        Event::Walked { step } => walked(step),
+        Event::Swapped { other, .. } => swapped(*other),
+        Event::NoteSet { note, .. } if note.is_empty() => "has no note any more".to_owned(),
+        Event::NoteSet { note, .. } => format!("note: {note}"),
+        Event::RunQueued { run, nodes, by_gate, options, reason } => {
+            let only = if options.check { " (check only)" } else { "" };
+            format!("run {run} on {} nodes{only}: {}", nodes.len(), reason.words(*by_gate))
+        }
+        Event::TicketIssued { ticket } => format!("ticket {} issued for {ticket}", ticket.id),
+        Event::TicketClosed { ticket, why } => format!("ticket {ticket} closed: {why}"),
+        Event::Banned { ban, reason, .. } if reason.is_empty() => format!("banned ({ban})"),
+        Event::Banned { ban, reason, .. } => format!("banned ({ban}): {reason}"),
+        Event::BanLifted { ban } => format!("ban {ban} lifted"),
+        Event::GateCounting { until, nodes } => format!("a run on {} nodes starts {until:.0}", nodes.len()),
+        Event::GateStopped => "the run does not start by itself yet".to_owned(),
+        Event::GateHeld => "runs that start by themselves are held".to_owned(),
+        Event::GateReleased => "runs may start by themselves again".to_owned(),
+        Event::GateWaived { nodes } => format!("the next run does not wait for {} missing nodes", nodes.len()),
+        Event::TokenMade { name, expires: Some(end), .. } => format!("token `{name}` made; it ends {end:.0}"),
+        Event::TokenMade { name, expires: None, .. } => format!("token `{name}` made; it ends when it is revoked"),
+        Event::TokenRevoked { name } => format!("token `{name}` revoked"),
+        Event::RunStarted { run } => format!("run {run}: Ansible started"),
+        Event::RunStopping { run } => format!("run {run}: stopping"),
+        Event::RunEnded { run, outcome, .. } => ended(*run, outcome, runs.get(run).copied().unwrap_or_default()),
     }
+}
+
+/// The end of a run on so many nodes, in words.
+fn ended(run: RunId, outcome: &RunOutcome, nodes: usize) -> String {
+    match outcome {
+        RunOutcome::Succeeded => format!("run {run} succeeded on {nodes} nodes"),
+        other => {
+            let reason = other.reason().map(|reason| format!(": {reason}")).unwrap_or_default();
+            format!("run {run} {}{reason}", other.word())
+        }
+    }
+}
+
+/// A change of places, in words.
+fn swapped(with: NodeId) -> String {
+    format!("changes places with {with}: name, address, plan and profile")
 }
 
 /// A step of walk mode, in words.

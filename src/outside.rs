@@ -24,3 +24,16 @@ pub(crate) fn conformance() -> Option<PathBuf> {
     }
     found
 }
+
+/// Every `ansible-playbook` to test with.
+#[track_caller]
+pub(crate) fn ansibles() -> Vec<PathBuf> {
+    let list = std::env::var_os("PROX_ANSIBLE").unwrap_or_default();
+    let programs: Vec<_> = std::env::split_paths(&list).filter(|path| path.is_file()).collect();
+    if programs.is_empty() {
+        skip(
+            "tests with real Ansible; PROX_ANSIBLE names ansible-playbook programs, separated by `:`; ./test.sh brings them",
+        );
+    }
+    programs
+}

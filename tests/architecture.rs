@@ -41,6 +41,8 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("headless", &["client", "domain", "telemetry"]),
     // Fake machines know what is on the wire, and nothing of the engine.
     ("simulate", &["answer", "domain", "wire"]),
+    // What tests need that is not in the repository; part of no program.
+    ("outside", &[]),
 ];
 
 /// Rooms that put the program together and may use everything; nothing else may use them.

@@ -278,6 +278,7 @@ fn problem(what: String, hint: &str) -> Problem {
 mod tests {
     use super::*;
     use crate::ansible::SshKeyPair;
+    use crate::outside::ansibles;
 
     fn installs(file: &str, keys: &[&str]) -> Installs {
         Installs { file: file.to_owned(), keys: keys.iter().map(|key| (*key).to_owned()).collect() }
@@ -318,11 +319,6 @@ mod tests {
         assert_eq!(list.lines().filter_map(task_name).collect::<Vec<_>>(), ["First: [x] TAGS: []", "r : Second"]);
     }
 
-    fn programs() -> Vec<PathBuf> {
-        let list = std::env::var_os("PROX_ANSIBLE").unwrap_or_default();
-        std::env::split_paths(&list).filter(|path| path.is_file()).collect()
-    }
-
     async fn judged(program: &Path, playbook: Option<&str>) -> Vec<Finding> {
         report(program, playbook, &[]).await.findings
     }
@@ -354,7 +350,7 @@ mod tests {
 
     #[tokio::test]
     async fn real_ansible_judges_the_playbook() {
-        for program in programs() {
+        for program in ansibles() {
             let shipped = judged(&program, None).await;
             assert!(shipped.iter().all(|finding| finding.result.is_ok()), "{shipped:?}");
             for (text, words) in [
@@ -376,7 +372,7 @@ mod tests {
 
     #[tokio::test]
     async fn real_ansible_judges_the_variables_before_there_is_a_node() {
-        for program in programs() {
+        for program in ansibles() {
             for (text, cfg, words) in [
                 ("x: 1\n", "", None),
                 ("x: [1\n", "", Some("correct the file")),
@@ -401,7 +397,7 @@ mod tests {
     async fn real_ansible_lists_the_tasks_a_run_can_begin_at() {
         const PLAYBOOK: &str =
             "- hosts: pve\n  tasks:\n  - name: One\n    ping:\n  - include_tasks: more.yml\n  - name: One\n    ping:\n";
-        for program in programs() {
+        for program in ansibles() {
             let report = report(&program, Some(PLAYBOOK), &[("more.yml", "- name: Within\n  ping:\n")]).await;
             assert_eq!(report.tasks.iter().map(Text::as_str).collect::<Vec<_>>(), ["One", "include_tasks"]);
             let line = report.caller.unwrap().line("nodes/runs/r1", &["a.lab"], &crate::domain::RunOptions::default());

@@ -3,7 +3,6 @@
 //! with the tests: it measures, and judges nothing.
 
 use std::fs;
-use std::path::PathBuf;
 use std::process::Stdio;
 use std::time::SystemTime;
 
@@ -25,9 +24,7 @@ fn now() -> f64 {
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "measures"]
 async fn from_an_event_to_its_place_in_the_grid() {
-    let named = std::env::var("PROX_ANSIBLE").unwrap_or_default();
-    let programs: Vec<PathBuf> = named.split(':').map(PathBuf::from).filter(|path| path.is_file()).collect();
-    for program in programs {
+    for program in crate::outside::ansibles() {
         let dir = tempfile::tempdir().unwrap();
         let folder = RunDir::new(dir.path(), RUN);
         fs::create_dir_all(folder.path()).unwrap();

@@ -268,11 +268,14 @@ impl FeedTask {
     async fn look_up(&self, run: RunId, place: Place) {
         let path = RunDir::new(&self.dir, run).events();
         let found = tokio::task::spawn_blocking(move || result_at(&path, place)).await;
-        if let Ok(Ok(result)) = found {
-            let shown = Some((run, place, Arc::new(result)));
-            *self.shared.result.lock().unwrap_or_else(PoisonError::into_inner) = shown;
-            self.shared.changed();
-        }
+        // What cannot be read is told in its place: without one it would be asked for again and again.
+        let result = match found {
+            Ok(Ok(result)) => result,
+            Ok(Err(error)) => unreadable(&error),
+            Err(error) => unreadable(&error),
+        };
+        *self.shared.result.lock().unwrap_or_else(PoisonError::into_inner) = Some((run, place, Arc::new(result)));
+        self.shared.changed();
     }
 
     /// Puts lines into the ring; without lines there is still something to tell: that the run is loaded.
@@ -338,6 +341,12 @@ fn result_at(path: &Path, place: Place) -> io::Result<HostTold> {
     let mut line = Vec::new();
     file.take(u64::from(place.length).min(MAX_LINE)).read_to_end(&mut line)?;
     Ok(serde_json::from_slice(&line)?)
+}
+
+/// Stands in for a result that cannot be read.
+fn unreadable(error: &dyn std::error::Error) -> HostTold {
+    let msg = format!("this result cannot be read again: {error}; Ansible's own output tells of it, too");
+    HostTold { msg: Some(msg), ..HostTold::default() }
 }
 
 /// The last lines of one run.
@@ -451,6 +460,18 @@ mod tests {
         assert_eq!(bench.until(run, 2).await.lines, ["one", "two"]);
         bench.feed.finish(run).await;
         assert_eq!(bench.feed.read(run, 1, 9).lines, ["two", "three"]);
+        drop(bench.stop);
+    }
+
+    #[tokio::test]
+    async fn a_result_that_cannot_be_read_is_told_once() {
+        let bench = bench();
+        let (run, place) = (RunId(1), Place { offset: 7, length: 3 });
+        let mut generation = bench.feed.generation();
+        assert!(bench.feed.result(run, place).is_none());
+        tokio::time::timeout(Duration::from_secs(10), generation.changed()).await.unwrap().unwrap();
+        let told = bench.feed.result(run, place).unwrap();
+        assert!(told.msg.as_ref().unwrap().contains("cannot be read again"), "{told:?}");
         drop(bench.stop);
     }
 

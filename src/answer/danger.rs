@@ -99,7 +99,7 @@ impl Lint<'_> {
             names.sort_unstable();
             if let [first, _, ..] = *names {
                 let message = format!(
-                    "`network.filter` matches {} interfaces, {}: the first by name, `{first}`, would get the address",
+                    "it matches {} interfaces, {}: the first by name, `{first}`, would get the address",
                     names.len(),
                     names.join(", ")
                 );

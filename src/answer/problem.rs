@@ -3,16 +3,7 @@
 use std::fmt;
 use std::ops::Range;
 
-/// How much a problem weighs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Severity {
-    /// It works, but probably not as it was meant.
-    Warning,
-    /// The installer stops, or the console cannot work with it.
-    Error,
-    /// The installer goes on, and does harm.
-    Danger,
-}
+pub use crate::domain::Severity;
 
 /// One thing that is wrong in the operator's answer file. No message repeats the value of a secret.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -15,11 +15,12 @@ use super::danger;
 use super::installer::Installer;
 use super::overlay::{Making, Overlay, Rank, Source, compose};
 use super::problem::{self, Problem, Problems, Severity};
-use super::read::{self, Reading, nearest, type_of};
+use super::read::{self, Reading, type_of};
 use super::schema::{Setting, Setting as S};
 use super::template;
 use super::validate::{self, Target};
-use crate::domain::{Pointer, ProfileName};
+use crate::domain::spelling::nearest;
+use crate::domain::{Generation, Pointer, ProfileName};
 
 /// Keys at the top of a profile that are no part of an answer.
 const OWN_KEYS: [&str; 4] = ["match", "priority", "installer", "remove"];
@@ -90,6 +91,12 @@ impl Profile {
     #[must_use]
     pub fn installer(&self) -> Option<Installer> {
         self.installer
+    }
+
+    /// The same for a machine whose request shows this generation: a profile that is wrong about it does not count.
+    #[must_use]
+    pub fn installer_of(&self, generation: Generation) -> Option<Installer> {
+        self.installer.filter(|installer| installer.generation() == generation)
     }
 
     /// Its settings.

@@ -9,6 +9,7 @@ use super::overlay::excluded_by;
 use super::problem::Problem;
 use super::schema::{Kind, Setting, Step};
 use super::settings::{Settings, Value};
+use crate::domain::spelling::nearest;
 
 /// Where and how a setting stands in the file, whatever its value.
 #[derive(Debug)]
@@ -215,11 +216,4 @@ fn unknown(prefix: &str, name: &str, path: &str, span: Option<Range<usize>>) -> 
         Some(near) => problem.hint(format!("did you mean `{near}`?")),
         None => problem.hint("remove it; the installer refuses unknown keys"),
     }
-}
-
-/// The candidate most like `given`, if one is alike enough to be meant.
-pub(super) fn nearest<'a>(given: &str, candidates: impl Iterator<Item = &'a str>) -> Option<&'a str> {
-    let folded = given.to_ascii_lowercase();
-    let scored = candidates.map(|candidate| (strsim::jaro_winkler(&folded, candidate), candidate));
-    scored.filter(|(score, _)| *score >= 0.8).max_by(|a, b| a.0.total_cmp(&b.0)).map(|(_, candidate)| candidate)
 }

@@ -176,8 +176,7 @@ impl Desk<'_> {
             (Ok(profile), Some(base)) => {
                 let judge = |question: &Question<'_>| {
                     // It states which installer its machines have.
-                    let installer =
-                        profile.installer().filter(|own| own.generation() == question.installer.generation());
+                    let installer = profile.installer_of(question.installer.generation());
                     let question = Question { installer: installer.unwrap_or(question.installer), ..*question };
                     answer::check_layer(profile.overlay(), base.overlay(), &question)
                 };

@@ -119,7 +119,8 @@ pub(super) fn offer(options: &EngineOptions) -> Result<(), Failure> {
         return Ok(());
     }
     let mut out = io::stdout();
-    writeln!(out, "There is no {} in `{}`.", config::CONFIG_FILE, options.dir.display())?;
+    let dir = std::path::absolute(&options.dir)?;
+    writeln!(out, "There is no {} in `{}`.", config::CONFIG_FILE, dir.display())?;
     write!(out, "Write the first files now? A few questions follow (`prox-orchestrator init` does the same). [Y/n] ")?;
     out.flush()?;
     let mut answer = String::new();
@@ -128,7 +129,12 @@ pub(super) fn offer(options: &EngineOptions) -> Result<(), Failure> {
         writeln!(out, "The console opens with the defaults; files written later are read at once.")?;
         return Ok(());
     }
-    execute(&InitArgs::default(), options).map(|_| ())
+    execute(&InitArgs::default(), options)?;
+    // What was noted would be gone at once.
+    write!(out, "Enter opens it now. ")?;
+    out.flush()?;
+    io::stdin().read_line(&mut answer)?;
+    Ok(())
 }
 
 /// What this host suggests, and what was given laid over it.

@@ -8,8 +8,9 @@ use std::ops::Range;
 
 use toml_edit::{Document, Item, Key as TomlKey, TableLike, Value};
 
-use super::key::{Key, nearest};
+use super::key::Key;
 use super::problem::{Problem, Problems, Source, quoted};
+use crate::domain::spelling::nearest;
 
 /// A value as TOML has it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -128,18 +129,17 @@ impl FileLayer {
 /// Advice for an unknown name in `table`.
 fn suggestion(table: &str, name: &str, is_table: bool) -> String {
     if is_table {
-        if let Some(meant) = nearest(name, Key::TABLES.map(|known| (known.to_owned(), known))) {
+        if let Some(meant) = nearest(name, Key::TABLES) {
             return format!("did you mean `[{meant}]`?");
         }
     } else {
         if let Some(key) = Key::ALL.iter().find(|key| key.name() == name) {
             return belongs(*key);
         }
-        let named = |key: Key| (key.name().to_owned(), key);
-        if let Some(key) = nearest(name, Key::of_table(table).map(named)) {
+        if let Some(key) = nearest(name, Key::of_table(table)) {
             return format!("did you mean `{}`?", key.name());
         }
-        if let Some(key) = nearest(name, Key::ALL.iter().copied().map(named)) {
+        if let Some(key) = nearest(name, Key::ALL.iter().copied()) {
             return format!("did you mean `{}`? {}", key.name(), belongs(key));
         }
     }

@@ -132,20 +132,11 @@ impl fmt::Debug for Key {
     }
 }
 
-/// The candidate that `given` was probably meant to be, if any is close. Case and `-` for `_` cost nothing.
-pub(crate) fn nearest<T: Copy>(given: &str, candidates: impl IntoIterator<Item = (String, T)>) -> Option<T> {
-    /// Longer texts are not slips of the pen, and comparing is quadratic.
-    const LONGEST: usize = 64;
-    if given.len() > LONGEST {
-        return None;
+impl AsRef<str> for Key {
+    /// Its name, without the table's.
+    fn as_ref(&self) -> &str {
+        self.name
     }
-    let given = given.to_ascii_lowercase().replace('-', "_");
-    candidates
-        .into_iter()
-        .map(|(name, value)| (strsim::damerau_levenshtein(&given, &name.to_ascii_lowercase()), name.len(), value))
-        .filter(|(distance, length, _)| *distance <= (length / 3).max(1))
-        .min_by_key(|(distance, ..)| *distance)
-        .map(|(.., value)| value)
 }
 
 #[cfg(test)]
@@ -158,14 +149,5 @@ mod tests {
         assert_eq!(Key::DOMAIN.variable(), "PROX_ORCHESTRATOR_MACHINE_NET_DN");
         assert_eq!(Key::LISTEN.to_string(), "server.listen");
         assert!(Key::ALL.iter().all(|key| key.table.is_empty() || Key::TABLES.contains(&key.table)));
-    }
-
-    #[test]
-    fn a_near_miss_is_found_and_a_far_one_is_not() {
-        let find = |given| nearest(given, Key::ALL.iter().map(|key| (key.name.to_owned(), *key)));
-        assert_eq!(find("machine_net_msk"), Some(Key::MASK));
-        assert_eq!(find("Public-URL"), Some(Key::PUBLIC_URL));
-        assert_eq!(find("colour"), None);
-        assert_eq!(find(&"l".repeat(1_000_000)), None);
     }
 }

@@ -10,13 +10,14 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use super::file::FileLayer;
-use super::key::{ENV_PREFIX, Key, nearest};
+use super::key::{ENV_PREFIX, Key};
 use super::model::{
     ADDRESS, AUTO, Ansible, Approval, Config, Console, Install, LOG_LEVEL, Limits, Log, LogLevel, MIB, NIC, Naming,
     Network, START, Server, WEBHOOK_AUTH, WHEN_UNAPPROVED,
 };
 use super::problem::{Problem, Problems, quoted};
 use super::value::{self, Invalid, Raw};
+use crate::domain::spelling::nearest;
 
 /// What the command line sets.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -61,8 +62,8 @@ impl EnvLayer {
             let candidates: Vec<String> = known().map(|variable| variable[ENV_PREFIX.len()..].to_owned()).collect();
             let given = name.get(ENV_PREFIX.len()..).unwrap_or_default();
             let by_name = Key::ALL.iter().position(|key| key.name().eq_ignore_ascii_case(given));
-            let meant = by_name.or_else(|| nearest(given, candidates.iter().cloned().zip(0..)));
-            let hint = meant.and_then(|index| candidates.get(index)).map_or_else(
+            let by_name = by_name.and_then(|index| candidates.get(index));
+            let hint = by_name.or_else(|| nearest(given, &candidates)).map_or_else(
                 || "variables are named after table and key, such as `PROX_ORCHESTRATOR_SERVER_LISTEN`".to_owned(),
                 |meant| format!("did you mean `{ENV_PREFIX}{meant}`?"),
             );

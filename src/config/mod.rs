@@ -25,7 +25,6 @@ pub use folder::{
     override_file, profile_file, profile_names,
 };
 pub use key::Key;
-pub(crate) use key::nearest;
 pub use layer::{CliLayer, EnvLayer, Origin, Origins};
 pub use model::{
     Ansible, Approval, Config, Console, Install, Limits, Log, LogLevel, Naming, Network, NicSource, Server,

@@ -9,36 +9,14 @@ use std::ops::Range;
 
 use unicode_width::UnicodeWidthChar as _;
 
+pub use crate::domain::Severity;
+
 /// Columns of a source line that are shown; longer lines are cut around the culprit.
 const SHOWN_COLUMNS: usize = 96;
 /// Columns kept in front of the culprit where a line is cut.
 const LEAD_COLUMNS: usize = 32;
 /// Longest piece of a user's value repeated in a message, in characters.
 const QUOTED_CHARS: usize = 64;
-
-/// Whether the program can go on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Severity {
-    /// It cannot start (or reload) with this.
-    Error,
-    /// It starts, but probably not as the user meant.
-    Warning,
-    /// It works, and does harm.
-    Danger,
-}
-
-impl Severity {
-    /// The word in front of the message.
-    #[must_use]
-    pub fn word(self) -> &'static str {
-        match self {
-            Self::Error => "error",
-            Self::Warning => "warning",
-            // Louder than an error, which only stops.
-            Self::Danger => "DANGER",
-        }
-    }
-}
 
 /// One thing that is wrong, and where.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -12,12 +12,12 @@ use std::time::Duration;
 use ipnet::IpNet;
 
 use super::file::Scalar;
-use super::key::nearest;
 use super::model::Choices;
 use super::problem::quoted;
 use super::url::PublicUrl;
 use crate::domain::address::AddressRange;
 use crate::domain::mask::Netmask;
+use crate::domain::spelling::nearest;
 
 /// A value of some layer, not judged yet.
 #[derive(Clone, Copy, Debug)]
@@ -148,7 +148,7 @@ pub(crate) fn choice<T: Copy>(choices: Choices<T>) -> impl Fn(Raw<'_>) -> Parsed
             let words = || choices.iter().map(|(word, _)| *word);
             let listed: Vec<_> = words().map(|word| format!("`{word}`")).collect();
             let invalid = Invalid::new(format!("`{}` is not one of {}", quoted(given), listed.join(", ")));
-            match nearest(given, words().map(|word| (word.to_owned(), word))) {
+            match nearest(given, words()) {
                 Some(word) => invalid.hint(format!("did you mean `\"{word}\"`?")),
                 None => invalid,
             }

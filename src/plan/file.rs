@@ -8,7 +8,8 @@ use super::column::{self, Field};
 use super::row::{self, Cell, Row};
 use super::{Context, MAX_ROWS};
 use crate::config::problem::quoted;
-use crate::config::{ConfigErrors, Problems, Source, nearest};
+use crate::config::{ConfigErrors, Problems, Source};
+use crate::domain::spelling::nearest;
 
 /// The table of one node.
 pub(super) const NODE: &str = "node";
@@ -73,7 +74,7 @@ fn row(table: &Table, source: &Source, context: &Context, problems: &mut Problem
         let Some((_, field)) = Field::NAMES.iter().find(|(known, _)| *known == canonical) else {
             problems.add(|| {
                 let problem = source.problem(key_span(table, name, item), format!("unknown key `{}`", quoted(name)));
-                problem.hint(match nearest(name, Field::NAMES.iter().map(|(known, _)| ((*known).to_owned(), *known))) {
+                problem.hint(match nearest(name, Field::NAMES.iter().map(|(known, _)| *known)) {
                     Some(meant) => format!("did you mean `{meant}`?"),
                     None => format!("for something of your own write `columns.{}`", quoted(&column::key(name))),
                 })

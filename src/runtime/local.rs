@@ -58,7 +58,7 @@ impl Client for LocalClient {
             let reader = Reader::open(&state_dir)?;
             let events = reader.events(Page::Before(u64::MAX), Some(node), HISTORY)?;
             let narrator = Narrator::new(&snapshot.fleet);
-            let tell = |recorded: &Recorded| Moment { at: recorded.at, words: narrator.tell_bare(recorded) };
+            let tell = |recorded: &Recorded| Moment { at: recorded.at, words: narrator.tell_of(node, recorded) };
             Ok::<_, StoreError>(events.iter().map(tell).collect())
         };
         match tokio::task::spawn_blocking(read).await {

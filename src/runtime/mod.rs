@@ -38,7 +38,7 @@ use console::{attend, require_terminal};
 use engine::Engine;
 pub use local::LocalClient;
 pub use offline::Offline;
-pub(crate) use settings::{base_of, dhcp_by, placed, plan_context as context_of, profiles, ties, weight};
+pub(crate) use settings::{base_of, dhcp_by, placed, plan_context as context_of, profiles, ties};
 
 /// The engine's own folder in the project folder.
 pub const STATE_DIR: &str = ".prox-orchestrator";

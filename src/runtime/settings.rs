@@ -241,23 +241,13 @@ pub(super) fn override_problems(dir: &Path) -> Vec<config::Problem> {
     kept.list().to_vec()
 }
 
-/// The weight of a problem in a file of the user's.
-pub(crate) fn weight(severity: answer::Severity) -> config::Severity {
-    match severity {
-        answer::Severity::Error => config::Severity::Error,
-        answer::Severity::Warning => config::Severity::Warning,
-        answer::Severity::Danger => config::Severity::Danger,
-    }
-}
-
 /// A problem of an answer file with the place in its text.
 pub(crate) fn placed(source: &Source, problem: &answer::Problem) -> config::Problem {
-    let severity = weight(problem.severity);
     let placed = match &problem.span {
         Some(span) => source.problem(span.clone(), &problem.message),
         None => config::Problem::whole(&source.name, &problem.message),
     };
-    let placed = placed.weigh(severity);
+    let placed = placed.weigh(problem.severity);
     match &problem.hint {
         Some(hint) => placed.hint(hint),
         None => placed,

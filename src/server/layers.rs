@@ -20,7 +20,7 @@ pub enum LayersError {
     #[error(transparent)]
     Tie(#[from] ProfileTie),
     /// The profile that was chosen is not there.
-    #[error("there is no profile `{name}`, which {by} names; add `profiles/{name}.toml`, or choose another")]
+    #[error("there is no profile `{name}`, which {by} names; add `{}`, or choose another", config::profile_file(name))]
     NoProfile {
         /// The name.
         name: String,
@@ -107,9 +107,7 @@ impl AnswerKit {
         let token = node.request.as_ref().and_then(|asked| asked.token.as_ref());
         let (profile, chosen_by) = self.profile(fleet, Some(node), token, info)?;
         let own = self.own(name).await?;
-        let files =
-            Files { base: self.base.overlay(), profile: profile.as_ref().map(|profile| profile.overlay()), own };
-        let (overlay, network) = files.with(given)?;
+        let (overlay, network) = self.files(profile.as_deref(), own).with(given)?;
         Ok(Layers { overlay, network, profile, chosen_by })
     }
 
@@ -136,9 +134,11 @@ impl AnswerKit {
             None => Ok(None),
         };
         let Ok(own) = own else { return OwnNetwork::default() };
-        let files =
-            Files { base: self.base.overlay(), profile: profile.as_ref().map(|profile| profile.overlay()), own };
-        files.network()
+        self.files(profile.as_deref(), own).network()
+    }
+
+    fn files<'a>(&'a self, profile: Option<&'a Profile>, own: Option<Overlay>) -> Files<'a> {
+        Files { base: self.base.overlay(), profile: profile.map(Profile::overlay), own }
     }
 
     /// The name a template has for a machine nobody knows yet.

@@ -133,8 +133,7 @@ async fn explain(kit: &AnswerKit, snapshot: &Snapshot, node: &Node, past: &Past)
     }
     match prepare::rendered(kit, &layers, &machine, Some(webhook(&snapshot.service, past.last.as_ref()))) {
         Ok(rendered) => {
-            let stated = layers.profile.as_ref().and_then(|profile| profile.installer());
-            let stated = stated.filter(|installer| installer.generation() == asked.info.generation);
+            let stated = layers.profile.as_ref().and_then(|profile| profile.installer_of(asked.info.generation));
             let installer = stated.unwrap_or(Installer::ends(asked.info.generation)[1]);
             judge(&mut preview, &rendered, installer, past.hardware.as_ref());
             preview.rows = rows(&rendered.overlay);

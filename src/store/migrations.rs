@@ -60,6 +60,10 @@ const MIGRATIONS: &[&str] = &[
     INSERT INTO identity VALUES (1, lower(hex(randomblob(16))));
 ",
     "
+    -- Events about two nodes belong to the history of both.
+    CREATE INDEX events_of_other ON events (data ->> '$.other', seq) WHERE type = 'swapped';
+",
+    "
     -- Nobody read the texts as sent, with their secrets; nothing in this database is one any more.
     ALTER TABLE answers DROP COLUMN text;
 ",

@@ -66,7 +66,7 @@ impl Reader {
         self.one("SELECT redacted FROM answers WHERE hash = ?1", hash)
     }
 
-    /// At most `limit` events, those of `node` where one is given.
+    /// At most `limit` events, those of `node` where one is given: also those in which it was the other one.
     ///
     /// # Errors
     /// Where the database cannot be read, or an event is not understood.
@@ -76,9 +76,15 @@ impl Reader {
             Page::Before(_) => ("seq < ?1", "DESC"),
         };
         let (Page::After(seq) | Page::Before(seq)) = page;
-        // Two texts, not one with `OR`: each has its own index.
-        let whose = if node.is_some() { "node = ?2" } else { "?2 IS NULL" };
-        let text = format!("SELECT {COLUMNS} FROM events WHERE {bound} AND {whose} ORDER BY seq {order} LIMIT ?3");
+        // Texts of their own, not one with `OR`: each has its own index.
+        let select = |whose| format!("SELECT {COLUMNS} FROM events WHERE {bound} AND {whose}");
+        let found = match node {
+            Some(_) => {
+                [select("node = ?2"), select("type = 'swapped' AND data ->> '$.other' = ?2")].join(" UNION ALL ")
+            }
+            None => select("?2 IS NULL"),
+        };
+        let text = format!("{found} ORDER BY seq {order} LIMIT ?3");
         let read = || {
             let limit = i64::try_from(limit).unwrap_or(i64::MAX);
             let mut statement = self.db.prepare_cached(&text)?;

@@ -56,6 +56,8 @@ pub(super) enum Scope {
     Ticks,
     /// A dialog with several lines to fill in.
     Sheet,
+    /// Such a line that has something to choose.
+    Value,
     /// A dialog that has sent its order, or shows why it was refused.
     Answered,
 }
@@ -84,6 +86,7 @@ impl Scope {
             Self::Choice => "lists to choose from",
             Self::Ticks => "lines to tick",
             Self::Sheet => "forms with several lines",
+            Self::Value => "lines of a form with something to choose",
             Self::Answered => "after an answer",
         }
     }
@@ -107,12 +110,13 @@ impl Scope {
             | Self::Choice
             | Self::Ticks
             | Self::Sheet
+            | Self::Value
             | Self::Answered => None,
         }
     }
 
     /// All scopes, as the help lists them.
-    pub(super) const ALL: [Self; 21] = [
+    pub(super) const ALL: [Self; 22] = [
         Self::Nodes,
         Self::Detail,
         Self::Ansible,
@@ -133,6 +137,7 @@ impl Scope {
         Self::Choice,
         Self::Ticks,
         Self::Sheet,
+        Self::Value,
         Self::Answered,
     ];
 }

@@ -19,7 +19,7 @@ use super::update::update;
 use super::view;
 use crate::client::OutputChunk;
 use crate::domain::text::Text;
-use crate::domain::{NodeId, Order, RunId};
+use crate::domain::{NodeId, Order};
 
 const NODES: u32 = 10_000;
 const ROUNDS: usize = 400;
@@ -48,6 +48,8 @@ fn rack() -> Rack {
 
 struct Figures {
     times: Vec<Duration>,
+    /// CPU time of all rounds.
+    cpu: Duration,
     bytes: usize,
 }
 
@@ -55,7 +57,8 @@ impl Figures {
     fn tell(mut self, what: &str) {
         self.times.sort_unstable();
         let at = |part: usize| self.times[(self.times.len() - 1) * part / 100].as_secs_f64() * 1_000.0;
-        println!("| {what} | {:.2} ms | {:.2} ms | {} |", at(50), at(99), self.bytes / self.times.len());
+        let cpu = self.cpu.as_secs_f64() * 1_000.0 / f64::from(u32::try_from(self.times.len()).unwrap());
+        println!("| {what} | {cpu:.2} ms | {:.2} ms | {:.2} ms | {} |", at(50), at(99), self.bytes / self.times.len());
     }
 }
 
@@ -66,7 +69,8 @@ fn measure(model: &mut Model, rounds: usize, mut act: impl FnMut(&mut Model, usi
     let counter = Counter::default();
     let mut terminal = Terminal::with_options(CrosstermBackend::new(counter.clone()), options).unwrap();
     terminal.draw(|frame| view::draw(frame, model)).unwrap();
-    let mut figures = Figures { times: Vec::new(), bytes: 0 };
+    let mut figures = Figures { times: Vec::new(), cpu: Duration::ZERO, bytes: 0 };
+    let before = cpu();
     for round in 0..rounds {
         counter.0.set(0);
         let started = Instant::now();
@@ -75,7 +79,14 @@ fn measure(model: &mut Model, rounds: usize, mut act: impl FnMut(&mut Model, usi
         figures.times.push(started.elapsed());
         figures.bytes += counter.0.get();
     }
+    figures.cpu = cpu().saturating_sub(before);
     figures
+}
+
+/// What this thread has had of a CPU.
+fn cpu() -> Duration {
+    let spent = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap();
+    Duration::from_nanos(spent.split_whitespace().next().unwrap().parse().unwrap())
 }
 
 /// Counts what is written and drops it.
@@ -96,8 +107,8 @@ impl Write for Counter {
 #[test]
 #[ignore = "a measurement"]
 fn keys_and_snapshots_with_ten_thousand_nodes() {
-    let mut rack = rack();
-    println!("| what | p50 | p99 | bytes |\n|---|---|---|---|");
+    let rack = rack();
+    println!("| what | CPU, mean | p50 | p99 | bytes |\n|---|---|---|---|---|");
     for (width, height) in [(80, 24), (250, 70)] {
         let size = format!("{width}x{height}");
         let mut model = rack.model(width, height);
@@ -117,20 +128,30 @@ fn keys_and_snapshots_with_ten_thousand_nodes() {
         press(&mut model, KeyCode::Enter);
         measure(&mut model, 50, snapshot).tell(&format!("{size}: a new snapshot, filtered"));
     }
-    let nodes: Vec<NodeId> = (101..=103).map(|n| rack.ready(n)).collect();
-    let run = rack.run(nodes);
-    let mut model = rack.model(120, 40);
-    press(&mut model, KeyCode::Char('2'));
-    // 50,000 lines a second in looks of 100 ms.
-    let mut next = 0;
-    let output = |model: &mut Model, _| {
-        drop(update(model, Msg::Output(run, lines(run, &mut next))));
-        drop(press(model, KeyCode::Char('2')));
-    };
-    measure(&mut model, 100, output).tell("120x40: a key and 5,000 new lines of output");
+    let begun = Instant::now();
+    let mut model = rack.model(80, 24);
+    let started = begun.elapsed();
+    let first = measure(&mut model, 1, |_, _| {}).times[0] + started;
+    println!("| 80x24: the console opened, and its first frame | | {:.2} ms | | |", first.as_secs_f64() * 1_000.0);
+    for (what, mut rack) in [("3 nodes", Rack::new()), ("10,000 nodes", rack)] {
+        let nodes: Vec<NodeId> = (101..=103).map(|n| rack.ready(n)).collect();
+        let run = rack.run(nodes);
+        for (width, height) in [(80, 24), (250, 70)] {
+            let mut model = rack.model(width, height);
+            press(&mut model, KeyCode::Char('2'));
+            // 50,000 lines a second in looks of 100 ms.
+            let mut next = 0;
+            let output = |model: &mut Model, _| {
+                drop(update(model, Msg::Output(run, lines(&mut next))));
+                drop(press(model, KeyCode::Char('2')));
+            };
+            let figures = measure(&mut model, 100, output);
+            figures.tell(&format!("{width}x{height}: a key and 5,000 new lines of output, {what}"));
+        }
+    }
 }
 
-fn lines(_: RunId, next: &mut u64) -> OutputChunk {
+fn lines(next: &mut u64) -> OutputChunk {
     let first = *next;
     *next += 5_000;
     let line = |n: u64| format!("\u{1b}[0;32mok: [pve-{n:04x}.example.com] => item number {n}\u{1b}[0m");

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 use ratatui::layout::Size;
-use tui_logger::TuiWidgetState;
+use tui_logger::{TuiWidgetEvent, TuiWidgetState};
 
 use super::TuiOptions;
 use super::action::{Tab, Ticket};
@@ -24,6 +24,9 @@ use crate::domain::fleet::{Gate, Unmatched};
 use crate::domain::node::Flag;
 use crate::domain::text::Text;
 use crate::domain::{Node, NodeId, Phase, ReportId, RunId, Snapshot, WalkView};
+
+/// Columns from which the Log tab lists targets beside the messages.
+const WIDE_LOG: u16 = 100;
 
 /// How long a notice stays unless a key takes it away.
 pub(super) const NOTICE_SECONDS: i64 = 10;
@@ -262,6 +265,11 @@ impl Model {
         let nodes = NodesPane { selected: listing.row(0), ..NodesPane::default() };
         let mut pager = Pager::default();
         pager.show(overview.runs.first().copied());
+        let log = TuiWidgetState::new();
+        // The messages need the room more than the list of targets does.
+        if size.width < WIDE_LOG {
+            log.transition(TuiWidgetEvent::HideKey);
+        }
         Self {
             snapshot,
             overview,
@@ -277,7 +285,7 @@ impl Model {
             history: None,
             pager,
             runs: RunsPane::default(),
-            log: TuiWidgetState::new(),
+            log,
             setup_top: 0,
             hint: options.hints.as_ref().map(|_| 0),
             check: Check::default(),
@@ -372,7 +380,8 @@ impl Model {
     /// Where keys are looked up, nearest first.
     pub(super) fn scopes(&self) -> Vec<Scope> {
         if let Some(modal) = &self.modal {
-            return vec![modal.scope(), Scope::Always];
+            let value = modal.has_choice().then_some(Scope::Value);
+            return [modal.scope()].into_iter().chain(value).chain([Scope::Always]).collect();
         }
         let mut scopes = match self.tab {
             Tab::Nodes if self.nodes.detail.is_some() => vec![Scope::Detail, Scope::Nodes],

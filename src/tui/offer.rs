@@ -187,9 +187,11 @@ fn setup(model: &Model, action: Action) -> Result<(), String> {
 
 /// Whether the footer should bring `action` up: a reinstall nobody asks for is possible, and better not at hand.
 pub(super) fn is_advised(model: &Model, action: Action) -> bool {
-    let unasked = |node: &std::sync::Arc<Node>| node.may_be_installed() && !asks_again(node);
+    let unasked = |node: &Node| node.may_be_installed() && !asks_again(node);
+    let is_decided = |node: &Node| model.nodes.marks.is_empty() && model.snapshot.undecided.contains_key(&node.id);
     match action {
-        Action::Approve => !model.node().is_some_and(unasked),
+        // A decision that can still be taken back is made already.
+        Action::Approve => !model.node().is_some_and(|node| unasked(node) || is_decided(node)),
         // Worth a place only where somebody has chosen two, or walks.
         Action::Swap => model.nodes.marks.len() == 2,
         Action::Walk => model.overview.walk.is_none() && model.overview.plan_waits,
@@ -298,7 +300,11 @@ pub(super) fn approve(node: &Node) -> Result<(), String> {
 }
 
 fn grid(model: &Model) -> Result<&crate::domain::grid::Grid, String> {
-    model.runs.grid().ok_or_else(|| "Ansible has told of no task yet; the output is all there is".to_owned())
+    let why = || match model.pager.run() {
+        Some(_) => "Ansible has told of no task yet; the output is all there is".to_owned(),
+        None => "there is no run yet".to_owned(),
+    };
+    model.runs.grid().ok_or_else(why)
 }
 
 /// Inside its undo window, or not used yet.

@@ -15,14 +15,15 @@ use crate::domain::text::Text;
 use crate::domain::{Node, NodeId, Order, Phase, Reply, Snapshot};
 
 /// What can be typed.
-const HELP: &str = "\
-  CODE            approve the machine with this code: its disks are wiped and it is installed
-  a NODE...       approve by code, id or host name; `a all` approves every machine that waits now
-  x NODE [WORDS]  send a machine away, with a reason
-  l               list the nodes
-  p               list what is wrong, with the cures
-  r, c            run the playbook on every node that is ready; cancel the run
-  q               leave";
+const HELP: &str = concat!(
+    "  CODE            approve the machine with this code: its disks are wiped\n",
+    "  a NODE...       approve by code, id or host name; `a all`: all that wait now\n",
+    "  x NODE [WORDS]  send a machine away, with a reason\n",
+    "  l               list the nodes\n",
+    "  p               list what is wrong, with the cures\n",
+    "  r, c            run the playbook on all nodes that are ready; cancel the run\n",
+    "  q               leave",
+);
 
 /// What a typed line leads to.
 #[derive(Debug, PartialEq, Eq)]

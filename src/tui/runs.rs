@@ -116,8 +116,12 @@ impl RunsPane {
     pub(super) fn step_failure(&mut self, forward: bool) -> bool {
         let Some(grid) = self.grid() else { return false };
         let failures: Vec<(usize, usize)> = grid.failures().collect();
+        // Nothing was looked for in the output yet: it begins at the first one.
+        let is_new = self.level == Level::Output && self.column.is_none();
         let here = (self.column(), self.host);
-        let next = if forward {
+        let next = if is_new {
+            if forward { failures.first() } else { failures.last() }
+        } else if forward {
             failures.iter().find(|place| **place > here).or(failures.first())
         } else {
             failures.iter().rfind(|place| **place < here).or(failures.last())
@@ -170,6 +174,11 @@ mod tests {
             seen.push((pane.column(), pane.host));
         }
         assert_eq!(seen, [(0, 1), (1, 0), (0, 1), (1, 0)]);
+        for (forward, first) in [(true, (0, 1)), (false, (1, 0))] {
+            let mut pane = self::pane();
+            assert!(pane.step_failure(forward));
+            assert_eq!((pane.column(), pane.host), first, "nothing was looked for yet");
+        }
         assert!(!RunsPane::default().step_failure(true));
     }
 

@@ -22,6 +22,7 @@ use crate::domain::Phase;
 use crate::domain::fleet::Gate;
 use crate::domain::run::RunState;
 
+mod cast;
 mod dialogs;
 mod keys;
 mod nodes;

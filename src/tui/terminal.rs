@@ -9,10 +9,12 @@ use std::sync::{Once, OnceLock};
 use std::time::Duration;
 
 use crossterm::clipboard::CopyToClipboard;
-use crossterm::cursor::Show;
+use crossterm::cursor::{MoveTo, Show};
 use crossterm::event::{DisableBracketedPaste, EnableBracketedPaste};
 use crossterm::style::{Print, ResetColor};
-use crossterm::terminal::{EnterAlternateScreen, LeaveAlternateScreen, SetTitle, disable_raw_mode, enable_raw_mode};
+use crossterm::terminal::{
+    Clear, ClearType, EnterAlternateScreen, LeaveAlternateScreen, SetTitle, disable_raw_mode, enable_raw_mode,
+};
 use crossterm::{execute, queue};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -105,7 +107,8 @@ impl Screen {
         // Marked pastes arrive as one piece and can be kept away from the keys; without it a pasted word presses them.
         let Extras { mouse, title } = extras();
         let out = self.terminal.backend_mut();
-        queue!(out, EnterAlternateScreen, EnableBracketedPaste)?;
+        // A terminal without an alternate screen, as the Linux console is, still shows what the shell wrote.
+        queue!(out, EnterAlternateScreen, Clear(ClearType::All), EnableBracketedPaste)?;
         queue!(out, Print(if title { TITLE_SAVE } else { "" }), Print(if mouse { MOUSE_ON } else { "" }))?;
         Write::flush(out)
     }
@@ -131,7 +134,9 @@ fn restore() {
 fn write_restored(out: &mut Stdout) -> io::Result<()> {
     let Extras { mouse, title } = extras();
     queue!(out, Print(if mouse { MOUSE_OFF } else { "" }), Print(if title { TITLE_BACK } else { "" }))?;
-    execute!(out, DisableBracketedPaste, LeaveAlternateScreen, ResetColor, Show)
+    // Where there is no alternate screen, what is said last would stand in the midst of the console.
+    queue!(out, DisableBracketedPaste, ResetColor, Clear(ClearType::All), MoveTo(0, 0))?;
+    execute!(out, LeaveAlternateScreen, ResetColor, Show)
 }
 
 impl Drop for Screen {

@@ -146,6 +146,8 @@ fn on_reply(model: &mut Model, ticket: Ticket, done: String, result: Result<Repl
         Ok(Reply::Undecided { until }) => {
             let left = super::text::seconds_left(until, model.now);
             model.tell(format!("{done}; {left} s to take it back with `u`"));
+            // Nobody reads it when that is over.
+            model.notice.iter_mut().for_each(|notice| notice.until = notice.until.min(until));
         }
         Ok(Reply::Issued(ticket)) => model.tell(format!("{ticket}: {done}")),
         Ok(
@@ -201,9 +203,6 @@ fn on_key(model: &mut Model, event: KeyEvent) -> Vec<Request> {
     if let Some(binding) = binding {
         return act(model, binding.scope, binding.action);
     }
-    if model.modal.as_mut().is_some_and(|open| open.choose_key(event)) {
-        return Vec::new();
-    }
     if let Some(field) = model.modal.as_mut().and_then(Modal::typing) {
         field.type_key(event);
         finding::typed(model);
@@ -254,6 +253,7 @@ fn act(model: &mut Model, scope: Scope, action: Action) -> Vec<Request> {
         Action::Bottom => step(model, isize::MAX),
         Action::Open => open(model),
         Action::Back => return back(model),
+        Action::Previous | Action::Next | Action::Toggle if scope == Scope::Value => choose(model, action),
         Action::Previous | Action::Next => neighbour(model, scope, action == Action::Next),
         Action::NextWaiting => table::next_waiting(model),
         Action::Mark => table::mark(model),
@@ -322,6 +322,16 @@ fn act(model: &mut Model, scope: Scope, action: Action) -> Vec<Request> {
         Action::Confirm => return confirm(model),
     }
     Vec::new()
+}
+
+/// Another value in the marked line of a form.
+fn choose(model: &mut Model, action: Action) {
+    let Some(sheet) = model.modal.as_mut().and_then(Modal::sheet_mut) else { return };
+    match action {
+        Action::Previous => sheet.choose(-1),
+        Action::Toggle if sheet.is_last() => sheet.choose(isize::MIN),
+        _ => sheet.choose(1),
+    }
 }
 
 fn show(model: &mut Model, tab: Tab) {

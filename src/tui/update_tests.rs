@@ -174,7 +174,7 @@ fn a_new_name_is_judged_while_typed_and_a_refusal_leads_back_to_it() {
     }
     update(&mut model, Msg::Key(ctrl('u')));
     type_text(&mut model, "pve-0701.example.com");
-    assert!(asking(&model).unwrap().order(&model).unwrap_err().contains("is m1 already"));
+    assert!(asking(&model).unwrap().order(&model).unwrap_err().contains("belongs to `m1`"));
     update(&mut model, Msg::Key(ctrl('u')));
     type_text(&mut model, "Rack1.lab");
     let requests = press(&mut model, KeyCode::Enter);
@@ -194,7 +194,8 @@ fn a_closed_dialog_gets_its_reply_as_news() {
     let mut model = model_at(Row::Node(WAITING));
     type_text(&mut model, "xno");
     let requests = press(&mut model, KeyCode::Enter);
-    assert_eq!(order_of(&requests), Order::Reject { node: WAITING, reason: Text::new("no") });
+    let then = Box::new(Order::Reject { node: WAITING, reason: Text::new("no") });
+    assert_eq!(order_of(&requests), Order::IfSeen { node: WAITING, revision: 0, then });
     press(&mut model, KeyCode::Esc);
     press(&mut model, KeyCode::Char('f'));
     reply(&mut model, &requests[0], Err(OrderError::Busy));

@@ -6,13 +6,12 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use nix::sys::signal::{Signal, kill};
-use nix::unistd::Pid;
+use nix::sys::signal::Signal;
 use rstest::rstest;
 use serde_json::Value;
 
-use super::outside::skip;
-use super::rig::{Engine, Project, Rack, Settings, ansibles, sshd, until, until_within};
+use super::outside::{ansibles, skip};
+use super::rig::{Engine, Project, Rack, Settings, sshd, until, until_within};
 
 /// Folder of the nodes.
 const RACK: &str = "rack";
@@ -110,15 +109,7 @@ impl Lab {
 
     /// Ends the sshd of a node, and every connection to it.
     fn switch_off(&self, name: &str) {
-        let folder = self.folder(name).display().to_string() + "/";
-        until("its sshd has ended", || {
-            let of_node = |(_, line): &(i32, String)| line.contains("sshd") && line.contains(&folder);
-            let found: Vec<_> = self.project.processes().into_iter().filter(of_node).collect();
-            for (pid, _) in &found {
-                let _ = kill(Pid::from_raw(*pid), Signal::SIGKILL);
-            }
-            found.is_empty().then_some(())
-        });
+        self.project.end_sshd(&self.folder(name));
     }
 
     /// The traps of ANSIBLE.md §5 in the user's own configuration, with a connection to a node that is kept open.
@@ -153,10 +144,7 @@ impl Lab {
 
     /// Starts it again.
     fn switch_on(&self, name: &str) -> super::process::Process {
-        let folder = self.folder(name);
-        let mut command = self.project.command_of(&self.sshd);
-        command.arg("-D").arg("-f").arg(folder.join("sshd_config")).arg("-E").arg(folder.join("sshd.log"));
-        super::process::Process::start(&mut command)
+        self.project.start_sshd(&self.sshd, &self.folder(name))
     }
 }
 

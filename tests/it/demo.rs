@@ -13,7 +13,7 @@ fn demo(options: &[&str]) -> String {
 
 #[test]
 fn it_ends_with_every_node_configured_and_leaves_no_folder_behind() {
-    if crate::rig::ansibles().is_empty() {
+    if crate::outside::ansibles().is_empty() {
         return;
     }
     let said = demo(&[]);

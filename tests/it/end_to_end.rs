@@ -9,7 +9,8 @@ use std::fs;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
-use super::rig::{Project, Rack, Settings, ansibles, sshd, until};
+use super::outside::ansibles;
+use super::rig::{Project, Rack, Settings, sshd, until};
 use super::runs::{approved, gated, until_at_gate};
 use super::terminal::Console;
 

@@ -14,8 +14,9 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 
 use super::http::{Reply, connect, exchange, receive, send};
+use super::outside::ansibles;
 use super::process::Process;
-use super::rig::{DEFAULT_TOML, Engine, Project, Settings, ansibles, free_port, until};
+use super::rig::{DEFAULT_TOML, Engine, Project, Settings, free_port, until};
 use super::terminal::Console;
 
 const BY_HAND: Settings<'static> = Settings { server: "", ansible: "start = \"by-hand\"", rest: "" };

@@ -6,7 +6,8 @@ use std::process::Output;
 use serde_json::{Value, json};
 
 use super::http::{exchange, receive, send};
-use super::rig::{DEFAULT_TOML, Project, Settings, ansibles, until};
+use super::outside::ansibles;
+use super::rig::{DEFAULT_TOML, Project, Settings, until};
 
 /// Prints every variable a machine has a say in.
 const PRINT: &str = "- hosts: all

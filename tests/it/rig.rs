@@ -60,19 +60,16 @@ pub(crate) fn until_within<T>(patience: Duration, what: &str, mut look: impl FnM
     }
 }
 
+/// Lets so much time go by, where that is what a test or a measurement is about.
+#[track_caller]
+pub(crate) fn let_pass(time: Duration) {
+    let begun = Instant::now();
+    until_within(time + PATIENCE, "time goes by", || (begun.elapsed() >= time).then_some(()));
+}
+
 #[expect(clippy::disallowed_methods, reason = "the pause between two looks at a condition that has a deadline")]
 fn pause() {
     thread::sleep(PAUSE);
-}
-
-/// The `ansible-playbook` programs to test with.
-pub(crate) fn ansibles() -> Vec<PathBuf> {
-    let named = std::env::var("PROX_ANSIBLE").unwrap_or_default();
-    let found: Vec<_> = named.split(':').map(PathBuf::from).filter(|path| path.is_file()).collect();
-    if found.is_empty() {
-        skip("no Ansible; PROX_ANSIBLE names ansible-playbook programs, ./test.sh brings them");
-    }
-    found
 }
 
 /// The `sshd` to test with.
@@ -325,6 +322,26 @@ impl Project {
         until(&format!("the inventory has {count} hosts that are {status}"), || {
             let hosts = self.inventory();
             (hosts.len() == count && hosts.values().all(|vars| vars["status"] == status)).then_some(())
+        });
+    }
+
+    /// Starts the sshd of a simulated node that has its files in `folder`.
+    pub(crate) fn start_sshd(&self, sshd: &Path, folder: &Path) -> Process {
+        let mut command = self.command_of(sshd);
+        command.arg("-D").arg("-f").arg(folder.join("sshd_config")).arg("-E").arg(folder.join("sshd.log"));
+        Process::start(&mut command)
+    }
+
+    /// Ends it, and every connection to it.
+    pub(crate) fn end_sshd(&self, folder: &Path) {
+        let folder = format!("{}/", folder.display());
+        until("its sshd has ended", || {
+            let of_node = |(_, line): &(i32, String)| line.contains("sshd") && line.contains(&folder);
+            let found: Vec<_> = self.processes().into_iter().filter(of_node).collect();
+            for (pid, _) in &found {
+                let _ = kill(Pid::from_raw(*pid), Signal::SIGKILL);
+            }
+            found.is_empty().then_some(())
         });
     }
 

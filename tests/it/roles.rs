@@ -10,8 +10,9 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::cluster::node_sshd;
+use super::outside::ansibles;
 use super::process::{Process, Ran};
-use super::rig::{Project, ansibles, free_port, until};
+use super::rig::{Project, free_port, until};
 
 /// A run of one role takes some ten seconds, and more on a busy machine.
 const RUN_PATIENCE: Duration = Duration::from_mins(4);
@@ -72,9 +73,7 @@ impl Bench {
         );
         fs::write(folder.join("sshd_config"), config).unwrap();
         fs::write(folder.join("hostname"), fqdn(name) + "\n").unwrap();
-        let mut command = self.project.command_of(&self.sshd);
-        command.arg("-D").arg("-f").arg(folder.join("sshd_config")).arg("-E").arg(folder.join("sshd.log"));
-        self.nodes.push((name.to_owned(), Process::start(&mut command)));
+        self.nodes.push((name.to_owned(), self.project.start_sshd(&self.sshd, &folder)));
         let log = folder.join("sshd.log");
         until("its sshd listens", || fs::read_to_string(&log).ok()?.contains("Server listening").then_some(()));
         self.tell(name, product, &json!({"ansible_host": address, "ssh_host_keys": [public], "status": "ready"}));
@@ -153,19 +152,7 @@ impl Bench {
     /// Ends a node's sshd with every connection to it.
     fn switch_off(&mut self, name: &str) {
         self.nodes.retain(|(node, _)| node != name);
-        let folder = format!("{}/", self.folder(name).display());
-        until("its sshd has ended", || {
-            let found: Vec<_> = self
-                .project
-                .processes()
-                .into_iter()
-                .filter(|(_, line)| line.contains("sshd") && line.contains(&folder))
-                .collect();
-            for (pid, _) in &found {
-                let _ = nix::sys::signal::kill(nix::unistd::Pid::from_raw(*pid), nix::sys::signal::Signal::SIGKILL);
-            }
-            found.is_empty().then_some(())
-        });
+        self.project.end_sshd(&self.folder(name));
     }
 }
 

@@ -4,7 +4,8 @@
 use std::fs;
 use std::path::Path;
 
-use super::rig::{Engine, Project, Rack, Settings, ansibles, until};
+use super::outside::ansibles;
+use super::rig::{Engine, Project, Rack, Settings, until};
 
 /// Says hello, and waits in the middle until the test lets it go on. The gate is a file on this host.
 const GATED: &str = "- hosts: all

@@ -111,7 +111,7 @@ fn a_nic_filter_that_several_match_and_a_stranding_webhook_are_dangers() {
     assert_eq!(
         messages(&checked, Severity::Danger),
         [
-            "`network.filter` matches 2 interfaces, eno1, eno2: the first by name, `eno1`, would get the address",
+            "it matches 2 interfaces, eno1, eno2: the first by name, `eno1`, would get the address",
             "if the report fails, the installed machine stays in a debug shell until somebody walks to it",
         ]
     );

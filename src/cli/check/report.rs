@@ -77,12 +77,12 @@ fn findings(source: &Source, mut found: Vec<(answer::Problem, Vec<Installer>)>) 
         |(problem, _): &(answer::Problem, Vec<Installer>)| problem.span.as_ref().map_or(usize::MAX, |span| span.start);
     let more = found.len().saturating_sub(MOST);
     if more > 0 {
-        found.sort_by_key(|one| (one.0.severity == answer::Severity::Warning, place(one)));
+        found.sort_by_key(|one| (one.0.severity == Severity::Warning, place(one)));
     }
     let worst = found.iter().skip(MOST).map(|(problem, _)| problem.severity).max_by_key(|severity| match severity {
-        answer::Severity::Warning => 0,
-        answer::Severity::Danger => 1,
-        answer::Severity::Error => 2,
+        Severity::Warning => 0,
+        Severity::Danger => 1,
+        Severity::Error => 2,
     });
     let everybody: Vec<Installer> =
         found.iter().flat_map(|(_, installers)| installers).copied().collect::<BTreeSet<_>>().into_iter().collect();
@@ -93,8 +93,7 @@ fn findings(source: &Source, mut found: Vec<(answer::Problem, Vec<Installer>)>) 
         .map(|(problem, installers)| Finding { installers, ..Finding::new(source, &problem) })
         .collect();
     if let Some(severity) = worst {
-        let rest =
-            config::Problem::whole(&source.name, format!("... and {more} more")).weigh(runtime::weight(severity));
+        let rest = config::Problem::whole(&source.name, format!("... and {more} more")).weigh(severity);
         shown.push(Finding { installers: everybody, stands_for: more, ..Finding::from(rest) });
     }
     shown

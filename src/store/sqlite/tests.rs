@@ -317,6 +317,10 @@ fn a_reader_pages_through_the_log_while_it_grows() {
     assert_eq!(seqs(Page::After(0), Some(NodeId(2)), 9), Vec::<u64>::new());
     store.commit(&batch(8, vec![seen(2, "pve-2.example.com")])).unwrap();
     assert_eq!(seqs(Page::After(0), Some(NodeId(2)), 9), [8]);
+    let swapped = Event::Swapped { node: NodeId(2), other: NodeId(1), found: None, other_found: None };
+    store.commit(&batch(9, vec![swapped])).unwrap();
+    assert_eq!(seqs(Page::After(6), Some(NodeId(2)), 9), [8, 9]);
+    assert_eq!(seqs(Page::Before(u64::MAX), Some(NodeId(1)), 3), [3, 4, 9], "it is in the history of both");
     assert_eq!(reader.events(Page::After(0), None, 7).unwrap(), batch(1, life()).events);
     assert_eq!(reader.identity().unwrap().len(), 32);
 }

@@ -1,6 +1,6 @@
 //! The address of a node: the one it is installed with, or the one where Ansible reaches it.
 
-use super::{Ask, Field, Paragraph, Sending, parse_address};
+use super::{Ask, Field, Paragraph, Sending, judged, parse_address};
 use crate::domain::{Fqdn, Node, NodeId, Order};
 use crate::tui::model::Model;
 
@@ -38,12 +38,9 @@ impl Ask for Address {
 
     fn order(&self, model: &Model) -> Result<Sending, String> {
         let address = parse_address(self.field.value())?;
-        if let Some(owner) = model.snapshot.fleet.owner_of(address, self.node) {
-            return Err(format!("{address} belongs to `{}`; choose another one", owner.name));
-        }
         let verb = if self.is_to_come { "gets" } else { "is reached at" };
         let done = format!("`{}` {verb} {address}", self.name);
-        Ok(Sending { order: Order::SetAddress { node: self.node, address }, done })
+        judged(model, Order::SetAddress { node: self.node, address }, done)
     }
 
     fn field(&self) -> Option<&Field> {

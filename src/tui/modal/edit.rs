@@ -2,9 +2,9 @@
 
 use super::field::Field;
 use super::sheet::{Sheet, SheetLine};
-use super::{Ask, Paragraph, Sending, parse_address};
+use super::{Ask, Paragraph, Sending, judged, parse_address, parse_name};
 use crate::domain::text::Text;
-use crate::domain::{Changes, Command, Fqdn, MacAddr, Node, NodeId, Order, ProfileWish};
+use crate::domain::{Changes, Fqdn, MacAddr, Node, NodeId, Order, ProfileWish};
 use crate::tui::model::Model;
 
 // The lines of the sheet.
@@ -72,7 +72,7 @@ impl Edit {
     /// What differs from the node as it is.
     fn changes(&self, node: &Node) -> Result<Changes, String> {
         let typed = |line| self.sheet.text(line).trim();
-        let name: Fqdn = typed(NAME).parse().map_err(|error: crate::domain::fqdn::FqdnError| error.to_string())?;
+        let name = parse_name(typed(NAME))?;
         let address = match typed(ADDRESS) {
             same if same == self.address => None,
             "" => return Err("an address cannot be taken back; type another one".to_owned()),
@@ -135,9 +135,7 @@ impl Ask for Edit {
         }
         let edit = Order::Edit { node: self.node, changes: Box::new(changes) };
         let order = Order::IfSeen { node: self.node, revision: self.revision, then: Box::new(edit) };
-        // The engine's own judgement, while it is typed.
-        model.snapshot.fleet.decide(&Command::Order(order.clone()), model.now).map_err(|why| why.to_string())?;
-        Ok(Sending { order, done: format!("`{}` is changed", self.name) })
+        judged(model, order, format!("`{}` is changed", self.name))
     }
 
     fn sheet(&self) -> Option<&Sheet> {

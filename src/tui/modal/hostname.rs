@@ -1,6 +1,6 @@
 //! Another host name, judged while it is typed.
 
-use super::{Ask, Field, Paragraph, Sending};
+use super::{Ask, Field, Paragraph, Sending, judged, parse_name};
 use crate::domain::{Fqdn, Node, NodeId, Order};
 use crate::tui::model::Model;
 
@@ -28,13 +28,9 @@ impl Ask for Hostname {
     }
 
     fn order(&self, model: &Model) -> Result<Sending, String> {
-        let name: Fqdn =
-            self.field.value().trim().parse().map_err(|error: crate::domain::fqdn::FqdnError| error.to_string())?;
-        if let Some(owner) = model.snapshot.fleet.named(&name).filter(|owner| owner.id != self.node) {
-            return Err(format!("`{name}` is {} already ({}); choose another name", owner.id, owner.phase.word()));
-        }
+        let name = parse_name(self.field.value())?;
         let done = format!("`{}` is now `{name}`", self.name);
-        Ok(Sending { order: Order::Rename { node: self.node, name }, done })
+        judged(model, Order::Rename { node: self.node, name }, done)
     }
 
     fn field(&self) -> Option<&Field> {

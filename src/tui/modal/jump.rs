@@ -3,6 +3,8 @@
 //! A barcode scanner is a keyboard that types fast and presses Enter. So nothing happens before Enter: what it types
 //! behind the first characters must not become keys of the table.
 
+use std::cell::RefCell;
+
 use super::{Ask, Field, Local, Paragraph, Sending};
 use crate::domain::guard::ClaimCode;
 use crate::domain::{Node, NodeId};
@@ -18,6 +20,16 @@ const BEGINNING: usize = 3;
 #[derive(Debug)]
 pub(in crate::tui) struct Jump {
     field: Field,
+    /// What was found last: a frame asks more than once, and a rack may have 10,000 machines.
+    last: RefCell<Option<Found>>,
+}
+
+/// What was found for a text at a time.
+#[derive(Debug)]
+struct Found {
+    typed: String,
+    seq: u64,
+    result: Result<NodeId, String>,
 }
 
 /// How a machine fits what was typed, the best last.
@@ -68,11 +80,26 @@ fn fit(node: &Node, typed: &str) -> Option<Fit> {
 
 impl Jump {
     pub(super) fn new() -> Self {
-        Self { field: Field::new("code or label", "") }
+        Self::with(Field::new("code or label", ""))
+    }
+
+    fn with(field: Field) -> Self {
+        Self { field, last: RefCell::default() }
     }
 
     /// The one machine that fits best.
     fn found(&self, model: &Model) -> Result<NodeId, String> {
+        let (typed, seq) = (self.field.value(), model.snapshot.seq);
+        let mut last = self.last.borrow_mut();
+        if let Some(known) = last.as_ref().filter(|last| last.typed == typed && last.seq == seq) {
+            return known.result.clone();
+        }
+        let result = self.search(model);
+        *last = Some(Found { typed: typed.to_owned(), seq, result: result.clone() });
+        result
+    }
+
+    fn search(&self, model: &Model) -> Result<NodeId, String> {
         let typed = bare(self.field.value());
         if typed.is_empty() {
             return Err("type or scan something".to_owned());
@@ -153,7 +180,7 @@ mod tests {
     #[case("", None)]
     fn labels_lead_to_machines(#[case] typed: &str, #[case] expected: Option<u64>) {
         let model = busy_rack().model(80, 24);
-        let jump = Jump { field: Field::new("", typed) };
+        let jump = Jump::with(Field::new("", typed));
         assert_eq!(jump.found(&model).ok(), expected.map(NodeId));
     }
 
@@ -162,7 +189,7 @@ mod tests {
         let model = busy_rack().model(80, 24);
         for id in 1..=11 {
             let code = ClaimCode::of(NodeId(id)).to_string().to_lowercase();
-            assert_eq!(Jump { field: Field::new("", &code) }.found(&model), Ok(NodeId(id)));
+            assert_eq!(Jump::with(Field::new("", &code)).found(&model), Ok(NodeId(id)));
         }
     }
 }

@@ -32,14 +32,14 @@ pub(super) mod walk;
 
 use std::net::IpAddr;
 
-use crossterm::event::KeyEvent;
 use ratatui::style::Style;
 
 use super::keymap::Scope;
 use super::model::Model;
 use super::theme;
 use crate::client::{OrderError, Preview};
-use crate::domain::{Fqdn, NodeId, Order};
+use crate::domain::fqdn::FqdnError;
+use crate::domain::{Command, Fqdn, NodeId, Order};
 pub(super) use bulk::Verb;
 pub(super) use dialog::Dialog;
 pub(super) use edit::profiles;
@@ -442,11 +442,27 @@ impl Modal {
 }
 
 impl Modal {
-    /// A key for the marked line of a form with several lines, where that is a choice. Says whether there was one.
-    pub(super) fn choose_key(&mut self, event: KeyEvent) -> bool {
-        let Self::Ask(dialog) = self else { return false };
-        dialog.asking().and_then(Question::sheet_mut).is_some_and(|sheet| sheet.choose_key(event))
+    /// Whether the marked line of a form has something to choose.
+    pub(super) fn has_choice(&self) -> bool {
+        matches!(self, Self::Ask(Dialog::Asking(question)) if question.sheet().is_some_and(Sheet::has_choice))
     }
+
+    /// The form with several lines, to fill in.
+    pub(super) fn sheet_mut(&mut self) -> Option<&mut Sheet> {
+        let Self::Ask(dialog) = self else { return None };
+        dialog.asking().and_then(Question::sheet_mut)
+    }
+}
+
+/// An order that the engine would take as things stand: its own judgement, while it is typed.
+fn judged(model: &Model, order: Order, done: String) -> Result<Sending, String> {
+    model.snapshot.fleet.decide(&Command::Order(order.clone()), model.now).map_err(|why| why.to_string())?;
+    Ok(Sending { order, done })
+}
+
+/// Reads a host name as typed.
+fn parse_name(text: &str) -> Result<Fqdn, String> {
+    text.trim().parse().map_err(|error: FqdnError| error.to_string())
 }
 
 /// Reads an address as typed.

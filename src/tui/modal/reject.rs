@@ -12,12 +12,15 @@ use crate::tui::model::Model;
 pub(in crate::tui) struct Reject {
     node: NodeId,
     name: Fqdn,
+    /// The row as it was on the screen.
+    revision: u64,
     field: Field,
 }
 
 impl Reject {
     pub(super) fn new(node: &Node) -> Self {
-        Self { node: node.id, name: node.name.clone(), field: Field::new("reason (may stay empty)", "") }
+        let field = Field::new("reason (may stay empty)", "");
+        Self { node: node.id, name: node.name.clone(), revision: node.revision, field }
     }
 }
 
@@ -37,7 +40,9 @@ impl Ask for Reject {
     fn order(&self, _model: &Model) -> Result<Sending, String> {
         let reason = Text::new(self.field.value());
         let done = format!("rejected `{}`", self.name);
-        Ok(Sending { order: Order::Reject { node: self.node, reason }, done })
+        let then = Box::new(Order::Reject { node: self.node, reason });
+        let order = Order::IfSeen { node: self.node, revision: self.revision, then };
+        Ok(Sending { order, done })
     }
 
     fn field(&self) -> Option<&Field> {

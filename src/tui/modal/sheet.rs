@@ -1,7 +1,5 @@
 //! The control of a dialog that asks several things: lines of text, and lines with a few choices.
 
-use crossterm::event::{KeyCode, KeyEvent};
-
 use super::field::Field;
 
 /// A line of a [`Sheet`].
@@ -74,17 +72,21 @@ impl Sheet {
         self.marked = self.marked.saturating_add_signed(by).min(self.lines.len().saturating_sub(1));
     }
 
-    /// Chooses in the marked line. Says whether there is something to choose.
-    pub(super) fn choose_key(&mut self, event: KeyEvent) -> bool {
-        let Some(SheetLine::Choice { choices, chosen, .. }) = self.lines.get_mut(self.marked) else { return false };
-        let last = choices.len().saturating_sub(1);
-        match event.code {
-            KeyCode::Left => *chosen = chosen.saturating_sub(1),
-            KeyCode::Right => *chosen = (*chosen + 1).min(last),
-            KeyCode::Char(' ') => *chosen = if *chosen == last { 0 } else { *chosen + 1 },
-            _ => {}
+    /// Whether there is something to choose in the marked line.
+    pub(super) fn has_choice(&self) -> bool {
+        matches!(self.lines.get(self.marked), Some(SheetLine::Choice { choices, .. }) if choices.len() > 1)
+    }
+
+    /// Whether the marked line stands at its last choice.
+    pub(in crate::tui) fn is_last(&self) -> bool {
+        matches!(self.lines.get(self.marked), Some(SheetLine::Choice { choices, chosen, .. }) if chosen + 1 == choices.len())
+    }
+
+    /// Moves the choice of the marked line.
+    pub(in crate::tui) fn choose(&mut self, by: isize) {
+        if let Some(SheetLine::Choice { choices, chosen, .. }) = self.lines.get_mut(self.marked) {
+            *chosen = chosen.saturating_add_signed(by).min(choices.len().saturating_sub(1));
         }
-        true
     }
 
     /// The marked line, to type in.

@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use super::{Ask, Paragraph, Picker, Sending};
+use super::{Ask, Paragraph, Picker, Sending, judged};
 use crate::domain::guard::ClaimCode;
-use crate::domain::{Command, Node, NodeId, Order};
+use crate::domain::{Node, NodeId, Order};
 use crate::tui::model::Model;
 
 /// Asks whether two nodes change places; where only one is given, with which.
@@ -64,11 +64,8 @@ impl Ask for Swap {
 
     fn order(&self, model: &Model) -> Result<Sending, String> {
         let [one, other] = self.pair(model).ok_or_else(|| "one of them is gone".to_owned())?;
-        let order = Order::Swap { node: one.id, other: other.id };
-        // The engine's own judgement, before it is asked.
-        model.snapshot.fleet.decide(&Command::Order(order.clone()), model.now).map_err(|why| why.to_string())?;
         let done = format!("`{}` and `{}` have changed places; the same once more undoes it", one.name, other.name);
-        Ok(Sending { order, done })
+        judged(model, Order::Swap { node: one.id, other: other.id }, done)
     }
 
     fn picker(&self) -> Option<&Picker> {

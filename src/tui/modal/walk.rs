@@ -1,6 +1,6 @@
 //! Walk mode: beginning it, and what can be done while it goes on.
 
-use super::{Ask, Field, Paragraph, Picker, Sending};
+use super::{Ask, Field, Paragraph, Picker, Sending, parse_name};
 use crate::domain::{Fqdn, Node, Order, WalkView, WalkWish};
 use crate::tui::model::Model;
 use crate::tui::text;
@@ -109,8 +109,7 @@ impl WalkNames {
     }
 
     fn first(&self) -> Result<Fqdn, String> {
-        let name: Fqdn =
-            self.field.value().trim().parse().map_err(|error: crate::domain::fqdn::FqdnError| error.to_string())?;
+        let name = parse_name(self.field.value())?;
         crate::domain::walk::count_up(&name, 0)
             .ok_or_else(|| crate::domain::Refusal::NoNumber(name.clone()).to_string())
     }
@@ -199,13 +198,27 @@ impl Ask for WalkMenu {
 
 /// How far a walk is, in words.
 pub(in crate::tui) fn words(view: &WalkView) -> String {
-    let next = match &view.next {
+    format!("{}; {}", next(view), figures(view))
+}
+
+/// What is next: `next: pve-07 in R7/12`.
+pub(in crate::tui) fn next(view: &WalkView) -> String {
+    match &view.next {
         Some((name, place)) => format!("next: {}", slot(name, place.as_deref())),
         None => "no slot is left".to_owned(),
-    };
+    }
+}
+
+/// How many slots: `3 taken, 1 skipped, 8 left`.
+pub(in crate::tui) fn figures(view: &WalkView) -> String {
     let skipped = if view.skipped > 0 { format!(", {} skipped", view.skipped) } else { String::new() };
-    let left = view.left.map(|left| format!(", {left} left")).unwrap_or_default();
-    format!("{next}; {} taken{skipped}{left}", view.taken)
+    let left = left(view).map(|left| format!(", {left}")).unwrap_or_default();
+    format!("{} taken{skipped}{left}", view.taken)
+}
+
+/// How many are left, where that is known.
+pub(in crate::tui) fn left(view: &WalkView) -> Option<String> {
+    view.left.map(|left| format!("{left} left"))
 }
 
 impl Ask for StopWalk {

@@ -37,7 +37,7 @@ fn scenes_of(scope: Scope) -> &'static [&'static str] {
         Scope::Form => &["ask_host_name_bad", "ask_reject"],
         Scope::Choice => &["ask_gate"],
         Scope::Ticks => &["profile"],
-        Scope::Sheet => &["ask_run"],
+        Scope::Sheet | Scope::Value => &["ask_run"],
         Scope::Answered => &["engine_thinks", "engine_refuses"],
     }
 }

@@ -24,12 +24,9 @@ const NEWS: usize = 3;
 pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, model: &Model) {
     let columns = usize::from(area.width);
     let [status, keys] = [0, 1].map(|row| Rect { y: area.y + row, height: 1, ..area });
-    match &model.notice {
+    match news(model) {
         _ if matches!(model.modal, Some(Modal::Filter(_) | Modal::Find(_))) => typed_line(frame, status, model),
-        Some(notice) => {
-            let (mark, style) = if notice.is_bad { ("!", theme::bad()) } else { ("*", theme::good()) };
-            let lines = text::wrap(&format!(" {mark} {}", notice.text), columns.saturating_sub(1));
-            let lines = clipped(lines, NEWS);
+        Some((lines, style)) => {
             let rows = u16::try_from(lines.len()).unwrap_or(1);
             let first = status.y.saturating_sub(rows - 1);
             for (y, line) in (first..).zip(lines) {
@@ -43,6 +40,14 @@ pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, model: &Model) {
     frame.render_widget(key_line(model, columns), keys);
 }
 
+/// What has just happened, in as many lines as it takes.
+fn news(model: &Model) -> Option<(Vec<String>, Style)> {
+    let notice = model.notice.as_ref()?;
+    let (mark, style) = if notice.is_bad { ("!", theme::bad()) } else { ("*", theme::good()) };
+    let lines = text::wrap(&format!(" {mark} {}", notice.text), usize::from(model.size.width).saturating_sub(1));
+    Some((clipped(lines, NEWS), style))
+}
+
 /// Rows for the hint: two where one is shown and the screen is not small.
 pub(super) fn hint_height(model: &Model) -> u16 {
     let is_shown = model.hint.is_some() && model.tab == Tab::Nodes && model.size.height >= 24;
@@ -52,6 +57,10 @@ pub(super) fn hint_height(model: &Model) -> u16 {
 /// The hint, and the keys that turn the page or end it.
 pub(super) fn draw_hint(frame: &mut Frame<'_>, area: Rect, model: &Model) {
     let Some(hint) = model.hint.and_then(|hint| HINTS.get(hint).map(|words| (hint + 1, words))) else { return };
+    // Half a hint above long news is none.
+    if news(model).is_some_and(|(lines, _)| lines.len() > 1) {
+        return;
+    }
     let words = format!(" hint {}/{}: {} (H next, X no more)", hint.0, HINTS.len(), hint.1);
     let lines = text::wrap(&words, usize::from(area.width).saturating_sub(1));
     for (row, line) in area.rows().zip(lines) {
@@ -108,8 +117,8 @@ fn marked(model: &Model) -> String {
     } else {
         0
     };
-    let hidden = if hidden > 0 { format!(", {hidden} of them hidden by the filter") } else { String::new() };
-    format!(" {} marked{hidden}: keys act on all of them; Esc takes the marks away.", text::count(marks.len(), "node"))
+    let hidden = if hidden > 0 { format!(" ({hidden} hidden by the filter)") } else { String::new() };
+    format!(" {} marked{hidden}: keys act on all of them; Esc unmarks.", text::count(marks.len(), "node"))
 }
 
 /// A key as it is shown: where it begins, and its words.
@@ -130,8 +139,15 @@ impl Shown {
 /// Keys that would do something now, most useful first; help and leaving are always there.
 fn shown_keys(model: &Model, columns: usize) -> Vec<Shown> {
     let mut offered = Vec::new();
-    for scope in &model.scopes() {
+    let scopes = model.scopes();
+    for (index, scope) in scopes.iter().enumerate() {
+        // A key of what is in front never does what it does behind it.
+        let is_hidden = |binding: &Binding| {
+            let mut nearer = BINDINGS.iter().filter(|other| scopes[..index].contains(&other.scope));
+            nearer.any(|other| binding.keys.first().is_some_and(|key| other.keys.contains(key)))
+        };
         let shown = BINDINGS.iter().filter(|binding| binding.scope == *scope && !binding.label.is_empty());
+        let shown = shown.filter(|binding| !is_hidden(binding));
         let shown = shown.filter(|binding| offer(model, *scope, binding.action).is_ok());
         offered.extend(shown.filter(|binding| is_advised(model, binding.action)));
     }
@@ -146,8 +162,7 @@ fn shown_keys(model: &Model, columns: usize) -> Vec<Shown> {
     let mut left = columns.saturating_sub(1 + fixed.iter().map(Shown::wide).sum::<usize>());
     let mut kept: Vec<Shown> = Vec::new();
     for shown in free {
-        // The detail's keys hide the table's of the same name.
-        if shown.wide() <= left && !kept.iter().any(|other| other.key == shown.key) {
+        if shown.wide() <= left {
             left -= shown.wide();
             kept.push(shown);
         }

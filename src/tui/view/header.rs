@@ -14,7 +14,7 @@ use crate::domain::run::RunState;
 use crate::domain::walk::Taken;
 use crate::domain::{Phase, WalkView};
 use crate::tui::action::Tab;
-use crate::tui::modal::walk::slot;
+use crate::tui::modal::walk as words;
 use crate::tui::model::Model;
 use crate::tui::{text, theme};
 
@@ -130,17 +130,11 @@ fn joined(parts: Vec<(String, Style)>, columns: usize) -> Line<'static> {
 
 /// The next slot of the walk, how far it is, and the keys that matter. Where not all fits, the figures go first.
 fn walk(view: &WalkView, columns: usize) -> Line<'static> {
-    let next = match &view.next {
-        Some((name, place)) => format!(" WALK next: {} ", slot(name, place.as_deref())),
-        None => " WALK no slot is left ".to_owned(),
-    };
-    let skipped = if view.skipped > 0 { format!(", {} skipped", view.skipped) } else { String::new() };
-    let left = view.left.map(|left| format!("{left} left"));
-    let rest = left.as_ref().map(|left| format!(", {left}")).unwrap_or_default();
-    let whole = format!("{} taken{skipped}{rest}", view.taken);
+    let next = format!(" WALK {} ", words::next(view));
     let keys = "> skip  < back  Esc stop";
     let room = columns.saturating_sub(text::width(&next) + text::width(keys) + 5);
-    let figures = [Some(whole), left].into_iter().flatten().find(|words| text::width(words) <= room);
+    let figures =
+        [Some(words::figures(view)), words::left(view)].into_iter().flatten().find(|words| text::width(words) <= room);
     let mut parts = vec![(next, theme::loud())];
     parts.extend(figures.map(|words| (words, theme::strong())));
     parts.push((keys.to_owned(), theme::key()));

@@ -3,13 +3,17 @@
 
 use std::fmt::Write as _;
 use std::path::Path;
+use std::sync::Arc;
 
 use crossterm::event::KeyCode;
 use ratatui::buffer::{Buffer, Cell};
 use ratatui::style::{Color, Modifier};
+use tracing_subscriber::layer::SubscriberExt as _;
 
-use crate::client::OutputChunk;
-use crate::domain::NodeId;
+use crate::client::{OutputChunk, Progress};
+use crate::domain::grid::{Course, Grid, Place};
+use crate::domain::{Fleet, NodeId, event_samples};
+use crate::headless::Narrator;
 use crate::tui::action::Msg;
 use crate::tui::fixture::*;
 use crate::tui::model::{Model, Row};
@@ -96,7 +100,11 @@ fn svg(buffer: &Buffer, title: &str) -> String {
 }
 
 fn keep(name: &str, title: &str, model: &Model) {
-    let made = svg(screen(model).backend().buffer(), title);
+    keep_buffer(name, title, screen(model).backend().buffer());
+}
+
+fn keep_buffer(name: &str, title: &str, buffer: &Buffer) {
+    let made = svg(buffer, title);
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/screens").join(format!("{name}.svg"));
     if std::env::var_os("UPDATE_FIXTURES").is_some() {
         std::fs::write(&path, made).unwrap();
@@ -154,6 +162,129 @@ fn the_playbook() {
     let run = model.pager.run().unwrap();
     update(&mut model, Msg::Output(run, chunk));
     keep("ansible", "A run of the playbook", &model);
+}
+
+/// A play on six nodes in the middle of its sixth task.
+fn play(names: &[String], start: i64) -> Grid {
+    let mut grid = Grid::default();
+    let mut tell = |at: i64, json: String| {
+        let told = format!(r#"{{"ts":{},{json}}}"#, start + at);
+        grid.take(&serde_json::from_str(&told).unwrap(), Some(Place { offset: 0, length: 9 }));
+    };
+    let hosts = names.iter().map(|name| format!("{name:?}")).collect::<Vec<_>>().join(",");
+    tell(0, format!(r#""ev":"play_start","play":"Prepare every node","hosts":[{hosts}],"tasks":14"#));
+    for (number, (task, results)) in [
+        ("Wait until the node takes connections", "......"),
+        ("Gather facts", "......"),
+        ("proxmox_names : Let the nodes know each other by name", "CCCCCC"),
+        ("proxmox_updates : Choose the package repositories", "CC.CCC"),
+        ("proxmox_updates : Bring all packages up to date", "CCCFCC"),
+        ("proxmox_updates : Reboot where the kernel is new", "C>- >>"),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let at = i64::try_from(number).unwrap() * 9;
+        tell(at, format!(r#""ev":"task_start","task_id":"t{number}","task":"{task}","kind":"task""#));
+        for (host, result) in names.iter().zip(results.chars()) {
+            let what = match result {
+                '.' | 'C' => "host_ok",
+                'F' => "host_failed",
+                '-' => "host_skipped",
+                '>' => "host_start",
+                _ => continue,
+            };
+            let of = format!(r#""host":"{host}","task_id":"t{number}","task":"{task}""#);
+            let said = format!(r#""changed":{},"dur":6.5,"msg":"E: Unable to fetch some archives""#, result == 'C');
+            tell(at + 7, format!(r#""ev":"{what}",{of},{said}"#));
+        }
+    }
+    grid
+}
+
+#[test]
+fn hosts_and_tasks() {
+    let mut rack = Rack::new();
+    let nodes: Vec<_> = (1..=6).map(|n| rack.ready(n)).collect();
+    let names: Vec<_> = nodes.iter().map(|id| rack.fleet.node(*id).unwrap().name.to_string()).collect();
+    let run = rack.run(nodes);
+    rack.pass(61);
+    let mut model = rack.model(100, 24);
+    press(&mut model, KeyCode::Char('2'));
+    let course = Course { took: 200.0, steps: Vec::new() };
+    let grid = Arc::new(play(&names, rack.now.as_second() - 61));
+    let progress = Progress { grid, before: Some(Arc::new(course)), command: None };
+    update(&mut model, Msg::Progress(run, Arc::new(progress)));
+    press(&mut model, KeyCode::Enter);
+    type_text(&mut model, "n");
+    keep("grid", "The grid of hosts and tasks of a run", &model);
+}
+
+#[test]
+fn the_detail() {
+    let mut model = busy_rack().model(80, 40);
+    go_to(&mut model, Row::Node(NodeId(3)));
+    press(&mut model, KeyCode::Enter);
+    keep("detail", "All that is known of a node", &model);
+}
+
+#[test]
+fn the_walk() {
+    let mut model = walking_rack().model(100, 24);
+    go_to(&mut model, Row::Node(NodeId(3)));
+    keep("walk", "Walking along the rack: each new machine takes the next slot", &model);
+}
+
+#[test]
+fn the_view_from_afar() {
+    let mut model = busy_rack().model(100, 28);
+    press(&mut model, KeyCode::Char('B'));
+    keep("big", "The view from the end of the aisle", &model);
+}
+
+/// Gives every line of the log the same time, and takes away how many came in a second.
+fn stop_clocks(buffer: &mut Buffer) {
+    const TIME: &str = "11:11:10";
+    let is_time = |cells: &[Cell]| {
+        cells.iter().zip(TIME.chars()).all(|(cell, like)| match like {
+            ':' => cell.symbol() == ":",
+            _ => cell.symbol().chars().all(|c| c.is_ascii_digit()),
+        })
+    };
+    let width = usize::from(buffer.area.width);
+    for row in buffer.content.chunks_mut(width) {
+        if let Some(x) = row.windows(2).position(|two| [two[0].symbol(), two[1].symbol()] == ["[", "l"]) {
+            for cell in row[x..].iter_mut().take_while(|cell| cell.symbol() != "─") {
+                cell.set_symbol("─");
+            }
+        }
+        let Some(x) = row.windows(TIME.len()).position(is_time) else { continue };
+        for (cell, like) in row[x..].iter_mut().zip(TIME.chars()) {
+            cell.set_char(like);
+        }
+    }
+}
+
+#[test]
+fn the_log() {
+    let subscriber = tracing_subscriber::registry().with(tui_logger::TuiTracingSubscriberLayer);
+    tracing::subscriber::with_default(subscriber, || {
+        for event in event_samples::events().into_iter().skip(20).take(14) {
+            tracing::info!(target: "prox_orchestrator::events", "{}", Narrator::new(&Fleet::default()).tell(&event));
+        }
+        tracing::warn!(target: "prox_orchestrator::server", "192.0.2.77 did not accept the certificate");
+    });
+    tui_logger::move_events();
+    let mut model = busy_rack().model(100, 24);
+    // Only these: other tests of this process may log, too.
+    let (off, info) = (tui_logger::LevelFilter::Off, tui_logger::LevelFilter::Info);
+    let shown = ["events", "server"].map(|target| format!("prox_orchestrator::{target}"));
+    let log = tui_logger::TuiWidgetState::new().set_default_display_level(off);
+    model.log = shown.iter().fold(log, |log, target| log.set_level_for_target(target, info));
+    type_text(&mut model, "3 ");
+    let mut buffer = screen(&model).backend().buffer().clone();
+    stop_clocks(&mut buffer);
+    keep_buffer("log", "What the program logs", &buffer);
 }
 
 #[test]

@@ -163,7 +163,7 @@ impl Page {
             return;
         }
         self.lines.push(Line::from(format!(" {label}:")));
-        let folded = text::wrap(value, self.columns.saturating_sub(3));
+        let folded = text::wrap(value, whole_bytes(value, self.columns.saturating_sub(3)));
         self.lines.extend(folded.into_iter().map(|line| Line::from(format!("   {line}"))));
     }
 
@@ -171,6 +171,12 @@ impl Page {
         let folded = shell_lines(command, self.columns);
         self.lines.extend(folded.into_iter().map(|line| Line::styled(line, theme::key())));
     }
+}
+
+/// The columns, less what would tear a byte of a fingerprint apart.
+fn whole_bytes(value: &str, columns: usize) -> usize {
+    let is_bytes = value.split(':').all(|byte| byte.len() == 2);
+    if is_bytes { (columns / 3 * 3).max(3) } else { columns }
 }
 
 /// Folds a command line with `\` at the line ends and nothing before the next: a shell joins exactly that, also inside
@@ -181,8 +187,11 @@ fn shell_lines(command: &str, columns: usize) -> Vec<String> {
     let mut rest = command;
     while text::width(rest) > room {
         let full = rest.char_indices().nth(room).map_or(rest.len(), |(index, _)| index);
-        let after_space = rest[..full].rfind(' ').map(|index| index + 1).filter(|index| *index > full / 2);
-        let (line, left) = rest.split_at(after_space.unwrap_or(full));
+        let after = |mark| rest[..full].rfind(mark).map(|index| index + 1);
+        // Else between two bytes of a fingerprint.
+        let (space, colon) =
+            (after(' ').filter(|index| *index > full / 2), after(':').filter(|index| index + 3 > full));
+        let (line, left) = rest.split_at(space.or(colon).unwrap_or(full));
         lines.push(format!("{line}\\"));
         rest = left;
     }

@@ -4,7 +4,7 @@ use std::net::Ipv4Addr;
 
 use super::super::rig::{Project, Rack, until};
 use super::super::terminal::Console;
-use super::BY_HAND;
+use super::{BY_HAND, plug_in_with};
 
 const PLAN: &str = "[[node]]\nhostname = \"db-3\"\nrack = \"R10\"\nslot = 1\n\n\
                     [[node]]\nhostname = \"db-2\"\nrack = \"R7\"\nslot = 11\n\n\
@@ -12,9 +12,7 @@ const PLAN: &str = "[[node]]\nhostname = \"db-3\"\nrack = \"R10\"\nslot = 1\n\n\
 
 /// Switches machine `number` on.
 fn switch_on(project: &Project, number: usize) -> Rack {
-    let status: serde_json::Value = serde_json::from_str(&project.ok(["status", "--json"])).unwrap();
-    let url = format!("{}/answer", status["url"].as_str().unwrap());
-    project.simulate_at(&url, status["fingerprint"].as_str(), 1, &["--first", &number.to_string()])
+    plug_in_with(project, 1, &["--first", &number.to_string()])
 }
 
 /// Host name of the row whose machine asks from the address of machine `number`, once it waits.

@@ -1,6 +1,7 @@
 //! Work in a real terminal: names, runs, sizes.
 
-use super::super::rig::{Project, ansibles, until};
+use super::super::outside::ansibles;
+use super::super::rig::{Project, until};
 use super::super::runs::{gated, until_at_gate};
 use super::super::terminal::Console;
 use super::{BY_HAND, plug_in};

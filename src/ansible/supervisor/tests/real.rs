@@ -2,17 +2,7 @@
 //! differ in signals and messages (ANSIBLE.md §4), so the list should hold one of each generation.
 
 use super::*;
-use crate::outside::skip;
-
-/// The programs to test with.
-fn programs() -> Vec<PathBuf> {
-    let list = std::env::var_os("PROX_ANSIBLE").unwrap_or_default();
-    let programs: Vec<_> = std::env::split_paths(&list).filter(|path| !path.as_os_str().is_empty()).collect();
-    if programs.is_empty() {
-        skip("tests with real Ansible; set PROX_ANSIBLE to paths of ansible-playbook, separated by `:`");
-    }
-    programs
-}
+use crate::outside::ansibles;
 
 /// Runs `playbook` on one node with a local connection and hands the engine to `during` once Ansible plays.
 async fn play(program: PathBuf, playbook: &str, during: impl AsyncFn(&Engine)) -> (RunOutcome, Engine, Project) {
@@ -35,7 +25,7 @@ async fn nothing(_: &Engine) {}
 
 #[tokio::test]
 async fn real_ansible_configures_a_node_and_tells_its_events() {
-    for program in programs() {
+    for program in ansibles() {
         let playbook = "- hosts: pve\n  gather_facts: false\n  tasks:\n  - name: greet\n    ansible.builtin.command: echo {{ model | quote }}\n";
         let (outcome, engine, dir) = play(program, playbook, nothing).await;
         assert_eq!(outcome, RunOutcome::Succeeded);
@@ -57,7 +47,7 @@ async fn real_failures_have_their_reason() {
         "- hosts: pve\n  gather_facts: false\n  tasks:\n  - name: join\n    ansible.builtin.fail: {msg: no quorum}\n";
     let asking = "- hosts: pve\n  gather_facts: false\n  vars_prompt: [{name: disk}]\n  tasks: []\n";
     let elsewhere = "- hosts: pbs\n  gather_facts: false\n  tasks: []\n";
-    for program in programs() {
+    for program in ansibles() {
         for (playbook, word, words) in [
             (failing, "failed", "join: no quorum"),
             (elsewhere, "not started", "matched none of the nodes"),
@@ -78,7 +68,7 @@ async fn real_ansible_stops_and_leaves_nothing() {
     // An interrupt while a worker is being forked can get lost in Ansible, so this one waits for the module to run.
     let playbook = "- hosts: pve\n  gather_facts: false\n  tasks:\n  - name: sleep\n    \
                     ansible.builtin.shell: touch {{ playbook_dir }}/started; sleep 1000\n";
-    for program in programs() {
+    for program in ansibles() {
         let stop = async |engine: &Engine| {
             engine.until_running().await;
             wait_until(|| engine.dir.join("started").exists()).await;
