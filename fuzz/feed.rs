@@ -193,7 +193,11 @@ fn judge(text: &str, hardware: Option<&Hardware>) {
     for installer in Installer::RELEASES {
         for hardware in [None, hardware] {
             let question = Question { installer, hardware, first_boot_on_medium: hardware.is_some() };
-            for checked in [answer::check_answer(text, &question), answer::check_base(text, None, &question)] {
+            for checked in [
+                answer::check_answer(text, &question),
+                answer::check_base(text, None, &question),
+                answer::check_base(text, Some("config.toml"), &question),
+            ] {
                 steady(&checked.problems, text);
                 for line in checked.touch.iter().flat_map(answer::Touch::lines) {
                     assert!(!line.contains(char::is_control), "a device steers the terminal: {line:?}");

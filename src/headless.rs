@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 use crate::domain::event::{Event, Recorded};
 use crate::domain::guard::{ClaimCode, Permission};
 use crate::domain::plan;
-use crate::domain::{Fleet, Fqdn, NodeId, Origin, ProfileChoice, RunId, RunOutcome, WalkStep};
+use crate::domain::{Flag, Fleet, Fqdn, NodeId, Origin, ProfileChoice, RunId, RunOutcome, WalkStep};
 
 /// Writes every event until `shutdown`, oldest first. `fleet` is that before the first event.
 ///
@@ -184,6 +184,8 @@ fn words(event: &Event, runs: &BTreeMap<RunId, usize>) -> String {
         Event::Booting { .. } => "is rebooting".to_owned(),
         Event::BecameReady { .. } => "ready: answers SSH with the expected host key".to_owned(),
         Event::BecameUnreachable { reason, .. } => format!("unreachable: {reason}"),
+        Event::Unflagged { flag: Flag::WrongHostKey, .. } => "shows no foreign host key any more".to_owned(),
+        Event::Unflagged { .. } => "a flag of it is over".to_owned(),
         Event::LeftBehind { reason, .. } => format!("failed: {reason}"),
         Event::HostKeySeen { key, .. } => format!("shows the host key {}: compare and trust it", key.fingerprint()),
         Event::HostKeyTrusted { key, .. } => format!("host key {} trusted", key.fingerprint()),

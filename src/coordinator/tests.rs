@@ -35,6 +35,15 @@ impl Bench {
         self.folder
     }
 
+    /// Ends without having been told to, as far as that can be had without a crash.
+    pub(super) async fn break_off(self) -> tempfile::TempDir {
+        let Started { handle, ended, .. } = self.started;
+        drop(handle);
+        ended.await.unwrap();
+        drop(self.effects);
+        self.folder
+    }
+
     async fn ask(&self, machine: u8) -> Result<Asked, SubmitError> {
         let (ask, document) = request(machine);
         self.ask_with(ask, document).await

@@ -226,10 +226,38 @@ async fn a_crash_inside_the_window_leaves_the_machine_waiting() {
     let node = held.node;
     bench.decide(bench.approval(node)).await.unwrap();
     drop(held);
-    let bench = Bench::open(bench.stop().await).await;
+    let bench = Bench::open(bench.break_off().await).await;
     let snapshot = bench.started.handle.snapshot();
     assert_eq!(snapshot.fleet.node(node).unwrap().phase, Phase::Waiting);
     assert!(snapshot.undecided.is_empty());
+}
+
+#[tokio::test]
+async fn what_was_decided_stands_where_the_program_ends_in_order() {
+    let bench = bench(NEVER).await;
+    let (held, other) = (bench.held(1).await, bench.held(2).await);
+    let (approved, rejected) = (held.node, other.node);
+    bench.decide(bench.approval(approved)).await.unwrap();
+    bench.decide(Order::Reject { node: rejected, reason: "not ours".into() }).await.unwrap();
+    drop((held, other));
+    let bench = Bench::open(bench.stop().await).await;
+    let fleet = bench.started.handle.snapshot().fleet.clone();
+    assert_eq!(fleet.node(approved).unwrap().phase, Phase::Approved);
+    assert!(matches!(fleet.node(rejected).unwrap().phase, Phase::Rejected { .. }));
+}
+
+#[tokio::test]
+async fn taking_back_can_be_bound_to_what_was_seen() {
+    let bench = bench(NEVER).await;
+    let held = bench.held(1).await;
+    bench.decide(bench.approval(held.node)).await.unwrap();
+    let undo = |revision| Order::IfSeen { node: held.node, revision, then: Box::new(Order::Undo { node: held.node }) };
+    let revision = bench.started.handle.snapshot().fleet.node(held.node).unwrap().revision;
+    let refused = bench.decide(undo(revision + 1)).await;
+    assert!(matches!(refused, Err(SubmitError::Refused(Refusal::RowChanged { .. }))), "{refused:?}");
+    assert!(bench.started.handle.snapshot().undecided.contains_key(&held.node), "it stands");
+    bench.decide(undo(revision)).await.unwrap();
+    assert!(bench.started.handle.snapshot().undecided.is_empty());
 }
 
 #[tokio::test]

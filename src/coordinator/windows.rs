@@ -96,6 +96,17 @@ impl Windows {
         ended.into_iter().filter_map(|node| self.close(node)).collect()
     }
 
+    /// Whether there is one about a row.
+    pub(super) fn has(&self, node: NodeId) -> bool {
+        self.open.contains_key(&node)
+    }
+
+    /// Takes all of them away, the oldest first.
+    pub(super) fn all(&mut self) -> Vec<Window> {
+        let all: Vec<_> = self.ends.iter().map(|(_, node)| *node).collect();
+        all.into_iter().filter_map(|node| self.close(node)).collect()
+    }
+
     /// Sets the clock for a ticket.
     pub(super) fn watch(&mut self, ticket: TicketId, lasts: Duration) {
         self.tickets.insert(ticket, Instant::now() + lasts);

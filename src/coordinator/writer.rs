@@ -19,7 +19,7 @@ use crate::domain::guard::Verdict;
 use crate::domain::snapshot::{Problem, Service};
 use crate::domain::text::Text;
 use crate::domain::{
-    Command, Effect, Event, Fleet, NodeId, Order, Origin, Policy, Recorded, Refusal, Reply, Snapshot, Ticket,
+    Command, Effect, Event, Fleet, NodeId, Origin, Policy, Recorded, Refusal, Reply, Snapshot, Ticket,
 };
 use crate::store::{Loaded, Store};
 
@@ -197,7 +197,14 @@ impl Writer {
                     changed = true;
                     acknowledge.push(done);
                 }
-                Message::Stop(done) => stop = Some(done),
+                Message::Stop(done) => {
+                    // Nobody can take them back any more, and nobody has: what was decided stands.
+                    for window in self.windows.all() {
+                        Self::take_effect(&window, &mut draft);
+                        undone.windows.push(window);
+                    }
+                    stop = Some(done);
+                }
             }
         }
         changed = self.commit(draft, undone, changed);
@@ -223,14 +230,15 @@ impl Writer {
     fn submitted(&mut self, submission: Submission, draft: &mut Draft, undone: &mut Undone) -> bool {
         let length = self.fleet.policy().undo_window;
         match &submission.command {
-            Command::Order(Order::Undo { node }) => {
-                let Some(window) = self.windows.close(*node) else {
-                    draft.decide(submission);
+            Command::Order(order) if order.undone().is_some_and(|node| self.windows.has(node)) => {
+                if let Err(refusal) = draft.fleet.is_as_seen(order) {
+                    let _ = submission.reply.send(Err(SubmitError::Refused(refusal)));
                     return false;
-                };
-                self.held.hurry(*node, Instant::now());
+                }
+                let Some(window) = order.undone().and_then(|node| self.windows.close(node)) else { return false };
+                self.held.hurry(window.node, Instant::now());
                 // It stays taken back also where that cannot be told the log: in doubt no answer leaves.
-                let command = Command::TakenBack { node: *node, verb: window.verb };
+                let command = Command::TakenBack { node: window.node, verb: window.verb };
                 draft.decide(Submission { command, ..submission });
                 true
             }

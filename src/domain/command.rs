@@ -2,7 +2,7 @@
 
 mod verb;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -430,6 +430,13 @@ pub enum Order {
     },
     /// Run on the nodes that are ready, and wait for the others no longer: each gets a run when it comes.
     GoWithout,
+    /// The same, about exactly these nodes: refused where others are ready or missing by now.
+    GoAsSeen {
+        /// Those that are run.
+        ready: BTreeSet<NodeId>,
+        /// Those it no longer waits for.
+        missing: BTreeSet<NodeId>,
+    },
     /// Stop the run; a second time: at once.
     Cancel,
     /// Let prepared media show a token of this name.

@@ -340,6 +340,13 @@ pub enum Event {
         /// In words.
         reason: Text,
     },
+    /// What a flag says of a row is so no longer.
+    Unflagged {
+        /// The row.
+        node: NodeId,
+        /// The flag.
+        flag: Flag,
+    },
     /// A key was seen on a node that reported none.
     HostKeySeen {
         /// The row.

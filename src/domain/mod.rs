@@ -34,6 +34,7 @@ pub mod policy;
 pub mod refusal;
 pub mod run;
 pub mod severity;
+pub mod siblings;
 pub mod snapshot;
 pub mod source;
 pub mod spelling;

@@ -77,6 +77,9 @@ pub struct Node {
     /// Whether a run has worked on this installation, so that it may be in a cluster.
     #[serde(default)]
     pub was_configured: bool,
+    /// Whether this installation was ready before: what it takes to come back says nothing of how long it boots.
+    #[serde(default)]
+    pub was_ready: bool,
     /// The last run that included it.
     pub last_run: Option<RunId>,
     /// The profile the operator chose; `None` leaves that to the plan and the profiles' own rules.

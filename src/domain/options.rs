@@ -13,7 +13,7 @@ const MAX_VERBOSITY: u8 = 4;
 const MAX_NAME: usize = 256;
 /// Most variables, tags and bytes of variables: a run's options are stored with its event.
 const MAX_ENTRIES: usize = 64;
-const MAX_VARS_BYTES: usize = 32 << 10;
+pub const MAX_VARS_BYTES: usize = 32 << 10;
 /// Names of variables that hold a secret have one of these in them. Options are stored and shown, so that no secret may be
 /// in them.
 const SECRET_PARTS: [&str; 5] = ["password", "passwd", "passphrase", "secret", "token"];

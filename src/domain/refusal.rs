@@ -28,6 +28,9 @@ pub enum Refusal {
         /// Its phase now, one word.
         phase: &'static str,
     },
+    /// The gate would run or leave other nodes than those on the screen.
+    #[error("other nodes are ready or missing than on your screen; look again, then decide")]
+    GateChanged,
     /// No walk goes on.
     #[error("no walk goes on; `w` in the console or `walk start` begins one")]
     NoWalk,

@@ -1,4 +1,5 @@
-//! Looks after nodes between their report and `ready`: does SSH answer, and with the host key that was reported?
+//! Looks after nodes between their report and the run that configures them: does SSH answer, and with the host key that was
+//! reported?
 //!
 //! The report comes before the reboot (DESIGN.md §5.4), and the old system's SSH may still answer then, so an open port
 //! proves nothing: only the key exchange does. Nobody logs in here. The task owns its schedule and nothing else; what a
@@ -16,6 +17,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::coordinator::Handle;
+use crate::domain::command::Sighting;
 use crate::domain::{Command, Node, NodeId, Origin, Phase, Snapshot};
 use sight::{Target, look};
 
@@ -34,27 +36,30 @@ pub struct Settings {
     pub first_pause: Duration,
     /// Longest pause between two looks.
     pub longest_pause: Duration,
+    /// Pause between two looks at a node that is ready: whoever waits for the last one must not count one that went off.
+    pub ready_pause: Duration,
     /// Looks at the same time.
     pub at_once: usize,
 }
 
 impl Default for Settings {
     fn default() -> Self {
-        let [timeout, first_pause, longest_pause] = [5, 2, 30].map(Duration::from_secs);
-        Self { port: 22, timeout, first_pause, longest_pause, at_once: 64 }
+        let [timeout, first_pause, longest_pause, ready_pause] = [5, 2, 30, 60].map(Duration::from_secs);
+        Self { port: 22, timeout, first_pause, longest_pause, ready_pause, at_once: 64 }
     }
 }
 
 /// Looks at every node that is expected to come up, until `shutdown` or until the coordinator has ended.
 pub async fn run(handle: Handle, settings: Settings, shutdown: CancellationToken) {
     let mut snapshots = handle.snapshots();
-    let mut schedule = Schedule { settings, plans: BTreeMap::new() };
+    let mut schedule = Schedule { settings, plans: BTreeMap::new(), is_counting: false };
     let mut looks = JoinSet::new();
     loop {
         schedule.reconcile(&snapshots.borrow_and_update(), Instant::now());
         while looks.len() < settings.at_once {
             let Some((node, target)) = schedule.next_due(Instant::now()) else { break };
-            looks.spawn(look_and_tell(handle.clone(), node, target, settings));
+            let is_sure = schedule.is_sure(node);
+            looks.spawn(look_and_tell(handle.clone(), node, target, settings, is_sure));
         }
         let due = if looks.len() < settings.at_once { schedule.earliest() } else { None };
         tokio::select! {
@@ -66,8 +71,8 @@ pub async fn run(handle: Handle, settings: Settings, shutdown: CancellationToken
                 tokio::time::sleep(PAUSE).await;
             }
             Some(ended) = looks.join_next() => {
-                if let Ok(node) = ended {
-                    schedule.looked(node, Instant::now());
+                if let Ok((node, is_seen)) = ended {
+                    schedule.looked(node, is_seen, Instant::now());
                 }
             }
             () = sleep_until(due) => {}
@@ -83,22 +88,35 @@ async fn sleep_until(due: Option<Instant>) {
     }
 }
 
-/// One look. What was seen of a node that has changed meanwhile (reinstalled, moved, other keys) says nothing about it.
-async fn look_and_tell(handle: Handle, node: NodeId, target: Target, settings: Settings) -> NodeId {
+/// One look, and whether it found the node. What was seen of a node that has changed meanwhile (reinstalled, moved, other keys) says nothing about it.
+///
+/// A ready node that is missed once may only have been busy: that is told where it is `is_sure`.
+async fn look_and_tell(
+    handle: Handle,
+    node: NodeId,
+    target: Target,
+    settings: Settings,
+    is_sure: bool,
+) -> (NodeId, bool) {
     let sighting = look(&target, settings.timeout).await;
-    let is_current = handle.snapshot().fleet.node(node).and_then(|row| target_of(row, settings.port)) == Some(target);
-    if is_current {
+    let is_seen = sighting == Sighting::Proven;
+    let snapshot = handle.snapshot();
+    let row = snapshot.fleet.node(node);
+    let is_current = row.and_then(|row| target_of(row, settings.port)) == Some(target);
+    let may_be_busy = !is_seen && !is_sure && row.is_some_and(|row| row.phase == Phase::Ready);
+    if is_current && !may_be_busy {
         tracing::debug!(node.id = %node, ?sighting, "looked at `{node}`");
         if let Err(error) = handle.submit(Origin::System, Command::Probe { node, sighting }).await {
             tracing::debug!(node.id = %node, %error, "a sighting of `{node}` was not taken");
         }
     }
-    node
+    (node, is_seen)
 }
 
 /// Where and what to look for, if this node is to be looked for at all.
 fn target_of(node: &Node, port: u16) -> Option<Target> {
-    let is_expected = matches!(node.phase, Phase::Installed | Phase::Booting | Phase::Unreachable { .. });
+    let is_expected =
+        matches!(node.phase, Phase::Installed | Phase::Booting | Phase::Unreachable { .. } | Phase::Ready);
     let address = node.address.filter(|_| is_expected)?;
     Some(Target { address: SocketAddr::new(address, port), keys: node.host_keys.clone() })
 }
@@ -108,12 +126,17 @@ fn target_of(node: &Node, port: u16) -> Option<Target> {
 struct Schedule {
     settings: Settings,
     plans: BTreeMap<NodeId, Plan>,
+    /// Whether a run is about to start by itself.
+    is_counting: bool,
 }
 
 #[derive(Debug)]
 struct Plan {
     target: Target,
     pause: Duration,
+    is_ready: bool,
+    /// Whether the last look did not find it.
+    is_missed: bool,
     /// When the next look is due; `None` while one is going on.
     due: Option<Instant>,
 }
@@ -122,13 +145,28 @@ impl Schedule {
     /// Brings the schedule in line with the fleet. A node with another address or other keys is looked at afresh.
     fn reconcile(&mut self, snapshot: &Snapshot, now: Instant) {
         let mut earlier = std::mem::take(&mut self.plans);
+        // Before a run that starts by itself, every node of it is looked at once more.
+        let is_counting = snapshot.fleet.countdown().is_some();
+        let hurries = is_counting && !self.is_counting;
+        self.is_counting = is_counting;
         for node in snapshot.fleet.nodes() {
             let Some(target) = target_of(node, self.settings.port) else { continue };
             let plan = earlier.remove(&node.id);
             // A look at the old target may go on; its end finds a plan that is due already and leaves it alone.
             let plan = plan.filter(|plan| plan.target == target);
-            let fresh = || Plan { target, pause: self.settings.first_pause, due: Some(now) };
-            self.plans.insert(node.id, plan.unwrap_or_else(fresh));
+            let is_ready = node.phase == Phase::Ready;
+            let pause = self.settings.first_pause;
+            let fresh = || Plan { target, pause, is_ready, is_missed: false, due: Some(now) };
+            let mut plan = plan.unwrap_or_else(fresh);
+            if plan.is_ready != is_ready {
+                let first = if is_ready { self.settings.ready_pause } else { pause };
+                let due = plan.due.map(|_| now + first);
+                plan = Plan { pause, is_ready, is_missed: false, due, ..plan };
+            }
+            if is_ready && hurries {
+                plan.due = plan.due.map(|_| now);
+            }
+            self.plans.insert(node.id, plan);
         }
     }
 
@@ -141,14 +179,32 @@ impl Schedule {
         Some((*node, plan.target.clone()))
     }
 
+    /// Whether a look that does not find a node settles the matter.
+    fn is_sure(&self, node: NodeId) -> bool {
+        self.is_counting || self.plans.get(&node).is_some_and(|plan| plan.is_missed)
+    }
+
+    /// The pause between two looks at a ready node: with many of them longer, so that no more than ten a second are looked
+    /// at.
+    fn ready_pause(&self) -> Duration {
+        let ready = self.plans.values().filter(|plan| plan.is_ready).count();
+        self.settings.ready_pause.max(Duration::from_millis(100) * u32::try_from(ready).unwrap_or(u32::MAX))
+    }
+
     /// When the next look is due.
     fn earliest(&self) -> Option<Instant> {
         self.plans.values().filter_map(|plan| plan.due).min()
     }
 
     /// A look has ended.
-    fn looked(&mut self, node: NodeId, now: Instant) {
+    fn looked(&mut self, node: NodeId, is_seen: bool, now: Instant) {
+        let ready_pause = self.ready_pause();
         if let Some(plan) = self.plans.get_mut(&node).filter(|plan| plan.due.is_none()) {
+            plan.is_missed = !is_seen;
+            if plan.is_ready && is_seen {
+                plan.due = Some(now + ready_pause);
+                return;
+            }
             plan.due = Some(now + plan.pause);
             plan.pause = plan.pause.saturating_mul(2).min(self.settings.longest_pause);
         }

@@ -129,21 +129,39 @@ async fn looks_are_scheduled_with_growing_pauses() {
     let now = Instant::now();
     let settings = Settings::default();
     let target = Target { address: ([192, 0, 2, 1], 22).into(), keys: Vec::new() };
-    let plan = || Plan { target: target.clone(), pause: settings.first_pause, due: Some(now) };
-    let mut schedule = Schedule { settings, plans: BTreeMap::from([(NodeId(1), plan()), (NodeId(2), plan())]) };
+    let plan = || Plan {
+        target: target.clone(),
+        pause: settings.first_pause,
+        is_ready: false,
+        is_missed: false,
+        due: Some(now),
+    };
+    let is_counting = false;
+    let mut schedule =
+        Schedule { settings, is_counting, plans: BTreeMap::from([(NodeId(1), plan()), (NodeId(2), plan())]) };
     assert_eq!(schedule.next_due(now).unwrap().0, NodeId(1));
     assert_eq!(schedule.next_due(now).unwrap().0, NodeId(2));
     assert!(schedule.next_due(now).is_none() && schedule.earliest().is_none(), "both are being looked at");
     let mut pauses = Vec::new();
     let mut at = now;
     for _ in 0..6 {
-        schedule.looked(NodeId(1), at);
+        schedule.looked(NodeId(1), false, at);
         let due = schedule.earliest().unwrap();
         pauses.push((due - at).as_secs());
         at = due;
         assert!(schedule.next_due(at).is_some());
     }
     assert_eq!(pauses, [2, 4, 8, 16, 30, 30]);
+    // One that is ready is looked at now and then, and soon again where it was missed.
+    let mut schedule =
+        Schedule { settings, is_counting, plans: BTreeMap::from([(NodeId(1), Plan { is_ready: true, ..plan() })]) };
+    for (is_seen, pause) in [(true, 60), (false, 2), (true, 60)] {
+        assert!(schedule.next_due(at).is_some());
+        schedule.looked(NodeId(1), is_seen, at);
+        assert_eq!((schedule.earliest().unwrap() - at).as_secs(), pause);
+        assert_eq!(schedule.is_sure(NodeId(1)), !is_seen, "missing it twice settles it");
+        at = schedule.earliest().unwrap();
+    }
 }
 
 #[tokio::test]

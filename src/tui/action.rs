@@ -202,6 +202,8 @@ pub(super) enum Msg {
     Key(KeyEvent),
     /// A text was pasted. Goes into an open field or nowhere, so that no paste can approve anything.
     Paste(String),
+    /// A label is being scanned, which begins so. What follows comes as keys.
+    Label(String),
     /// The mouse.
     Mouse(MouseEvent),
     /// The terminal has another size.

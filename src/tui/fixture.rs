@@ -164,6 +164,13 @@ impl Rack {
         self.report_as(n, report(n, &name), Some(secret(node)));
     }
 
+    /// The same, of a machine that is different from the others.
+    pub(super) fn report_odd(&mut self, n: u8, node: NodeId, change: impl FnOnce(&mut Report)) {
+        let mut told = report(n, self.fleet.node(node).unwrap().name.as_str());
+        change(&mut told);
+        self.report_as(n, told, Some(secret(node)));
+    }
+
     pub(super) fn report_as(&mut self, n: u8, report: Report, secret: Option<SecretHash>) {
         let document = DocumentHash::of(format!("report {n}").as_bytes());
         self.submit(&Command::Report(Box::new(ReportIn { peer: address(n), document, report, secret })));

@@ -26,6 +26,7 @@ mod pager;
 mod plain;
 mod run;
 mod runs;
+mod scanner;
 #[cfg(test)]
 mod scenes;
 mod setup;

@@ -14,14 +14,15 @@ use super::TuiOptions;
 use super::action::{Tab, Ticket};
 use super::keymap::Scope;
 use super::listing::Listing;
-use super::modal::Modal;
+use super::modal::{Ask as _, Dialog, Modal};
 use super::offer::needs_decision;
-use super::pager::Pager;
+use super::pager::{Pager, Place};
 use super::runs::{Level, RunsPane};
 use super::theme::Theme;
 use crate::client::{Moment, SelfTest};
 use crate::domain::fleet::{Gate, Unmatched};
 use crate::domain::node::Flag;
+use crate::domain::siblings::Norms;
 use crate::domain::text::Text;
 use crate::domain::{Node, NodeId, Phase, ReportId, RunId, Snapshot, WalkView};
 
@@ -73,6 +74,8 @@ pub(super) struct Overview {
     pub(super) longest_name: usize,
     /// When a machine was last heard.
     pub(super) heard: Option<Timestamp>,
+    /// What most machines of each model are like.
+    pub(super) norms: Norms,
     /// How long installing takes on each model, in the middle.
     usual: BTreeMap<Option<Text>, SignedDuration>,
     /// How far the gate is.
@@ -98,6 +101,7 @@ impl Overview {
             installing: 0,
             longest_name: 0,
             heard: None,
+            norms: Norms::of(fleet.nodes().map(AsRef::as_ref)),
             usual: BTreeMap::new(),
             gate: fleet.gate(),
             runs: fleet.runs().rev().map(|run| run.id).collect(),
@@ -310,9 +314,21 @@ impl Model {
             self.nodes.selected = self.listing.row(self.nodes.index);
         }
         let latest = self.overview.runs.first().copied();
-        if self.pager.run() == newest || self.shown_run().is_none() {
+        if self.shown_run().is_none() {
             self.show_run(latest);
+        } else if self.pager.run() == newest && latest != newest {
+            if self.is_reading() {
+                let run = latest.map(|run| run.to_string()).unwrap_or_default();
+                self.tell(format!("run {run} has begun; `l` on tab 2 shows it"));
+            } else {
+                self.show_run(latest);
+            }
         }
+    }
+
+    /// Whether somebody may be reading in the run that is shown: then another one must not take its place.
+    fn is_reading(&self) -> bool {
+        self.runs.level != Level::Output || self.pager.place != Place::Follow || self.pager.is_searched()
     }
 
     /// Shows a run in the Ansible tab.
@@ -370,6 +386,17 @@ impl Model {
     /// The run the Ansible tab shows, if it is still remembered.
     pub(super) fn shown_run(&self) -> Option<&Arc<crate::domain::Run>> {
         self.pager.run().and_then(|run| self.snapshot.fleet.run(run))
+    }
+
+    /// The question that a key could say yes to, by its title; a line to look something up is none.
+    pub(super) fn question(&self) -> Option<String> {
+        match self.modal.as_ref()? {
+            Modal::Quit => Some("leave".to_owned()),
+            Modal::Suspend => Some("suspend".to_owned()),
+            Modal::Profile(form) => Some(form.title.clone()),
+            Modal::Ask(Dialog::Asking(question)) if !question.is_lookup() => Some(question.title()),
+            _ => None,
+        }
     }
 
     /// Whether the detail stands beside the table.

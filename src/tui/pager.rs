@@ -37,11 +37,34 @@ pub(super) enum Place {
     },
 }
 
+/// A line, and its words where colours stand between them: what is searched for is searched at each key.
+#[derive(Debug)]
+struct Kept {
+    line: Box<str>,
+    bare: Option<Box<str>>,
+}
+
+impl Kept {
+    fn new(line: String) -> Self {
+        let line = shorten(line);
+        let bare = line.contains(['\u{1b}', '\r']).then(|| bare(&line).into());
+        Self { line, bare }
+    }
+
+    fn bare(&self) -> &str {
+        self.bare.as_deref().unwrap_or(&self.line)
+    }
+
+    fn bytes(&self) -> usize {
+        self.line.len() + self.bare.as_ref().map_or(0, |bare| bare.len())
+    }
+}
+
 /// A run's output.
 #[derive(Debug, Default)]
 pub(super) struct Pager {
     run: Option<RunId>,
-    lines: VecDeque<Box<str>>,
+    lines: VecDeque<Kept>,
     first: u64,
     next: u64,
     bytes: usize,
@@ -95,23 +118,23 @@ impl Pager {
         }
         let known = usize::try_from(self.next.saturating_sub(chunk.first)).unwrap_or(usize::MAX);
         for line in chunk.lines.into_iter().skip(known) {
-            let line = shorten(line);
-            self.bytes += line.len();
-            self.search.see(self.first + self.lines.len() as u64, &line);
+            let line = Kept::new(line);
+            self.bytes += line.bytes();
+            self.search.see(self.first + self.lines.len() as u64, line.bare());
             self.lines.push_back(line);
         }
         self.next = chunk.next;
         while self.lines.len() > MAX_LINES || self.bytes > MAX_BYTES {
-            self.bytes -= self.lines.pop_front().map_or(0, |line| line.len());
+            self.bytes -= self.lines.pop_front().map_or(0, |line| line.bytes());
             self.first += 1;
         }
         self.search.forget_before(self.first);
         true
     }
 
-    fn line(&self, number: u64) -> Option<&str> {
+    fn line(&self, number: u64) -> Option<&Kept> {
         let index = usize::try_from(number.checked_sub(self.first)?).ok()?;
-        self.lines.get(index).map(AsRef::as_ref)
+        self.lines.get(index)
     }
 
     fn end(&self) -> u64 {
@@ -120,7 +143,7 @@ impl Pager {
 
     fn folded(&self, number: u64, columns: usize) -> Vec<Line<'static>> {
         let Some(line) = self.line(number) else { return Vec::new() };
-        let spans = self.search.marked(number, styled(line));
+        let spans = self.search.marked(number, styled(&line.line));
         if self.is_cut { vec![text::cut(spans, columns)] } else { text::fold(&spans, columns) }
     }
 
@@ -208,14 +231,14 @@ impl Pager {
             is_header(line) && name.strip_prefix(task).is_some_and(|rest| rest.starts_with(']'))
         };
         let mut headers =
-            self.lines.iter().enumerate().filter(|(_, line)| is_task(&bare(line))).map(|(index, _)| index);
+            self.lines.iter().enumerate().filter(|(_, line)| is_task(line.bare())).map(|(index, _)| index);
         let [earlier, later] = [earlier, later].map(|count| usize::try_from(count).unwrap_or(usize::MAX));
         // Where lines are gone, those before it may be among them.
         let found = if self.first == 0 { headers.nth(earlier) } else { headers.rev().nth(later) };
         let Some(header) = found else { return false };
-        let of_task = self.lines.iter().enumerate().skip(header + 1).take_while(|(_, line)| !is_header(&bare(line)));
+        let of_task = self.lines.iter().enumerate().skip(header + 1).take_while(|(_, line)| !is_header(line.bare()));
         let is_about = |line: &str| line.contains(&format!("[{host}]")) || line.contains(&format!("[{host} ->"));
-        let place = of_task.into_iter().find(|(_, line)| is_about(&bare(line))).map_or(header, |(index, _)| index);
+        let place = of_task.into_iter().find(|(_, line)| is_about(line.bare())).map_or(header, |(index, _)| index);
         self.show_line(self.first + place.max(header + 1) as u64);
         true
     }
@@ -241,9 +264,19 @@ impl Pager {
             Place::At { line, .. } => line,
             Place::Follow => self.first,
         };
-        self.search = Search::new(words);
-        for (line, number) in self.lines.iter().zip(self.first..) {
-            self.search.see(number, line);
+        let before = std::mem::replace(&mut self.search, Search::new(words));
+        if let Some(found) = before.narrowed_to(words) {
+            // A letter more finds nothing where there was nothing.
+            for number in found {
+                let index = usize::try_from(number.saturating_sub(self.first)).ok();
+                if let Some(line) = index.and_then(|index| self.lines.get(index)) {
+                    self.search.see(*number, line.bare());
+                }
+            }
+        } else {
+            for (line, number) in self.lines.iter().zip(self.first..) {
+                self.search.see(number, line.bare());
+            }
         }
         if let Some(found) = self.search.go_from(here) {
             self.show_line(found);
@@ -275,7 +308,7 @@ impl Pager {
                 break;
             }
             left -= height;
-            shown.push(self.line(number).map(bare).unwrap_or_default());
+            shown.push(self.line(number).map(|line| bare(&line.line)).unwrap_or_default());
         }
         shown.join("\n")
     }
@@ -420,6 +453,15 @@ mod tests {
     }
 
     #[test]
+    fn a_letter_more_searches_what_was_found() {
+        let mut pager = pager(&["failed", "\u{1b}[31mfa\u{1b}[0miled", "fall", "ok"]);
+        for (words, count) in [("f", 3), ("fa", 3), ("fai", 2), ("fail", 2), ("fa", 3), ("all", 1), ("", 0), ("o", 1)] {
+            pager.search(words);
+            assert_eq!(pager.finds().1, count, "{words}");
+        }
+    }
+
+    #[test]
     fn memory_is_bounded_in_lines_and_bytes() {
         let mut pager = Pager::default();
         pager.show(Some(RunId(1)));
@@ -431,7 +473,7 @@ mod tests {
         assert_eq!(pager.dropped(), 10_000);
         let long = "y".repeat(1 << 20);
         pager.take(RunId(1), chunk(60_000, &[&long]));
-        assert!(pager.lines.back().is_some_and(|line| line.len() < MAX_LINE + 100 && line.ends_with("folder)")));
+        assert!(pager.lines.back().is_some_and(|line| line.bytes() < MAX_LINE + 100 && line.line.ends_with("folder)")));
         pager.go_to_oldest();
         pager.place = Place::At { line: 3, row: 7 };
         assert_eq!(shown(&pager, 10, 1), ["x"]);

@@ -8,7 +8,7 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use super::offer;
-use super::text::{clean, count};
+use super::text::{clean, count, seconds_left};
 use crate::client::Client;
 use crate::domain::guard::ClaimCode;
 use crate::domain::text::Text;
@@ -19,6 +19,7 @@ const HELP: &str = concat!(
     "  CODE            approve the machine with this code: its disks are wiped\n",
     "  a NODE...       approve by code, id or host name; `a all`: all that wait now\n",
     "  x NODE [WORDS]  send a machine away, with a reason\n",
+    "  u NODE          take a decision back\n",
     "  l               list the nodes\n",
     "  p               list what is wrong, with the cures\n",
     "  r, c            run the playbook on all nodes that are ready; cancel the run\n",
@@ -29,7 +30,8 @@ const HELP: &str = concat!(
 #[derive(Debug, PartialEq, Eq)]
 enum Command {
     Say(String),
-    Send(Vec<(String, Order)>),
+    /// These orders go out; that is said besides.
+    Send(Vec<(String, Order)>, Vec<String>),
     Leave,
 }
 
@@ -65,14 +67,21 @@ pub async fn plain<C: Client>(
         match understand(&clean(line.trim()), &snapshot, wants_to_leave) {
             Ok(Command::Leave) => return Ok(()),
             Ok(Command::Say(words)) => {
-                wants_to_leave = line.trim() == "q";
+                wants_to_leave = matches!(line.trim(), "q" | "quit");
                 writeln!(out, "{words}")?;
             }
-            Ok(Command::Send(orders)) => {
+            Ok(Command::Send(orders, aside)) => {
                 wants_to_leave = false;
+                for words in aside {
+                    writeln!(out, "{words}")?;
+                }
                 for (done, order) in orders {
                     match client.order(order).await {
                         Ok(Reply::Queued(run)) => writeln!(out, "run {run} is queued")?,
+                        Ok(Reply::Undecided { until }) => {
+                            let left = seconds_left(until, jiff::Timestamp::now());
+                            writeln!(out, "{done}; it takes effect in {left} s, `u NODE` takes it back")?;
+                        }
                         Ok(_) => writeln!(out, "{done}")?,
                         Err(error) => writeln!(out, "refused: {error}")?,
                     }
@@ -120,26 +129,39 @@ fn understand(line: &str, snapshot: &Snapshot, wants_to_leave: bool) -> Result<C
             if waiting.is_empty() {
                 return Err("no machine waits".to_owned());
             }
-            waiting.into_iter().map(|node| approval(node)).collect::<Result<_, _>>().map(Command::Send)
+            // One that may be installed must not keep the others from it.
+            let (mut orders, mut aside) = (Vec::new(), Vec::new());
+            for node in waiting {
+                match approval(node) {
+                    Ok(order) => orders.push(order),
+                    Err(why) => aside.push(format!("left out: {why}")),
+                }
+            }
+            if orders.is_empty() { Err(aside.join("\n")) } else { Ok(Command::Send(orders, aside)) }
         }
         "a" | "approve" if !rest.is_empty() => {
             let orders = rest.split_whitespace().map(|given| approval(find(given, snapshot)?));
-            orders.collect::<Result<_, String>>().map(Command::Send)
+            orders.collect::<Result<_, String>>().map(|orders| Command::Send(orders, Vec::new()))
         }
         "x" | "reject" if !rest.is_empty() => {
             let (given, words) = rest.split_once(' ').unwrap_or((rest, ""));
             let node = find(given, snapshot)?;
             let order = Order::Reject { node: node.id, reason: Text::new(words) };
-            Ok(Command::Send(vec![(format!("rejected {}", node.name), order)]))
+            Ok(Command::Send(vec![(format!("rejected {}", node.name), order)], Vec::new()))
         }
-        "r" | "run" => Ok(Command::Send(vec![(
-            "the run is queued".to_owned(),
-            Order::Run { nodes: Vec::new(), options: Box::default() },
-        )])),
-        "c" | "cancel" => Ok(Command::Send(vec![("the run is being stopped".to_owned(), Order::Cancel)])),
+        "u" | "undo" if !rest.is_empty() => {
+            let node = find(rest, snapshot)?;
+            let done = format!("taken back; {} is as it was before", node.name);
+            Ok(Command::Send(vec![(done, Order::Undo { node: node.id })], Vec::new()))
+        }
+        "r" | "run" => Ok(Command::Send(
+            vec![("the run is queued".to_owned(), Order::Run { nodes: Vec::new(), options: Box::default() })],
+            Vec::new(),
+        )),
+        "c" | "cancel" => Ok(Command::Send(vec![("the run is being stopped".to_owned(), Order::Cancel)], Vec::new())),
         // A bare code is the answer to the question that was printed with it.
         code if rest.is_empty() => match by_code(code, snapshot) {
-            Some(node) => Ok(Command::Send(vec![approval(node)?])),
+            Some(node) => Ok(Command::Send(vec![approval(node)?], Vec::new())),
             None => Err(format!("`{code}` is no code of a machine and no command; `?` lists them")),
         },
         other => Err(format!("`{other}` is no command; `?` lists them")),
@@ -181,12 +203,19 @@ fn approval(node: &Node) -> Result<(String, Order), String> {
 }
 
 fn leave(snapshot: &Snapshot, wants_to_leave: bool) -> Command {
-    let (held, run) = (snapshot.holds.len(), snapshot.fleet.active_run());
-    if wants_to_leave || (held == 0 && run.is_none()) {
+    let (held, run, decided) = (snapshot.holds.len(), snapshot.fleet.active_run(), snapshot.undecided.len());
+    if wants_to_leave || (held == 0 && run.is_none() && decided == 0) {
         return Command::Leave;
     }
     let run = run.map(|run| format!(", run {} goes on by itself", run.id)).unwrap_or_default();
-    Command::Say(format!("{} on hold are sent round to ask again{run}; `q` once more leaves", count(held, "machine")))
+    let decided = match decided {
+        0 => String::new(),
+        some => format!(", {} takes effect at once", count(some, "decision")),
+    };
+    Command::Say(format!(
+        "{} on hold are sent round to ask again{run}{decided}; `q` once more leaves",
+        count(held, "machine")
+    ))
 }
 
 fn summary(snapshot: &Snapshot) -> String {
@@ -226,7 +255,7 @@ mod tests {
     use rstest::rstest;
 
     use super::*;
-    use crate::tui::fixture::busy_rack;
+    use crate::tui::fixture::{Rack, busy_rack};
 
     fn code(node: u64) -> String {
         ClaimCode::of(NodeId(node)).to_string().to_lowercase()
@@ -237,10 +266,10 @@ mod tests {
         let rack = busy_rack();
         let snapshot = rack.snapshot();
         for line in [code(9), format!("a {}", code(9)), "approve pve-0709".to_owned(), "a m9".to_owned()] {
-            let Ok(Command::Send(orders)) = understand(&line, &snapshot, false) else { panic!("{line}") };
+            let Ok(Command::Send(orders, _)) = understand(&line, &snapshot, false) else { panic!("{line}") };
             assert_eq!(orders[0].1, Order::Approve { node: NodeId(9), seen: rack.stamp(NodeId(9)) }, "{line}");
         }
-        let Ok(Command::Send(orders)) = understand("a all", &snapshot, false) else { panic!("all") };
+        let Ok(Command::Send(orders, _)) = understand("a all", &snapshot, false) else { panic!("all") };
         assert_eq!(orders.len(), 2);
     }
 
@@ -261,7 +290,24 @@ mod tests {
         let snapshot = busy_rack().snapshot();
         assert!(matches!(understand("q", &snapshot, false), Ok(Command::Say(words)) if words.contains("once more")));
         assert_eq!(understand("q", &snapshot, true), Ok(Command::Leave));
-        assert_eq!(understand("q", &crate::tui::fixture::Rack::new().snapshot(), false), Ok(Command::Leave));
+        assert_eq!(understand("quit", &snapshot, true), Ok(Command::Leave));
+        assert_eq!(understand("q", &Rack::new().snapshot(), false), Ok(Command::Leave));
+    }
+
+    #[test]
+    fn a_row_that_needs_more_is_left_out_of_all() {
+        let mut rack = Rack::new();
+        let again = rack.ask(1);
+        rack.install(again);
+        let away = rack.ask(2);
+        rack.order(Order::Reject { node: away, reason: Text::new("") });
+        let waits = rack.ask(3);
+        let Ok(Command::Send(orders, aside)) = understand("a all", &rack.snapshot(), false) else { panic!("all") };
+        assert_eq!(orders.len(), 1);
+        assert!(matches!(&orders[0].1, Order::Approve { node, .. } if *node == waits));
+        assert!(aside.is_empty());
+        let undo = understand(&format!("u {waits}"), &rack.snapshot(), false);
+        assert!(matches!(undo, Ok(Command::Send(orders, _)) if orders[0].1 == Order::Undo { node: waits }));
     }
 
     #[test]

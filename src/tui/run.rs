@@ -5,7 +5,7 @@ use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crossterm::event::{Event, EventStream};
+use crossterm::event::{Event, EventStream, KeyEvent, KeyEventKind};
 use futures_util::{Stream, StreamExt as _};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
@@ -17,9 +17,12 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 use tokio_util::sync::CancellationToken;
 
-use super::action::{Msg, Request, Tab, Ticket};
+use super::action::{Action, Msg, Request, Tab, Ticket};
+use super::keymap;
+use super::modal::Modal;
 use super::model::Model;
 use super::outlet::Flow;
+use super::scanner::{Heard, Scanner, Taking};
 use super::terminal::Screen;
 use super::update::update;
 use super::{Fault, TuiOptions};
@@ -40,6 +43,9 @@ const ORDERS: usize = 64;
 
 /// Orders of a batch that are with the engine at once: few enough that machines' own requests find room.
 const AT_ONCE: usize = 32;
+
+/// A question that has just opened is read first: no key can have been meant for it yet. The key that opened it has waited, too.
+const READING: Duration = Duration::from_millis(120);
 
 /// How long the system may take to stop the program that asked for it.
 const STOPPING: Duration = Duration::from_millis(500);
@@ -115,6 +121,10 @@ struct Console<'a, C, S> {
     is_reading: bool,
     /// Until when the shell may take to stop the program that asked for it.
     suspended: Option<Instant>,
+    /// Tells a barcode scanner from a hand.
+    scanner: Scanner,
+    /// When a key opened the question that is open.
+    asked: Option<Instant>,
 }
 
 async fn drive<C: Client, S: Surface>(
@@ -131,7 +141,9 @@ async fn drive<C: Client, S: Surface>(
     let (mut flow, mut other_flow) = (surface.flow(), surface.flow());
     let TuiOptions { hints, fault, pace, .. } = options;
     let (dirty, is_reading, suspended) = (true, false, None);
-    let mut console = Console { client, surface, model, replies, dirty, hints, fault, is_reading, suspended };
+    let (scanner, asked) = (Scanner::default(), None);
+    let mut console =
+        Console { client, surface, model, replies, dirty, hints, fault, is_reading, suspended, scanner, asked };
     let mut engine_lives = true;
     let mut news = false;
     let mut next_frame = Instant::now();
@@ -153,7 +165,9 @@ async fn drive<C: Client, S: Surface>(
                     let snapshot = snapshots.borrow_and_update().clone();
                     console.tell(Msg::Snapshot(snapshot))?;
                 }
+                let begun = Instant::now();
                 let bytes = console.surface.draw(&console.model)?;
+                console.scanner.excuse(begun.elapsed());
                 console.dirty = false;
                 next_frame = Instant::now() + pause(bytes, pace);
             }
@@ -161,6 +175,10 @@ async fn drive<C: Client, S: Surface>(
                 Some(event) => if let Some(exit) = console.on_input(event?)? { return Ok(exit) },
                 None => return Ok(Exit::TerminalGone),
             },
+            () = sleep_until(console.scanner.due().unwrap_or(next_frame)), if console.scanner.due().is_some() => {
+                let keys = console.scanner.overdue(Instant::now());
+                if let Some(exit) = console.press_all(keys)? { return Ok(exit) }
+            }
             Some(reply) = incoming.recv() => { console.tell(reply)?; }
             changed = snapshots.changed(), if engine_lives && !news => {
                 if changed.is_ok() {
@@ -175,6 +193,7 @@ async fn drive<C: Client, S: Surface>(
             _ = clock.tick() => {
                 if console.suspended.is_none() && console.surface.recover()? {
                     console.model.warn("a part of the program failed and was caught; tab 3 and the log file say more");
+                    console.measure()?;
                 }
                 console.tell(Msg::Tick(Timestamp::now()))?;
             }
@@ -240,7 +259,7 @@ impl<C: Client, S: Surface> Console<'_, C, S> {
                 if let Some(fault) = self.fault {
                     fault.on(key);
                 }
-                self.tell(Msg::Key(key))
+                if key.kind == KeyEventKind::Release { Ok(None) } else { self.hear(key) }
             }
             Event::Paste(text) => self.tell(Msg::Paste(text)),
             Event::Resize(width, height) => self.tell(Msg::Resize(width, height)),
@@ -249,11 +268,62 @@ impl<C: Client, S: Surface> Console<'_, C, S> {
         }
     }
 
+    /// A key, or part of a label that a scanner reads.
+    fn hear(&mut self, key: KeyEvent) -> io::Result<Option<Exit>> {
+        let taking = Taking::of(&mut self.model, key);
+        match self.scanner.hear(key, Instant::now(), taking) {
+            Heard::Keys(keys) => self.press_all(keys),
+            Heard::Label { text, then } => {
+                self.tell(Msg::Label(text))?;
+                let is_taken = self.model.modal.as_mut().and_then(Modal::typing).is_some();
+                self.press_all(then.filter(|_| is_taken))
+            }
+        }
+    }
+
+    fn press_all(&mut self, keys: impl IntoIterator<Item = KeyEvent>) -> io::Result<Option<Exit>> {
+        for key in keys {
+            if let Some(exit) = self.press(key)? {
+                return Ok(Some(exit));
+            }
+        }
+        Ok(None)
+    }
+
+    /// A key that a hand has pressed. One that would say yes to a question nobody can have read yet says nothing.
+    fn press(&mut self, key: KeyEvent) -> io::Result<Option<Exit>> {
+        let before = self.model.question();
+        let is_new = before.is_some() && self.asked.is_some_and(|asked| asked.elapsed() < READING);
+        let says_yes = || {
+            let binding = keymap::lookup(key, &self.model.scopes());
+            binding.is_some_and(|binding| binding.action == Action::Confirm)
+        };
+        if is_new && says_yes() {
+            self.model.warn("that key came as the question opened; read it, then press again");
+            self.dirty = true;
+            return Ok(None);
+        }
+        let exit = self.tell(Msg::Key(key))?;
+        // Whoever has pressed another key in it has seen it.
+        self.asked = (self.model.question() != before).then(Instant::now);
+        Ok(exit)
+    }
+
     /// Takes the terminal back after the program was stopped, by Ctrl-Z or by somebody else.
     fn take_back(&mut self) -> io::Result<()> {
         self.suspended = None;
         self.surface.resume()?;
+        self.measure()?;
         self.tell(Msg::Tick(Timestamp::now())).map(|_| ())
+    }
+
+    /// Asks the terminal how large it is: of a change while another program had it, nobody was told.
+    fn measure(&mut self) -> io::Result<()> {
+        let Size { width, height } = self.surface.size()?;
+        if self.model.size != (Size { width, height }) {
+            self.tell(Msg::Resize(width, height))?;
+        }
+        Ok(())
     }
 
     /// Folds a message in and does what follows from it.
@@ -270,7 +340,10 @@ impl<C: Client, S: Surface> Console<'_, C, S> {
                         self.answer(remember(path));
                     }
                 }
-                Request::Redraw => self.surface.redraw()?,
+                Request::Redraw => {
+                    self.surface.redraw()?;
+                    self.measure()?;
+                }
                 Request::Ring => self.surface.ring()?,
                 Request::Title(words) => self.surface.entitle(&words)?,
                 Request::Copy(text) => self.surface.copy(&text)?,

@@ -162,7 +162,9 @@ impl Bench {
         Self { keys, snapshots: Some(snapshot_sender), shown, orders, answer, copied, shutdown, console }
     }
 
+    /// Presses a key as a hand does: some time after the last one.
     async fn press(&self, code: KeyCode) {
+        tokio::time::sleep(Duration::from_millis(160)).await;
         self.send(key(code)).await;
     }
 
@@ -257,4 +259,51 @@ async fn a_vanished_terminal_ends_the_console() {
     assert_eq!(console.await.unwrap().unwrap(), Exit::TerminalGone);
     let broken = Bench::start(&busy_rack(), true);
     assert!(broken.end().await.is_err());
+}
+
+/// What a scanner types: one key a few milliseconds after the other, and Enter.
+async fn scan(bench: &Bench, label: &str) {
+    for c in label.chars() {
+        bench.send(key(if c == '\n' { KeyCode::Enter } else { KeyCode::Char(c) })).await;
+        tokio::time::sleep(Duration::from_millis(2)).await;
+    }
+}
+
+#[tokio::test]
+async fn a_label_that_is_scanned_gives_no_orders() {
+    let mut bench = Bench::start(&busy_rack(), false);
+    bench.wait_for("2 WAITING").await;
+    bench.press(KeyCode::Char('n')).await;
+    // Keys that sort, rename, reset a profile, approve and leave.
+    for label in ["USE3120ABC\n", "CZ2214aaq\n", "aqu7MT\n", "xM\n"] {
+        scan(&bench, label).await;
+        bench.wait_for("no machine shows").await;
+        bench.press(KeyCode::Esc).await;
+    }
+    scan(&bench, "S2HRNX0J403410\n").await;
+    bench.wait_for("pve-070a").await;
+    bench.press(KeyCode::Char('C')).await;
+    bench.wait_for("Profile of").await;
+    scan(&bench, "yyCZ2214y\n").await;
+    bench.wait_for("faster than a hand").await;
+    assert!(bench.orders.lock().unwrap().is_empty(), "{:?}", bench.orders.lock().unwrap());
+    bench.shutdown.cancel();
+    assert_eq!(bench.end().await.unwrap(), Exit::Shutdown);
+}
+
+#[tokio::test]
+async fn a_question_that_has_just_opened_takes_no_yes() {
+    let mut bench = Bench::start(&busy_rack(), false);
+    bench.wait_for("2 WAITING").await;
+    bench.press(KeyCode::Char('n')).await;
+    bench.press(KeyCode::Char('C')).await;
+    tokio::time::sleep(Duration::from_millis(40)).await;
+    bench.send(key(KeyCode::Enter)).await;
+    bench.wait_for("as the question opened").await;
+    assert!(bench.orders.lock().unwrap().is_empty());
+    bench.press(KeyCode::Enter).await;
+    bench.wait_for("Waiting for the engine").await;
+    assert_eq!(bench.orders.lock().unwrap().len(), 1);
+    bench.shutdown.cancel();
+    assert_eq!(bench.end().await.unwrap(), Exit::Shutdown);
 }

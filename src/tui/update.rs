@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use crossterm::event::{KeyEvent, KeyEventKind};
 use ratatui::layout::Size;
+use tui_logger::TuiWidgetEvent;
 
 use super::action::{Action, Msg, Request, Tab, Ticket};
 use super::hints::HINTS;
@@ -40,6 +41,10 @@ pub(super) fn update(model: &mut Model, msg: Msg) -> Vec<Request> {
                 field.paste(&text);
                 finding::typed(model);
             }
+            Vec::new()
+        }
+        Msg::Label(label) => {
+            finding::scanned(model, &label);
             Vec::new()
         }
         Msg::Mouse(event) => mouse::on_mouse(model, event),
@@ -88,7 +93,7 @@ pub(super) fn update(model: &mut Model, msg: Msg) -> Vec<Request> {
         }
         Msg::Tested(outcome) => {
             model.check = Check::Done(outcome);
-            table::keep_in_view(model);
+            table::keep_in_bounds(model);
             Vec::new()
         }
         Msg::Told(Ok(news)) => {
@@ -109,6 +114,7 @@ pub(super) fn update(model: &mut Model, msg: Msg) -> Vec<Request> {
 
 fn on_snapshot(model: &mut Model, snapshot: Arc<Snapshot>) -> Vec<Request> {
     let (had, undecided) = (model.nodes.selected, model.overview.undecided);
+    let was_in_view = table::is_in_view(model);
     let walked = model.overview.walk.take();
     model.set_snapshot(snapshot);
     walking::announce(model, walked.as_ref());
@@ -116,7 +122,12 @@ fn on_snapshot(model: &mut Model, snapshot: Arc<Snapshot>) -> Vec<Request> {
         let why = if model.listing.filter.is_on() { "does not match the filter any more" } else { "is gone" };
         model.tell(format!("the selected row {why}; choose another one"));
     }
-    table::keep_in_view(model);
+    // Whoever has scrolled away looks at something else; the next key that moves leads back.
+    if was_in_view {
+        table::keep_in_view(model);
+    } else {
+        table::keep_in_bounds(model);
+    }
     alert(model, undecided)
 }
 
@@ -142,7 +153,11 @@ fn on_reply(model: &mut Model, ticket: Ticket, done: String, result: Result<Repl
     }
     let dialog = awaiting(model, ticket);
     match result {
-        Ok(Reply::Queued(run)) => model.tell(format!("run {run} is queued; its output is on tab 2")),
+        Ok(Reply::Queued(run)) => {
+            // Whoever orders a run wants to see it.
+            model.show_run(Some(run));
+            model.tell(format!("run {run} is queued; its output is on tab 2"));
+        }
         Ok(Reply::Undecided { until }) => {
             let left = super::text::seconds_left(until, model.now);
             model.tell(format!("{done}; {left} s to take it back with `u`"));
@@ -237,6 +252,11 @@ fn act(model: &mut Model, scope: Scope, action: Action) -> Vec<Request> {
         }
         return Vec::new();
     }
+    if scope == Scope::Nodes && is_about_the_row(model, action) && !table::is_shown(model) {
+        table::keep_in_view(model);
+        model.warn("the selected row was not on the screen; here it is: look, then press again");
+        return Vec::new();
+    }
     if let Some(verb) = Verb::of(action).filter(|_| scope == Scope::Nodes && !model.nodes.marks.is_empty()) {
         ask(model, |model| Some(Question::bulk(verb, model)));
         return Vec::new();
@@ -309,6 +329,9 @@ fn act(model: &mut Model, scope: Scope, action: Action) -> Vec<Request> {
             return vec![Request::SelfTest];
         }
         Action::NextHint | Action::NoHints => return hints(model, action),
+        Action::Log(TuiWidgetEvent::EscapeKey) if matches!(model.overview.gate, Gate::Counting { .. }) => {
+            return hold(model);
+        }
         Action::Log(event) => model.log.transition(event),
         Action::Help => model.modal = Some(Modal::Help { top: 0, search: Field::new("search", "") }),
         Action::Palette => model.modal = Some(Modal::Palette { marked: 0, search: Field::new("do", "") }),
@@ -322,6 +345,27 @@ fn act(model: &mut Model, scope: Scope, action: Action) -> Vec<Request> {
         Action::Confirm => return confirm(model),
     }
     Vec::new()
+}
+
+/// Whether it acts on the selected row, so that whoever presses its key must see that one.
+fn is_about_the_row(model: &Model, action: Action) -> bool {
+    match action {
+        Action::Approve | Action::Reject | Action::Undo | Action::Forget | Action::ChooseProfile | Action::Swap => {
+            model.nodes.marks.is_empty()
+        }
+        Action::Merge
+        | Action::Ban
+        | Action::Edit
+        | Action::Rename
+        | Action::Nic
+        | Action::Address
+        | Action::MarkInstalled
+        | Action::Trust
+        | Action::Adopt
+        | Action::NewProfile
+        | Action::Mark => true,
+        _ => false,
+    }
 }
 
 /// Another value in the marked line of a form.
@@ -347,13 +391,14 @@ fn open(model: &mut Model) {
     }
 }
 
-/// One step back: the dialog, a result, the grid, a search, the detail, the marks, the filter. Where nothing is left to leave, it holds
-/// a run that is about to start by itself.
+/// One step back: the dialog, then a run that is about to start by itself, then a result, the grid, a search, the detail, the
+/// marks, the filter.
 fn back(model: &mut Model) -> Vec<Request> {
     match model.modal.take() {
         Some(Modal::Filter(_)) => table::filter(model, ""),
         Some(Modal::Find(_)) => model.pager.search(""),
         Some(_) => {}
+        None if matches!(model.overview.gate, Gate::Counting { .. }) => return hold(model),
         None => match (model.tab, model.runs.level) {
             (Tab::Ansible, Level::Result) => model.runs.level = Level::Grid,
             (Tab::Ansible, Level::Grid) => model.runs.level = Level::Output,
@@ -361,16 +406,18 @@ fn back(model: &mut Model) -> Vec<Request> {
             (Tab::Nodes, _) if model.nodes.detail.is_some() => model.nodes.detail = None,
             (Tab::Nodes, _) if !model.nodes.marks.is_empty() => model.nodes.marks.clear(),
             (Tab::Nodes, _) if !model.listing.filter.text().is_empty() => table::filter(model, ""),
-            _ if matches!(model.overview.gate, Gate::Counting { .. }) => {
-                let order = Order::HoldGate { hold: true };
-                let done = "held: no run starts by itself until you say so (key W)".to_owned();
-                return vec![send(model, Sending { order, done }).1];
-            }
             _ if model.overview.walk.is_some() => ask(model, |_| Some(Question::stop_walk())),
             _ => {}
         },
     }
     Vec::new()
+}
+
+/// Holds a run that is about to start by itself: the header says that Esc does, whatever is in front.
+fn hold(model: &mut Model) -> Vec<Request> {
+    let order = Order::HoldGate { hold: true };
+    let done = "held: no run starts by itself until you say so (key W)".to_owned();
+    vec![send(model, Sending { order, done }).1]
 }
 
 /// Opens a question about what is selected.

@@ -165,6 +165,12 @@ fn check_and_start_judge_over_the_dhcp_of_config_toml() {
     project.write("profiles/storage.toml", &profile.replace("[network]", "[network]\nsource = \"from-answer\""));
     project.write(own, "[global]\ncountry = \"at\"\n");
     assert!(project.ok(["check"]).contains("storage.toml: ok"));
+
+    // A broken `config.toml` is no problem of the plan.
+    project.write("config.toml", "[network]\naddress = 5\n");
+    project.write("plan.toml", "[[node]]\nhostname = \"pve-1\"\nserial = \"ABC1234\"\n");
+    let check = project.run(["check"]);
+    assert_eq!((check.code, check.out.contains("plan.toml: ok")), (Some(3), true), "{check:?}");
 }
 
 #[test]

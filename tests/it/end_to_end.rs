@@ -203,7 +203,9 @@ fn the_table_is_worked_with_keys() {
     console.until_shows("STATE");
     console.press("3");
     console.until("shows the log", |text| !text.contains("STATE"));
-    console.press("1q");
+    console.press("1");
+    console.until_shows("STATE");
+    console.press("q");
     assert_eq!(console.wait(), 0);
     until("the terminal is given back", || console.is_restored().then_some(()));
 }

@@ -24,6 +24,9 @@ const WHERE: &[u8] = b"\x1b[6n";
 /// Looks a second at what a slow line has brought.
 const LOOKS: u32 = 20;
 
+/// From one press of a hand to the next.
+const HAND: Duration = Duration::from_millis(170);
+
 /// The way to the program's standard input.
 type Keys = Arc<Mutex<Box<dyn std::io::Write + Send>>>;
 
@@ -33,6 +36,8 @@ pub(crate) struct Console {
     screen: Arc<Mutex<vt100::Parser>>,
     /// Gone with the terminal.
     keys: Option<Keys>,
+    /// When keys were pressed last, or something was seen on the screen.
+    pressed: Mutex<Option<Instant>>,
     /// Every byte that was written to the terminal.
     written: Arc<Mutex<Written>>,
     /// Our own view of the terminal's line settings.
@@ -117,7 +122,8 @@ impl Console {
             is_unplugged: Arc::clone(&is_unplugged),
         };
         thread::spawn(move || of_terminal.be_a_terminal());
-        Self { child, screen, keys: Some(keys), written, line, master: Some(pair.master), is_unplugged }
+        let pressed = Mutex::default();
+        Self { child, screen, keys: Some(keys), pressed, written, line, master: Some(pair.master), is_unplugged }
     }
 
     /// Takes the terminal away, as when a connection breaks.
@@ -139,8 +145,19 @@ impl Console {
         String::from_utf8_lossy(&self.written.lock().unwrap().bytes).into_owned()
     }
 
-    /// Presses keys.
+    /// Presses keys, as soon after the last ones, or after what was waited for, as a hand does: a console takes what comes
+    /// faster for a scanner, and a yes to a question that has just opened for a slip.
     pub(crate) fn press(&self, keys: &str) {
+        let mut pressed = self.pressed.lock().unwrap();
+        let since = pressed.map_or(HAND, |last| last.elapsed());
+        #[expect(clippy::disallowed_methods, reason = "a hand's speed, not a wait for something")]
+        thread::sleep(HAND.saturating_sub(since));
+        self.send(keys);
+        *pressed = Some(Instant::now());
+    }
+
+    /// Sends keys at once, as a scanner does.
+    pub(crate) fn send(&self, keys: &str) {
         let mut writer = self.keys.as_ref().unwrap().lock().unwrap();
         writer.write_all(keys.as_bytes()).unwrap();
         writer.flush().unwrap();
@@ -156,6 +173,14 @@ impl Console {
     #[track_caller]
     pub(crate) fn until(&self, what: &str, fits: impl Fn(&str) -> bool) {
         until(&format!("the screen {what}"), || fits(&self.text()).then_some(()));
+        *self.pressed.lock().unwrap() = Some(Instant::now());
+    }
+
+    /// Leaves, whether it asks or not.
+    pub(crate) fn leave(&self) {
+        self.press("q");
+        until("the console asks or ends", || (self.text().contains("Leave?") || !self.is_taken()).then_some(()));
+        self.press("y");
     }
 
     /// Gives the terminal another size.

@@ -52,6 +52,16 @@ impl Order {
         }
     }
 
+    /// The row of which a decision is taken back, where that is the order.
+    #[must_use]
+    pub fn undone(&self) -> Option<NodeId> {
+        match self {
+            Self::Undo { node } => Some(*node),
+            Self::IfSeen { then, .. } => then.undone(),
+            _ => None,
+        }
+    }
+
     /// The order without the condition that its row is as it was seen.
     #[must_use]
     pub fn bare(self) -> Self {

@@ -40,6 +40,7 @@ impl Event {
             | Self::BecameReady { node }
             | Self::BecameUnreachable { node, .. }
             | Self::LeftBehind { node, .. }
+            | Self::Unflagged { node, .. }
             | Self::HostKeySeen { node, .. }
             | Self::HostKeyTrusted { node, .. }
             | Self::Forgotten { node }

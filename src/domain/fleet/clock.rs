@@ -156,7 +156,7 @@ impl Fleet {
         let Some(node) = self.node(id) else { return };
         let since = match leg {
             Leg::Install => node.answers.as_ref().filter(|_| node.report.is_none()).map(|answers| answers.last),
-            Leg::Boot => node.report.as_ref().filter(|_| node.phase != Phase::Ready).map(|reported| reported.at),
+            Leg::Boot => node.report.as_ref().filter(|_| !node.was_ready).map(|reported| reported.at),
         };
         let took = since.and_then(|since| u32::try_from(recorded.at.duration_since(since).as_secs()).ok());
         let (Some(took), model) = (took, model(node)) else { return };

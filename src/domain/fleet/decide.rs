@@ -165,15 +165,24 @@ impl Fleet {
 
     fn decide_probe(&self, node: &Node, sighting: &Sighting, now: Timestamp) -> Decision {
         let id = node.id;
-        let is_looked_for = matches!(node.phase, Phase::Installed | Phase::Booting | Phase::Unreachable { .. });
-        if !is_looked_for {
+        let is_looked_for = |phase: &Phase| {
+            matches!(phase, Phase::Installed | Phase::Booting | Phase::Unreachable { .. } | Phase::Ready)
+        };
+        if !is_looked_for(&node.phase) {
             return Decision::none(Reply::Done);
         }
         let mut events = Vec::new();
         match sighting {
+            Sighting::Proven if node.phase == Phase::Ready => {}
             Sighting::Proven if !node.host_keys.is_empty() => events.push(Event::BecameReady { node: id }),
             Sighting::Proven => {}
-            Sighting::Silent { what } => events.extend(self.not_yet(node, what.as_str(), now)),
+            Sighting::Silent { what } => {
+                // Whoever had another key there is gone, too.
+                if node.flags.contains(&Flag::WrongHostKey) {
+                    events.push(Event::Unflagged { node: id, flag: Flag::WrongHostKey });
+                }
+                events.extend(self.not_yet(node, what.as_str(), now));
+            }
             Sighting::OtherKey { seen } if node.host_keys.is_empty() => {
                 if node.unproven.as_ref() != Some(seen) {
                     events.push(Event::HostKeySeen { node: id, key: seen.clone() });
@@ -193,15 +202,19 @@ impl Fleet {
         Decision { events, effects: Vec::new(), reply: Reply::Done }
     }
 
-    /// Still booting, or overdue by now.
+    /// Still booting, overdue by now, or not ready any more.
     fn not_yet(&self, node: &Node, what: &str, now: Timestamp) -> Option<Event> {
         let waited = now.duration_since(node.since);
         match node.phase {
-            Phase::Installed => Some(Event::Booting { node: node.id }),
+            Phase::Installed | Phase::Ready => Some(Event::Booting { node: node.id }),
             Phase::Booting if is_over(waited, self.deadline(node, Leg::Boot)) => {
                 let usual = self.usual(node, Leg::Boot);
-                let reason = format!("not reached for {} min{usual}: {what}", waited.as_mins());
+                let reason = format!("not reached within {} min{usual}: {what}", waited.as_mins());
                 Some(Event::BecameUnreachable { node: node.id, reason: Text::new(&reason) })
+            }
+            // It is silent in another way by now, or another system answers.
+            Phase::Unreachable { ref reason } if !reason.as_str().contains(Text::new(what).as_str()) => {
+                Some(Event::BecameUnreachable { node: node.id, reason: Text::new(what) })
             }
             Phase::Planned
             | Phase::Waiting
@@ -210,7 +223,6 @@ impl Fleet {
             | Phase::Installing
             | Phase::Stalled { .. }
             | Phase::Booting
-            | Phase::Ready
             | Phase::Unreachable { .. }
             | Phase::Configuring
             | Phase::Configured

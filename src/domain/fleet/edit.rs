@@ -39,18 +39,23 @@ impl Fleet {
         Decision::one(Event::NoteSet { node: node.id, note: note.clone() })
     }
 
-    /// An order about a row as it was seen: refused where the row is another matter by now.
-    pub(super) fn decide_if_seen(
-        &self,
-        node: &Node,
-        revision: u64,
-        order: &Order,
-        now: Timestamp,
-    ) -> Result<Decision, Refusal> {
-        if node.revision != revision {
+    /// Whether each row that an order is bound to is as it was seen.
+    ///
+    /// # Errors
+    /// The first one that is not, or is gone.
+    pub fn is_as_seen(&self, order: &Order) -> Result<(), Refusal> {
+        let Order::IfSeen { node, revision, then } = order else { return Ok(()) };
+        let node = self.existing(*node)?;
+        if node.revision != *revision {
             return Err(Refusal::RowChanged { name: node.name.clone(), phase: node.phase.word() });
         }
-        self.decide_order(order, now)
+        self.is_as_seen(then)
+    }
+
+    /// An order about a row as it was seen: refused where the row is another matter by now.
+    pub(super) fn decide_if_seen(&self, order: &Order, now: Timestamp) -> Result<Decision, Refusal> {
+        self.is_as_seen(order)?;
+        self.decide_order(&order.clone().bare(), now)
     }
 }
 

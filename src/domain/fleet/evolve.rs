@@ -115,7 +115,7 @@ impl Fleet {
     }
 }
 
-pub(super) fn empty_row(id: NodeId, name: Fqdn, at: Timestamp) -> Node {
+pub(crate) fn empty_row(id: NodeId, name: Fqdn, at: Timestamp) -> Node {
     Node {
         id,
         name,
@@ -139,6 +139,7 @@ pub(super) fn empty_row(id: NodeId, name: Fqdn, at: Timestamp) -> Node {
         reinstall_allowed: false,
         gated: false,
         was_configured: false,
+        was_ready: false,
         last_run: None,
         profile: None,
         counters: BTreeMap::new(),
@@ -208,25 +209,20 @@ fn apply_to_node(node: &mut Node, event: &Event, at: Timestamp) {
         }
         Event::ProfileChosen { profile, .. } => choose_profile(node, profile.clone()),
         Event::CounterTaken { counter, value, .. } => drop(node.counters.insert(counter.clone(), *value)),
-        Event::AddressSet { address, .. } => set_address(node, *address),
+        Event::AddressSet { address, .. } => {
+            // Whoever answers elsewhere is not meant by it any more.
+            node.flags.remove(&Flag::WrongHostKey);
+            set_address(node, *address);
+        }
         Event::NoteSet { note, .. } => node.note.clone_from(note),
         Event::Stalled { reason, .. } => enter(node, Phase::Stalled { reason: reason.clone() }, at),
-        Event::Booting { .. } => enter(node, Phase::Booting, at),
-        Event::BecameReady { .. } => {
-            node.flags.remove(&Flag::WrongHostKey);
-            enter(node, Phase::Ready, at);
-        }
-        Event::BecameUnreachable { reason, .. } => enter(node, Phase::Unreachable { reason: reason.clone() }, at),
+        Event::Booting { .. }
+        | Event::Unflagged { .. }
+        | Event::BecameReady { .. }
+        | Event::BecameUnreachable { .. }
+        | Event::HostKeySeen { .. }
+        | Event::HostKeyTrusted { .. } => apply_sighting(node, event, at),
         Event::LeftBehind { reason, .. } => leave_behind(node, reason, at),
-        Event::HostKeySeen { key, .. } => {
-            node.unproven = Some(key.clone());
-            node.flags.insert(Flag::Unproven);
-        }
-        Event::HostKeyTrusted { key, .. } => {
-            node.host_keys = vec![key.clone()];
-            node.unproven = None;
-            node.flags.remove(&Flag::Unproven);
-        }
         // A retry answer or a refusal moves nobody.
         Event::RetryServed { .. } | Event::RefusalServed { .. } => {
             node.request.iter_mut().for_each(|asked| asked.is_told = true);
@@ -266,6 +262,37 @@ fn apply_to_node(node: &mut Node, event: &Event, at: Timestamp) {
         | Event::GateWaived { .. }
         | Event::TokenMade { .. }
         | Event::TokenRevoked { .. } => {}
+    }
+}
+
+/// What was seen of a node at its address.
+fn apply_sighting(node: &mut Node, event: &Event, at: Timestamp) {
+    match event {
+        Event::Booting { .. } => {
+            node.was_ready |= node.phase == Phase::Ready;
+            enter(node, Phase::Booting, at);
+        }
+        Event::Unflagged { flag, .. } => drop(node.flags.remove(flag)),
+        Event::BecameReady { .. } => {
+            node.flags.remove(&Flag::WrongHostKey);
+            node.was_ready = true;
+            enter(node, Phase::Ready, at);
+        }
+        // Another reason is no other time: it has been unreachable since the first one.
+        Event::BecameUnreachable { reason, .. } if matches!(node.phase, Phase::Unreachable { .. }) => {
+            node.phase = Phase::Unreachable { reason: reason.clone() };
+        }
+        Event::BecameUnreachable { reason, .. } => enter(node, Phase::Unreachable { reason: reason.clone() }, at),
+        Event::HostKeySeen { key, .. } => {
+            node.unproven = Some(key.clone());
+            node.flags.insert(Flag::Unproven);
+        }
+        Event::HostKeyTrusted { key, .. } => {
+            node.host_keys = vec![key.clone()];
+            node.unproven = None;
+            node.flags.remove(&Flag::Unproven);
+        }
+        _ => {}
     }
 }
 
@@ -372,7 +399,7 @@ fn release(
     node.unproven = None;
     node.address = address.map(|net| net.addr());
     node.gated = false;
-    node.was_configured = false;
+    (node.was_configured, node.was_ready) = (false, false);
     // Until it has reported it may still carry what was installed before.
     node.flags.retain(|flag| {
         let is_over = matches!(flag, Flag::AsksAgain | Flag::CannotAnswer { .. } | Flag::ChooseNic);

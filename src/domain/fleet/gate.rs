@@ -138,6 +138,16 @@ impl std::fmt::Display for Gate {
 }
 
 impl Gate {
+    /// The same in few words: `10/12: pve04 no report for 19 min, +1`.
+    #[must_use]
+    pub fn short(&self, now: Timestamp) -> String {
+        let Self::Waits { ready, of, missing } = self else { return self.to_string() };
+        let Some(first) = missing.first() else { return self.to_string() };
+        let more = of.saturating_sub(*ready).saturating_sub(1);
+        let more = if more > 0 { format!(", +{more}") } else { String::new() };
+        format!("{ready}/{of}: {}{more}", first.words(now))
+    }
+
     /// The same with the reasons, as of `now`: `10 of 12 ready · pve04 no report for 19 min · pve11 never called`.
     #[must_use]
     pub fn words(&self, now: Timestamp) -> String {
@@ -271,6 +281,24 @@ impl Fleet {
         Ok(Decision::one(if hold { Event::GateHeld } else { Event::GateReleased }))
     }
 
+    /// Whom going on without the missing nodes would run now, and whom it would no longer wait for.
+    #[must_use]
+    pub fn going(&self) -> [BTreeMap<NodeId, Fqdn>; 2] {
+        let missing = self.nodes().filter(|node| self.is_wanted(node) && !is_settled(node));
+        [self.fresh(), missing.map(|node| (node.id, node.name.clone())).collect()]
+    }
+
+    /// The same as [`Fleet::decide_go`], where it is about these nodes.
+    pub(super) fn decide_go_as_seen(
+        &self,
+        ready: &BTreeSet<NodeId>,
+        missing: &BTreeSet<NodeId>,
+    ) -> Result<Decision, Refusal> {
+        let decision = self.decide_go()?;
+        let [run, without] = self.going();
+        if run.keys().eq(ready) && without.keys().eq(missing) { Ok(decision) } else { Err(Refusal::GateChanged) }
+    }
+
     /// Runs on the nodes that are ready and stops waiting for the others.
     pub(super) fn decide_go(&self) -> Result<Decision, Refusal> {
         if let Some(run) = self.active_run() {
@@ -279,12 +307,11 @@ impl Fleet {
         if self.gate() == Gate::ByHand {
             return Err(Refusal::GateByHand);
         }
-        let fresh = self.fresh();
+        let [fresh, missing] = self.going();
         if fresh.is_empty() {
             return Err(Refusal::NothingReady);
         }
-        let missing = self.nodes().filter(|node| self.is_wanted(node) && !is_settled(node)).map(|node| node.id);
-        let waived = Event::GateWaived { nodes: missing.collect() };
+        let waived = Event::GateWaived { nodes: missing.into_keys().collect() };
         let mut decision = self.queue_run(fresh, true, RunOptions::default(), RunReason::WithoutMissing);
         decision.events.insert(0, waived);
         Ok(decision)

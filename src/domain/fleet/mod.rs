@@ -51,6 +51,8 @@ use super::walk::Walk;
 use index::Index;
 
 pub use address::PoolOutlook;
+#[cfg(test)]
+pub(crate) use evolve::empty_row as blank_row;
 pub use gate::{Countdown, Gate, Missing};
 pub use identity::{likely_twins, who_stays};
 

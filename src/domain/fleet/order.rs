@@ -73,7 +73,8 @@ impl Fleet {
             Order::Swap { node, other } => Self::decide_swap(self.existing(*node)?, self.existing(*other)?),
             Order::Edit { node, changes } => self.decide_edit(self.existing(*node)?, changes, now),
             Order::SetNote { node, note } => Ok(Self::decide_note(self.existing(*node)?, note)),
-            Order::IfSeen { node, revision, then } => self.decide_if_seen(self.existing(*node)?, *revision, then, now),
+            Order::IfSeen { .. } => self.decide_if_seen(order, now),
+            Order::GoAsSeen { ready, missing } => self.decide_go_as_seen(ready, missing),
         }
     }
 

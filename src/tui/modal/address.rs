@@ -1,6 +1,6 @@
 //! The address of a node: the one it is installed with, or the one where Ansible reaches it.
 
-use super::{Ask, Field, Paragraph, Sending, judged, parse_address};
+use super::{Ask, Field, Paragraph, Sending, if_seen, judged, parse_address};
 use crate::domain::{Fqdn, Node, NodeId, Order};
 use crate::tui::model::Model;
 
@@ -9,6 +9,8 @@ use crate::tui::model::Model;
 pub(in crate::tui) struct Address {
     node: NodeId,
     name: Fqdn,
+    /// The row as it was on the screen.
+    revision: u64,
     is_to_come: bool,
     field: Field,
 }
@@ -18,7 +20,13 @@ impl Address {
         let is_to_come = node.is_to_be_installed();
         let known = if is_to_come { node.fixed_address() } else { node.address };
         let known = known.map(|address| address.to_string()).unwrap_or_default();
-        Self { node: node.id, name: node.name.clone(), is_to_come, field: Field::new("address", &known) }
+        Self {
+            node: node.id,
+            name: node.name.clone(),
+            revision: node.revision,
+            is_to_come,
+            field: Field::new("address", &known),
+        }
     }
 }
 
@@ -40,7 +48,8 @@ impl Ask for Address {
         let address = parse_address(self.field.value())?;
         let verb = if self.is_to_come { "gets" } else { "is reached at" };
         let done = format!("`{}` {verb} {address}", self.name);
-        judged(model, Order::SetAddress { node: self.node, address }, done)
+        let order = if_seen((self.node, self.revision), Order::SetAddress { node: self.node, address });
+        judged(model, order, done)
     }
 
     fn field(&self) -> Option<&Field> {

@@ -1,6 +1,6 @@
 //! Whose report is this? Likely owners come first.
 
-use super::{Ask, Paragraph, Picker, Sending};
+use super::{Ask, Paragraph, Picker, Sending, if_seen};
 use crate::domain::fleet::{Fleet, Unmatched};
 use crate::domain::text::Text;
 use crate::domain::{Fqdn, MachineId, Node, NodeId, Order, Phase, ReportId};
@@ -11,7 +11,8 @@ use crate::tui::model::Model;
 pub(in crate::tui) struct Adopt {
     report: ReportId,
     words: String,
-    owners: Vec<(NodeId, Fqdn)>,
+    /// Nodes as they were on the screen.
+    owners: Vec<((NodeId, u64), Fqdn)>,
     picker: Picker,
 }
 
@@ -26,7 +27,7 @@ impl Adopt {
             _ => format!("{} ({}; same machine)", node.name, node.phase.word()),
         };
         let picker = Picker::new(owners.iter().map(|node| words(node)).collect());
-        let owners: Vec<_> = owners.into_iter().map(|node| (node.id, node.name.clone())).collect();
+        let owners: Vec<_> = owners.into_iter().map(|node| ((node.id, node.revision), node.name.clone())).collect();
         let name = report.report.fqdn.as_ref().map_or("no host name", Text::as_str);
         let words =
             format!("Report {} came from {} without a valid secret and names `{name}`.", report.id, report.peer);
@@ -63,9 +64,10 @@ impl Ask for Adopt {
     }
 
     fn order(&self, _model: &Model) -> Result<Sending, String> {
-        let (node, name) = self.owners.get(self.picker.marked()).cloned().ok_or_else(|| "choose a node".to_owned())?;
+        let (seen, name) = self.owners.get(self.picker.marked()).cloned().ok_or_else(|| "choose a node".to_owned())?;
         let done = format!("report {} belongs to `{name}` now", self.report);
-        Ok(Sending { order: Order::Adopt { report: self.report, node }, done })
+        let order = if_seen(seen, Order::Adopt { report: self.report, node: seen.0 });
+        Ok(Sending { order, done })
     }
 
     fn picker(&self) -> Option<&Picker> {

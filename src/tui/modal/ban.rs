@@ -1,6 +1,6 @@
 //! Sending a machine away for good.
 
-use super::{Ask, Field, Paragraph, Sending};
+use super::{Ask, Field, Paragraph, Sending, if_seen};
 use crate::domain::text::Text;
 use crate::domain::{Fqdn, Node, NodeId, Order};
 use crate::tui::model::Model;
@@ -10,6 +10,8 @@ use crate::tui::model::Model;
 pub(in crate::tui) struct Ban {
     node: NodeId,
     name: Fqdn,
+    /// The row as it was on the screen.
+    revision: u64,
     known_by: String,
     field: Field,
 }
@@ -22,7 +24,7 @@ impl Ban {
         let macs = machine.macs.iter().map(ToString::to_string);
         let known_by = uuid.into_iter().chain(serial).chain(macs).collect::<Vec<_>>().join(", ");
         let field = Field::new("reason (may stay empty)", "");
-        Self { node: node.id, name: node.name.clone(), known_by, field }
+        Self { node: node.id, name: node.name.clone(), revision: node.revision, known_by, field }
     }
 }
 
@@ -39,7 +41,8 @@ impl Ask for Ban {
     }
 
     fn order(&self, _model: &Model) -> Result<Sending, String> {
-        let order = Order::Ban { node: self.node, reason: Text::new(self.field.value()) };
+        let ban = Order::Ban { node: self.node, reason: Text::new(self.field.value()) };
+        let order = if_seen((self.node, self.revision), ban);
         Ok(Sending { order, done: format!("banned `{}`; `T` lifts it", self.name) })
     }
 

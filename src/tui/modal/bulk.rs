@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use super::{Ask, Batch, Field, Paragraph, Picker, Sending, profiles};
+use super::{Ask, Batch, Field, Paragraph, Picker, Sending, if_seen, profiles};
 use crate::domain::text::Text;
 use crate::domain::{Fqdn, Node, NodeId, Order, Phase, ProfileWish};
 use crate::tui::action::Action;
@@ -92,8 +92,8 @@ pub(in crate::tui) struct Bulk {
     /// How many of `nodes` the filter hid.
     hidden: usize,
     field: Option<Field>,
-    /// Which profiles there are, in the order of the list.
-    profiles: Vec<ProfileWish>,
+    /// Which profiles there are, in the order of the list; `None` leaves each node its own.
+    profiles: Vec<Option<ProfileWish>>,
     picker: Option<Picker>,
 }
 
@@ -124,8 +124,7 @@ impl Bulk {
             Verb::Forget if loses_guard => Some(Field::new("how many nodes are forgotten", "")),
             Verb::Approve | Verb::Undo | Verb::Forget | Verb::Profile => None,
         };
-        let (profiles, words) = if verb == Verb::Profile { profiles(model, None) } else { Default::default() };
-        let picker = (verb == Verb::Profile).then(|| Picker::new(words));
+        let (profiles, picker) = if verb == Verb::Profile { choices(model, &nodes) } else { Default::default() };
         Self { verb, nodes, aside, hidden, field, profiles, picker }
     }
 
@@ -137,7 +136,7 @@ impl Bulk {
         }
         let id = node.id;
         // The engine compares once more, when it decides.
-        let seen = |then| Order::IfSeen { node: id, revision: node.revision, then: Box::new(then) };
+        let seen = |then| if_seen((id, node.revision), then);
         Ok(match self.verb {
             Verb::Approve => {
                 let asked = node.request.as_ref().ok_or_else(|| "has not asked".to_owned())?;
@@ -147,11 +146,11 @@ impl Bulk {
                 let reason = Text::new(self.field.as_ref().map_or("", Field::value));
                 seen(Order::Reject { node: id, reason })
             }
-            Verb::Undo => Order::Undo { node: id },
+            Verb::Undo => seen(Order::Undo { node: id }),
             Verb::Forget => seen(Order::Forget { node: id }),
             Verb::Profile => {
                 let wish = self.picker.as_ref().and_then(|picker| self.profiles.get(picker.marked()));
-                let wish = wish.cloned().ok_or_else(|| "no profile is chosen".to_owned())?;
+                let wish = wish.cloned().flatten().ok_or_else(|| "no profile is chosen yet".to_owned())?;
                 seen(Order::ChooseProfile { node: id, profile: wish.choice() })
             }
         })
@@ -169,6 +168,21 @@ impl Bulk {
     fn changed<'a>(&'a self, model: &'a Model) -> impl Iterator<Item = &'a Arc<Node>> {
         self.nodes.iter().filter(|node| model.snapshot.fleet.node(node.id).is_none_or(|now| has_changed(node, now)))
     }
+}
+
+/// The profiles to choose from. What they have now is marked, so that Enter alone changes nothing.
+fn choices(model: &Model, nodes: &[Arc<Node>]) -> (Vec<Option<ProfileWish>>, Option<Picker>) {
+    let mut now = nodes.iter().map(|node| ProfileWish::from(node.profile.clone()));
+    let first = now.next();
+    let common = first.filter(|first| now.all(|other| other == *first));
+    let (wishes, mut words) = profiles(model, common.as_ref());
+    let marked = wishes.iter().position(|wish| Some(wish) == common.as_ref());
+    let mut wishes: Vec<_> = wishes.into_iter().map(Some).collect();
+    if marked.is_none() {
+        wishes.insert(0, None);
+        words.insert(0, "each the one it has".to_owned());
+    }
+    (wishes, Some(Picker::new(words).at(marked.unwrap_or_default())))
 }
 
 /// Whether a row is about something else than it was: another phase, another request, another name.
@@ -216,6 +230,11 @@ impl Ask for Bulk {
         }
         // The batch holds an order for each of them. This one stands for all; there is none only where all have changed.
         let mut orders = self.nodes.iter().map(|node| self.order_for(node, model));
+        let is_open =
+            self.picker.as_ref().is_some_and(|picker| matches!(self.profiles.get(picker.marked()), Some(None)));
+        if is_open {
+            return Err("choose a profile".to_owned());
+        }
         let order = orders
             .find_map(Result::ok)
             .ok_or_else(|| "all of these nodes changed while you looked; close this and look again".to_owned())?;

@@ -5,22 +5,37 @@ use tui_input::{Input, InputRequest};
 
 use crate::tui::text;
 
-/// Characters a field takes: as many as a host name may have.
+/// Characters a field takes unless it says otherwise: as many as a host name may have.
 const MAX_CHARS: usize = 253;
 
 /// A line of text being typed.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(in crate::tui) struct Field {
     input: Input,
     label: &'static str,
     /// Whether the next character replaces what was typed.
     is_old: bool,
+    /// Characters it takes.
+    most: usize,
+    /// Why the last of what was typed or pasted was not taken.
+    refused: Option<String>,
 }
 
 impl Field {
     /// A field that holds `value`.
     pub(in crate::tui) fn new(label: &'static str, value: &str) -> Self {
-        Self { input: Input::new(value.to_owned()), label, is_old: false }
+        Self { input: Input::new(value.to_owned()), label, is_old: false, most: MAX_CHARS, refused: None }
+    }
+
+    /// The same, for a text of so many characters.
+    pub(super) fn of(mut self, most: usize) -> Self {
+        self.most = most;
+        self
+    }
+
+    /// Why the last of what was typed or pasted was not taken.
+    pub(in crate::tui) fn refused(&self) -> Option<&str> {
+        self.refused.as_deref()
     }
 
     /// Lets the next character that is typed replace what is there.
@@ -74,24 +89,43 @@ impl Field {
             KeyCode::End => InputRequest::GoToEnd,
             _ => return,
         };
-        self.is_old = false;
+        (self.is_old, self.refused) = (false, None);
         self.input.handle(request);
     }
 
-    /// Takes in a pasted text without its control characters.
+    /// Takes in a pasted text without its control characters; all of it or, where there is no room, nothing.
     pub(in crate::tui) fn paste(&mut self, pasted: &str) {
-        for c in text::clean(pasted.trim()).chars().take(MAX_CHARS) {
-            self.insert(c);
+        let pasted = text::clean(pasted.trim());
+        if std::mem::take(&mut self.is_old) {
+            self.input.reset();
         }
+        let (has, more) = (self.value().chars().count(), pasted.chars().count());
+        if has + more > self.most {
+            let most = self.most;
+            self.refused = Some(format!("not pasted: {} characters are more than the {most} it takes", has + more));
+            return;
+        }
+        // One character after the other would copy the whole text each time.
+        let at = self.input.cursor();
+        let value: String =
+            self.value().chars().take(at).chain(pasted.chars()).chain(self.value().chars().skip(at)).collect();
+        self.input = Input::new(value).with_cursor(at + more);
+        self.refused = None;
     }
 
     fn insert(&mut self, c: char) {
         if std::mem::take(&mut self.is_old) {
             self.input.reset();
         }
-        if !c.is_control() && self.value().chars().count() < MAX_CHARS {
-            self.input.handle(InputRequest::InsertChar(c));
+        self.refused = None;
+        if c.is_control() {
+            return;
         }
+        if self.value().chars().count() >= self.most {
+            self.refused = Some(format!("full: it takes {} characters", self.most));
+            return;
+        }
+        self.input.handle(InputRequest::InsertChar(c));
     }
 }
 
@@ -106,6 +140,12 @@ impl Picker {
     /// A list whose first line is marked.
     pub(super) fn new(choices: Vec<String>) -> Self {
         Self { choices, marked: 0 }
+    }
+
+    /// The same with another line marked.
+    pub(super) fn at(mut self, marked: usize) -> Self {
+        self.marked = marked.min(self.choices.len().saturating_sub(1));
+        self
     }
 
     /// The lines.
@@ -139,8 +179,18 @@ mod tests {
         assert_eq!(field.value(), "pve-1.laX");
         press(&mut field, KeyCode::Char('u'), KeyModifiers::CONTROL);
         assert_eq!(field.value(), "");
-        field.paste(&format!(" {}\n", "a\u{1b}".repeat(500)));
-        assert_eq!(field.value(), "a".repeat(MAX_CHARS));
+        field.paste(&format!(" {}\n", "a\u{1b}".repeat(200)));
+        assert_eq!((field.value(), field.refused()), ("a".repeat(200).as_str(), None));
+        field.paste(&"b".repeat(54));
+        assert_eq!(field.value(), "a".repeat(200), "half a text is another one");
+        assert!(field.refused().is_some_and(|why| why.contains("254 characters")), "{:?}", field.refused());
+        press(&mut field, KeyCode::Home, KeyModifiers::NONE);
+        field.paste(&"b".repeat(53));
+        assert_eq!((field.value(), field.refused()), (format!("{}{}", "b".repeat(53), "a".repeat(200)).as_str(), None));
+        press(&mut field, KeyCode::Char('c'), KeyModifiers::NONE);
+        assert!(!field.value().contains('c') && field.refused().is_some_and(|why| why.starts_with("full")));
+        press(&mut field, KeyCode::Backspace, KeyModifiers::NONE);
+        assert_eq!(field.refused(), None);
         let (shown, cursor) = field.window(10);
         assert!(text::width(&shown) <= 10 && cursor < 10);
     }

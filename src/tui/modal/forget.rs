@@ -1,6 +1,6 @@
 //! Dropping a row.
 
-use super::{Ask, Paragraph, Sending};
+use super::{Ask, Paragraph, Sending, if_seen};
 use crate::domain::{Fqdn, Node, NodeId, Order};
 use crate::tui::model::Model;
 
@@ -41,8 +41,7 @@ impl Ask for Forget {
     }
 
     fn order(&self, _model: &Model) -> Result<Sending, String> {
-        let then = Box::new(Order::Forget { node: self.node });
-        let order = Order::IfSeen { node: self.node, revision: self.revision, then };
+        let order = if_seen((self.node, self.revision), Order::Forget { node: self.node });
         Ok(Sending { order, done: format!("forgot `{}`", self.name) })
     }
 }

@@ -1,6 +1,6 @@
 //! Another host name, judged while it is typed.
 
-use super::{Ask, Field, Paragraph, Sending, judged, parse_name};
+use super::{Ask, Field, Paragraph, Sending, if_seen, judged, parse_name};
 use crate::domain::{Fqdn, Node, NodeId, Order};
 use crate::tui::model::Model;
 
@@ -9,12 +9,19 @@ use crate::tui::model::Model;
 pub(in crate::tui) struct Hostname {
     node: NodeId,
     name: Fqdn,
+    /// The row as it was on the screen.
+    revision: u64,
     field: Field,
 }
 
 impl Hostname {
     pub(super) fn new(node: &Node) -> Self {
-        Self { node: node.id, name: node.name.clone(), field: Field::new("host name", node.name.as_str()) }
+        Self {
+            node: node.id,
+            name: node.name.clone(),
+            revision: node.revision,
+            field: Field::new("host name", node.name.as_str()),
+        }
     }
 }
 
@@ -30,7 +37,8 @@ impl Ask for Hostname {
     fn order(&self, model: &Model) -> Result<Sending, String> {
         let name = parse_name(self.field.value())?;
         let done = format!("`{}` is now `{name}`", self.name);
-        judged(model, Order::Rename { node: self.node, name }, done)
+        let order = if_seen((self.node, self.revision), Order::Rename { node: self.node, name });
+        judged(model, order, done)
     }
 
     fn field(&self) -> Option<&Field> {

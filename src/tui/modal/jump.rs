@@ -79,8 +79,8 @@ fn fit(node: &Node, typed: &str) -> Option<Fit> {
 }
 
 impl Jump {
-    pub(super) fn new() -> Self {
-        Self::with(Field::new("code or label", ""))
+    pub(super) fn new(typed: &str) -> Self {
+        Self::with(Field::new("code or label", typed))
     }
 
     fn with(field: Field) -> Self {

@@ -1,6 +1,6 @@
 //! The operator's word in place of a report.
 
-use super::{Ask, Paragraph, Sending};
+use super::{Ask, Paragraph, Sending, if_seen};
 use crate::domain::{Fqdn, Node, NodeId, Order};
 use crate::tui::model::Model;
 
@@ -9,11 +9,13 @@ use crate::tui::model::Model;
 pub(in crate::tui) struct Mark {
     node: NodeId,
     name: Fqdn,
+    /// The row as it was on the screen.
+    revision: u64,
 }
 
 impl Mark {
     pub(super) fn new(node: &Node) -> Self {
-        Self { node: node.id, name: node.name.clone() }
+        Self { node: node.id, name: node.name.clone(), revision: node.revision }
     }
 }
 
@@ -39,6 +41,7 @@ impl Ask for Mark {
 
     fn order(&self, _model: &Model) -> Result<Sending, String> {
         let done = format!("`{}` is marked installed; it is being looked for", self.name);
-        Ok(Sending { order: Order::MarkInstalled { node: self.node }, done })
+        let order = if_seen((self.node, self.revision), Order::MarkInstalled { node: self.node });
+        Ok(Sending { order, done })
     }
 }

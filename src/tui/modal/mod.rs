@@ -105,6 +105,11 @@ pub(super) struct Sending {
     pub(super) done: String,
 }
 
+/// An order about a row as it was on the screen: refused where the row is another matter by then.
+fn if_seen((node, revision): (NodeId, u64), then: Order) -> Order {
+    Order::IfSeen { node, revision, then: Box::new(then) }
+}
+
 /// Orders to many nodes, one each.
 #[derive(Debug)]
 pub(super) struct Batch {
@@ -280,6 +285,11 @@ impl Question {
     /// Whether it is about many nodes, whose orders are refused one by one.
     pub(super) fn is_bulk(&self) -> bool {
         matches!(self, Self::Bulk(_))
+    }
+
+    /// Whether it only leads to a row.
+    pub(super) fn is_lookup(&self) -> bool {
+        matches!(self, Self::Jump(_))
     }
 
     fn ask(&self) -> &dyn Ask {

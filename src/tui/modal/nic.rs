@@ -1,6 +1,6 @@
 //! Which of a machine's NICs is to be configured.
 
-use super::{Ask, Paragraph, Picker, Sending};
+use super::{Ask, Paragraph, Picker, Sending, if_seen};
 use crate::domain::{Fqdn, MacAddr, Node, NodeId, Order};
 use crate::tui::model::Model;
 
@@ -9,6 +9,8 @@ use crate::tui::model::Model;
 pub(in crate::tui) struct ChooseNic {
     node: NodeId,
     name: Fqdn,
+    /// The row as it was on the screen.
+    revision: u64,
     macs: Vec<MacAddr>,
     picker: Picker,
 }
@@ -26,7 +28,13 @@ impl ChooseNic {
         let lines = links.iter().map(|link| format!("{}  {}{}", link.mac, link.name, note(link.mac)));
         let picker = Picker::new(lines.collect());
         let macs: Vec<_> = links.iter().map(|link| link.mac).collect();
-        (!macs.is_empty()).then_some(Self { node: node.id, name: node.name.clone(), macs, picker })
+        (!macs.is_empty()).then_some(Self {
+            node: node.id,
+            name: node.name.clone(),
+            revision: node.revision,
+            macs,
+            picker,
+        })
     }
 }
 
@@ -45,7 +53,8 @@ impl Ask for ChooseNic {
     fn order(&self, _model: &Model) -> Result<Sending, String> {
         let mac = self.macs.get(self.picker.marked()).copied().ok_or_else(|| "choose a NIC".to_owned())?;
         let done = format!("`{}` will use {mac}", self.name);
-        Ok(Sending { order: Order::ChooseNic { node: self.node, mac }, done })
+        let order = if_seen((self.node, self.revision), Order::ChooseNic { node: self.node, mac });
+        Ok(Sending { order, done })
     }
 
     fn picker(&self) -> Option<&Picker> {

@@ -91,7 +91,12 @@ impl Question {
 
     /// Asks for whatever names a machine: code, label, name.
     pub(in crate::tui) fn jump() -> Self {
-        Self::Jump(jump::Jump::new())
+        Self::Jump(jump::Jump::new(""))
+    }
+
+    /// The same, with the beginning of a label that is being scanned.
+    pub(in crate::tui) fn scanned(label: &str) -> Self {
+        Self::Jump(jump::Jump::new(label))
     }
 
     /// Lists tickets and bans.

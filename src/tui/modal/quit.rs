@@ -14,6 +14,14 @@ pub(in crate::tui) fn reasons(model: &Model) -> Vec<String> {
             count(held, "machine"),
         ));
     }
+    let decided = model.snapshot.undecided.len();
+    if decided > 0 {
+        let them = if decided == 1 { "it" } else { "them" };
+        reasons.push(format!(
+            "{} that `u` can still take back: leaving lets {them} take effect at once.",
+            count(decided, "decision")
+        ));
+    }
     if model.overview.installing > 0 {
         reasons.push(format!(
             "{} installing: that goes on, but a report that comes while nothing runs here is lost.",

@@ -3,7 +3,7 @@
 use super::field::Field;
 use super::sheet::{Sheet, SheetLine};
 use super::{Ask, Paragraph, Sending};
-use crate::domain::options::parse_assignments;
+use crate::domain::options::{MAX_VARS_BYTES, parse_assignments};
 use crate::domain::{Fqdn, Node, NodeId, Order, Phase, Run, RunId, RunOptions};
 use crate::tui::action::Tab;
 use crate::tui::model::Model;
@@ -17,6 +17,9 @@ const SKIP_TAGS: usize = 3;
 const VARS: usize = 4;
 const START_AT: usize = 5;
 const VERBOSITY: usize = 6;
+
+/// Characters of a line of tags.
+const MAX_TAGS: usize = 4 << 10;
 
 /// Nodes named that cannot be run.
 const NAMED: usize = 5;
@@ -123,9 +126,9 @@ fn sheet(nodes: Vec<String>, tasks: &[String], is_first: bool) -> Sheet {
     Sheet::new(vec![
         choice("Nodes", nodes),
         choice("Mode", modes),
-        SheetLine::Text(Field::new("Tags", "")),
-        SheetLine::Text(Field::new("Skip tags", "")),
-        SheetLine::Text(Field::new("Variables", "")),
+        SheetLine::Text(Field::new("Tags", "").of(MAX_TAGS)),
+        SheetLine::Text(Field::new("Skip tags", "").of(MAX_TAGS)),
+        SheetLine::Text(Field::new("Variables", "").of(MAX_VARS_BYTES)),
         choice("Start at", starts),
         choice("Verbosity", verbosity),
     ])

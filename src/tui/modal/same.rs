@@ -1,8 +1,8 @@
 //! Which machine is which: two rows are one, or one row is two.
 
-use super::{Ask, Paragraph, Picker, Sending};
+use super::{Ask, Paragraph, Picker, Sending, if_seen};
 use crate::domain::fleet::{Fleet, likely_twins, who_stays};
-use crate::domain::{Fqdn, Node, Order};
+use crate::domain::{Fqdn, Node, NodeId, Order};
 use crate::tui::model::Model;
 
 /// Other rows that are offered at most.
@@ -31,14 +31,19 @@ impl Same {
             let alike = if twins.contains(&id) { ", shares identifiers" } else { "" };
             lines.push(format!("the same machine as {} ({}{alike})", other.name, other.phase.word()));
             let done = format!("`{}` is part of `{}` now; `M` parts them", goes.name, stays.name);
-            choices.push(Ok((Order::Merge { node: goes.id, into: stays.id }, done)));
+            let merge = Order::Merge { node: goes.id, into: stays.id };
+            choices.push(Ok((if_seen(seen(goes), if_seen(seen(stays), merge)), done)));
         }
         Self { name: node.name.clone(), choices, picker: Picker::new(lines) }
     }
 }
 
+fn seen(node: &Node) -> (NodeId, u64) {
+    (node.id, node.revision)
+}
+
 fn split(node: &Node) -> (Result<(Order, String), String>, String) {
-    let order = Order::Split { node: node.id, confirm: None };
+    let order = if_seen(seen(node), Order::Split { node: node.id, confirm: None });
     if node.may_be_installed() {
         let shell = format!("prox-orchestrator split {0} --confirm {0}", node.name);
         return (Err(shell.clone()), format!("the last request is another machine: {shell}"));

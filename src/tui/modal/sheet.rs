@@ -28,6 +28,16 @@ impl SheetLine {
     }
 }
 
+impl SheetLine {
+    /// Why the last of what was typed into it was not taken.
+    pub(in crate::tui) fn refused(&self) -> Option<&str> {
+        match self {
+            Self::Choice { .. } => None,
+            Self::Text(field) => field.refused(),
+        }
+    }
+}
+
 /// Several lines to fill in.
 #[derive(Debug)]
 pub(in crate::tui) struct Sheet {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Ask, Paragraph, Picker, Sending, judged};
+use super::{Ask, Paragraph, Picker, Sending, if_seen, judged};
 use crate::domain::guard::ClaimCode;
 use crate::domain::{Node, NodeId, Order};
 use crate::tui::model::Model;
@@ -10,8 +10,9 @@ use crate::tui::model::Model;
 /// Asks whether two nodes change places; where only one is given, with which.
 #[derive(Debug)]
 pub(in crate::tui) struct Swap {
-    one: NodeId,
-    others: Vec<NodeId>,
+    /// Rows as they were on the screen.
+    one: (NodeId, u64),
+    others: Vec<(NodeId, u64)>,
     picker: Option<Picker>,
 }
 
@@ -22,10 +23,14 @@ fn words(node: &Node) -> String {
     format!("{}{} (code {code}{serial})", node.name.host(), place.unwrap_or_default())
 }
 
+fn seen(node: &Node) -> (NodeId, u64) {
+    (node.id, node.revision)
+}
+
 impl Swap {
     /// The two that are marked.
     pub(super) fn both(one: &Node, other: &Node) -> Self {
-        Self { one: one.id, others: vec![other.id], picker: None }
+        Self { one: seen(one), others: vec![seen(other)], picker: None }
     }
 
     /// One, and a list of those it could change places with.
@@ -33,16 +38,16 @@ impl Swap {
         let can: Vec<&Arc<Node>> =
             model.snapshot.fleet.nodes().filter(|other| other.id != node.id && other.may_swap()).collect();
         let picker = Picker::new(can.iter().map(|other| words(other)).collect());
-        Self { one: node.id, others: can.iter().map(|other| other.id).collect(), picker: Some(picker) }
+        Self { one: seen(node), others: can.iter().map(|other| seen(other)).collect(), picker: Some(picker) }
     }
 
-    fn other(&self) -> Option<NodeId> {
+    fn other(&self) -> Option<(NodeId, u64)> {
         self.others.get(self.picker.as_ref().map_or(0, Picker::marked)).copied()
     }
 
     fn pair<'a>(&self, model: &'a Model) -> Option<[&'a Arc<Node>; 2]> {
         let fleet = &model.snapshot.fleet;
-        Some([fleet.node(self.one)?, fleet.node(self.other()?)?])
+        Some([fleet.node(self.one.0)?, fleet.node(self.other()?.0)?])
     }
 }
 
@@ -64,8 +69,11 @@ impl Ask for Swap {
 
     fn order(&self, model: &Model) -> Result<Sending, String> {
         let [one, other] = self.pair(model).ok_or_else(|| "one of them is gone".to_owned())?;
+        let with = self.other().ok_or_else(|| "one of them is gone".to_owned())?;
+        let swap = Order::Swap { node: one.id, other: other.id };
+        let order = if_seen(self.one, if_seen(with, swap));
         let done = format!("`{}` and `{}` have changed places; the same once more undoes it", one.name, other.name);
-        judged(model, Order::Swap { node: one.id, other: other.id }, done)
+        judged(model, order, done)
     }
 
     fn picker(&self) -> Option<&Picker> {

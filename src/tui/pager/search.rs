@@ -5,7 +5,6 @@ use std::collections::VecDeque;
 use ratatui::style::Style;
 use ratatui::text::Span;
 
-use super::bare;
 use crate::tui::theme;
 
 /// A search; with no words, none.
@@ -29,14 +28,17 @@ impl Search {
         &self.words
     }
 
-    /// Looks at a line; they come in order.
+    /// The lines found so far, where only they can hold `words`: these go on from what is searched for.
+    pub(super) fn narrowed_to(&self, words: &str) -> Option<&VecDeque<u64>> {
+        (!self.lower.is_empty() && words.to_lowercase().contains(&self.lower)).then_some(&self.found)
+    }
+
+    /// Looks at a line without its colours; they come in order.
     pub(super) fn see(&mut self, number: u64, line: &str) {
         if self.lower.is_empty() {
             return;
         }
-        // Colours stand between words: a line without any is searched as it is.
-        let holds = |line: &str| line.to_lowercase().contains(&self.lower);
-        if if line.contains('\u{1b}') { holds(&bare(line)) } else { holds(line) } {
+        if line.to_lowercase().contains(&self.lower) {
             self.found.push_back(number);
         }
     }
@@ -107,7 +109,7 @@ mod tests {
 
     fn search(words: &str, lines: &[&str]) -> Search {
         let mut search = Search::new(words);
-        lines.iter().zip(10..).for_each(|(line, number)| search.see(number, line));
+        lines.iter().zip(10..).for_each(|(line, number)| search.see(number, &super::super::bare(line)));
         search
     }
 

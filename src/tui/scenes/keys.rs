@@ -161,15 +161,19 @@ fn every_key_does_something_somewhere() {
 
 #[test]
 fn escape_holds_a_run_that_is_about_to_start_on_every_tab_that_says_so() {
-    for tab in ['1', '2', '4'] {
+    // The tab, and what stands in front of its table: the detail, marks, a filter, a search.
+    for tab in ["1", "2", "3", "4", "\n", "*", "1/node\n", "2/x\n"] {
         let mut model = scene("nodes_countdown");
-        type_text(&mut model, &tab.to_string());
+        for c in tab.chars() {
+            press(&mut model, if c == '\n' { KeyCode::Enter } else { KeyCode::Char(c) });
+        }
         assert!(text_of(&model).contains("Esc holds"), "{tab}");
         let requests = press(&mut model, KeyCode::Esc);
         assert!(
             matches!(&requests[..], [Request::Order { order: Order::HoldGate { hold: true }, .. }]),
             "{tab}: {requests:?}"
         );
+        assert!(model.modal.is_none(), "{tab}");
     }
 }
 

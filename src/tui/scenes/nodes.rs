@@ -92,6 +92,9 @@ pub(super) const SCENES: &[Scene] = &[
         press(&mut model, KeyCode::End);
         model
     }),
+    ("nodes_odd", |stage| at(stage, &odd_rack(), NodeId(4))),
+    ("detail_odd", |stage| opened(at(stage, &odd_rack(), NodeId(4)))),
+    ("nodes_missing", |stage| stage.open(&missing_rack())),
     ("detail_waiting", |stage| opened(at(stage, &busy_rack(), WAITING))),
     ("detail_failed", |stage| opened(at(stage, &busy_rack(), NodeId(2)))),
     ("detail_asks_again", |stage| opened(at(stage, &busy_rack(), AGAIN))),
@@ -113,6 +116,30 @@ pub(super) const SCENES: &[Scene] = &[
         model
     }),
 ];
+
+/// Four of one model, and the last has lost a disk.
+fn odd_rack() -> Rack {
+    let mut rack = Rack::new();
+    for n in 1..=4 {
+        let node = rack.ask(n);
+        rack.install(node);
+        rack.report_odd(n, node, |told| told.disks.truncate(if n == 4 { 1 } else { 2 }));
+        rack.submit(&Command::Probe { node, sighting: Sighting::Proven });
+    }
+    rack
+}
+
+/// One is ready, and a run waits for two more.
+fn missing_rack() -> Rack {
+    let mut rack = Rack::new();
+    rack.ready(1);
+    for n in 2..=3 {
+        let node = rack.ask(n);
+        rack.install(node);
+    }
+    rack.pass(1_140);
+    rack
+}
 
 /// A node in each phase, as far as a rack can be in all of them.
 fn every_phase() -> Rack {

@@ -281,9 +281,15 @@ pub(in crate::tui) fn preview() -> Preview {
             row("disk-setup.filter.ID_MODEL", None, vec![value("\"SAMSUNG*\"", "profile", "profiles/storage.toml:12")]),
         ],
         left_out: vec!["global.reboot_mode".to_owned()],
-        text: String::new(),
+        text: "[global]\ncountry = \"de\"\nfqdn = \"pve-0706.example.com\"\n\n[disk-setup]\ndisk_list = [\"sdb\"]\n"
+            .to_owned(),
         problem: None,
-        last: None,
+        last: Some(client::LastAnswer {
+            at: jiff::Timestamp::UNIX_EPOCH,
+            text:
+                "[global]\ncountry = \"at\"\nfqdn = \"pve-0706.example.com\"\n\n[disk-setup]\ndisk_list = [\"sda\"]\n"
+                    .to_owned(),
+        }),
         touch: vec![
             "would wipe /dev/sdb (SAMSUNG MZ7LH960, serial S45NNA0N, 960 GB at the last installation)".to_owned(),
             "would set up eno1 (Intel Corporation, b4:2e:99:ac:ad:06)".to_owned(),

@@ -1,14 +1,18 @@
 //! Finding by typing: the filter of the table, the search in the help, the list of actions.
 
 use super::{act, show, table};
-use crate::tui::action::{Action, Request};
+use crate::tui::action::{Action, Request, Tab};
 use crate::tui::keymap::{BINDINGS, Binding, Scope, mentions};
-use crate::tui::modal::Modal;
+use crate::tui::modal::{Dialog, Modal, Question};
 use crate::tui::model::Model;
 use crate::tui::offer::offer;
 
 /// Does what follows from a changed search field.
 pub(super) fn typed(model: &mut Model) {
+    let field = model.modal.as_mut().and_then(Modal::typing);
+    if let Some(why) = field.and_then(|field| field.refused().map(str::to_owned)) {
+        model.warn(why);
+    }
     match &mut model.modal {
         Some(Modal::Help { top, .. }) => *top = 0,
         Some(Modal::Palette { marked, .. }) => *marked = 0,
@@ -22,6 +26,19 @@ pub(super) fn typed(model: &mut Model) {
         }
         _ => {}
     }
+}
+
+/// A label that was scanned without the key for it goes where that key leads; in front of a question, nowhere.
+pub(super) fn scanned(model: &mut Model, label: &str) {
+    if model.modal.is_some() {
+        return model
+            .warn("that was typed faster than a hand can, so it was not taken; Esc closes this, then scan again");
+    }
+    if let Err(why) = offer(model, Scope::Nodes, Action::Jump) {
+        return model.warn(why);
+    }
+    show(model, Tab::Nodes);
+    model.modal = Some(Modal::Ask(Dialog::Asking(Box::new(Question::scanned(label)))));
 }
 
 /// The actions that the open palette lists: those whose words were typed, what is possible here first.

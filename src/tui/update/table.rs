@@ -25,6 +25,18 @@ pub(in crate::tui) fn select_line(model: &mut Model, index: usize) {
     keep_in_view(model);
 }
 
+/// Whether the selected row is among those drawn.
+pub(super) fn is_in_view(model: &Model) -> bool {
+    let rows = view::table_rows(model).max(1);
+    (model.nodes.top..model.nodes.top + rows).contains(&model.nodes.index)
+}
+
+/// Whether the selected row is on the screen: in the table, or as the detail in front of it.
+pub(super) fn is_shown(model: &Model) -> bool {
+    let is_in_front = model.nodes.detail.is_some() && !model.is_wide();
+    model.nodes.selected.is_none() || is_in_front || is_in_view(model)
+}
+
 /// Scrolls the table so that the selected row is on the screen, and no more than needed.
 pub(super) fn keep_in_view(model: &mut Model) {
     let rows = view::table_rows(model).max(1);
@@ -35,6 +47,13 @@ pub(super) fn keep_in_view(model: &mut Model) {
     let above = nodes.index.checked_sub(1).filter(|above| matches!(items.get(*above), Some(Item::Heading { .. })));
     let first = above.filter(|_| rows > 1).unwrap_or(nodes.index);
     nodes.top = nodes.top.min(first).max((nodes.index + 1).saturating_sub(rows)).min(last_top);
+    keep_in_bounds(model);
+}
+
+/// Keeps every place of scrolling within what there is to scroll.
+pub(super) fn keep_in_bounds(model: &mut Model) {
+    let last_top = model.listing.items().len().saturating_sub(view::table_rows(model).max(1));
+    model.nodes.top = model.nodes.top.min(last_top);
     if let Some(top) = model.nodes.detail {
         model.nodes.detail = Some(top.min(view::detail_overflow(model)));
     }

@@ -133,6 +133,9 @@ fn about_node(page: &mut Page, node: &Node, model: &Model) {
     for flag in &node.flags {
         page.words(&format!("! {}", flags::sentence(flag, node, model)), theme::waiting());
     }
+    for odd in model.overview.norms.odd(node) {
+        page.words(&format!("! The odd one out: {odd}."), theme::waiting());
+    }
     identity(page, node, model);
     plan(page, node);
     request(page, node, model);
@@ -172,6 +175,7 @@ fn identity(page: &mut Page, node: &Node, model: &Model) {
     let dmi = node.request.as_ref().map(|asked| &asked.info.dmi);
     let dmi = dmi.or_else(|| node.report.as_ref().map(|reported| &reported.report.dmi));
     page.maybe("Model", node.model());
+    siblings(page, node, model);
     page.maybe("Serial", node.serial());
     if let Some(dmi) = dmi {
         page.maybe("SKU", dmi.sku.as_ref());
@@ -182,6 +186,20 @@ fn identity(page: &mut Page, node: &Node, model: &Model) {
     }
     page.fact("Address", &address(node, model), Style::new());
     page.fact("Row", &format!("{}, {}", node.id, node.product().short()), theme::muted());
+}
+
+/// How many others there are of its model, and whether it is like them.
+fn siblings(page: &mut Page, node: &Node, model: &Model) {
+    let norms = &model.overview.norms;
+    let (all, odd) = (norms.siblings(node), norms.odd(node).len());
+    if all < 2 {
+        return;
+    }
+    let (words, style) = match odd {
+        0 => (format!("{all} of this model, nothing odd about this one"), theme::muted()),
+        _ => (format!("{all} of this model; this one differs, see above"), theme::waiting()),
+    };
+    page.fact("Siblings", &words, style);
 }
 
 fn plan(page: &mut Page, node: &Node) {

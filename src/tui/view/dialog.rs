@@ -183,6 +183,10 @@ fn controls(model: &Model, question: &Question, columns: usize, rows: usize, ins
         line_of_text(field, columns, inside);
         // What is wrong is said while it is typed; an empty field says it by its label.
         match question.order(model) {
+            _ if field.refused().is_some() => {
+                let why = field.refused().unwrap_or_default();
+                inside.lines.extend(text::wrap_styled(why, theme::bad(), columns));
+            }
             Err(why) if !field.value().is_empty() => {
                 inside.lines.extend(text::wrap_styled(&text::clean(&why), theme::bad(), columns));
             }
@@ -244,6 +248,10 @@ fn sheet(model: &Model, question: &Question, sheet: &Sheet, columns: usize, insi
         ]));
     }
     inside.lines.push(Line::default());
+    if let Some(why) = sheet.lines().get(sheet.marked()).and_then(SheetLine::refused) {
+        inside.lines.extend(text::wrap_styled(why, theme::bad(), columns));
+        return;
+    }
     match (question.order(model), question.command(model)) {
         (Err(why), _) => inside.lines.extend(text::wrap_styled(&text::clean(&why), theme::bad(), columns)),
         (Ok(_), Some(command)) => {

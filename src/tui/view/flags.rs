@@ -185,8 +185,15 @@ fn said(node: &Node, model: &Model) -> String {
         (None, None) if node.is_unconfirmed() => "sent?".to_owned(),
         (None, None) if node.phase == crate::domain::Phase::Installing => progress(node, model),
         (None, None) if model.snapshot.fleet.progress(node, model.now).is_some() => boot_progress(node, model),
-        (None, None) => String::new(),
+        // Of no decision to make, the one that is not like the others is the next thing to look at.
+        (None, None) => odd(node, model),
     }
+}
+
+/// In what it is the odd one out of its model: `odd 1 disk`.
+fn odd(node: &Node, model: &Model) -> String {
+    let odd = model.overview.norms.odd(node);
+    odd.first().map(|odd| format!("odd {}", odd.own)).unwrap_or_default()
 }
 
 /// The guard's diagnosis, the cure first: the footer shows the beginning only.

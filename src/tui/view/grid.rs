@@ -6,6 +6,7 @@ use ratatui::style::Style;
 use ratatui::text::{Line, Span};
 
 use crate::domain::grid::{Cell, CellState, Column, Grid, Host};
+use crate::domain::run::{RunOutcome, RunState};
 use crate::tui::model::Model;
 use crate::tui::{text, theme};
 
@@ -65,7 +66,13 @@ pub(super) fn progress(model: &Model) -> Option<String> {
     }
     let (_, done, of) = grid.latest()?;
     if !is_going_on(model) {
-        return Some(format!("stopped at task {number} after {}", seconds(grid.took())));
+        let took = seconds(grid.took());
+        // Ansible may have gone on and only its events may have ended, as on a full disk.
+        return Some(if was_cut(model) {
+            format!("stopped at task {number} after {took}")
+        } else {
+            format!("events end at task {number} after {took}; the output has the rest (o)")
+        });
     }
     let now = now(model);
     let left = model.runs.progress().and_then(|progress| grid.left(progress.before.as_deref()?, now));
@@ -79,6 +86,12 @@ fn is_going_on(model: &Model) -> bool {
     run.is_some_and(|run| run.is_active())
 }
 
+/// Whether the run that is shown ended before its playbook did.
+fn was_cut(model: &Model) -> bool {
+    let state = model.shown_run().map(|run| &run.state);
+    matches!(state, Some(RunState::Ended { outcome: RunOutcome::Cancelled | RunOutcome::Interrupted, .. }))
+}
+
 /// The present, in seconds since the epoch; of a run that has ended, its last event.
 fn now(model: &Model) -> f64 {
     let last = model.runs.grid().and_then(|grid| grid.span).map(|(_, last)| last);
@@ -87,7 +100,10 @@ fn now(model: &Model) -> f64 {
 
 /// What a state is called: nothing runs in a run that has ended.
 fn word(model: &Model, state: CellState) -> &'static str {
-    if state == CellState::Running && !is_going_on(model) { "stopped" } else { state.word() }
+    if state != CellState::Running || is_going_on(model) {
+        return state.word();
+    }
+    if was_cut(model) { "stopped" } else { "not told" }
 }
 
 /// `0.4s`, `45s`, `3m12s`.

@@ -216,7 +216,8 @@ fn going_on(model: &Model) -> (String, String, Style) {
                 (format!("playbook {}", gate.words(model.now)), short)
             }
             Gate::Held { .. } => (format!("playbook: {gate} (W)"), format!("{gate} (W)")),
-            Gate::Waits { .. } | Gate::Open => {
+            Gate::Waits { .. } => (format!("playbook: {}", gate.words(model.now)), gate.short(model.now)),
+            Gate::Open => {
                 let short = format!("playbook: {gate}");
                 let short = if model.size.width < ROOMY { gate.to_string() } else { short };
                 (format!("playbook: {}", gate.words(model.now)), short)

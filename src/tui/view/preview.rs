@@ -2,6 +2,7 @@
 
 use ratatui::style::Style;
 use ratatui::text::Line;
+use similar::{ChangeTag, TextDiff};
 
 use crate::client::Preview;
 use crate::tui::modal::Look;
@@ -35,6 +36,7 @@ fn explain(page: &mut Page, preview: &Preview) {
     for setting in &preview.left_out {
         page.words(&format!("left out, the installer is too old: {setting}"), theme::waiting());
     }
+    differences(page, preview);
     for row in &preview.rows {
         let mut lines = row.lines().into_iter();
         let is_own = row.value.as_ref().is_some_and(|value| value.layer == "program");
@@ -45,6 +47,36 @@ fn explain(page: &mut Page, preview: &Preview) {
         };
         lines.by_ref().take(1).for_each(|line| page.words(&line, style));
         lines.for_each(|line| page.words(&line, theme::muted()));
+    }
+}
+
+/// What is different from the answer it was given last.
+fn differences(page: &mut Page, preview: &Preview) {
+    let Some(last) = preview.last.as_ref().filter(|_| !preview.text.is_empty()) else { return };
+    let at = last.at.strftime("%Y-%m-%d %H:%M:%S UTC");
+    if last.text == preview.text {
+        return page.words(&format!("No difference to its answer of {at}; secrets are not compared."), theme::muted());
+    }
+    page.words(&format!("Its answer of {at} (-) and this one (+); secrets are not compared:"), theme::strong());
+    let diff = TextDiff::from_lines(&last.text, &preview.text);
+    let mut table = String::new();
+    for change in diff.iter_all_changes() {
+        let line = change.value().trim_end();
+        let style = match change.tag() {
+            ChangeTag::Delete => theme::bad(),
+            ChangeTag::Insert => theme::good(),
+            ChangeTag::Equal => {
+                // A setting says little without the table it is in.
+                if line.starts_with('[') {
+                    line.clone_into(&mut table);
+                }
+                continue;
+            }
+        };
+        if !table.is_empty() && !line.starts_with('[') {
+            page.words(&format!("  {}", std::mem::take(&mut table)), theme::muted());
+        }
+        page.words(&format!("  {}{line}", change.tag()), style);
     }
 }
 

@@ -65,7 +65,7 @@ fn a_panic_beside_the_console_is_told_and_the_console_goes_on() {
     console.until_shows("2 WAITING");
     console.press("na");
     until("a machine is answered", || project.nodes().iter().any(|row| row["phase"] != "waiting").then_some(()));
-    console.press("qy");
+    console.leave();
     assert_eq!(console.wait(), 0);
     assert!(console.is_restored());
 }

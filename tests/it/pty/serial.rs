@@ -30,7 +30,7 @@ fn keys_are_answered_within_two_frames_while_a_rack_comes_up() {
         let bytes = console.bytes() - before;
         assert!(bytes < ANSWER, "{bytes} bytes until `{key:?}` was answered");
     }
-    console.press("qy");
+    console.leave();
     assert_eq!(console.wait(), 0);
     until("the line has brought the end", || console.is_restored().then_some(()));
 }
@@ -48,6 +48,6 @@ fn thirty_countdowns_leave_the_line_room() {
     let bytes = u32::try_from(console.bytes() - before).unwrap();
     let a_second = f64::from(bytes) / begun.elapsed().as_secs_f64();
     assert!(a_second < f64::from(PACE), "{a_second:.0} bytes a second");
-    console.press("qy");
+    console.leave();
     assert_eq!(console.wait(), 0);
 }

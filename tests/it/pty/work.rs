@@ -26,7 +26,7 @@ fn a_bad_name_is_told_at_once_and_a_good_one_is_taken() {
         text.lines().any(|line| line.contains("db-1.rack.example") && line.contains("waiting"))
     });
     assert_eq!(project.node("m1")["name"], "db-1.rack.example");
-    console.press("qy");
+    console.leave();
     assert_eq!(console.wait(), 0);
 }
 
@@ -87,6 +87,6 @@ fn a_storm_of_sizes_leaves_the_selection_on_its_machine() {
     }
     console.press("a");
     until("that machine is installed", || (project.node("m9")["phase"] == "ready").then_some(()));
-    console.press("qy");
+    console.leave();
     assert_eq!(console.wait(), 0);
 }

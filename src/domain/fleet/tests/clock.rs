@@ -78,7 +78,7 @@ fn an_overdue_boot_is_told_too_and_another_model_has_the_configured_time() {
     rack.pass(Duration::from_mins(6));
     rack.submit(&Command::Probe { node, sighting: silent("refused") }).unwrap();
     let reason = rack.node(node).phase.reason().unwrap().to_string();
-    assert_eq!(reason, "not reached for 6 min; this model usually takes 3: refused");
+    assert_eq!(reason, "not reached within 6 min; this model usually takes 3: refused");
     rack.make_ready(node);
 
     let (other, _) = rack.ask(&box_b());

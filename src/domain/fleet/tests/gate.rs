@@ -135,6 +135,25 @@ fn it_is_held_until_it_is_released() {
 }
 
 #[test]
+fn going_on_as_seen_is_refused_where_others_are_ready_or_missing() {
+    let mut rack = Rack::new();
+    let a = rack.ready(&box_a());
+    let (b, _) = rack.ask(&box_b());
+    rack.approve(b).unwrap();
+    let seen = |rack: &Rack| {
+        let [ready, missing] = rack.fleet.going().map(|nodes| nodes.into_keys().collect());
+        Order::GoAsSeen { ready, missing }
+    };
+    let before = seen(&rack);
+    assert_eq!(before, Order::GoAsSeen { ready: [a].into(), missing: [b].into() });
+    rack.late_b(b);
+    assert_eq!(rack.order(before).unwrap_err(), Refusal::GateChanged);
+    let now = seen(&rack);
+    rack.order(now).unwrap();
+    assert_eq!(rack.run().nodes.len(), 2);
+}
+
+#[test]
 fn it_goes_without_the_missing_and_they_get_a_run_of_their_own() {
     let mut rack = Rack::under(Policy { expect: Some(3), ..Policy::default() });
     assert_eq!(rack.order(Order::GoWithout).unwrap_err(), Refusal::NothingReady);
@@ -143,6 +162,7 @@ fn it_goes_without_the_missing_and_they_get_a_run_of_their_own() {
     rack.approve(b).unwrap();
     rack.pass(Duration::from_mins(19));
     assert_eq!(rack.fleet.gate().words(rack.now), "1 of 3 ready · pve-07bb has not asked for 19 min · 1 more");
+    assert_eq!(rack.fleet.gate().short(rack.now), "1/3: pve-07bb has not asked for 19 min, +1");
     rack.order(Order::GoWithout).unwrap();
     assert_eq!((rack.run().nodes.len(), rack.run().reason), (1, RunReason::WithoutMissing));
     assert!(matches!(rack.order(Order::GoWithout), Err(Refusal::RunActive(_))));

@@ -437,3 +437,50 @@ fn imported_names_are_reserved_and_block_nothing() {
     rack.make_ready(node);
     assert!(matches!(rack.tick().reply, Reply::Queued(_)));
 }
+
+#[test]
+fn a_ready_node_that_is_missed_counts_no_more_and_teaches_no_boot_time() {
+    let mut rack = Rack::new();
+    let node = rack.install(&box_a());
+    rack.make_ready(node);
+    let probe = |sighting| Command::Probe { node, sighting };
+    assert!(rack.submit(&probe(Sighting::Proven)).unwrap().events.is_empty());
+    rack.pass(Duration::from_hours(60));
+    rack.submit(&probe(Sighting::Silent { what: "refused".into() })).unwrap();
+    assert_eq!(rack.phase(node), "booting");
+    let times = rack.fleet.pace(rack.node(node), crate::domain::fleet::clock::Leg::Boot);
+    rack.make_ready(node);
+    assert_eq!(rack.fleet.pace(rack.node(node), crate::domain::fleet::clock::Leg::Boot), times);
+    // Another system on the same machine is no ready node either.
+    let seen = KEY.replace("ICvB", "ICvC").parse().unwrap();
+    rack.submit(&probe(Sighting::OtherKey { seen })).unwrap();
+    assert_eq!(rack.phase(node), "booting");
+    assert!(rack.node(node).flags.contains(&Flag::WrongHostKey));
+}
+
+#[test]
+fn what_is_said_of_an_unreachable_node_is_what_was_seen_last() {
+    let mut rack = Rack::new();
+    let node = rack.install(&box_a());
+    let probe = |sighting| Command::Probe { node, sighting };
+    let silent = |what: &str| probe(Sighting::Silent { what: what.into() });
+    rack.submit(&silent("refused")).unwrap();
+    rack.pass(Duration::from_hours(1));
+    rack.submit(&silent("refused")).unwrap();
+    let since = rack.node(node).since;
+    let reason = |rack: &Rack| rack.node(node).phase.reason().unwrap().to_string();
+    assert!(reason(&rack).ends_with(": refused"), "{}", reason(&rack));
+    rack.pass(Duration::from_hours(1));
+    assert!(rack.submit(&silent("refused")).unwrap().events.is_empty(), "nothing new");
+    let seen = KEY.replace("ICvB", "ICvC").parse().unwrap();
+    rack.submit(&probe(Sighting::OtherKey { seen })).unwrap();
+    assert!(reason(&rack).contains("not the reported one") && rack.node(node).flags.contains(&Flag::WrongHostKey));
+    rack.submit(&silent("no route")).unwrap();
+    assert_eq!(reason(&rack), "no route");
+    assert!(!rack.node(node).flags.contains(&Flag::WrongHostKey), "whoever had the other key is gone");
+    assert_eq!(rack.node(node).since, since, "it has been unreachable all the time");
+    let seen = KEY.replace("ICvB", "ICvC").parse().unwrap();
+    rack.submit(&probe(Sighting::OtherKey { seen })).unwrap();
+    rack.order(Order::SetAddress { node, address: [192, 0, 2, 99].into() }).unwrap();
+    assert!(!rack.node(node).flags.contains(&Flag::WrongHostKey), "that was seen at another address");
+}

@@ -111,12 +111,14 @@ fn two_marked_machines_swap_or_the_other_is_chosen() {
     let shown = text_of(&model);
     assert!(shown.contains("becomes pve-01") && shown.contains("becomes pve-03"), "{shown}");
     let order = order_of(&press(&mut model, KeyCode::Char('y')));
-    assert_eq!(order, Order::Swap { node: SECOND, other: FIRST });
+    let both = |order: &Order| matches!(order, Order::IfSeen { then, .. } if matches!(**then, Order::IfSeen { .. }));
+    assert!(both(&order), "bound to both rows: {order:?}");
+    assert_eq!(order.bare(), Order::Swap { node: SECOND, other: FIRST });
 
     let mut model = rack.model(80, 24);
     go_to(&mut model, Row::Node(FIRST));
     press(&mut model, KeyCode::Char('z'));
-    assert_eq!(order_of(&press(&mut model, KeyCode::Enter)), Order::Swap { node: FIRST, other: SECOND });
+    assert_eq!(order_of(&press(&mut model, KeyCode::Enter)).bare(), Order::Swap { node: FIRST, other: SECOND });
     // With three marked nobody knows which two are meant.
     let mut rack = walking_rack();
     rack.ask(4);
@@ -259,4 +261,25 @@ fn a_forgotten_row_is_bound_to_what_was_seen() {
     rack.approve(FIRST);
     let refusal = rack.fleet.decide(&Command::Order(order), rack.now).unwrap_err();
     assert!(refusal.to_string().contains("changed while you looked: it is approved now"), "{refusal}");
+}
+
+#[test]
+fn a_choice_of_profile_begins_at_what_it_is_now() {
+    let mut rack = walking_rack();
+    let storage = Some(ProfileChoice::Named("storage".parse().unwrap()));
+    rack.order(Order::ChooseProfile { node: FIRST, profile: storage.clone() });
+    let mut model = rack.model(80, 24);
+    go_to(&mut model, Row::Node(FIRST));
+    press(&mut model, KeyCode::Char('C'));
+    let requests = press(&mut model, KeyCode::Enter);
+    let [Request::Batch { orders, .. }] = &requests[..] else { panic!("{requests:?}") };
+    assert!(matches!(orders[0].1.clone().unwrap().bare(), Order::ChooseProfile { profile, .. } if profile == storage));
+    // Several that differ keep theirs, until somebody chooses.
+    let mut model = rack.model(80, 24);
+    press(&mut model, KeyCode::Char('*'));
+    press(&mut model, KeyCode::Char('C'));
+    assert!(press(&mut model, KeyCode::Enter).is_empty());
+    assert!(text_of(&model).contains("> each the one it has"), "{}", text_of(&model));
+    press(&mut model, KeyCode::Down);
+    assert_eq!(press(&mut model, KeyCode::Enter).len(), 1);
 }

@@ -161,3 +161,60 @@ fn a_machine_that_begins_to_wait_rings_once() {
     rack.ask(41);
     assert!(update(&mut silent, Msg::Snapshot(rack.snapshot())).is_empty());
 }
+
+#[test]
+fn a_row_that_was_scrolled_away_takes_no_order_unseen() {
+    let mut rack = Rack::new();
+    for n in 0..100 {
+        rack.ask(n);
+    }
+    for key in "axbMeECdf".chars() {
+        let mut model = rack.model(80, 24);
+        for _ in 0..10 {
+            mouse(&mut model, MouseEventKind::ScrollDown, 10, 10);
+        }
+        assert_eq!((model.nodes.top, model.nodes.index), (30, 0));
+        assert!(press(&mut model, KeyCode::Char(key)).is_empty(), "{key}");
+        assert!(model.modal.is_none() && model.nodes.top == 0, "{key}: it is brought into view");
+        assert!(news(&model).contains("look, then press again"), "{key}: {}", news(&model));
+        if key == 'a' {
+            let again = press(&mut model, KeyCode::Char(key));
+            assert!(matches!(order_of(&again), Order::Approve { node: NodeId(1), .. }));
+        }
+    }
+}
+
+#[test]
+fn a_snapshot_leaves_the_table_where_it_was_scrolled_to() {
+    let mut rack = Rack::new();
+    for n in 0..100 {
+        rack.ask(n);
+    }
+    let mut model = rack.model(80, 24);
+    for _ in 0..10 {
+        mouse(&mut model, MouseEventKind::ScrollDown, 10, 10);
+    }
+    rack.ask(101);
+    update(&mut model, Msg::Snapshot(rack.snapshot()));
+    assert_eq!((model.nodes.top, model.nodes.index), (30, 0));
+    press(&mut model, KeyCode::Down);
+    rack.ask(102);
+    update(&mut model, Msg::Snapshot(rack.snapshot()));
+    assert!(model.nodes.top <= 1, "a selection that was in view stays in view");
+}
+
+#[test]
+fn a_scanned_label_opens_the_line_it_belongs_into() {
+    let mut model = busy_rack().model(80, 24);
+    press(&mut model, KeyCode::Char('4'));
+    assert!(update(&mut model, Msg::Label("s2hr".to_owned())).is_empty());
+    type_text(&mut model, "NX0J403403");
+    assert!(press(&mut model, KeyCode::Enter).is_empty());
+    assert_eq!((model.tab, model.nodes.selected), (Tab::Nodes, Some(Row::Node(READY))));
+    press(&mut model, KeyCode::Char('q'));
+    update(&mut model, Msg::Label("USE3".to_owned()));
+    assert!(matches!(model.modal, Some(Modal::Quit)) && news(&model).contains("was not taken"), "{}", news(&model));
+    let mut empty = Rack::new().model(80, 24);
+    update(&mut empty, Msg::Label("USE3".to_owned()));
+    assert!(empty.modal.is_none() && news(&empty).contains("no machine yet"));
+}
