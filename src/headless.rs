@@ -159,6 +159,7 @@ fn words(event: &Event, runs: &BTreeMap<RunId, usize>) -> String {
         Event::AnswerReleased { by: Permission::Reinstall, .. } => "answer released for a reinstall".to_owned(),
         Event::AnswerDelivered { .. } => "answer delivered, installing".to_owned(),
         Event::AnswerLost { .. } => "answer lost: the connection broke first".to_owned(),
+        Event::RepeatsOver { .. } => "the time for repeats of its answer is over".to_owned(),
         Event::RetryServed { why, .. } => format!("sent to reboot and ask again: {why}"),
         Event::RefusalServed { why, .. } => format!("refused, its installer stops: {why}"),
         Event::TakenBack { verb, .. } => format!("{} taken back", verb.noun()),

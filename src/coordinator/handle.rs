@@ -10,7 +10,7 @@ use tokio::time::Instant;
 use crate::client::OrderError;
 use crate::domain::guard::{Grant, Verdict, Withheld};
 use crate::domain::{Ask, Command, NodeId, Order, Origin, Policy, Refusal, Release, Reply, RequestId, Snapshot};
-use crate::store::{AnswerText, Document};
+use crate::store::{Document, RedactedAnswer};
 
 /// Why a command came to nothing.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -95,7 +95,7 @@ pub(super) struct Submission {
     pub(super) at: Timestamp,
     pub(super) command: Command,
     pub(super) document: Option<Document>,
-    pub(super) answer: Option<AnswerText>,
+    pub(super) answer: Option<RedactedAnswer>,
     /// Set for an answer request that may be held.
     pub(super) hold: Option<HoldRequest>,
     /// Whether it goes through the undo window, if it is an order that has one.
@@ -107,7 +107,7 @@ pub(super) struct Submission {
 #[derive(Debug, Default)]
 struct Parts {
     document: Option<Document>,
-    answer: Option<AnswerText>,
+    answer: Option<RedactedAnswer>,
     hold: Option<HoldRequest>,
     undoable: bool,
 }
@@ -222,7 +222,7 @@ impl Handle {
     ///
     /// # Errors
     /// See [`SubmitError`].
-    pub async fn release(&self, release: Release, answer: AnswerText) -> Result<Reply, SubmitError> {
+    pub async fn release(&self, release: Release, answer: RedactedAnswer) -> Result<Reply, SubmitError> {
         let origin = Origin::Peer(release.stamp.peer);
         let parts = Parts { answer: Some(answer), ..Parts::default() };
         self.send(origin, Command::Release(release), parts).await.map(|outcome| outcome.reply)

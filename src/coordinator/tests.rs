@@ -251,3 +251,54 @@ async fn new_rules_hold_for_whoever_asks_next() {
     assert!(name(&snapshot.fleet, NodeId(1)).ends_with(".example.com"), "who is here keeps the name");
     bench.stop().await;
 }
+
+#[tokio::test]
+async fn requests_that_are_no_event_are_counted_with_the_next_one() {
+    let bench = Bench::new().await;
+    let node = bench.held(1).await.node;
+    for _ in 1..12 {
+        bench.held(1).await;
+    }
+    let asked = |snapshot: &Snapshot| snapshot.fleet.node(node).unwrap().request.clone().unwrap().count;
+    let snapshot = bench.started.handle.snapshot();
+    assert_eq!((asked(&snapshot), snapshot.seq), (8, 8));
+    bench.approve(node).await;
+    // This one voids the approval.
+    let (mut ask, document) = request(1);
+    ask.stamp.peer = [192, 0, 2, 77].into();
+    let _held = is_held(bench.ask_with(ask, document).await);
+    assert_eq!(asked(&bench.started.handle.snapshot()), 13);
+    bench.stop().await;
+}
+
+#[tokio::test]
+async fn bodies_of_rows_that_are_gone_go_with_the_next_state() {
+    let bench = Bench::new().await;
+    let (stays, goes) = (bench.held(1).await, bench.held(2).await);
+    bench.order(Order::Forget { node: goes.node }).await.unwrap();
+    drop((stays, goes));
+    let folder = bench.stop().await;
+    let reader = crate::store::Reader::open(folder.path()).unwrap();
+    let kept = [1, 2].map(|machine| reader.document(request(machine).1.hash).unwrap().is_some());
+    assert_eq!(kept, [true, false]);
+}
+
+#[tokio::test]
+async fn the_state_is_stored_once_things_calm_down() {
+    let bench = Bench::new().await;
+    let _held = bench.held(1).await;
+    let saved = || bench.intruder().query_row("SELECT count(*) FROM state", [], |row| row.get::<_, i64>(0)).unwrap();
+    for number in 0..2_000_u32 {
+        let note = if number % 2 == 0 { "one" } else { "other" };
+        bench.order(Order::SetNote { node: NodeId(1), note: note.into() }).await.unwrap();
+        if number % 200 == 0 {
+            bench.started.handle.submit(Origin::System, Command::Tick).await.unwrap();
+        }
+    }
+    assert_eq!(saved(), 0, "not while things happen");
+    for _ in 0..5 {
+        bench.started.handle.submit(Origin::System, Command::Tick).await.unwrap();
+    }
+    assert_eq!(saved(), 1);
+    bench.stop().await;
+}

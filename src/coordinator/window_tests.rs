@@ -4,9 +4,11 @@ use tokio::time::{Instant, timeout};
 
 use super::tests::{Bench, request};
 use super::*;
-use crate::domain::guard::Verdict;
+use crate::domain::guard::{Grant, Verdict};
 use crate::domain::node::Flag;
-use crate::domain::{NodeId, Order, Origin, Phase, Policy, Refusal, Reply};
+use crate::domain::{
+    DocumentHash, NodeId, Order, Origin, OwnNetwork, Phase, Policy, Refusal, Release, Reply, SecretHash,
+};
 
 /// Long enough to act in, short enough to wait for.
 const WINDOW: Duration = Duration::from_millis(400);
@@ -24,6 +26,26 @@ async fn bench(undo_window: Duration) -> Bench {
 impl Bench {
     async fn decide(&self, order: Order) -> Result<Reply, SubmitError> {
         self.started.handle.order(Origin::Operator("anna".to_owned()), order, false).await
+    }
+
+    /// Releases an answer to the machine.
+    async fn release(&self, machine: u8, grant: &Grant) -> Reply {
+        let release = Release {
+            node: grant.node,
+            stamp: request(machine).0.stamp,
+            name: grant.name.clone(),
+            address: None,
+            document: DocumentHash::of(b"answer"),
+            secret: SecretHash::of(b"secret"),
+            vendor_unseen: false,
+            granted: (grant.address, grant.nic),
+            profile: None,
+            left_out: None,
+            own: OwnNetwork::default(),
+        };
+        let (node, hash, text) = (grant.node, release.document, "answer".to_owned());
+        let answer = crate::store::RedactedAnswer { node, hash, text };
+        self.started.handle.release(release, answer).await.unwrap()
     }
 
     fn approval(&self, node: NodeId) -> Order {
@@ -269,4 +291,38 @@ async fn ten_thousand_approvals_are_one_moment() {
     }
     let late = windows_end.elapsed();
     assert!(late < LATE, "{late:?}");
+}
+
+/// The wall clock is that of the host; only the monotonic one makes time pass here.
+#[tokio::test]
+async fn the_time_for_repeats_ends_on_the_monotonic_clock() {
+    let bench = bench(Duration::ZERO).await;
+    let mut held = bench.held(1).await;
+    bench.approve(held.node).await;
+    let Ok(Verdict::Serve(grant)) = (&mut held.wake).await else { panic!("not served") };
+    assert_eq!(bench.release(1, &grant).await, Reply::Released);
+    let answers = |snapshot: &Snapshot| snapshot.fleet.node(held.node).unwrap().answers.clone().unwrap();
+    assert!(!answers(&bench.started.handle.snapshot()).repeats_over);
+    let policy = Policy { repeat_window: WINDOW, ..Policy::default() };
+    bench.started.handle.set_policy(policy).await;
+    bench.until(|snapshot| answers(snapshot).repeats_over).await;
+
+    // From here on no clock that is set back lets it through, nor a window that is made longer.
+    bench.started.handle.set_policy(Policy::default()).await;
+    let again = bench.held(1).await;
+    assert!(matches!(again.why, crate::domain::guard::Withheld::AsksAgain { .. }), "{:?}", again.why);
+}
+
+#[tokio::test]
+async fn the_time_for_repeats_goes_on_over_a_restart() {
+    let bench = bench(Duration::ZERO).await;
+    let mut held = bench.held(1).await;
+    let node = held.node;
+    bench.approve(node).await;
+    let Ok(Verdict::Serve(grant)) = (&mut held.wake).await else { panic!("not served") };
+    bench.release(1, &grant).await;
+    drop(held);
+    let bench = Bench::open(bench.stop().await).await;
+    bench.started.handle.set_policy(Policy { repeat_window: WINDOW, ..Policy::default() }).await;
+    bench.until(|snapshot| snapshot.fleet.node(node).unwrap().answers.as_ref().unwrap().repeats_over).await;
 }

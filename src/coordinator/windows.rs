@@ -2,7 +2,7 @@
 //!
 //! Windows run on the monotonic clock. What a window holds is decided once more when it ends; it promises nothing.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -22,6 +22,14 @@ pub(super) struct Window {
     ends: Instant,
 }
 
+/// The first answer under an approval.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct FirstAnswer {
+    pub(super) node: NodeId,
+    /// When it was released.
+    pub(super) at: Timestamp,
+}
+
 /// All of them, by row and by their end.
 #[derive(Debug, Default)]
 pub(super) struct Windows {
@@ -31,6 +39,8 @@ pub(super) struct Windows {
     shown: imbl::OrdMap<NodeId, Undecided>,
     /// When open tickets end on the monotonic clock.
     tickets: BTreeMap<TicketId, Instant>,
+    /// First answers and when they were released, on both clocks, the oldest first.
+    answered: VecDeque<(Instant, FirstAnswer)>,
 }
 
 impl Windows {
@@ -39,10 +49,11 @@ impl Windows {
         self.shown.clone()
     }
 
-    /// When the next one, or the next ticket, ends.
-    pub(super) fn next_end(&self) -> Option<Instant> {
+    /// When the next one, or the next ticket, or the time for repeats of an answer ends.
+    pub(super) fn next_end(&self, repeat_window: Duration) -> Option<Instant> {
         let windows = self.ends.first().map(|(end, _)| *end);
-        windows.into_iter().chain(self.tickets.values().copied()).min()
+        let repeats = self.answered.front().map(|(released, _)| *released + repeat_window);
+        windows.into_iter().chain(self.tickets.values().copied()).chain(repeats).min()
     }
 
     /// Opens a window and says when it ends. The same order given twice keeps its first one; another decision about the
@@ -104,6 +115,20 @@ impl Windows {
     /// Tickets whose time is over. Each is named once: its wall clock ends it where this could not be stored.
     pub(super) fn tickets_over(&mut self, now: Instant) -> Vec<TicketId> {
         self.tickets.extract_if(.., |_, end| *end <= now).map(|(ticket, _)| ticket).collect()
+    }
+
+    /// Sets the clock for the repeats of an answer that was released so long ago.
+    pub(super) fn watch_repeats(&mut self, answer: FirstAnswer, ago: Duration) {
+        let now = Instant::now();
+        let released = now.checked_sub(ago).unwrap_or(now);
+        let place = self.answered.partition_point(|(other, _)| *other <= released);
+        self.answered.insert(place, (released, answer));
+    }
+
+    /// Answers whose repeat window is over, at most `most`. Each is named once, as tickets are.
+    pub(super) fn repeats_over(&mut self, now: Instant, repeat_window: Duration, most: usize) -> Vec<FirstAnswer> {
+        let over = self.answered.partition_point(|(released, _)| *released + repeat_window <= now);
+        self.answered.drain(..over.min(most)).map(|(_, answer)| answer).collect()
     }
 
     /// Opens a window again whose decision could not be stored, unless there is another about its row by now.

@@ -1,6 +1,6 @@
 //! The writer's loop and its one transaction per batch.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ use tracing::{error, warn};
 use super::draft::{Draft, PendingReply, ReplyTo};
 use super::handle::{Message, Outcome, Submission, SubmitError};
 use super::held::HeldRequests;
-use super::windows::{Window, Windows};
+use super::windows::{FirstAnswer, Window, Windows};
 use crate::domain::command::Verb;
 use crate::domain::guard::Verdict;
 use crate::domain::snapshot::{Problem, Service};
@@ -29,6 +29,15 @@ const BATCH: usize = 512;
 /// Events after which the whole state is stored again, so that a start need not replay more.
 const STATE_EVERY: u64 = 50_000;
 
+/// The same in bytes of stored bodies: with the state those go that no row refers to any more.
+const BODIES_EVERY: usize = 64 << 20;
+
+/// The same once nothing has happened for so many ticks …
+const CALM: u32 = 5;
+
+/// … where it saves the next start so many events.
+const WORTH_IT: u64 = 2_000;
+
 /// Pause before that is tried again which could not be stored: a decision at the end of its undo window, or what a batch
 /// has led to.
 const STORE_PAUSE: Duration = Duration::from_secs(1);
@@ -41,6 +50,12 @@ pub(super) struct Writer {
     state_seq: u64,
     held: HeldRequests,
     windows: Windows,
+    /// Requests that were no event of their own since the last one of their row.
+    uncounted: BTreeMap<NodeId, u32>,
+    /// Bytes of bodies stored since the state was.
+    bodies: usize,
+    /// Ticks since one that brought an event.
+    calm: u32,
     /// What the last batch has led to, to be decided in the next one.
     follow_ups: Vec<Command>,
     /// When that is tried again which could not be stored.
@@ -85,6 +100,9 @@ impl Writer {
             state_seq: loaded.seq,
             held: HeldRequests::default(),
             windows: Windows::default(),
+            uncounted: BTreeMap::new(),
+            bodies: 0,
+            calm: 0,
             follow_ups: Vec::new(),
             retry: None,
             service: Arc::default(),
@@ -102,6 +120,7 @@ impl Writer {
         for ticket in tickets {
             self.watch(&ticket, Timestamp::now());
         }
+        self.watch_unreported();
         let mut taken = Vec::with_capacity(BATCH);
         while self.wait(timers, &mut messages, &mut taken) {
             let stopped = self.turn(taken.drain(..));
@@ -117,7 +136,7 @@ impl Writer {
     /// Waits for messages or the end of an undo window; says whether there is anybody left to work for.
     fn wait(&self, timers: &Runtime, messages: &mut mpsc::Receiver<Message>, taken: &mut Vec<Message>) -> bool {
         let follow_up = (!self.follow_ups.is_empty()).then(|| self.retry.unwrap_or_else(Instant::now));
-        let wake = follow_up.into_iter().chain(self.windows.next_end()).min();
+        let wake = follow_up.into_iter().chain(self.windows.next_end(self.fleet.policy().repeat_window)).min();
         let arrived = messages.recv_many(taken, BATCH);
         timers.block_on(async {
             match wake {
@@ -129,11 +148,12 @@ impl Writer {
 
     /// One batch. Returns the acknowledgement to give when it was asked to stop.
     fn turn(&mut self, messages: impl Iterator<Item = Message>) -> Option<oneshot::Sender<()>> {
-        let mut draft = Draft::new(self.fleet.clone(), self.seq);
+        let mut draft = Draft::new(self.fleet.clone(), self.seq, std::mem::take(&mut self.uncounted));
         let mut stop = None;
         let mut acknowledge = Vec::new();
         let mut release_all = false;
         let mut is_tick = false;
+        let seq = self.seq;
         let mut undone = Undone { follow_ups: std::mem::take(&mut self.follow_ups), ..Undone::default() };
         for follow_up in &undone.follow_ups {
             // About a row that is gone there is nothing to say.
@@ -147,6 +167,12 @@ impl Writer {
         for ticket in self.windows.tickets_over(Instant::now()) {
             // One that was used up or cancelled meanwhile is no more.
             let _ = draft.decide_own(&Command::TicketOver { ticket }, &Origin::System);
+        }
+        for FirstAnswer { node, at } in
+            self.windows.repeats_over(Instant::now(), self.fleet.policy().repeat_window, BATCH)
+        {
+            // About a row that is gone there is nothing to say.
+            let _ = draft.decide_own(&Command::RepeatsOver { node, first: at }, &Origin::System);
         }
         for message in messages {
             match message {
@@ -183,6 +209,7 @@ impl Writer {
         }
         changed = self.commit(draft, undone, changed);
         if is_tick {
+            self.condense_when_calm(seq);
             // Looks at every held request, so not with each batch; those that hang up tell so by themselves.
             changed |= self.held.sweep();
         }
@@ -275,7 +302,8 @@ impl Writer {
     /// Stores a batch, then applies, publishes, replies and acts; or tells everybody that nothing happened.
     /// `news` says that readers should see a change in any case. Returns whether they must still be shown one.
     fn commit(&mut self, draft: Draft, undone: Undone, news: bool) -> bool {
-        let Draft { fleet, batch, effects, replies, .. } = draft;
+        let Draft { fleet, batch, effects, replies, uncounted, .. } = draft;
+        self.uncounted = uncounted;
         if batch.events.is_empty() {
             // Nothing to store; replies still tell the truth, for the draft is the fleet.
             let outcomes = self.park(replies);
@@ -307,6 +335,7 @@ impl Writer {
         (self.store_problem, self.retry) = (None, None);
         self.fleet = fleet;
         self.seq += batch.events.len() as u64;
+        self.bodies += batch.documents.iter().map(|document| document.bytes.len()).sum::<usize>();
         let outcomes = self.park(replies);
         let now = Timestamp::now();
         let touched: BTreeSet<NodeId> = batch.events.iter().filter_map(|recorded| recorded.event.node()).collect();
@@ -320,14 +349,16 @@ impl Writer {
         self.publish();
         reply(outcomes);
         for recorded in batch.events {
-            if let Event::TicketIssued { ticket } = &recorded.event {
-                self.watch(ticket, now);
+            match &recorded.event {
+                Event::TicketIssued { ticket } => self.watch(ticket, now),
+                Event::AnswerReleased { node, .. } => self.watch_first(*node, recorded.at),
+                _ => {}
             }
             // Nobody may be following.
             let _ = self.events.send(Arc::new(recorded));
         }
         self.act(effects);
-        if self.seq - self.state_seq >= STATE_EVERY {
+        if self.seq - self.state_seq >= STATE_EVERY || self.bodies >= BODIES_EVERY {
             self.save_state();
         }
         false
@@ -337,6 +368,25 @@ impl Writer {
     fn watch(&mut self, ticket: &Ticket, now: Timestamp) {
         let left = Duration::try_from(ticket.expires.duration_since(now)).unwrap_or_default();
         self.windows.watch(ticket.id, left);
+    }
+
+    /// An answer is repeated within the repeat window of the monotonic clock, where that ends before the wall clock's.
+    fn watch_first(&mut self, node: NodeId, at: Timestamp) {
+        let first = self.fleet.node(node).and_then(|node| node.answers.as_ref()).map(|answers| answers.first);
+        if first == Some(at) {
+            self.windows.watch_repeats(FirstAnswer { node, at }, Duration::ZERO);
+        }
+    }
+
+    /// The same for those that were answered before the program started: then there was the wall clock only.
+    fn watch_unreported(&mut self) {
+        let now = Timestamp::now();
+        for node in self.fleet.nodes() {
+            let Some(answers) = node.answers.as_ref().filter(|answers| answers.may_repeat(node)) else { continue };
+            let ago = Duration::try_from(now.duration_since(answers.first)).unwrap_or_default();
+            let ago = ago.min(self.fleet.policy().repeat_window);
+            self.windows.watch_repeats(FirstAnswer { node: node.id, at: answers.first }, ago);
+        }
     }
 
     /// Puts requests that must wait on the list of held ones; the rest is passed on as it is.
@@ -380,13 +430,21 @@ impl Writer {
         }
     }
 
+    /// Stores the state some ticks after a burst: a crash in the quiet hours behind it costs the next start nothing.
+    fn condense_when_calm(&mut self, seq_before: u64) {
+        self.calm = if self.seq == seq_before { self.calm + 1 } else { 0 };
+        if self.calm >= CALM && self.seq - self.state_seq >= WORTH_IT {
+            self.save_state();
+        }
+    }
+
     /// Stores the whole state, so that the next start replays less. A failure costs time at the next start, no fact.
     fn save_state(&mut self) {
         if self.seq == self.state_seq {
             return;
         }
         match self.store.save_state(&self.fleet, self.seq) {
-            Ok(()) => self.state_seq = self.seq,
+            Ok(()) => (self.state_seq, self.bodies) = (self.seq, 0),
             Err(problem) => warn!("the state was not condensed; the next start replays its events: {problem}"),
         }
     }

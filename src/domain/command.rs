@@ -142,6 +142,13 @@ pub enum Command {
         /// Its number.
         ticket: TicketId,
     },
+    /// The repeat window of a node's answers is over on the monotonic clock.
+    RepeatsOver {
+        /// The node.
+        node: NodeId,
+        /// When the first of them was released.
+        first: Timestamp,
+    },
     /// An answer could not be made; the machine was told to come back.
     AnswerImpossible {
         /// The node.

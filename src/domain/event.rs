@@ -207,6 +207,11 @@ pub enum Event {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         secret: Option<SecretHash>,
     },
+    /// No more repeats of its answer: the repeat window is over on the monotonic clock, and no report has come.
+    RepeatsOver {
+        /// The row.
+        node: NodeId,
+    },
     /// A retry answer was sent instead of an answer.
     RetryServed {
         /// The row.

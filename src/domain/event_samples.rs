@@ -99,7 +99,7 @@ fn stamp(node: NodeId) -> Stamp {
 fn asked(node: NodeId, count: u32) -> Asked {
     let at = Timestamp::from_second(1_767_225_600).unwrap();
     let (asking_mac, info) = (Some(mac(node)), info(node).into());
-    Asked { at, stamp: stamp(node), asking_mac, info, count, token: None, own: None }
+    Asked { at, stamp: stamp(node), asking_mac, info, count, is_told: false, token: None, own: None }
 }
 
 fn seen(node: NodeId, flags: Vec<Flag>) -> Event {
@@ -466,11 +466,12 @@ fn number(event: &Event) -> usize {
         Event::NoteSet { .. } => 59,
         Event::LeftBehind { .. } => 60,
         Event::Unflagged { .. } => 61,
+        Event::RepeatsOver { .. } => 62,
     }
 }
 
 /// How many variants [`number`] numbers.
-const VARIANTS: usize = 62;
+const VARIANTS: usize = 63;
 
 /// Events as earlier releases have stored them. Lines are added, never changed: databases hold them.
 const FIXTURE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/events-v1.jsonl");

@@ -98,6 +98,9 @@ causes! {
     /// More requests in a minute than one address may make.
     TooManyRequests: "makes more requests than one address may",
         "find out what it is; where many machines share the address, raise `requests_per_minute` in [limits]";
+    /// More unmatched reports than one address may have kept.
+    TooManyReports: "sends more reports that nobody knows than are kept",
+        "find out what it is; adopt or dismiss those that are kept";
     /// All connections are taken, and this address had most idle ones.
     GaveWay: "lost an idle connection: all connections are taken",
         "find out what it is; raise `connections` in [limits] or the limit of open files";

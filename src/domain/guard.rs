@@ -274,8 +274,7 @@ fn is_early_repeat(node: &Node, stamp: &Stamp, now: Timestamp, policy: &Policy) 
     let Some(answers) = &node.answers else { return false };
     let age = now.duration_since(answers.first);
     let shows_a_mac = stamp.macs.iter().any(|mac| mac.is_identifying());
-    node.report.is_none()
-        && !node.phase.is_installed()
+    answers.may_repeat(node)
         && answers.may_have_arrived()
         && shows_a_mac
         && age >= SignedDuration::ZERO

@@ -13,6 +13,7 @@ pub mod event;
 #[cfg(test)]
 pub(crate) mod event_samples;
 pub mod facts;
+pub mod flag;
 pub mod fleet;
 pub mod fqdn;
 pub mod ghost;

@@ -126,12 +126,12 @@ impl Exchange {
         let host = self.host.as_deref();
         for _ in 0..RENDERINGS {
             let node = grant.node;
-            let Prepared { release, answer } =
+            let Prepared { release, text, answer } =
                 match prepare::prepare(&self.app, &self.conn, host, &self.ask, &grant).await {
                     Ok(prepared) => prepared,
                     Err(why) => return self.impossible(node, &why).await,
                 };
-            let body = self.conn.delivery.body(answer.text.expose_secret().to_owned());
+            let body = self.conn.delivery.body(text.expose_secret().to_owned());
             let (document, secret) = (release.document, release.secret);
             self.conn.delivery.expect(Some(Expected::Answer { node, document, secret }));
             let reply = self.app.handle.release(release, answer).await;
@@ -189,7 +189,7 @@ fn screen(error: &SubmitError) -> &'static str {
         SubmitError::Busy => "SERVER BUSY - retrying",
         SubmitError::NotStored(_) => "CANNOT STORE - see console",
         SubmitError::Stopped => "SERVER STOPPED - start the console again",
-        SubmitError::Refused(Refusal::Full(_)) => "TABLE FULL - forget rows in the console",
+        SubmitError::Refused(Refusal::Full(_) | Refusal::Crowded(_)) => "TABLE FULL - forget rows in the console",
         SubmitError::Refused(Refusal::NoName) => "NO VALID NAME - correct config.toml",
         SubmitError::Refused(_) => "CANNOT ANSWER - see console",
     }

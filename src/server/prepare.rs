@@ -21,7 +21,7 @@ use crate::domain::{
     Ask, Command, Fixed, FixedBy, Fqdn, Grant, MacAddr, Node, NodeId, Origin, OwnNetwork, Release, SecretHash,
     SystemInfo,
 };
-use crate::store::AnswerText;
+use crate::store::RedactedAnswer;
 
 /// How often counters are asked for while one answer is made: which one a template asks for may follow from another one.
 pub(super) const COUNTER_ROUNDS: usize = 16;
@@ -47,7 +47,10 @@ pub(super) enum Impossible {
 #[derive(Clone, Debug)]
 pub(super) struct Prepared {
     pub(super) release: Release,
-    pub(super) answer: AnswerText,
+    /// As it will be sent.
+    pub(super) text: SecretString,
+    /// As it will be kept.
+    pub(super) answer: RedactedAnswer,
 }
 
 /// A machine as its answer request shows it.
@@ -128,7 +131,8 @@ pub(super) async fn prepare(
             profile: layers.profile.as_ref().map(|profile| Text::new(profile.name())),
             left_out: left_out(&rendered),
         },
-        answer: AnswerText { node: grant.node, hash: rendered.hash, text: rendered.text, redacted: rendered.redacted },
+        text: rendered.text,
+        answer: RedactedAnswer { node: grant.node, hash: rendered.hash, text: rendered.redacted },
     })
 }
 

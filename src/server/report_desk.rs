@@ -69,6 +69,9 @@ impl ReportDesk {
                     }
                     self.shutdown.run_until_cancelled(sleep(PAUSE)).await;
                 }
+                Err(SubmitError::Refused(refusal)) => {
+                    return self.ghosts.tell(peer, Cause::TooManyReports, &refusal.to_string());
+                }
                 Err(error) => return self.ghosts.tell(peer, Cause::ReportLost, &error.to_string()),
             }
         }

@@ -4,9 +4,8 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use secrecy::SecretString;
 
-use super::{AnswerText, Batch, Document};
+use super::{Batch, Document, RedactedAnswer};
 use crate::domain::facts::{Cpu, Disk, Dmi, Nic};
 use crate::domain::guard::Permission;
 use crate::domain::node::Asked;
@@ -56,8 +55,16 @@ pub(super) fn seen(id: u64, name: &str) -> Event {
         links: Vec::new(),
     };
     let machine = MachineId::of_system(&info);
-    let asked =
-        Asked { at: at(0), stamp: stamp(b"{}"), asking_mac: None, info: info.into(), count: 1, token: None, own: None };
+    let asked = Asked {
+        at: at(0),
+        stamp: stamp(b"{}"),
+        asking_mac: None,
+        info: info.into(),
+        count: 1,
+        is_told: false,
+        token: None,
+        own: None,
+    };
     Event::MachineSeen { node: NodeId(id), name: fqdn(name), machine, asked, flags: Vec::new() }
 }
 
@@ -75,13 +82,9 @@ pub(super) fn released(id: u64, text: &str) -> Event {
     }
 }
 
-pub(super) fn answer(id: u64, text: &str) -> AnswerText {
-    AnswerText {
-        node: NodeId(id),
-        hash: DocumentHash::of(text.as_bytes()),
-        text: SecretString::from(text),
-        redacted: "password = \"…\"\n".to_owned(),
-    }
+pub(super) fn answer(id: u64, text: &str) -> RedactedAnswer {
+    let hash = DocumentHash::of(text.as_bytes());
+    RedactedAnswer { node: NodeId(id), hash, text: "password = \"…\"\n".to_owned() }
 }
 
 pub(super) fn report(id: u64) -> Report {

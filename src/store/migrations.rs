@@ -63,6 +63,10 @@ const MIGRATIONS: &[&str] = &[
     -- Events about two nodes belong to the history of both.
     CREATE INDEX events_of_other ON events (data ->> '$.other', seq) WHERE type = 'swapped';
 ",
+    "
+    -- Nobody read the texts as sent, with their secrets; nothing in this database is one any more.
+    ALTER TABLE answers DROP COLUMN text;
+",
 ];
 
 /// The format this program writes.
@@ -90,11 +94,21 @@ pub(super) fn check(db: &Connection, path: &Path) -> Result<i64, StoreError> {
 /// Brings the database up to [`newest`], step by step, each step whole or not at all.
 pub(super) fn run(db: &mut Connection, path: &Path) -> Result<(), StoreError> {
     let found = check(db, path)?;
-    let steps = MIGRATIONS.iter().zip(1_i64..).filter(|(_, version)| *version > found);
-    for (step, version) in steps {
-        apply(db, step, version).map_err(|error| StoreError::of(error, path))?;
-    }
-    Ok(())
+    let steps: Vec<_> = MIGRATIONS.iter().zip(1_i64..).filter(|(_, version)| *version > found).collect();
+    let is_older = found > 0 && !steps.is_empty();
+    let migrate = || {
+        // What an older format held may be secret: it is overwritten, not only marked as free.
+        db.pragma_update(None, "secure_delete", is_older)?;
+        for (step, version) in steps {
+            apply(db, step, version)?;
+        }
+        if is_older {
+            // Nor is it left in the write-ahead log.
+            db.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))?;
+        }
+        db.pragma_update(None, "secure_delete", false)
+    };
+    migrate().map_err(|error| StoreError::of(error, path))
 }
 
 fn apply(db: &mut Connection, step: &str, version: i64) -> rusqlite::Result<()> {

@@ -1,4 +1,4 @@
-//! The truth on disk: events, stored bodies and unreported answers in SQLite; and the files under `nodes/` made from it.
+//! The truth on disk: events, stored bodies and redacted answers in SQLite; and the files under `nodes/` made from it.
 
 pub mod atomic;
 mod error;
@@ -33,17 +33,16 @@ pub struct Document {
     pub bytes: Vec<u8>,
 }
 
-/// A rendered answer with its secrets; kept until the node's report is accepted (DESIGN.md §4).
+/// What is kept of a rendered answer: never its secrets. Whoever needs it again, as a machine whose connection broke,
+/// gets one that is rendered anew.
 #[derive(Clone, Debug)]
-pub struct AnswerText {
+pub struct RedactedAnswer {
     /// The node it is for.
     pub node: NodeId,
-    /// Digest of `text`.
+    /// Digest of the TOML as sent.
     pub hash: DocumentHash,
-    /// The TOML as sent.
-    pub text: secrecy::SecretString,
     /// The TOML with secrets blotted out.
-    pub redacted: String,
+    pub text: String,
 }
 
 /// What is committed in one transaction.
@@ -54,7 +53,7 @@ pub struct Batch {
     /// Bodies they refer to.
     pub documents: Vec<Document>,
     /// Answers they release.
-    pub answers: Vec<AnswerText>,
+    pub answers: Vec<RedactedAnswer>,
 }
 
 /// What was stored.

@@ -4,7 +4,6 @@
 use std::path::{Path, PathBuf};
 
 use rusqlite::{Connection, OpenFlags, OptionalExtension as _, params};
-use secrecy::SecretString;
 
 use super::error::StoreError;
 use super::migrations;
@@ -65,15 +64,6 @@ impl Reader {
     /// Where the database cannot be read.
     pub fn redacted_answer(&self, hash: DocumentHash) -> Result<Option<String>, StoreError> {
         self.one("SELECT redacted FROM answers WHERE hash = ?1", hash)
-    }
-
-    /// The text of an answer as sent; gone as soon as its node's report is accepted.
-    ///
-    /// # Errors
-    /// Where the database cannot be read.
-    pub fn answer(&self, hash: DocumentHash) -> Result<Option<SecretString>, StoreError> {
-        let text: Option<Option<String>> = self.one("SELECT text FROM answers WHERE hash = ?1", hash)?;
-        Ok(text.flatten().map(SecretString::from))
     }
 
     /// At most `limit` events, those of `node` where one is given: also those in which it was the other one.

@@ -1,7 +1,8 @@
 //! The database: loads the fleet, commits batches of events. The coordinator owns the one [`Store`] and is the only
-//! writer; everybody else reads through a [`super::Reader`]. Nothing here knows what an event means, but for the two
-//! that end the need for an answer's secrets.
+//! writer; everybody else reads through a [`super::Reader`]. Nothing here knows what an event means, but for those that
+//! bring an answer or drop its row.
 
+use std::collections::HashSet;
 use std::fs::{DirBuilder, OpenOptions, Permissions};
 use std::io;
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _};
@@ -9,11 +10,9 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use rusqlite::{Connection, OpenFlags, OptionalExtension as _, Transaction, TransactionBehavior, params};
-use secrecy::ExposeSecret as _;
-use serde::Deserialize;
 
 use super::error::StoreError;
-use super::{AnswerText, Batch, Loaded, migrations, read};
+use super::{Batch, Loaded, RedactedAnswer, migrations, read};
 use crate::domain::{Event, Fleet, NodeId, Policy, Recorded};
 
 /// The database's name in the state folder.
@@ -92,8 +91,7 @@ impl Store {
 
     /// Stores a batch, whole or not at all; on `Ok` it survives a power cut.
     ///
-    /// An answer is stored with the [`Event::AnswerReleased`] that names it, its secrets are removed with the
-    /// [`Event::ReportAccepted`] of its node, and all of it with the node.
+    /// An answer is stored with the [`Event::AnswerReleased`] that names it, and removed with its node.
     ///
     /// # Errors
     /// Where the events do not follow the last one stored, or the database cannot be written.
@@ -116,7 +114,7 @@ impl Store {
     }
 
     /// Stores the fleet as it is after event `seq`, so that the next [`Store::load`] starts there. Replaces the
-    /// snapshot before.
+    /// snapshot before, and removes bodies that nothing in the fleet refers to: a flood of strangers leaves none behind.
     ///
     /// # Errors
     /// Where `seq` is not stored yet, or the database cannot be written.
@@ -125,12 +123,8 @@ impl Store {
             return Err(StoreError::OutOfOrder { last: self.seq, given: seq });
         }
         let data = serde_json::to_vec(fleet).map_err(StoreError::Encode)?;
-        let mut statement = self
-            .db
-            .prepare_cached("INSERT OR REPLACE INTO state (id, seq, version, data) VALUES (1, ?1, ?2, ?3)")
-            .map_err(|error| StoreError::of(error, &self.path))?;
-        let stored = statement.execute(params![signed(seq), STATE_VERSION, data]);
-        stored.map(drop).map_err(|error| StoreError::of(error, &self.path))
+        let live: HashSet<String> = fleet.documents().map(|hash| hash.to_string()).collect();
+        replace_state(&mut self.db, (seq, &data), &live).map_err(|error| StoreError::of(error, &self.path))
     }
 
     fn saved_state(&self) -> Result<Option<(Fleet, u64)>, StoreError> {
@@ -147,9 +141,11 @@ impl Store {
             // Newer than the events: rows of the log are gone, and the snapshot knows what they did.
             return Err(StoreError::Gap { path: self.path.clone(), missing: self.seq + 1 });
         }
-        match serde_json::from_slice(&data) {
+        // Checked as UTF-8 once, and not text by text.
+        let read = |data| serde_json::from_str(std::str::from_utf8(data).map_err(serde::de::Error::custom)?);
+        match read(&data) {
             Ok(fleet) => Ok(Some((fleet, seq))),
-            Err(error) => {
+            Err::<_, serde_json::Error>(error) => {
                 tracing::warn!(%error, seq, "the saved state is not understood; reading all events instead");
                 Ok(None)
             }
@@ -183,13 +179,10 @@ struct EventRow {
 
 impl EventRow {
     fn of(recorded: &Recorded) -> Result<Self, serde_json::Error> {
-        /// The tag serde writes first; read back so that the names exist once.
-        #[derive(Deserialize)]
-        struct Tag {
-            r#type: String,
-        }
         let data = serde_json::to_string(&recorded.event)?;
-        let Tag { r#type: kind } = serde_json::from_str(&data)?;
+        // The tag serde writes first; read back so that the names exist once.
+        let tag = data.strip_prefix(r#"{"type":""#).and_then(|rest| rest.split('"').next());
+        let kind = tag.ok_or_else(|| serde::ser::Error::custom("an event has no tag"))?.to_owned();
         Ok(Self {
             seq: recorded.seq,
             at: recorded.at.to_string(),
@@ -225,8 +218,8 @@ fn configure(db: &Connection) -> rusqlite::Result<bool> {
     db.pragma_update(None, "journal_mode", "WAL")?;
     db.pragma_update(None, "synchronous", "FULL")?;
     db.pragma_update(None, "foreign_keys", true)?;
-    // Emptied answers are overwritten, not only marked as free.
-    db.pragma_update(None, "secure_delete", true)?;
+    // Nothing that is removed is secret.
+    db.pragma_update(None, "secure_delete", false)?;
     db.pragma_update(None, "journal_size_limit", WAL_LIMIT)?;
     Ok(false)
 }
@@ -234,6 +227,24 @@ fn configure(db: &Connection) -> rusqlite::Result<bool> {
 fn last_seq(db: &Connection) -> rusqlite::Result<u64> {
     let last = db.prepare_cached("SELECT coalesce(max(seq), 0) FROM events")?.query_row([], |row| row.get(0))?;
     Ok(unsigned(last))
+}
+
+fn replace_state(db: &mut Connection, (seq, data): (u64, &[u8]), live: &HashSet<String>) -> rusqlite::Result<()> {
+    let transaction = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    transaction
+        .prepare_cached("INSERT OR REPLACE INTO state (id, seq, version, data) VALUES (1, ?1, ?2, ?3)")?
+        .execute(params![signed(seq), STATE_VERSION, data])?;
+    let dead: Vec<String> = {
+        let mut stored = transaction.prepare_cached("SELECT hash FROM documents")?;
+        let stored = stored.query_map([], |row| row.get(0))?;
+        stored
+            .filter(|hash| hash.as_ref().map_or(true, |hash| !live.contains(hash)))
+            .collect::<rusqlite::Result<_>>()?
+    };
+    for hash in dead {
+        transaction.prepare_cached("DELETE FROM documents WHERE hash = ?1")?.execute([hash])?;
+    }
+    transaction.commit()
 }
 
 fn write(transaction: &Transaction<'_>, batch: &Batch, rows: &[EventRow]) -> rusqlite::Result<()> {
@@ -252,17 +263,14 @@ fn write(transaction: &Transaction<'_>, batch: &Batch, rows: &[EventRow]) -> rus
     Ok(())
 }
 
-/// Stores, empties or removes answers, as far as `event` says so.
-fn keep_answers(transaction: &Transaction<'_>, event: &Event, answers: &[AnswerText]) -> rusqlite::Result<()> {
+/// Stores or removes answers, as far as `event` says so.
+fn keep_answers(transaction: &Transaction<'_>, event: &Event, answers: &[RedactedAnswer]) -> rusqlite::Result<()> {
     if let Event::AnswerReleased { document, .. } = event {
-        let mut insert = transaction
-            .prepare_cached("INSERT OR REPLACE INTO answers (hash, node, text, redacted) VALUES (?1, ?2, ?3, ?4)")?;
+        let mut insert =
+            transaction.prepare_cached("INSERT OR REPLACE INTO answers (hash, node, redacted) VALUES (?1, ?2, ?3)")?;
         for answer in answers.iter().filter(|answer| answer.hash == *document) {
-            let (hash, node) = (answer.hash.to_string(), signed(answer.node.0));
-            insert.execute(params![hash, node, answer.text.expose_secret(), answer.redacted])?;
+            insert.execute(params![answer.hash.to_string(), signed(answer.node.0), answer.text])?;
         }
-    } else if let Event::ReportAccepted { node, .. } = event {
-        transaction.prepare_cached("UPDATE answers SET text = NULL WHERE node = ?1")?.execute([signed(node.0)])?;
     } else if let Event::Forgotten { node } | Event::GaveWay { node, .. } | Event::Banned { node, .. } = event {
         transaction.prepare_cached("DELETE FROM answers WHERE node = ?1")?.execute([signed(node.0)])?;
     }

@@ -23,6 +23,7 @@ impl Event {
             | Self::AnswerReleased { node, .. }
             | Self::AnswerDelivered { node, .. }
             | Self::AnswerLost { node, .. }
+            | Self::RepeatsOver { node }
             | Self::RetryServed { node, .. }
             | Self::RefusalServed { node, .. }
             | Self::TakenBack { node, .. }

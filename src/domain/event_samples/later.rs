@@ -21,6 +21,7 @@ pub(super) fn samples() -> Vec<Sample> {
             node,
             flag: Flag::RunsLong { reason: "configuring for 41 min, usually takes 9".into() },
         }),
+        system(Event::RepeatsOver { node }),
         system(Event::LeftBehind { node, reason: "the run that configured it ended without a word about it".into() }),
         system(Event::Unflagged { node, flag: Flag::WrongHostKey }),
     ]

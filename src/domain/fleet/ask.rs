@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use super::plan::Placed;
 use super::walk::Offered;
@@ -121,6 +121,7 @@ impl Fleet {
             count,
             token: ask.token.clone(),
             own: Some(ask.own),
+            is_told: false,
         };
         let Placed { row, flags: about_plan } = self.place(&machine, &ask.info.dmi, known.map(AsRef::as_ref));
         flags.extend(about_plan);
@@ -170,7 +171,10 @@ impl Fleet {
         }
         flags.extend(self.network_flags(node.id, fixed, node.nic, &asked));
         let seen = asked.clone();
-        events.push(Event::MachineAsked { node: node.id, machine, asked, flags });
+        let is_news = !events.is_empty() || !is_noise(node, &asked, &flags);
+        if is_news {
+            events.push(Event::MachineAsked { node: node.id, machine, asked, flags });
+        }
         if node.phase == Phase::Approved && node.approved.as_ref() != Some(&ask.stamp) {
             events.push(Event::ApprovalVoided { node: node.id });
         }
@@ -181,7 +185,9 @@ impl Fleet {
             events.push(assigned);
             verdict = Verdict::Serve(grant);
         }
-        if matches!(verdict, Verdict::Hold(Withheld::AsksAgain { .. })) {
+        // What it was flagged with before is told anew with its request.
+        let is_up = !is_news && node.flags.contains(&Flag::AsksAgain);
+        if matches!(verdict, Verdict::Hold(Withheld::AsksAgain { .. })) && !is_up {
             events.push(Event::Flagged { node: node.id, flag: Flag::AsksAgain });
         }
         let decision = Decision { events, effects: Vec::new(), reply: Reply::Asked { node: node.id, verdict } };
@@ -233,9 +239,10 @@ impl Fleet {
         let took = took.map(|step| Event::Walked { step });
         flags.extend(self.network_flags(node, None, None, &asked));
         let verdict = Verdict::Hold(Withheld::Undecided(guard::ClaimCode::of(node)));
+        let (peer, at) = (asked.stamp.peer, asked.at);
         let seen = Event::MachineSeen { node, name, machine, asked, flags };
         let taken = counters.into_iter().map(|(counter, value)| Event::CounterTaken { node, counter, value });
-        let events = self.make_room().into_iter().chain([seen]).chain(taken).chain(took).collect();
+        let events = self.make_room(peer, at)?.into_iter().chain([seen]).chain(taken).chain(took).collect();
         Ok(Decision { events, effects: Vec::new(), reply: Reply::Asked { node, verdict } })
     }
 
@@ -256,7 +263,8 @@ impl Fleet {
         let node = self.node(release.node).ok_or(Refusal::UnknownNode(release.node))?;
         let judged = self.guarded(node, &release.stamp, now);
         let withheld = |why: Withheld| {
-            let events = self.flag_of(&why).map(|flag| Event::Flagged { node: node.id, flag }).into_iter().collect();
+            let flag = self.flag_of(&why).filter(|flag| !node.flags.contains(flag));
+            let events = flag.map(|flag| Event::Flagged { node: node.id, flag }).into_iter().collect();
             Ok(Decision { events, effects: Vec::new(), reply: Reply::Withheld(why) })
         };
         let grant = match judged {
@@ -312,4 +320,22 @@ impl Fleet {
 fn fixed_with(node: &Node, entry: &PlanEntry) -> Option<Fixed> {
     let planned = entry.address.map(|address| Fixed { address, by: FixedBy::Plan });
     node.fixed().filter(|fixed| fixed.by == FixedBy::Operator).or(planned).or(node.fixed())
+}
+
+/// Requests of a row that are an event each, however fast they come.
+const HEARD: u32 = 8;
+/// After that one in this time, where it is the same request …
+const SAME: SignedDuration = SignedDuration::from_mins(1);
+/// … and where it is another one: who asks in another's name must not fill the log either.
+const ANOTHER: SignedDuration = SignedDuration::from_secs(10);
+
+/// Whether a request says nothing that the row does not show already, and comes so soon that it is counted only.
+fn is_noise(node: &Node, asked: &Asked, flags: &[Flag]) -> bool {
+    let Some(last) = node.request.as_ref().filter(|last| last.count >= HEARD) else { return false };
+    let is_same = (&last.stamp, &last.token, &last.own) == (&asked.stamp, &asked.token, &asked.own)
+        && flags.iter().all(|flag| node.flags.contains(flag));
+    // One that voids an approval is a decision.
+    let is_harmless = is_same || node.phase != Phase::Approved;
+    let quiet = if is_same { SAME } else { ANOTHER };
+    is_harmless && (SignedDuration::ZERO..quiet).contains(&asked.at.duration_since(last.at))
 }

@@ -34,12 +34,12 @@ impl Fleet {
                 Ok(Self::decide_written(self.existing(*node)?, *document, *secret, *delivered))
             }
             Command::RetryServed { node, why } => {
-                self.existing(*node)?;
-                Ok(Decision::one(Event::RetryServed { node: *node, why: why.clone() }))
+                let event = Event::RetryServed { node: *node, why: why.clone() };
+                Ok(Self::tell_of_reply(self.existing(*node)?, event))
             }
             Command::RefusalServed { node, why } => {
-                self.existing(*node)?;
-                Ok(Decision::one(Event::RefusalServed { node: *node, why: why.clone() }))
+                let event = Event::RefusalServed { node: *node, why: why.clone() };
+                Ok(Self::tell_of_reply(self.existing(*node)?, event))
             }
             Command::TakenBack { node, verb } => {
                 self.existing(*node)?;
@@ -53,13 +53,12 @@ impl Fleet {
                 Ok(Self::raise(self.existing(*node)?, Flag::TwoAddresses { other: *other }))
             }
             Command::TicketOver { ticket } => self.decide_close(*ticket, Closing::Expired),
+            Command::RepeatsOver { node, first } => Ok(Self::decide_repeats_over(self.existing(*node)?, *first)),
             Command::AnswerImpossible { node, why } => {
-                self.existing(*node)?;
-                let flag = Flag::CannotAnswer { reason: why.clone() };
-                Ok(Decision::one(Event::Flagged { node: *node, flag }))
+                Ok(Self::raise(self.existing(*node)?, Flag::CannotAnswer { reason: why.clone() }))
             }
             Command::TakeCounters { node, counters } => Ok(self.decide_counters(self.existing(*node)?, counters)),
-            Command::Report(report) => Ok(self.decide_report(report)),
+            Command::Report(report) => self.decide_report(report, now),
             Command::Probe { node, sighting } => Ok(self.decide_probe(self.existing(*node)?, sighting, now)),
             Command::RunStarted { run } => Ok(match self.run(*run).map(|run| &run.state) {
                 Some(RunState::Queued { .. }) => Decision::one(Event::RunStarted { run: *run }),
@@ -91,6 +90,24 @@ impl Fleet {
         })
     }
 
+    /// No clock that is set back makes the repeat window longer. A report ends it in any case.
+    fn decide_repeats_over(node: &Node, first: Timestamp) -> Decision {
+        match &node.answers {
+            Some(answers) if answers.first == first && answers.may_repeat(node) => {
+                Decision::one(Event::RepeatsOver { node: node.id })
+            }
+            Some(_) | None => Decision::none(Reply::Done),
+        }
+    }
+
+    /// A reply is told once for each request that is an event.
+    fn tell_of_reply(node: &Node, event: Event) -> Decision {
+        match &node.request {
+            Some(asked) if asked.is_told => Decision::none(Reply::Done),
+            Some(_) | None => Decision::one(event),
+        }
+    }
+
     /// Raises a flag, where it is not up.
     fn raise(node: &Node, flag: Flag) -> Decision {
         if node.flags.contains(&flag) {
@@ -104,7 +121,7 @@ impl Fleet {
     }
 
     /// A report is a fact in any case; the question is whose. Without proof it moves nobody (DESIGN.md §5.3).
-    fn decide_report(&self, incoming: &ReportIn) -> Decision {
+    fn decide_report(&self, incoming: &ReportIn, now: Timestamp) -> Result<Decision, Refusal> {
         let by_secret = incoming.secret.and_then(|secret| self.index.by_secret(&secret));
         let owner = match self.policy.webhook_auth {
             WebhookAuth::Secret => by_secret,
@@ -112,28 +129,29 @@ impl Fleet {
         };
         if let Some(node) = owner.and_then(|id| self.node(id)) {
             if node.report.as_ref().is_some_and(|reported| reported.document == incoming.document) {
-                return Decision::none(Reply::Done);
+                return Ok(Decision::none(Reply::Done));
             }
             // A secret is spent by the report it came with; a second, different report is a stranger's.
             if node.report.is_none() {
-                return Decision::one(Event::ReportAccepted {
+                return Ok(Decision::one(Event::ReportAccepted {
                     node: node.id,
                     peer: incoming.peer,
                     document: incoming.document,
                     report: incoming.report.clone(),
                     proven: by_secret.is_some(),
-                });
+                }));
             }
         }
         if self.unmatched().any(|unmatched| unmatched.document == incoming.document) {
-            return Decision::none(Reply::Done);
+            return Ok(Decision::none(Reply::Done));
         }
-        Decision::one(Event::ReportUnmatched {
+        self.room_for_report(incoming.peer, now)?;
+        Ok(Decision::one(Event::ReportUnmatched {
             report: ReportId(self.state.last_report + 1),
             peer: incoming.peer,
             document: incoming.document,
             facts: incoming.report.clone(),
-        })
+        }))
     }
 
     /// Whose report this claims to be: by identifiers, then by host name. Only a node that was given an answer counts.

@@ -192,9 +192,8 @@ fn apply_to_node(node: &mut Node, event: &Event, at: Timestamp) {
         }
         Event::AnswerDelivered { document, secret, .. } => settle(node, (*document, *secret), Delivery::Delivered, at),
         Event::AnswerLost { document, secret, .. } => settle(node, (*document, *secret), Delivery::Lost, at),
-        Event::Flagged { flag, .. } => {
-            node.flags.insert(flag.clone());
-        }
+        Event::RepeatsOver { .. } => node.answers.iter_mut().for_each(|answers| answers.repeats_over = true),
+        Event::Flagged { flag, .. } => node.flags.extend([flag.clone()]),
         Event::ReportAccepted { peer, document, report, proven, .. } => {
             let reported = Reported { at, peer: *peer, document: *document, report: report.clone() };
             accept_report(node, reported, *proven, at);
@@ -224,10 +223,12 @@ fn apply_to_node(node: &mut Node, event: &Event, at: Timestamp) {
         | Event::HostKeySeen { .. }
         | Event::HostKeyTrusted { .. } => apply_sighting(node, event, at),
         Event::LeftBehind { reason, .. } => leave_behind(node, reason, at),
-        // A retry answer or a refusal moves nobody, nor does a decision that was taken back; the rest is not about one existing row and is handled by `Fleet::apply`.
-        Event::RetryServed { .. }
-        | Event::RefusalServed { .. }
-        | Event::TakenBack { .. }
+        // A retry answer or a refusal moves nobody.
+        Event::RetryServed { .. } | Event::RefusalServed { .. } => {
+            node.request.iter_mut().for_each(|asked| asked.is_told = true);
+        }
+        // Nor does a decision that was taken back; the rest is not about one existing row and is handled by `Fleet::apply`.
+        Event::TakenBack { .. }
         | Event::MachineSeen { .. }
         | Event::Imported { .. }
         | Event::Planned { .. }
@@ -383,6 +384,7 @@ fn release(
         last: at,
         count: earlier.as_ref().map_or(1, |answers| answers.count.saturating_add(1)),
         over_installed: is_reinstall || earlier.as_ref().is_some_and(|answers| answers.over_installed),
+        repeats_over: earlier.is_some_and(|answers| answers.repeats_over),
         stamp: stamp.clone(),
         document,
         secrets,

@@ -263,6 +263,21 @@ impl Fleet {
         self.index.owners(address).find(|id| *id != except).and_then(|id| self.node(id))
     }
 
+    /// Bodies that rows and unmatched reports refer to.
+    pub fn documents(&self) -> impl Iterator<Item = DocumentHash> {
+        let of_node = |node: &Node| {
+            let asked = node.request.as_ref().map(|asked| asked.stamp.body);
+            let answered = node.answers.as_ref().map(|answers| answers.stamp.body);
+            let reported = node.report.as_ref().map(|reported| reported.document);
+            [asked, answered, reported].into_iter().flatten()
+        };
+        let absorbed = || self.nodes().flat_map(|node| node.absorbed.iter());
+        let before = absorbed().filter_map(|absorbed| Some(absorbed.request.as_ref()?.stamp.body));
+        let rows = self.nodes().map(AsRef::as_ref).chain(absorbed().map(|absorbed| &*absorbed.row));
+        let unmatched = self.unmatched().map(|unmatched| unmatched.document);
+        rows.flat_map(of_node).chain(before).chain(unmatched)
+    }
+
     /// What must be going on, judged from the state alone: after a restart nothing is replayed blindly.
     #[must_use]
     pub fn resume(&self) -> Vec<Effect> {

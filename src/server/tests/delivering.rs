@@ -14,7 +14,7 @@ use crate::server::connection::{self, ConnInfo, Shared};
 use crate::server::crowd::{Admission, Crowd, Room};
 use crate::server::delivery::Expected;
 use crate::server::reply;
-use crate::store::AnswerText;
+use crate::store::RedactedAnswer;
 
 /// Longer than what fits into the tests' pipe.
 const TEXT: &str = "0123456789abcdef0123456789abcdef";
@@ -43,7 +43,7 @@ impl Bench {
             left_out: None,
             own: crate::domain::OwnNetwork::default(),
         };
-        let answer = AnswerText { node, hash: document, text: TEXT.into(), redacted: TEXT.to_owned() };
+        let answer = RedactedAnswer { node, hash: document, text: TEXT.to_owned() };
         assert_eq!(self.handle.release(release, answer).await.unwrap(), Reply::Released);
     }
 }

@@ -2,6 +2,7 @@
 
 mod answering;
 mod conformance;
+mod crowded;
 mod deciding;
 mod delivering;
 mod layered;

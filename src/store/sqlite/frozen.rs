@@ -56,6 +56,5 @@ fn a_database_of_the_first_release_is_read() {
 
     let reader = Reader::open(dir.path()).unwrap();
     assert_eq!(reader.document(document(BODY).hash).unwrap().unwrap(), BODY);
-    assert_eq!(reader.redacted_answer(answer(1, "answer").hash).unwrap().unwrap(), answer(1, "answer").redacted);
-    assert!(reader.answer(answer(1, "answer").hash).unwrap().is_none(), "it was reported, so its secrets are gone");
+    assert_eq!(reader.redacted_answer(answer(1, "answer").hash).unwrap().unwrap(), answer(1, "answer").text);
 }

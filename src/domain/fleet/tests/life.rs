@@ -80,6 +80,15 @@ fn a_repeat_needs_the_window_the_address_and_the_macs() {
     let mut late = installing();
     late.pass(window + MINUTE);
     assert!(is_withheld(&late.ask(&box_a()).1));
+    // The monotonic clock says so, and the wall clock was set back.
+    let mut set_back = installing();
+    let (node, first) =
+        set_back.fleet.nodes().map(|node| (node.id, node.answers.clone().unwrap().first)).next().unwrap();
+    for other in [first - MINUTE, first] {
+        set_back.submit(&Command::RepeatsOver { node, first: other }).unwrap();
+    }
+    assert!(is_withheld(&set_back.ask(&box_a()).1));
+    assert_eq!(set_back.submit(&Command::RepeatsOver { node, first }).unwrap().events, [], "said once");
     assert!(is_withheld(&installing().ask(&Box1 { peer: "192.0.2.66", ..box_a() }).1));
     assert!(is_withheld(&installing().ask(&Box1 { macs: vec![MAC_A, MAC_B], ..box_a() }).1));
     assert!(matches!(installing().ask(&box_a()).1, Verdict::Serve(_)));

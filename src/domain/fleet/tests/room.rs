@@ -13,6 +13,11 @@ fn narrow(rows: usize) -> Rack {
 
 /// A machine nobody knows, at this address.
 fn stranger(rack: &mut Rack, number: u64, peer: &str) -> NodeId {
+    asks(rack, number, peer).unwrap()
+}
+
+/// The same; there may be no room for it.
+fn asks(rack: &mut Rack, number: u64, peer: &str) -> Result<NodeId, Refusal> {
     let mut ask = box_a().ask();
     let mac = format!("02:00:00:00:{:02x}:{:02x}", number / 256, number % 256);
     ask.stamp.peer = peer.parse().unwrap();
@@ -21,8 +26,8 @@ fn stranger(rack: &mut Rack, number: u64, peer: &str) -> NodeId {
     let info = Arc::make_mut(&mut ask.info);
     info.dmi.uuid = None;
     info.links[0].mac = mac.parse().unwrap();
-    match rack.submit(&Command::Ask(ask)).unwrap().reply {
-        Reply::Asked { node, .. } => node,
+    match rack.submit(&Command::Ask(ask))?.reply {
+        Reply::Asked { node, .. } => Ok(node),
         other => panic!("{other:?}"),
     }
 }
@@ -35,14 +40,17 @@ fn is_there(rack: &Rack, id: NodeId) -> bool {
 fn the_address_with_most_rows_gives_way() {
     let mut rack = narrow(5);
     let honest: Vec<_> = (0..2).map(|number| stranger(&mut rack, number, &format!("192.0.2.{number}"))).collect();
-    let flood: Vec<_> = (10..30).map(|number| stranger(&mut rack, number, "198.51.100.9")).collect();
-    assert!(honest.iter().all(|id| is_there(&rack, *id)));
-    let left: Vec<_> = flood.iter().filter(|id| is_there(&rack, **id)).collect();
-    assert_eq!(left, flood[17..].iter().collect::<Vec<_>>(), "the oldest goes first");
+    let flood: Vec<_> = (10..30).filter_map(|number| asks(&mut rack, number, "198.51.100.9").ok()).collect();
+    assert_eq!(flood.len(), 3, "it fills what is left, and is not told by further events");
+    assert_eq!(asks(&mut rack, 30, "198.51.100.9"), Err(Refusal::Crowded(3)));
     let late = stranger(&mut rack, 99, "192.0.2.99");
     assert!(is_there(&rack, late) && honest.iter().all(|id| is_there(&rack, *id)));
-    let gone = rack.log.iter().filter(|recorded| matches!(recorded.event, Event::GaveWay { rows: 2.., .. }));
-    assert_eq!(gone.count(), 18);
+    let left: Vec<_> = flood.iter().filter(|id| is_there(&rack, **id)).collect();
+    assert_eq!(left, flood[1..].iter().collect::<Vec<_>>(), "the oldest goes first");
+    rack.pass(Duration::from_hours(1));
+    stranger(&mut rack, 31, "198.51.100.9");
+    let gone = rack.log.iter().filter(|recorded| matches!(recorded.event, Event::GaveWay { .. }));
+    assert_eq!(gone.count(), 2);
 }
 
 #[test]
@@ -72,13 +80,14 @@ fn a_flood_of_reports_pushes_out_its_own() {
     let mut report = |number: u32, peer: &str| {
         let document = DocumentHash::of(&number.to_be_bytes());
         let (peer, report, secret) = (peer.parse().unwrap(), Report::default(), None);
-        rack.submit(&Command::Report(Box::new(ReportIn { peer, document, report, secret }))).unwrap();
+        let _ = rack.submit(&Command::Report(Box::new(ReportIn { peer, document, report, secret })));
     };
     report(0, "192.0.2.1");
     for number in 1..1_500 {
         report(number, "198.51.100.9");
     }
     report(9_999, "192.0.2.2");
+    assert_eq!(rack.log.len(), MAX_UNMATCHED + 1, "those in between are no events");
     let peers: Vec<_> = rack.fleet.unmatched().map(|report| report.peer.to_string()).collect();
     assert_eq!(peers.len(), MAX_UNMATCHED);
     assert_eq!((peers[0].as_str(), peers[peers.len() - 1].as_str()), ("192.0.2.1", "192.0.2.2"));
@@ -90,6 +99,7 @@ fn a_machine_that_asks_again_takes_no_further_row() {
     let node = stranger(&mut rack, 1, "192.0.2.1");
     assert_eq!(stranger(&mut rack, 1, "192.0.2.1"), node);
     assert_eq!(stranger(&mut rack, 1, "192.0.2.7"), node);
+    rack.pass(Duration::from_hours(1));
     let other = stranger(&mut rack, 2, "192.0.2.1");
     assert!(!is_there(&rack, node) && is_there(&rack, other));
 }
@@ -100,7 +110,7 @@ fn a_flood_out_of_one_ipv6_network_takes_room_from_itself() {
     let honest: Vec<_> =
         (1..=2).map(|number| stranger(&mut rack, number, &format!("2001:db8:0:{number}::1"))).collect();
     for number in 10..30 {
-        stranger(&mut rack, number, &format!("2001:db8:0:f::{number:x}"));
+        let _ = asks(&mut rack, number, &format!("2001:db8:0:f::{number:x}"));
     }
     assert!(honest.iter().all(|id| is_there(&rack, *id)), "whoever has one such address has all of its network");
     for number in 1..=MAX_UNMATCHED as u64 + 9 {
@@ -111,7 +121,61 @@ fn a_flood_out_of_one_ipv6_network_takes_room_from_itself() {
             report: Report::default(),
             secret: None,
         };
-        rack.submit(&Command::Report(Box::new(report))).unwrap();
+        let _ = rack.submit(&Command::Report(Box::new(report)));
     }
     assert!(rack.fleet.unmatched().any(|report| report.id.0 == 1), "nor do its reports push out others'");
+}
+
+/// Ten minutes of what one address may ask in that time.
+const FLOOD: u32 = 6_000;
+
+#[test]
+fn a_machine_that_asks_and_asks_is_an_event_now_and_then() {
+    let mut rack = Rack::new();
+    let (node, _) = rack.ask(&box_a());
+    for _ in 1..FLOOD {
+        rack.pass(Duration::from_millis(100));
+        assert!(matches!(rack.ask(&box_a()).1, Verdict::Hold(crate::domain::guard::Withheld::Undecided(_))));
+        rack.submit(&Command::RetryServed { node, why: "waits for approval".into() }).unwrap();
+    }
+    let told = |rack: &Rack| {
+        let is_reply = |recorded: &&Recorded| matches!(recorded.event, Event::RetryServed { .. });
+        rack.log.iter().filter(is_reply).count()
+    };
+    assert!(rack.log.len() < 50, "{} events", rack.log.len());
+    assert_eq!(told(&rack), rack.log.len() / 2, "one reply each");
+    // Decisions are made and told as ever.
+    rack.approve(node).unwrap();
+    let grant = rack.served(&box_a());
+    assert_eq!(rack.release(&box_a(), &grant, None), Reply::Released);
+    rack.write(node, true);
+    rack.report(node, 0);
+    assert_eq!(rack.phase(node), "installed");
+    let before = rack.log.len();
+    for _ in 0..FLOOD {
+        rack.pass(Duration::from_millis(100));
+        assert!(matches!(rack.ask(&box_a()).1, Verdict::Hold(_)));
+    }
+    assert!(rack.log.len() < before + 30, "{} more events", rack.log.len() - before);
+    assert!(rack.node(node).flags.contains(&crate::domain::node::Flag::AsksAgain));
+    assert_eq!(rack.phase(node), "installed");
+}
+
+#[test]
+fn who_asks_in_anothers_name_fills_no_log_and_voids_an_approval_at_once() {
+    let mut rack = Rack::new();
+    let (node, _) = rack.ask(&box_a());
+    let other = |body: u32| {
+        let mut ask = Box1 { peer: "198.51.100.9", ..box_a() }.ask();
+        ask.stamp.body = DocumentHash::of(&body.to_be_bytes());
+        Command::Ask(ask)
+    };
+    for body in 0..FLOOD {
+        rack.pass(Duration::from_millis(100));
+        rack.submit(&other(body)).unwrap();
+    }
+    assert!(rack.log.len() < 80, "{} events", rack.log.len());
+    rack.approve(node).unwrap();
+    rack.submit(&other(FLOOD)).unwrap();
+    assert_eq!(rack.phase(node), "waiting", "however soon it comes");
 }
