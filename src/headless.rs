@@ -226,7 +226,7 @@ fn words(event: &Event, runs: &BTreeMap<RunId, usize>) -> String {
         Event::GateStopped => "the run does not start by itself yet".to_owned(),
         Event::GateHeld => "runs that start by themselves are held".to_owned(),
         Event::GateReleased => "runs may start by themselves again".to_owned(),
-        Event::GateWaived { nodes } => format!("the next run does not wait for {} missing nodes", nodes.len()),
+        Event::GateWaived { nodes, .. } => format!("the next run does not wait for {} missing nodes", nodes.len()),
         Event::TokenMade { name, expires: Some(end), .. } => format!("token `{name}` made; it ends {end:.0}"),
         Event::TokenMade { name, expires: None, .. } => format!("token `{name}` made; it ends when it is revoked"),
         Event::TokenRevoked { name } => format!("token `{name}` revoked"),

@@ -495,6 +495,9 @@ pub enum Event {
     GateWaived {
         /// Those that are missing.
         nodes: BTreeSet<NodeId>,
+        /// How many nodes were expected then: until another number is, it does not wait for so many.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        expect: Option<usize>,
     },
     /// Ansible runs.
     RunStarted {

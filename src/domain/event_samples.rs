@@ -366,7 +366,7 @@ fn gating() -> Vec<Sample> {
         system(Event::GateStopped),
         operator(Event::GateHeld),
         operator(Event::GateReleased),
-        operator(Event::GateWaived { nodes: [NodeId(3)].into() }),
+        operator(Event::GateWaived { nodes: [NodeId(3)].into(), expect: None }),
         operator(run(6, true, Box::default(), RunReason::WithoutMissing)),
         cancelled(6),
         operator(run(7, false, Box::new(options), RunReason::Failed)),

@@ -74,6 +74,7 @@ impl Fleet {
                 if let Event::Admitted { admission, .. } = event {
                     self.spend(admission.by);
                 }
+                self.apply_gate(event);
                 if let Some(id) = event.node() {
                     self.change(id, |node| apply_to_node(node, event, at));
                 }

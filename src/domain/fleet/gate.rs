@@ -32,10 +32,10 @@ pub(super) struct GateState {
     pub(super) countdown: Option<Countdown>,
     /// Whether the operator holds it.
     pub(super) is_held: bool,
-    /// Nodes it does not wait for, by the operator's word.
+    /// Nodes it does not wait for, by the operator's word, until one of them is approved anew.
     pub(super) waived: BTreeSet<NodeId>,
-    /// Whether it went on without missing nodes: then it does not wait for nodes that nobody has seen (`expect`) either.
-    pub(super) has_waived: bool,
+    /// The number of nodes it does not wait for either: `expect` as it was when it went on without missing ones.
+    pub(super) waived_expect: Option<usize>,
 }
 
 /// A run is about to start by itself.
@@ -194,7 +194,7 @@ impl Fleet {
                 missing.push(Missing::of(node));
             }
         }
-        let expected = self.policy.expect.filter(|_| !self.state.gate.has_waived);
+        let expected = self.policy.expect.filter(|expect| self.state.gate.waived_expect != Some(*expect));
         let of = wanted.max(expected.unwrap_or(0));
         if settled < of || of == 0 {
             Gate::Waits { ready: settled, of, missing }
@@ -311,7 +311,7 @@ impl Fleet {
         if fresh.is_empty() {
             return Err(Refusal::NothingReady);
         }
-        let waived = Event::GateWaived { nodes: missing.into_keys().collect() };
+        let waived = Event::GateWaived { nodes: missing.into_keys().collect(), expect: self.policy.expect };
         let mut decision = self.queue_run(fresh, true, RunOptions::default(), RunReason::WithoutMissing);
         decision.events.insert(0, waived);
         Ok(decision)
@@ -346,10 +346,13 @@ impl Fleet {
                 gate.is_held = true;
             }
             Event::GateReleased => gate.is_held = false,
-            Event::GateWaived { nodes } => {
+            Event::GateWaived { nodes, expect } => {
                 gate.is_held = false;
-                gate.has_waived = true;
+                gate.waived_expect = *expect;
                 gate.waived.extend(nodes);
+            }
+            Event::Approved { node, .. } | Event::Admitted { node, .. } | Event::ReinstallAllowed { node, .. } => {
+                gate.waived.remove(node);
             }
             _ => {}
         }

@@ -174,6 +174,25 @@ fn it_goes_without_the_missing_and_they_get_a_run_of_their_own() {
 }
 
 #[test]
+fn going_on_without_the_missing_is_about_these_only() {
+    let mut rack = Rack::under(Policy { expect: Some(2), ..Policy::default() });
+    let a = rack.ready(&box_a());
+    let (b, _) = rack.ask(&box_b());
+    rack.approve(b).unwrap();
+    rack.order(Order::GoWithout).unwrap();
+    rack.end_run(RunOutcome::Succeeded, &[(a, HostResult::Configured)]);
+    assert_eq!(rack.fleet.gate(), Gate::Done { ready: 0 });
+
+    // The next part of the rack: more are expected, and the one that was given up is approved once more.
+    rack.fleet.set_policy(Policy { expect: Some(3), ..Policy::default() });
+    assert_eq!(rack.waits(), (1, 3));
+    rack.fleet.set_policy(Policy { expect: Some(2), ..Policy::default() });
+    rack.order(Order::Reject { node: b, reason: Text::default() }).unwrap();
+    rack.approve(b).unwrap();
+    assert_eq!(rack.waits(), (1, 2));
+}
+
+#[test]
 fn each_node_runs_as_soon_as_it_is_ready() {
     let mut rack = Rack::under(Policy { start: StartRule::EachNode, expect: Some(9), ..Policy::default() });
     let (b, _) = rack.ask(&box_b());

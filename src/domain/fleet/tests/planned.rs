@@ -58,6 +58,9 @@ fn a_planned_row_waits_for_its_machine_and_gives_it_name_and_address() {
     });
     assert_eq!(rack.plan(&[planned, by_mac("db-2", MAC_B)]), []);
     assert_eq!(rack.names(), "db-1=planned db-2=planned");
+    let nobody = rack.named("db-2").id;
+    let refusal = rack.order(Order::Reject { node: nobody, reason: Text::default() }).unwrap_err();
+    assert!(matches!(refusal, Refusal::WrongPhase { .. }), "there is no machine to send away: {refusal}");
 
     let row = rack.named("db-1").id;
     let (node, verdict) = rack.ask(&box_a());
