@@ -44,7 +44,8 @@ since() { awk -v a="$1" -v b="$(now)" 'BEGIN { printf "%.2f s", (b - a) / 1e9 }'
 memory() { awk '/^VmRSS/ { printf "%d MiB", $2 / 1024 }' "/proc/$engine/status"; }
 ticks() { awk '{ print $14 + $15 }' "/proc/$engine/stat"; }
 cpu() { awk -v a="$1" -v b="$(ticks)" -v hz="$(getconf CLK_TCK)" 'BEGIN { printf "%.2f s of CPU", (b - a) / hz }'; }
-held() { "$prox" -C "$dir" nodes --json | grep -c '"held_until": "' || true; }
+# Not `nodes`: what it asks for holds all of them, and would count.
+waiting() { local n; n=$("$prox" -C "$dir" status --json | sed -n "s/.*\"waiting\": \([0-9]*\).*/\1/p"); echo "${n:-0}"; }
 
 start() {
   local begun
@@ -64,7 +65,7 @@ begun=$(now)
   --count "$count" --answers-only --quiet >"$dir/figures" &
 rack=$!
 if [ "$mode" = held ]; then
-  until [ "$(held)" -ge "$count" ]; do sleep 0.2; done
+  until [ "$(waiting)" -ge "$count" ]; do sleep 0.2; done
   echo "all held after:         $(since "$begun"), $(memory) resident, $(cpu "$spent")"
   spent=$(ticks)
   begun=$(now)

@@ -10,5 +10,7 @@ use mimalloc::MiMalloc;
 static ALLOCATOR: MiMalloc = MiMalloc;
 
 fn main() -> ExitCode {
+    // Pages of 2 MiB would make ten thousand held connections a quarter larger. Where the system cannot, so be it.
+    let _ = nix::sys::prctl::set_thp_disable(true);
     prox_orchestrator::cli::main()
 }

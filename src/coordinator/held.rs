@@ -28,7 +28,8 @@ struct Parked {
 /// All open requests, by row and by address.
 #[derive(Debug, Default)]
 pub(super) struct HeldRequests {
-    by_node: BTreeMap<NodeId, BTreeMap<RequestId, Parked>>,
+    /// One map, and not one for each row, whose first entry would take the room of eleven.
+    parked: BTreeMap<(NodeId, RequestId), Parked>,
     owners: BTreeMap<RequestId, (NodeId, Source)>,
     by_source: BTreeMap<Source, BTreeSet<RequestId>>,
     /// How many each address holds, to find the one that holds most.
@@ -58,8 +59,7 @@ impl HeldRequests {
     ) -> Result<oneshot::Receiver<Verdict>, Full> {
         let HoldRequest { id, since, until, ends } = *request;
         let (peer, source) = (stamp.peer, Source::of(stamp.peer));
-        let own = self.by_node.get(&node).into_iter().flatten();
-        let replaced: Vec<_> = own.filter(|(_, other)| other.stamp.peer == peer).map(|(id, _)| *id).collect();
+        let replaced: Vec<_> = self.of(node).filter(|(_, other)| other.stamp.peer == peer).map(|(id, _)| id).collect();
         for old in replaced {
             self.drop_request(old);
         }
@@ -68,7 +68,7 @@ impl HeldRequests {
         }
         let (wake, waiting) = oneshot::channel();
         let parked = Parked { stamp, hold: Hold { since, until }, ends, wake };
-        self.by_node.entry(node).or_default().insert(id, parked);
+        self.parked.insert((node, id), parked);
         self.owners.insert(id, (node, source));
         self.count(source, |requests| requests.insert(id));
         self.refresh(node);
@@ -101,8 +101,7 @@ impl HeldRequests {
 
     /// Another address that a request of `node` is open from.
     pub(super) fn other_peer(&self, node: NodeId, peer: IpAddr) -> Option<IpAddr> {
-        let open = self.by_node.get(&node)?.values();
-        open.map(|request| request.stamp.peer).find(|other| *other != peer)
+        self.of(node).map(|(_, request)| request.stamp.peer).find(|other| *other != peer)
     }
 
     /// Forgets a request: its task is gone, or gets an error.
@@ -118,13 +117,19 @@ impl HeldRequests {
         if let Some((_, source)) = self.owners.remove(&id) {
             self.count(source, |requests| requests.remove(&id));
         }
-        self.by_node.get_mut(&node)?.remove(&id)
+        self.parked.remove(&(node, id))
+    }
+
+    /// The open requests of a row.
+    fn of(&self, node: NodeId) -> impl Iterator<Item = (RequestId, &Parked)> {
+        let all = (node, RequestId(0))..=(node, RequestId(u64::MAX));
+        self.parked.range(all).map(|((_, id), parked)| (*id, parked))
     }
 
     /// Forgets every request whose task is gone without a word.
     pub(super) fn sweep(&mut self) -> bool {
-        let gone = self.by_node.values().flatten().filter(|(_, parked)| parked.wake.is_closed());
-        let gone: Vec<_> = gone.map(|(id, _)| *id).collect();
+        let gone = self.parked.iter().filter(|(_, parked)| parked.wake.is_closed());
+        let gone: Vec<_> = gone.map(|((_, id), _)| *id).collect();
         for id in &gone {
             self.drop_request(*id);
         }
@@ -133,9 +138,8 @@ impl HeldRequests {
 
     /// Asks the guard about the open requests of `node` and wakes those that need not wait any longer.
     pub(super) fn reconsider(&mut self, node: NodeId, fleet: &Fleet, now: Timestamp) {
-        let Some(parked) = self.by_node.get(&node) else { return };
         let verdict = |request: &Parked| fleet.judge(node, &request.stamp, now);
-        let verdicts: Vec<_> = parked.iter().map(|(id, request)| (*id, verdict(request))).collect();
+        let verdicts: Vec<_> = self.of(node).map(|(id, request)| (id, verdict(request))).collect();
         for (id, verdict) in verdicts {
             match verdict {
                 Some(Verdict::Hold(_)) => {}
@@ -153,9 +157,8 @@ impl HeldRequests {
 
     /// A decision about `node` was taken back: requests whose hold is as good as over get the retry answer now.
     pub(super) fn hurry(&mut self, node: NodeId, now: Instant) {
-        let Some(parked) = self.by_node.get(&node) else { return };
-        let late = parked.iter().filter(|(_, request)| request.ends < now + TOO_LATE);
-        let late: Vec<_> = late.map(|(id, _)| *id).collect();
+        let late = self.of(node).filter(|(_, request)| request.ends < now + TOO_LATE);
+        let late: Vec<_> = late.map(|(id, _)| id).collect();
         for id in late {
             self.drop_request(id);
         }
@@ -167,13 +170,10 @@ impl HeldRequests {
     }
 
     fn refresh(&mut self, node: NodeId) {
-        let parked = self.by_node.get(&node);
-        let last = parked.and_then(|parked| parked.values().map(|request| request.hold).max_by_key(|hold| hold.until));
-        if let Some(hold) = last {
-            self.shown.insert(node, hold);
-        } else {
-            self.shown.remove(&node);
-            self.by_node.remove(&node);
+        let last = self.of(node).map(|(_, request)| request.hold).max_by_key(|hold| hold.until);
+        match last {
+            Some(hold) => drop(self.shown.insert(node, hold)),
+            None => drop(self.shown.remove(&node)),
         }
     }
 }

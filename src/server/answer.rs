@@ -36,7 +36,9 @@ const NOTE_TIME: Duration = Duration::from_secs(2);
 pub(super) async fn post(State(app): State<App>, Extension(conn): Extension<ConnInfo>, request: Request) -> Response {
     let deadline = conn.accepted + LAST_MOMENT;
     // What was released and did not make it is told as lost when the connection ends.
-    timeout_at(deadline, answer(app, conn, request)).await.unwrap_or_else(|_| reply::retry("SERVER BUSY - retrying"))
+    timeout_at(deadline, Box::pin(answer(app, conn, request)))
+        .await
+        .unwrap_or_else(|_| reply::retry("SERVER BUSY - retrying"))
 }
 
 async fn answer(app: App, conn: ConnInfo, request: Request) -> Response {
@@ -70,7 +72,7 @@ impl Exchange {
     async fn run(&self, document: Document) -> Response {
         let hold = self.app.settings.hold.min(LONGEST_HOLD);
         let patience = Patience::new(self.conn.accepted_at, self.conn.accepted, hold);
-        match self.app.handle.ask(self.ask.clone(), document, patience).await {
+        match Box::pin(self.app.handle.ask(self.ask.clone(), document, patience)).await {
             Ok(Asked::Serve(grant)) => Box::pin(self.serve(grant)).await,
             Ok(Asked::Held(parked)) => self.hold(parked, patience.ends).await,
             Ok(Asked::Refused { why }) => reply::refused(&why),

@@ -118,7 +118,8 @@ pub(super) async fn run(stream: TcpStream, peer: SocketAddr, shared: Arc<Shared>
     match timeout_at(deadline, Box::pin(acceptor.accept(stream))).await {
         Ok(Ok(stream)) => {
             info.tls = true;
-            Box::pin(exchange(stream, info, &shared.router, &shared)).await;
+            // Boxed twice: what a TLS connection keeps is moved several times, and each place would take its room.
+            Box::pin(exchange(Box::new(stream), info, &shared.router, &shared)).await;
         }
         Ok(Err(error)) => {
             let (cause, detail) = failed_handshake(&error);

@@ -163,7 +163,8 @@ impl Connections {
         let kill = self.kill.clone();
         let cut = place.0.cut.clone();
         self.tasks.spawn(async move {
-            let connection = connection::run(stream, peer, shared, place);
+            // Boxed, for each of the two around it would hold it twice.
+            let connection = Box::pin(connection::run(stream, peer, shared, place));
             kill.run_until_cancelled(cut.run_until_cancelled(connection)).await;
         });
     }
