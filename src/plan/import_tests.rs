@@ -32,6 +32,13 @@ fn what_is_empty_is_not_said() {
 }
 
 #[test]
+fn a_plan_that_has_a_name_twice_is_corrected_first() {
+    let twice = "[[node]]\nhostname = \"pve-01\"\n[[node]]\nhostname = \"pve-01\"\n";
+    let told = bring("t.csv", "hostname,serial\npve-01,ABC1234\n", twice, &[]).unwrap_err();
+    assert!(told.contains("pve-01") && told.contains("each must be unique in the plan"), "{told}");
+}
+
+#[test]
 fn two_columns_never_become_one() {
     let told = bring("t.csv", "hostname,Note,note\npve-01,a,b\n", "", &[]).unwrap_err();
     assert!(told.contains("the columns `Note` and `note` would both be `columns.note`"), "{told}");

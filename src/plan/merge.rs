@@ -76,7 +76,10 @@ pub fn import(import: &Import<'_>, plan: Option<&Source>, context: &Context) -> 
     let by_name: HashMap<&Fqdn, &Row> = old.iter().map(|row| (&row.entry.hostname, row)).collect();
     let names: HashSet<&Fqdn> = new.iter().map(|row| &row.entry.hostname).collect();
     let merged: Vec<Row> = new.iter().map(|row| over(row, by_name.get(&row.entry.hostname).copied())).collect();
-    let kept = old.iter().filter(|row| !import.replace && !names.contains(&row.entry.hostname));
+    // Of two rows of one name only the last one is merged: the other one stays, and is told.
+    let is_merged = |row: &Row| by_name.get(&row.entry.hostname).is_some_and(|last| std::ptr::eq(*last, row));
+    let is_kept = |row: &Row| if names.contains(&row.entry.hostname) { !is_merged(row) } else { !import.replace };
+    let kept = old.iter().filter(|row| is_kept(row));
     let mut placed: Vec<_> = kept.map(|row| Placed { source: plan, row }).collect();
     placed.extend(merged.iter().map(|row| Placed { source: import.table, row }));
     if placed.len() > MAX_ROWS {
