@@ -177,7 +177,7 @@ fn hostile_words_in_every_field_stay_words() {
     console.press("\u{1b}");
     console.until_shows("CODE/NOTE");
     console.press("3");
-    console.until_shows("Targets");
+    console.until_shows("[log=");
     console.press("1");
     console.until_shows("CODE/NOTE");
     assert_harmless("the screen", &console.text());
