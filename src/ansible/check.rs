@@ -5,12 +5,12 @@ use std::fs;
 use std::io;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
 use std::time::Duration;
 
 use russh::keys::PublicKey;
 
 use super::argv;
+use super::ask::ask;
 use super::outcome::error_line;
 use super::user_config::{self, UserConfig};
 use super::{preflight, ssh_key};
@@ -221,8 +221,7 @@ fn listing(program: &Path, inventory: &Path) -> tokio::process::Command {
 /// Runs a command to its end: its output, or its last complaint where it failed.
 async fn run(mut command: tokio::process::Command, dir: &Path) -> Result<String, String> {
     command.current_dir(dir).env("LC_ALL", "C.UTF-8").env("ANSIBLE_NOCOLOR", "1");
-    command.stdin(Stdio::null()).kill_on_drop(true);
-    let output = tokio::time::timeout(PATIENCE, command.output()).await;
+    let output = tokio::time::timeout(PATIENCE, ask(&mut command)).await;
     let output = output.map_err(|_| format!("no answer within {} s", PATIENCE.as_secs()))?;
     let output = output.map_err(|error| error.to_string())?;
     let said = String::from_utf8_lossy(&output.stdout);

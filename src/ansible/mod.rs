@@ -7,6 +7,7 @@
 //! by submitting [`Command`](crate::domain::Command)s.
 
 pub(crate) mod argv;
+mod ask;
 pub mod check;
 mod events;
 mod keep;

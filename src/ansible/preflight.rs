@@ -4,9 +4,9 @@ use std::ffi::OsStr;
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
 use std::time::Duration;
 
+use super::ask::ask;
 use crate::config;
 use crate::domain::snapshot::Problem;
 use crate::store::atomic::{self, Durability};
@@ -76,9 +76,9 @@ async fn version(path: &Path) -> Result<String, Problem> {
     let shown = path.display();
     let by_hand = format!("run `{shown} --version` by hand to see what it lacks");
     let mut command = tokio::process::Command::new(path);
-    command.arg("--version").env("LC_ALL", "C.UTF-8").stdin(Stdio::null()).kill_on_drop(true);
+    command.arg("--version").env("LC_ALL", "C.UTF-8");
     // All of the output is read: closing the pipe early makes Python print a traceback (ANSIBLE.md §7).
-    let output = tokio::time::timeout(PATIENCE, command.output()).await;
+    let output = tokio::time::timeout(PATIENCE, ask(&mut command)).await;
     let output = output
         .map_err(|_| problem(format!("`{shown} --version` gave no answer within {} s", PATIENCE.as_secs()), &by_hand))?
         .map_err(|error| problem(format!("cannot run `{shown}`: {error}"), &by_hand))?;

@@ -1,10 +1,11 @@
 //! What the user's own Ansible configuration says where our environment would hide it (ANSIBLE.md §2 and §5 trap 3).
 
 use std::path::Path;
-use std::process::Stdio;
 use std::time::Duration;
 
 use serde_json::Value;
+
+use super::ask::ask;
 
 /// `ansible-config` takes about half a second; a hanging plugin path must not hold up a run.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -28,8 +29,8 @@ pub(crate) async fn load(ansible_playbook: &Path, dir: &Path) -> UserConfig {
     let program = ansible_playbook.with_file_name("ansible-config");
     let mut command = tokio::process::Command::new(&program);
     command.args(["dump", "-t", "all", "--only-changed", "--format", "json"]);
-    command.current_dir(dir).env("LC_ALL", "C.UTF-8").stdin(Stdio::null()).kill_on_drop(true);
-    match tokio::time::timeout(PATIENCE, command.output()).await {
+    command.current_dir(dir).env("LC_ALL", "C.UTF-8");
+    match tokio::time::timeout(PATIENCE, ask(&mut command)).await {
         Ok(Ok(output)) if output.status.success() => parse(&output.stdout).unwrap_or_default(),
         Ok(Ok(output)) => {
             tracing::warn!(status = %output.status, "`{}` failed: the user's Ansible settings are not known", program.display());
