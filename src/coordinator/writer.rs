@@ -54,8 +54,10 @@ pub(super) struct Writer {
     uncounted: BTreeMap<NodeId, u32>,
     /// Bytes of bodies stored since the state was.
     bodies: usize,
-    /// Ticks since one that brought an event.
+    /// Ticks since the last one before which something had happened.
     calm: u32,
+    /// The last event there was at the last tick.
+    ticked: u64,
     /// What the last batch has led to, to be decided in the next one.
     follow_ups: Vec<Command>,
     /// When that is tried again which could not be stored.
@@ -103,6 +105,7 @@ impl Writer {
             uncounted: BTreeMap::new(),
             bodies: 0,
             calm: 0,
+            ticked: loaded.seq,
             follow_ups: Vec::new(),
             retry: None,
             service: Arc::default(),
@@ -153,7 +156,6 @@ impl Writer {
         let mut acknowledge = Vec::new();
         let mut release_all = false;
         let mut is_tick = false;
-        let seq = self.seq;
         let mut undone = Undone { follow_ups: std::mem::take(&mut self.follow_ups), ..Undone::default() };
         for follow_up in &undone.follow_ups {
             // About a row that is gone there is nothing to say.
@@ -209,7 +211,7 @@ impl Writer {
         }
         changed = self.commit(draft, undone, changed);
         if is_tick {
-            self.condense_when_calm(seq);
+            self.condense_when_calm();
             // Looks at every held request, so not with each batch; those that hang up tell so by themselves.
             changed |= self.held.sweep();
         }
@@ -431,8 +433,9 @@ impl Writer {
     }
 
     /// Stores the state some ticks after a burst: a crash in the quiet hours behind it costs the next start nothing.
-    fn condense_when_calm(&mut self, seq_before: u64) {
-        self.calm = if self.seq == seq_before { self.calm + 1 } else { 0 };
+    fn condense_when_calm(&mut self) {
+        let is_quiet = std::mem::replace(&mut self.ticked, self.seq) == self.seq;
+        self.calm = if is_quiet { self.calm.saturating_add(1) } else { 0 };
         if self.calm >= CALM && self.seq - self.state_seq >= WORTH_IT {
             self.save_state();
         }
