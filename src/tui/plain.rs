@@ -154,10 +154,16 @@ fn understand(line: &str, snapshot: &Snapshot, wants_to_leave: bool) -> Result<C
             let done = format!("taken back; {} is as it was before", node.name);
             Ok(Command::Send(vec![(done, Order::Undo { node: node.id })], Vec::new()))
         }
-        "r" | "run" => Ok(Command::Send(
-            vec![("the run is queued".to_owned(), Order::Run { nodes: Vec::new(), options: Box::default() })],
-            Vec::new(),
-        )),
+        // Never all that could be run: those that are configured would be worked on again, at one letter.
+        "r" | "run" => {
+            let ready = snapshot.fleet.nodes().filter(|node| node.phase == Phase::Ready && node.may_run());
+            let nodes: Vec<_> = ready.map(|node| node.id).collect();
+            if nodes.is_empty() {
+                return Err("no node is ready; `prox-orchestrator run` takes others, too".to_owned());
+            }
+            let done = format!("the run on {} is queued", count(nodes.len(), "node"));
+            Ok(Command::Send(vec![(done, Order::Run { nodes, options: Box::default() })], Vec::new()))
+        }
         "c" | "cancel" => Ok(Command::Send(vec![("the run is being stopped".to_owned(), Order::Cancel)], Vec::new())),
         // A bare code is the answer to the question that was printed with it.
         code if rest.is_empty() => match by_code(code, snapshot) {
@@ -295,7 +301,18 @@ mod tests {
     }
 
     #[test]
-    fn a_row_that_needs_more_is_left_out_of_all() {
+    fn a_run_is_on_what_is_ready_only() {
+        let mut rack = Rack::new();
+        assert!(understand("r", &rack.snapshot(), false).unwrap_err().contains("no node is ready"));
+        let (done, ready) = (rack.ready(1), rack.ready(2));
+        let run = rack.run(vec![done]);
+        rack.end_run(run, &[]);
+        let Ok(Command::Send(orders, _)) = understand("r", &rack.snapshot(), false) else { panic!("run") };
+        assert!(matches!(&orders[0].1, Order::Run { nodes, .. } if *nodes == [ready]), "{orders:?}");
+    }
+
+    #[test]
+    fn all_are_those_that_wait() {
         let mut rack = Rack::new();
         let again = rack.ask(1);
         rack.install(again);
