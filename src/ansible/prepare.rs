@@ -126,8 +126,8 @@ pub(crate) async fn start(
     };
     let started = match plan(&recipe) {
         Ok(invocation) => {
-            let (run, folder, dir) = (run.clone(), folder.clone(), settings.dir.clone());
-            let files = Files { run, folder, dir, nodes: nodes.to_vec(), others: others.to_vec(), invocation };
+            let (run, folder) = (run.clone(), folder.clone());
+            let files = Files { run, folder, nodes: nodes.to_vec(), others: others.to_vec(), invocation };
             launch(settings, files, playbook.to_owned()).await
         }
         Err(error) => Err(error.into()),
@@ -142,7 +142,6 @@ pub(crate) async fn start(
 struct Files {
     run: Run,
     folder: RunDir,
-    dir: PathBuf,
     nodes: Vec<Arc<Node>>,
     others: Vec<Arc<Node>>,
     invocation: Invocation,
@@ -151,8 +150,8 @@ struct Files {
 impl Files {
     /// Writes all of them; each is on the disk then.
     fn write(&self, settings: &Settings, playbook: &Path) -> Result<(), PrepareError> {
-        let Self { run, folder, dir, nodes, others, invocation } = self;
-        let inventory = dir.join(INVENTORY);
+        let Self { run, folder, nodes, others, invocation } = self;
+        let inventory = settings.dir.join(INVENTORY);
         let failed = |path: &Path| {
             let path = path.to_owned();
             move |source| PrepareError::Io { path, source }

@@ -13,6 +13,7 @@ const MAX_VERBOSITY: u8 = 4;
 const MAX_NAME: usize = 256;
 /// Most variables, tags and bytes of variables: a run's options are stored with its event.
 const MAX_ENTRIES: usize = 64;
+/// Most bytes of variables, as JSON.
 pub const MAX_VARS_BYTES: usize = 32 << 10;
 /// Names of variables that hold a secret have one of these in them. Options are stored and shown, so that no secret may be
 /// in them.
@@ -75,8 +76,8 @@ impl RunOptions {
     /// Whether a run with these goes through the same tasks as one with `other`, so that their times compare.
     #[must_use]
     pub fn does_as_much_as(&self, other: &Self) -> bool {
-        let tasks = |of: &Self| (of.check, of.tags.clone(), of.skip_tags.clone(), of.start_at.clone());
-        tasks(self) == tasks(other)
+        (self.check, &self.tags, &self.skip_tags, &self.start_at)
+            == (other.check, &other.tags, &other.skip_tags, &other.start_at)
     }
 
     /// The arguments for `ansible-playbook`, but for the variables: these go through a file.

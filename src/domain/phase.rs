@@ -133,6 +133,12 @@ impl Phase {
         matches!(self, Self::Approved | Self::Installing | Self::Stalled { .. })
     }
 
+    /// Whether it is looked for at its address: between its report and the run that configures it.
+    #[must_use]
+    pub fn is_looked_for(&self) -> bool {
+        matches!(self, Self::Installed | Self::Booting | Self::Unreachable { .. } | Self::Ready)
+    }
+
     /// Whether it may take a report in that came without its secret.
     #[must_use]
     pub fn may_adopt(&self) -> bool {

@@ -88,7 +88,8 @@ async fn sleep_until(due: Option<Instant>) {
     }
 }
 
-/// One look, and whether it found the node. What was seen of a node that has changed meanwhile (reinstalled, moved, other keys) says nothing about it.
+/// One look, and whether it found the node. What was seen of a node that has changed meanwhile (reinstalled, moved, other
+/// keys) says nothing about it.
 ///
 /// A ready node that is missed once may only have been busy: that is told where it is `is_sure`.
 async fn look_and_tell(
@@ -115,9 +116,7 @@ async fn look_and_tell(
 
 /// Where and what to look for, if this node is to be looked for at all.
 fn target_of(node: &Node, port: u16) -> Option<Target> {
-    let is_expected =
-        matches!(node.phase, Phase::Installed | Phase::Booting | Phase::Unreachable { .. } | Phase::Ready);
-    let address = node.address.filter(|_| is_expected)?;
+    let address = node.address.filter(|_| node.phase.is_looked_for())?;
     Some(Target { address: SocketAddr::new(address, port), keys: node.host_keys.clone() })
 }
 

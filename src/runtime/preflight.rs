@@ -14,6 +14,7 @@ use super::settings;
 use super::stamp::Stamps;
 use crate::ansible::check::{Report, Subject, check};
 use crate::ansible::preflight::cautions;
+use crate::config;
 use crate::coordinator::Handle;
 use crate::domain::{RunId, RunOutcome, RunState};
 use crate::server::AnswerKit;
@@ -86,9 +87,9 @@ fn look_at(subject: &Subject) -> Stamps {
     let dir = &subject.dir;
     let playbook = dir.join(&subject.playbook);
     let beside = playbook.parent().unwrap_or(dir).join("roles");
-    let overrides = fs::read_dir(dir.join("nodes")).into_iter().flatten().flatten();
+    let overrides = config::node_folders(dir);
     // Taken from the end: many overrides leave room for what every run needs.
-    let mut left: Vec<_> = overrides.map(|entry| entry.path().join("override.toml")).collect();
+    let mut left: Vec<_> = overrides.iter().map(|node| dir.join(config::override_file(node))).collect();
     left.extend([
         dir.join("ansible.cfg"),
         dir.join("assets").join(&subject.playbook),

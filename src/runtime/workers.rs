@@ -10,7 +10,6 @@ use crate::domain::snapshot::Problem;
 pub(super) const BOARD: &str = "what gathers the problems";
 
 /// Long-lived tasks, and who of them has panicked.
-#[derive(Clone)]
 pub(super) struct Workers {
     /// Ends them all.
     pub(super) shutdown: CancellationToken,

@@ -104,7 +104,13 @@ pub(super) fn run(db: &mut Connection, path: &Path) -> Result<(), StoreError> {
         }
         if is_older {
             // Nor is it left in the write-ahead log.
-            db.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))?;
+            let is_busy: bool = db.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0))?;
+            if is_busy {
+                tracing::warn!(
+                    "somebody reads `{}`: what it held before stays in its log until it is idle",
+                    path.display()
+                );
+            }
         }
         db.pragma_update(None, "secure_delete", false)
     };

@@ -44,7 +44,8 @@ const ORDERS: usize = 64;
 /// Orders of a batch that are with the engine at once: few enough that machines' own requests find room.
 const AT_ONCE: usize = 32;
 
-/// A question that has just opened is read first: no key can have been meant for it yet. The key that opened it has waited, too.
+/// A question that has just opened is read first: no key can have been meant for it yet. The key that opened it has waited,
+/// too.
 const READING: Duration = Duration::from_millis(120);
 
 /// How long the system may take to stop the program that asked for it.

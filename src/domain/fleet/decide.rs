@@ -165,10 +165,7 @@ impl Fleet {
 
     fn decide_probe(&self, node: &Node, sighting: &Sighting, now: Timestamp) -> Decision {
         let id = node.id;
-        let is_looked_for = |phase: &Phase| {
-            matches!(phase, Phase::Installed | Phase::Booting | Phase::Unreachable { .. } | Phase::Ready)
-        };
-        if !is_looked_for(&node.phase) {
+        if !node.phase.is_looked_for() {
             return Decision::none(Reply::Done);
         }
         let mut events = Vec::new();

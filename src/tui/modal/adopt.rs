@@ -1,6 +1,6 @@
 //! Whose report is this? Likely owners come first.
 
-use super::{Ask, Paragraph, Picker, Sending, if_seen};
+use super::{Ask, Paragraph, Picker, Sending, if_seen, seen};
 use crate::domain::fleet::{Fleet, Unmatched};
 use crate::domain::text::Text;
 use crate::domain::{Fqdn, MachineId, Node, NodeId, Order, ReportId};
@@ -27,7 +27,7 @@ impl Adopt {
             _ => format!("{} ({}; same machine)", node.name, node.phase.word()),
         };
         let picker = Picker::new(owners.iter().map(|node| words(node)).collect());
-        let owners: Vec<_> = owners.into_iter().map(|node| ((node.id, node.revision), node.name.clone())).collect();
+        let owners: Vec<_> = owners.into_iter().map(|node| (seen(node), node.name.clone())).collect();
         let name = report.report.fqdn.as_ref().map_or("no host name", Text::as_str);
         let words =
             format!("Report {} came from {} without a valid secret and names `{name}`.", report.id, report.peer);
@@ -58,9 +58,9 @@ impl Ask for Adopt {
     }
 
     fn order(&self, _model: &Model) -> Result<Sending, String> {
-        let (seen, name) = self.owners.get(self.picker.marked()).cloned().ok_or_else(|| "choose a node".to_owned())?;
+        let (owner, name) = self.owners.get(self.picker.marked()).cloned().ok_or_else(|| "choose a node".to_owned())?;
         let done = format!("report {} belongs to `{name}` now", self.report);
-        let order = if_seen(seen, Order::Adopt { report: self.report, node: seen.0 });
+        let order = if_seen(owner, Order::Adopt { report: self.report, node: owner.0 });
         Ok(Sending { order, done })
     }
 

@@ -2,7 +2,7 @@
 
 use super::field::Field;
 use super::sheet::{Sheet, SheetLine};
-use super::{Ask, Paragraph, Sending, judged, parse_address, parse_name};
+use super::{Ask, Paragraph, Sending, if_seen, judged, parse_address, parse_name};
 use crate::domain::text::Text;
 use crate::domain::{Changes, Fqdn, MacAddr, Node, NodeId, Order, ProfileWish};
 use crate::tui::model::Model;
@@ -134,8 +134,7 @@ impl Ask for Edit {
             return Err("nothing is different yet".to_owned());
         }
         let edit = Order::Edit { node: self.node, changes: Box::new(changes) };
-        let order = Order::IfSeen { node: self.node, revision: self.revision, then: Box::new(edit) };
-        judged(model, order, format!("`{}` is changed", self.name))
+        judged(model, if_seen((self.node, self.revision), edit), format!("`{}` is changed", self.name))
     }
 
     fn sheet(&self) -> Option<&Sheet> {

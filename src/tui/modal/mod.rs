@@ -39,7 +39,7 @@ use super::model::Model;
 use super::theme;
 use crate::client::{OrderError, Preview};
 use crate::domain::fqdn::FqdnError;
-use crate::domain::{Command, Fqdn, NodeId, Order};
+use crate::domain::{Command, Fqdn, Node, NodeId, Order};
 pub(super) use bulk::Verb;
 pub(super) use dialog::Dialog;
 pub(super) use edit::profiles;
@@ -108,6 +108,11 @@ pub(super) struct Sending {
 /// An order about a row as it was on the screen: refused where the row is another matter by then.
 fn if_seen((node, revision): (NodeId, u64), then: Order) -> Order {
     Order::IfSeen { node, revision, then: Box::new(then) }
+}
+
+/// A row as it is on the screen.
+fn seen(node: &Node) -> (NodeId, u64) {
+    (node.id, node.revision)
 }
 
 /// Orders to many nodes, one each.

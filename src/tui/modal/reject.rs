@@ -1,6 +1,6 @@
 //! Sending a machine away, and dropping a report nobody sent.
 
-use super::{Ask, Field, Paragraph, Sending};
+use super::{Ask, Field, Paragraph, Sending, if_seen};
 use crate::domain::fleet::Unmatched;
 use crate::domain::guard::ClaimCode;
 use crate::domain::text::Text;
@@ -40,8 +40,7 @@ impl Ask for Reject {
     fn order(&self, _model: &Model) -> Result<Sending, String> {
         let reason = Text::new(self.field.value());
         let done = format!("rejected `{}`", self.name);
-        let then = Box::new(Order::Reject { node: self.node, reason });
-        let order = Order::IfSeen { node: self.node, revision: self.revision, then };
+        let order = if_seen((self.node, self.revision), Order::Reject { node: self.node, reason });
         Ok(Sending { order, done })
     }
 

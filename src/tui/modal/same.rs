@@ -1,8 +1,8 @@
 //! Which machine is which: two rows are one, or one row is two.
 
-use super::{Ask, Paragraph, Picker, Sending, if_seen};
+use super::{Ask, Paragraph, Picker, Sending, if_seen, seen};
 use crate::domain::fleet::{Fleet, likely_twins, who_stays};
-use crate::domain::{Fqdn, Node, NodeId, Order};
+use crate::domain::{Fqdn, Node, Order};
 use crate::tui::model::Model;
 
 /// Other rows that are offered at most.
@@ -36,10 +36,6 @@ impl Same {
         }
         Self { name: node.name.clone(), choices, picker: Picker::new(lines) }
     }
-}
-
-fn seen(node: &Node) -> (NodeId, u64) {
-    (node.id, node.revision)
 }
 
 fn split(node: &Node) -> (Result<(Order, String), String>, String) {

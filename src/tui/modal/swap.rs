@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Ask, Paragraph, Picker, Sending, if_seen, judged};
+use super::{Ask, Paragraph, Picker, Sending, if_seen, judged, seen};
 use crate::domain::guard::ClaimCode;
 use crate::domain::{Node, NodeId, Order};
 use crate::tui::model::Model;
@@ -21,10 +21,6 @@ fn words(node: &Node) -> String {
     let serial = node.serial().map(|serial| format!(", serial {serial}")).unwrap_or_default();
     let code = ClaimCode::of(node.id);
     format!("{}{} (code {code}{serial})", node.name.host(), place.unwrap_or_default())
-}
-
-fn seen(node: &Node) -> (NodeId, u64) {
-    (node.id, node.revision)
 }
 
 impl Swap {
