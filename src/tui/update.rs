@@ -9,7 +9,7 @@ use tui_logger::TuiWidgetEvent;
 use super::action::{Action, Msg, Request, Tab, Ticket};
 use super::hints::HINTS;
 use super::keymap::{self, Scope};
-use super::modal::{Ask as _, Dialog, Field, Local, Modal, Question, Sending, Verb, quit};
+use super::modal::{Ask as _, Dialog, Field, Local, Modal, Question, Sending, Verb, if_seen, quit, seen};
 use super::model::{Check, Model, Row, Subject};
 use super::offer::offer;
 use super::runs::Level;
@@ -441,11 +441,11 @@ fn approve(model: &mut Model) -> Vec<Request> {
     vec![send(model, Sending { order, done }).1]
 }
 
-/// Takes the decision about the selected row back, without asking.
+/// Takes the decision about the selected row back, without asking: the one on the screen, and no other.
 fn undo(model: &mut Model) -> Vec<Request> {
     let Some(node) = model.node() else { return Vec::new() };
     let done = format!("taken back; `{}` is as it was before", node.name);
-    let order = Order::Undo { node: node.id };
+    let order = if_seen(seen(node), Order::Undo { node: node.id });
     vec![send(model, Sending { order, done }).1]
 }
 

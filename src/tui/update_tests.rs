@@ -69,7 +69,12 @@ fn a_decision_counts_down_and_is_taken_back_with_one_key() {
     rack.undecided.insert(WAITING, undecided);
     update(&mut model, Msg::Snapshot(rack.snapshot()));
     assert!(screen(&model).backend().to_string().contains("OK 4s (u)"));
-    assert_eq!(order_of(&press(&mut model, KeyCode::Char('u'))), Order::Undo { node: WAITING });
+    let undo = press(&mut model, KeyCode::Char('u'));
+    let then = Box::new(Order::Undo { node: WAITING });
+    assert_eq!(order_of(&undo), Order::IfSeen { node: WAITING, revision: 0, then }, "bound to the row on the screen");
+    let name = rack.fleet.node(WAITING).unwrap().name.clone();
+    reply(&mut model, &undo[0], Err(Refusal::RowChanged { name, phase: "approved" }.into()));
+    assert!(news(&model).contains("look again"), "{}", news(&model));
 }
 
 #[test]
