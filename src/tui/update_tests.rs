@@ -4,11 +4,12 @@ use crossterm::event::KeyCode;
 use rstest::rstest;
 
 use super::*;
+use crate::client::OrderError;
 use crate::domain::command::{Sighting, Verb};
 use crate::domain::facts::{Generation, SystemInfo};
 use crate::domain::snapshot::Undecided;
 use crate::domain::text::Text;
-use crate::domain::{Command, NodeId, Origin, Refusal, ReportId, RunId, Wants};
+use crate::domain::{Command, Fqdn, NodeId, Origin, Refusal, Reply, ReportId, RunId, Wants};
 use crate::tui::fixture::*;
 use crate::tui::model::Row;
 use crate::tui::pager::Place;
