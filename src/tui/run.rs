@@ -26,7 +26,7 @@ use super::scanner::{Heard, Scanner, Taking};
 use super::terminal::Screen;
 use super::update::update;
 use super::{Fault, TuiOptions};
-use crate::client::{Client, OrderError};
+use crate::client::{Client, OrderError, SelfTest};
 use crate::domain::{Fqdn, Order, Reply};
 
 /// Shortest time between two frames.
@@ -334,11 +334,21 @@ impl<C: Client, S: Surface> Console<'_, C, S> {
         for request in update(&mut self.model, msg) {
             match request {
                 Request::Exit => return Ok(Some(Exit::Quit)),
-                Request::Write { file, text } => self.answer(write_new(file, text)),
-                Request::SelfTest => self.question(|client| async move { Msg::Tested(client.self_test().await) }),
+                Request::Write { file, text } => {
+                    self.answer(
+                        |busy| Msg::Told(Err(format!("`{file}` is not written: {busy}"))),
+                        write_new(file, text),
+                    );
+                }
+                Request::SelfTest => {
+                    let refused = |busy| Msg::Tested(SelfTest { passed: Vec::new(), failed: Some(busy) });
+                    let client = self.client.clone();
+                    self.answer(refused, async move { Msg::Tested(client.self_test().await) });
+                }
                 Request::NoHints => {
                     if let Some(path) = self.hints.take() {
-                        self.answer(remember(path));
+                        let refused = |busy| Msg::Told(Err(format!("no more hints now, but they come back: {busy}")));
+                        self.answer(refused, remember(path));
                     }
                 }
                 Request::Redraw => {
@@ -349,15 +359,24 @@ impl<C: Client, S: Surface> Console<'_, C, S> {
                 Request::Title(words) => self.surface.entitle(&words)?,
                 Request::Copy(text) => self.surface.copy(&text)?,
                 Request::Order { ticket, order, done } => self.send(ticket, order, done),
-                Request::Preview { ticket, node } => self.question(move |client| async move {
-                    let result = client.preview(node).await.map(Box::new);
-                    Msg::Previewed { ticket, result }
-                }),
-                Request::NewProfile { ticket, wish } => self.question(move |client| async move {
-                    let written = client.new_profile(wish).await;
-                    let done = written.as_ref().map(|file| format!("wrote {file}; edit it now, it is read at once"));
-                    Msg::Replied { ticket, done: done.unwrap_or_default(), result: written.map(|_| Reply::Done) }
-                }),
+                Request::Preview { ticket, node } => {
+                    let refused = |_| Msg::Previewed { ticket, result: Err(OrderError::Busy) };
+                    let client = self.client.clone();
+                    self.answer(refused, async move {
+                        let result = client.preview(node).await.map(Box::new);
+                        Msg::Previewed { ticket, result }
+                    });
+                }
+                Request::NewProfile { ticket, wish } => {
+                    let refused = |_| Msg::Replied { ticket, done: String::new(), result: Err(OrderError::Busy) };
+                    let client = self.client.clone();
+                    self.answer(refused, async move {
+                        let written = client.new_profile(wish).await;
+                        let done =
+                            written.as_ref().map(|file| format!("wrote {file}; edit it now, it is read at once"));
+                        Msg::Replied { ticket, done: done.unwrap_or_default(), result: written.map(|_| Reply::Done) }
+                    });
+                }
                 Request::Batch { ticket, done, orders } => self.send_all(ticket, done, orders),
                 Request::Suspend => {
                     self.surface.suspend()?;
@@ -369,31 +388,25 @@ impl<C: Client, S: Surface> Console<'_, C, S> {
         Ok(None)
     }
 
-    /// Has something done beside the loop; its message comes back as replies do.
-    fn answer(&mut self, work: impl Future<Output = Msg> + Send + 'static) {
-        if let Ok(place) = self.replies.clone().try_reserve_owned() {
-            tokio::spawn(async move {
-                place.send(work.await);
-            });
-        }
-    }
-
-    /// Asks the engine something beside the loop. Where too much is on its way it is not asked; Esc gives up.
-    fn question<F: Future<Output = Msg> + Send + 'static>(&mut self, ask: impl FnOnce(C) -> F) {
-        self.answer(ask(self.client.clone()));
+    /// Has something done beside the loop; its message comes back as replies do. The place for it is taken first, so that
+    /// what is stuck cannot pile up; where there is none it is not done, which `refused` says.
+    fn answer(&mut self, refused: impl FnOnce(String) -> Msg, work: impl Future<Output = Msg> + Send + 'static) {
+        let Ok(place) = self.replies.clone().try_reserve_owned() else {
+            // What is told back asks for nothing more.
+            update(&mut self.model, refused(OrderError::Busy.to_string()));
+            return;
+        };
+        tokio::spawn(async move {
+            place.send(work.await);
+        });
     }
 
     fn send(&mut self, ticket: Ticket, order: Order, done: String) {
-        // The place for the reply is taken first, so that a stuck engine cannot pile up orders.
-        let Ok(place) = self.replies.clone().try_reserve_owned() else {
-            let result = Err(OrderError::Busy);
-            update(&mut self.model, Msg::Replied { ticket, done, result });
-            return;
-        };
-        let client = self.client.clone();
-        tokio::spawn(async move {
+        let (client, words) = (self.client.clone(), done.clone());
+        let refused = |_| Msg::Replied { ticket, done: words, result: Err(OrderError::Busy) };
+        self.answer(refused, async move {
             let result = client.order(order).await;
-            place.send(Msg::Replied { ticket, done, result });
+            Msg::Replied { ticket, done, result }
         });
     }
 

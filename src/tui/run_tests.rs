@@ -203,6 +203,36 @@ async fn a_stuck_order_does_not_stop_the_console() {
 }
 
 #[tokio::test]
+async fn what_is_asked_of_an_engine_that_is_stuck_says_so() {
+    let mut bench = Bench::start(&busy_rack(), false);
+    bench.wait_for("2 WAITING").await;
+    bench.press(KeyCode::Char('n')).await;
+    bench.press(KeyCode::Char('n')).await;
+    bench.press(KeyCode::Char('a')).await;
+    // The key held down: as many orders as may be on their way, and one more.
+    for _ in 0..ORDERS {
+        bench.send(key(KeyCode::Char('a'))).await;
+    }
+    bench.wait_for("the engine is busy").await;
+    bench.press(KeyCode::Char('p')).await;
+    bench.wait_for("the engine is busy").await;
+    assert_eq!(bench.orders.lock().unwrap().len(), ORDERS);
+    bench.press(KeyCode::Esc).await;
+    bench.press(KeyCode::Char('4')).await;
+    bench.wait_for("prepare-iso").await;
+    for (asks, told) in [('w', "is not written: the engine is busy"), ('t', "the engine is busy")] {
+        bench.press(KeyCode::Char(asks)).await;
+        bench.wait_for(told).await;
+    }
+    bench.answer.notify_waiters();
+    bench.wait_for("approved `pve-0709.example.com`").await;
+    bench.press(KeyCode::Char('t')).await;
+    bench.wait_for("asked in vain").await;
+    bench.shutdown.cancel();
+    assert_eq!(bench.end().await.unwrap(), Exit::Shutdown);
+}
+
+#[tokio::test]
 async fn snapshots_and_output_reach_the_screen() {
     let mut rack = busy_rack();
     let mut bench = Bench::start(&rack, false);
