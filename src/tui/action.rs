@@ -195,6 +195,39 @@ pub(super) enum Action {
     Confirm,
 }
 
+/// How far the action of a key reaches.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Reach {
+    /// It moves in what is shown, as everybody expects of its key.
+    Steps,
+    /// It shows something else.
+    Shows,
+    /// It opens a line to type in.
+    Types,
+    /// It does more than that.
+    Acts,
+}
+
+impl Action {
+    /// How far it reaches: the one place that knows which keys are harmless.
+    pub(super) fn reach(self) -> Reach {
+        match self {
+            Self::Up | Self::Down | Self::PageUp | Self::PageDown | Self::Top | Self::Bottom => Reach::Steps,
+            Self::Previous
+            | Self::Next
+            | Self::NextWaiting
+            | Self::NextFind
+            | Self::PreviousFind
+            | Self::NextFailure
+            | Self::PreviousFailure
+            | Self::Show(_)
+            | Self::Log(_) => Reach::Shows,
+            Self::Filter | Self::Find | Self::Help | Self::Palette | Self::Jump => Reach::Types,
+            _ => Reach::Acts,
+        }
+    }
+}
+
 /// What happened outside.
 #[derive(Debug)]
 pub(super) enum Msg {
