@@ -6,6 +6,7 @@ use crossterm::event::{KeyEvent, MouseEvent};
 use jiff::Timestamp;
 use tui_logger::TuiWidgetEvent;
 
+use super::Extras;
 use crate::client::{Moment, NewProfile, OrderError, OutputChunk, Preview, Progress, SelfTest};
 use crate::domain::grid::Place;
 use crate::domain::play::HostTold;
@@ -280,6 +281,8 @@ pub(super) enum Msg {
     },
     /// What came of the self-test.
     Tested(SelfTest),
+    /// What else than the screen is used from now on.
+    Extras(Extras),
     /// News of something the loop did.
     Told(Result<String, String>),
     /// The engine ended.
@@ -338,6 +341,8 @@ pub(super) enum Request {
     SelfTest,
     /// Remember that hints were seen.
     NoHints,
+    /// Use this of the terminal beside its screen, and no more.
+    Extras(Extras),
     /// Ring the terminal's bell.
     Ring,
     /// Name the terminal's window.

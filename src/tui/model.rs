@@ -283,7 +283,7 @@ impl Model {
             zone,
             size,
             theme: Theme::new(options),
-            rings: options.bell,
+            rings: options.extras.bell,
             tab: Tab::default(),
             nodes,
             history: None,

@@ -25,7 +25,7 @@ use super::outlet::Flow;
 use super::scanner::{Heard, Scanner, Taking};
 use super::terminal::Screen;
 use super::update::update;
-use super::{Fault, TuiOptions};
+use super::{Extras, Fault, TuiOptions};
 use crate::client::{Client, OrderError, SelfTest};
 use crate::domain::{Fqdn, Order, Reply};
 
@@ -84,6 +84,8 @@ pub(super) trait Surface {
     fn copy(&mut self, text: &str) -> io::Result<()>;
     /// Rings its bell.
     fn ring(&mut self) -> io::Result<()>;
+    /// Takes over, or gives back, what else there is than the screen.
+    fn set(&mut self, extras: Extras) -> io::Result<()>;
     /// Names its window.
     fn entitle(&mut self, words: &str) -> io::Result<()>;
     /// Gives it back to the shell and asks the system to stop the program.
@@ -95,16 +97,21 @@ pub(super) trait Surface {
 }
 
 /// Shows the console until the operator leaves, `shutdown` is cancelled or the terminal is gone. The terminal is given
-/// back on every way out.
+/// back on every way out. `extras` are those of `options` at first.
 ///
 /// # Errors
 /// The terminal cannot be used.
-pub async fn run<C: Client>(client: C, options: TuiOptions, shutdown: CancellationToken) -> Result<Exit, TuiError> {
+pub async fn run<C: Client>(
+    client: C,
+    options: TuiOptions,
+    extras: watch::Receiver<Extras>,
+    shutdown: CancellationToken,
+) -> Result<Exit, TuiError> {
     // Fails only where the thread cannot be made; then the Log tab stays empty, and the log file has everything.
     let _ = tui_logger::init_logger(tui_logger::LevelFilter::Info);
     let mut screen = Screen::open(&options)?;
     let input = EventStream::new();
-    Ok(drive(client, options, shutdown, &mut screen, input).await?)
+    Ok(drive(client, options, extras, shutdown, &mut screen, input).await?)
 }
 
 /// The loop's own state beside the model.
@@ -131,6 +138,7 @@ struct Console<'a, C, S> {
 async fn drive<C: Client, S: Surface>(
     client: C,
     options: TuiOptions,
+    mut extras: watch::Receiver<Extras>,
     shutdown: CancellationToken,
     surface: &mut S,
     mut input: impl Stream<Item = io::Result<Event>> + Unpin,
@@ -189,6 +197,10 @@ async fn drive<C: Client, S: Surface>(
                     engine_lives = false;
                     console.tell(Msg::EngineGone)?;
                 }
+            }
+            Ok(()) = extras.changed(), if console.suspended.is_none() => {
+                let now = *extras.borrow_and_update();
+                console.tell(Msg::Extras(now))?;
             }
             _ = poll.tick(), if matches!(console.model.tab, Tab::Ansible | Tab::Log) => console.read_on()?,
             _ = clock.tick() => {
@@ -355,6 +367,7 @@ impl<C: Client, S: Surface> Console<'_, C, S> {
                     self.surface.redraw()?;
                     self.measure()?;
                 }
+                Request::Extras(extras) => self.surface.set(extras)?,
                 Request::Ring => self.surface.ring()?,
                 Request::Title(words) => self.surface.entitle(&words)?,
                 Request::Copy(text) => self.surface.copy(&text)?,

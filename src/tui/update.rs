@@ -93,6 +93,11 @@ pub(super) fn update(model: &mut Model, msg: Msg) -> Vec<Request> {
             table::keep_in_bounds(model);
             Vec::new()
         }
+        Msg::Extras(extras) => {
+            model.rings = extras.bell;
+            let title = model.rings.then(|| Request::Title(view::title(model)));
+            std::iter::once(Request::Extras(extras)).chain(title).collect()
+        }
         Msg::Told(Ok(news)) => {
             model.tell(news);
             Vec::new()
