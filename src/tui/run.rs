@@ -18,6 +18,7 @@ use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 use tokio_util::sync::CancellationToken;
 
 use super::action::{Action, Msg, Request, Tab, Ticket};
+use super::escape::Escapes;
 use super::keymap;
 use super::modal::Modal;
 use super::model::Model;
@@ -129,6 +130,8 @@ struct Console<'a, C, S> {
     is_reading: bool,
     /// Until when the shell may take to stop the program that asked for it.
     suspended: Option<Instant>,
+    /// Takes Esc and the key behind it apart.
+    escapes: Escapes,
     /// Tells a barcode scanner from a hand.
     scanner: Scanner,
     /// When a key opened the question that is open.
@@ -150,9 +153,21 @@ async fn drive<C: Client, S: Surface>(
     let (mut flow, mut other_flow) = (surface.flow(), surface.flow());
     let TuiOptions { hints, fault, pace, .. } = options;
     let (dirty, is_reading, suspended) = (true, false, None);
-    let (scanner, asked) = (Scanner::default(), None);
-    let mut console =
-        Console { client, surface, model, replies, dirty, hints, fault, is_reading, suspended, scanner, asked };
+    let (escapes, scanner, asked) = (Escapes::default(), Scanner::default(), None);
+    let mut console = Console {
+        client,
+        surface,
+        model,
+        replies,
+        dirty,
+        hints,
+        fault,
+        is_reading,
+        suspended,
+        escapes,
+        scanner,
+        asked,
+    };
     let mut engine_lives = true;
     let mut news = false;
     let mut next_frame = Instant::now();
@@ -177,6 +192,7 @@ async fn drive<C: Client, S: Surface>(
                 let begun = Instant::now();
                 let bytes = console.surface.draw(&console.model)?;
                 console.scanner.excuse(begun.elapsed());
+                console.escapes.excuse(begun.elapsed());
                 console.dirty = false;
                 next_frame = Instant::now() + pause(bytes, pace);
             }
@@ -272,7 +288,16 @@ impl<C: Client, S: Surface> Console<'_, C, S> {
                 if let Some(fault) = self.fault {
                     fault.on(key);
                 }
-                if key.kind == KeyEventKind::Release { Ok(None) } else { self.hear(key) }
+                if key.kind == KeyEventKind::Release {
+                    return Ok(None);
+                }
+                let is_typing = self.model.modal.as_mut().and_then(Modal::typing).is_some();
+                for key in self.escapes.apart(key, Instant::now(), is_typing) {
+                    if let Some(exit) = self.hear(key)? {
+                        return Ok(Some(exit));
+                    }
+                }
+                Ok(None)
             }
             Event::Paste(text) => self.tell(Msg::Paste(text)),
             Event::Resize(width, height) => self.tell(Msg::Resize(width, height)),
