@@ -116,8 +116,9 @@ async fn lines(
     closing: CancellationToken,
 ) -> anyhow::Result<tui::Exit> {
     let told = closing.clone();
-    let follower =
-        tokio::spawn(async move { headless::follow(events, fleet, false, &mut std::io::stdout(), told).await });
+    let follower = tokio::spawn(async move {
+        headless::follow(events, fleet, headless::Form::BesideQuestions, &mut std::io::stdout(), told).await
+    });
     let (typed, answers) = mpsc::channel(16);
     // Reading standard input blocks until a line comes: the thread ends with the program.
     std::thread::Builder::new().name("lines".to_owned()).spawn(move || {
