@@ -208,3 +208,22 @@ fn mouse_and_bell_follow_the_configuration() {
     assert_eq!(console.wait(), 0);
     assert!(console.is_restored());
 }
+
+#[test]
+fn the_first_files_are_written_and_the_console_opens_by_itself() {
+    let project = Project::empty();
+    let mut console = Console::start(&project, &["--listen", "127.0.0.1:0"]);
+    console.until_shows("Write the first files now?");
+    console.press("y\n");
+    until("every question has its answer", || {
+        console.press("\n");
+        console.raw().contains("Enter opens it now.").then_some(())
+    });
+    console.press("\n");
+    console.until_shows("No machine has asked yet");
+    let said = console.raw();
+    assert!(said.contains("checked: the engine takes these files") && !said.contains("next: "), "{said}");
+    console.press("q");
+    assert_eq!(console.wait(), 0);
+    assert!(project.at("config.toml").exists() && project.at("default.toml").exists());
+}
