@@ -511,5 +511,7 @@ fn every_binding_can_be_pressed_on_every_row() {
 mod deciding;
 #[path = "update/tests/many.rs"]
 mod many;
+#[path = "update/tests/reading.rs"]
+mod reading;
 #[path = "update/tests/setup.rs"]
 mod setup;
