@@ -1,5 +1,5 @@
 //! Who is turned away before a word is read: addresses that are not allowed, tokens that are not good, and those over a
-//! limit. Turned away means the retry answer with a word on the machine's screen, never silence (DESIGN.md §5.1).
+//! limit. Turned away means the retry answer with a word on the machine's screen, never silence (ADR 6).
 
 use std::net::IpAddr;
 
