@@ -1,6 +1,6 @@
 //! What is to become of a run that starts by itself: wait for missing nodes, go on without them, or hold it.
 
-use super::{Ask, Paragraph, Picker, Sending};
+use super::{Ask, Input, InputMut, Leads, Paragraph, Picker};
 use crate::domain::fleet::Gate;
 use crate::domain::{Fqdn, Order};
 use crate::tui::model::Model;
@@ -72,17 +72,17 @@ impl Ask for GateChoice {
         body
     }
 
-    fn order(&self, _model: &Model) -> Result<Sending, String> {
+    fn leads(&self, _model: &Model) -> Result<Leads, String> {
         let chosen = self.orders.get(self.picker.marked());
         let (order, done) = chosen.ok_or_else(|| "nothing is chosen".to_owned())?;
-        Ok(Sending { order: order.clone(), done: (*done).to_owned() })
+        Ok(Leads::order(order.clone(), (*done).to_owned()))
     }
 
-    fn picker(&self) -> Option<&Picker> {
-        Some(&self.picker)
+    fn input(&self) -> Option<Input<'_>> {
+        Some(Input::Picker(&self.picker))
     }
 
-    fn picker_mut(&mut self) -> Option<&mut Picker> {
-        Some(&mut self.picker)
+    fn input_mut(&mut self) -> Option<InputMut<'_>> {
+        Some(InputMut::Picker(&mut self.picker))
     }
 }
