@@ -192,7 +192,10 @@ fn has_changed(then: &Node, now: &Node) -> bool {
 
 impl Ask for Bulk {
     fn title(&self) -> String {
-        format!("{} {}", self.verb.title(), text::count(self.nodes.len(), "node"))
+        match self.nodes.as_slice() {
+            [node] => format!("{} {}", self.verb.title(), node.name),
+            nodes => format!("{} {}", self.verb.title(), text::count(nodes.len(), "node")),
+        }
     }
 
     fn body(&self, model: &Model) -> Vec<Paragraph> {
@@ -201,6 +204,9 @@ impl Ask for Bulk {
             body.push(Paragraph::danger(format!("{} of them are hidden by the filter.", self.hidden)));
         }
         body.push(match self.verb {
+            Verb::Approve if self.nodes.len() == 1 => {
+                Paragraph::danger("The disks of this machine are wiped and it is installed.")
+            }
             Verb::Approve => Paragraph::danger("The disks of all these machines are wiped and they are installed."),
             Verb::Reject => Paragraph::plain("They are refused at once, and their disks stay as they are."),
             Verb::Undo => Paragraph::plain("They are as they were before; those whose answer is out already stay as they are."),
@@ -208,7 +214,7 @@ impl Ask for Bulk {
                 "Those that may be installed lose their protection against a second install. Type how many nodes these are.",
             ),
             Verb::Forget => Paragraph::plain("Those that ask again come back as new rows."),
-            Verb::Profile => Paragraph::plain("The profile they are installed with, whatever the plan and the rules say:"),
+            Verb::Profile => Paragraph::plain("The profile to install with, whatever the plan and the rules say:"),
         });
         if !self.aside.is_empty() {
             let names = self.aside.iter().map(|(name, why)| format!("{} ({why})", name.host()));

@@ -121,8 +121,10 @@ impl Ask for Edit {
         }
         let words = if node.phase.is_before_answer() {
             "What it is installed with. The note is yours alone: the table, `/` and `nodes --json` show it."
-        } else {
+        } else if node.phase.is_installed() {
             "It is installed: the name stays; the address is where SSH and Ansible reach it."
+        } else {
+            "It has its answer: the name stays; the address is where SSH and Ansible will reach it."
         };
         vec![Paragraph::plain(words)]
     }
