@@ -66,7 +66,7 @@ fn a_decision_counts_down_and_is_taken_back_with_one_key() {
     let mut model = model_at(Row::Node(WAITING));
     let requests = press(&mut model, KeyCode::Char('a'));
     reply(&mut model, &requests[0], Ok(Reply::Undecided { until }));
-    assert!(news(&model).ends_with("4 s to take it back with `u`"), "{}", news(&model));
+    assert_eq!(news(&model), "approved `pve-0709.example.com`; 4 s to take it back with `u`");
     rack.undecided.insert(WAITING, undecided);
     update(&mut model, Msg::Snapshot(rack.snapshot()));
     assert!(screen(&model).backend().to_string().contains("OK 4s (u)"));
