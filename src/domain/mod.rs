@@ -4,6 +4,8 @@
 //! [`Fleet::decide`] turns a [`Command`] (a wish) into [`Event`]s (facts) or a [`Refusal`]; [`Fleet::apply`] folds an
 //! event in. The coordinator is the only writer; everybody else reads a [`Snapshot`].
 
+#![cfg_attr(not(test), warn(clippy::wildcard_enum_match_arm))]
+
 pub mod address;
 pub mod caller;
 pub mod change;
