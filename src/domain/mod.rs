@@ -48,7 +48,7 @@ pub mod walk;
 pub use address::{AddressRules, AddressSource, Fixed, FixedBy, NicRule, OwnAddress, OwnNetwork};
 pub use caller::Caller;
 pub use change::{Changes, ProfileWish};
-pub use command::{Ask, Command, Order, Origin, Person, Release, Reply};
+pub use command::{Ask, Command, Order, Ordered, Origin, Person, Release, Reply};
 pub use effect::Effect;
 pub use event::{Event, Recorded};
 pub use facts::{Generation, HostKey, Product, Report, SystemInfo};

@@ -27,7 +27,7 @@ use super::terminal::Screen;
 use super::update::update;
 use super::{Fault, TuiOptions};
 use crate::client::{Client, OrderError};
-use crate::domain::{Fqdn, Order, Reply};
+use crate::domain::{Fqdn, Order, Ordered};
 
 /// Shortest time between two frames.
 const FRAME: Duration = Duration::from_millis(33);
@@ -356,7 +356,7 @@ impl<C: Client, S: Surface> Console<'_, C, S> {
                 Request::NewProfile { ticket, wish } => self.question(move |client| async move {
                     let written = client.new_profile(wish).await;
                     let done = written.as_ref().map(|file| format!("wrote {file}; edit it now, it is read at once"));
-                    Msg::Replied { ticket, done: done.unwrap_or_default(), result: written.map(|_| Reply::Done) }
+                    Msg::Replied { ticket, done: done.unwrap_or_default(), result: written.map(|_| Ordered::Done) }
                 }),
                 Request::Batch { ticket, done, orders } => self.send_all(ticket, done, orders),
                 Request::Suspend => {

@@ -16,7 +16,7 @@ use super::runs::Level;
 use super::view;
 use crate::client::OrderError;
 use crate::domain::fleet::Gate;
-use crate::domain::{Fqdn, Order, Reply, Snapshot};
+use crate::domain::{Fqdn, Order, Ordered, Snapshot};
 pub(super) use finding::palette;
 use moving::{neighbour, page, step};
 
@@ -147,35 +147,25 @@ fn awaiting(model: &mut Model, ticket: Ticket) -> Option<Modal> {
     if waits { model.modal.take() } else { None }
 }
 
-fn on_reply(model: &mut Model, ticket: Ticket, done: String, result: Result<Reply, OrderError>) {
+fn on_reply(model: &mut Model, ticket: Ticket, done: String, result: Result<Ordered, OrderError>) {
     if answers::on_written(model, ticket, &done, &result) {
         return;
     }
     let dialog = awaiting(model, ticket);
     match result {
-        Ok(Reply::Queued(run)) => {
+        Ok(Ordered::Queued(run)) => {
             // Whoever orders a run wants to see it.
             model.show_run(Some(run));
             model.tell(format!("run {run} is queued; its output is on tab 2"));
         }
-        Ok(Reply::Undecided { until }) => {
+        Ok(Ordered::Undecided { until }) => {
             let left = super::text::seconds_left(until, model.now);
             model.tell(format!("{done}; {left} s to take it back with `u`"));
             // Nobody reads it when that is over.
             model.notice.iter_mut().for_each(|notice| notice.until = notice.until.min(until));
         }
-        Ok(Reply::Issued(ticket)) => model.tell(format!("{ticket}: {done}")),
-        Ok(
-            Reply::Done
-            | Reply::Barred(_)
-            | Reply::Planned(_)
-            | Reply::Released
-            | Reply::Asked { .. }
-            | Reply::Withheld(_)
-            | Reply::Rerender(_),
-        ) => {
-            model.tell(done);
-        }
+        Ok(Ordered::Issued(ticket)) => model.tell(format!("{ticket}: {done}")),
+        Ok(Ordered::Done) => model.tell(done),
         Err(error) => match dialog {
             Some(Modal::Ask(waiting)) => model.modal = Some(Modal::Ask(waiting.refuse(error.to_string()))),
             _ => model.warn(error.to_string()),
@@ -184,7 +174,7 @@ fn on_reply(model: &mut Model, ticket: Ticket, done: String, result: Result<Repl
 }
 
 /// Says what became of a batch. Marks stay on what was refused.
-fn on_settled(model: &mut Model, ticket: Ticket, done: &str, results: Vec<(Fqdn, Result<Reply, String>)>) {
+fn on_settled(model: &mut Model, ticket: Ticket, done: &str, results: Vec<(Fqdn, Result<Ordered, String>)>) {
     let dialog = awaiting(model, ticket);
     let all = results.len();
     let mut refused = Vec::new();
