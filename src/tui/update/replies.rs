@@ -1,7 +1,7 @@
 //! What the engine said to orders: news, or the dialog that asked shows why not.
 
 use crate::client::OrderError;
-use crate::domain::{Fqdn, Reply};
+use crate::domain::{Fqdn, Ordered};
 use crate::tui::action::Ticket;
 use crate::tui::modal::{Dialog, Modal};
 use crate::tui::model::Model;
@@ -16,18 +16,18 @@ fn awaiting(model: &mut Model, ticket: Ticket) -> Option<Modal> {
     if waits { model.modal.take() } else { None }
 }
 
-pub(super) fn on_reply(model: &mut Model, ticket: Ticket, done: String, result: Result<Reply, OrderError>) {
+pub(super) fn on_reply(model: &mut Model, ticket: Ticket, done: String, result: Result<Ordered, OrderError>) {
     if super::answers::on_written(model, ticket, &done, &result) {
         return;
     }
     let dialog = awaiting(model, ticket);
     match result {
-        Ok(Reply::Queued(run)) => {
+        Ok(Ordered::Queued(run)) => {
             // Whoever orders a run wants to see it.
             model.show_run(Some(run));
             model.tell(format!("run {run} is queued; its output is on tab 2"));
         }
-        Ok(Reply::Undecided { until }) => {
+        Ok(Ordered::Undecided { until }) => {
             // What comes of it comes later.
             let what = done.split_once(';').map_or(done.as_str(), |(what, _)| what);
             let left = text::seconds_left(until, model.now);
@@ -35,18 +35,8 @@ pub(super) fn on_reply(model: &mut Model, ticket: Ticket, done: String, result: 
             // Nobody reads it when that is over.
             model.notice.iter_mut().for_each(|notice| notice.until = notice.until.min(until));
         }
-        Ok(Reply::Issued(ticket)) => model.tell(format!("{ticket}: {done}")),
-        Ok(
-            Reply::Done
-            | Reply::Barred(_)
-            | Reply::Planned(_)
-            | Reply::Released
-            | Reply::Asked { .. }
-            | Reply::Withheld(_)
-            | Reply::Rerender(_),
-        ) => {
-            model.tell(done);
-        }
+        Ok(Ordered::Issued(ticket)) => model.tell(format!("{ticket}: {done}")),
+        Ok(Ordered::Done) => model.tell(done),
         Err(error) => match dialog {
             Some(Modal::Ask(waiting)) => model.modal = Some(Modal::Ask(waiting.refuse(error.to_string()))),
             _ => model.warn(error.to_string()),
@@ -55,14 +45,14 @@ pub(super) fn on_reply(model: &mut Model, ticket: Ticket, done: String, result: 
 }
 
 /// Says what became of a batch. Marks stay on what was refused.
-pub(super) fn on_settled(model: &mut Model, ticket: Ticket, done: &str, results: Vec<(Fqdn, Result<Reply, String>)>) {
+pub(super) fn on_settled(model: &mut Model, ticket: Ticket, done: &str, results: Vec<(Fqdn, Result<Ordered, String>)>) {
     let dialog = awaiting(model, ticket);
     let all = results.len();
     let (mut refused, mut window) = (Vec::new(), None);
     for (name, result) in results {
         match result {
             Ok(reply) => {
-                if let Reply::Undecided { until } = reply {
+                if let Ordered::Undecided { until } = reply {
                     window = window.max(Some(until));
                 }
                 if let Some(node) = model.snapshot.fleet.named(&name) {

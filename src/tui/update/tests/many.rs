@@ -88,7 +88,8 @@ fn all_marked_machines_are_approved_and_what_comes_later_is_not() {
     assert!(refused[0].contains("changed while you looked: it is rejected now") && refused[1].contains("is gone"));
     assert!(matches!(&orders[2].1, Ok(Order::Approve { node: NodeId(3), seen }) if *seen == rack.stamp(NodeId(3))));
 
-    let results = orders.into_iter().map(|(name, order)| (name.parse().unwrap(), order.map(|_| Reply::Done))).collect();
+    let results =
+        orders.into_iter().map(|(name, order)| (name.parse().unwrap(), order.map(|_| Ordered::Done))).collect();
     update(&mut model, Msg::Settled { ticket, done: "approved", results });
     let shown = text_of(&model);
     assert!(shown.contains("48 nodes approved, 2 refused") && shown.contains("changed while you looked"), "{shown}");
@@ -211,7 +212,7 @@ fn decisions_about_many_say_how_long_they_can_be_taken_back() {
     let mut model = rack.model(80, 24);
     let until = |seconds| rack.now + jiff::SignedDuration::from_secs(seconds);
     let result = |host: &str, seconds| {
-        (format!("{host}.example.com").parse().unwrap(), Ok(Reply::Undecided { until: until(seconds) }))
+        (format!("{host}.example.com").parse().unwrap(), Ok(Ordered::Undecided { until: until(seconds) }))
     };
     let results = vec![result("pve-0709", 4), result("pve-070a", 5)];
     update(&mut model, Msg::Settled { ticket: Ticket(7), done: "approved", results });
