@@ -68,6 +68,9 @@ hold = "1s"
 max_held = 50000
 [approval]
 undo_window = "0s"
+[ansible]
+# Its preflight would take its share of the processors.
+command = "none"
 "#;
 
 #[tokio::main]
