@@ -1,4 +1,5 @@
-//! What the README promises must be there: commands, options, exit codes, files.
+//! What the README promises must be there: commands, options, exit codes, files; and so must whatever is cited anywhere
+//! (`citations`).
 
 #![expect(clippy::unwrap_used, reason = "a test fails where it stands")]
 
@@ -6,6 +7,9 @@ use std::path::Path;
 use std::process::Command;
 
 use prox_orchestrator::config::{CliLayer, EnvLayer};
+
+#[path = "readme/citations.rs"]
+mod citations;
 
 const README: &str = include_str!("../README.md");
 

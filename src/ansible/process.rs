@@ -1,4 +1,5 @@
-//! Which process is which: a pid alone is reused, so a process is known by pid, start time and boot (DESIGN.md §4).
+//! Which process is which: a pid alone is reused, so a process is known by pid, start time and boot
+//! (ARCHITECTURE.md, "The edges").
 
 use std::collections::BTreeSet;
 use std::{fs, io};

@@ -76,8 +76,9 @@ impl Installer {
     }
 
     /// The oldest and the newest version of a generation. Every rule that changes inside a generation is strictest at
-    /// one of the two: keys come, and values are checked more closely. 8.2.8, which lived for one day and never shipped
-    /// on a medium, is not counted.
+    /// one of the two: keys come, and values are checked more closely. What one version between them alone refuses (9.0.5
+    /// the address of a network, 9.1.2 capitals in pinned names) is not rendered for a machine that does not state it.
+    /// 8.2.8, which lived for one day and never shipped on a medium, is not counted.
     #[must_use]
     pub fn ends(generation: Generation) -> [Self; 2] {
         match generation {

@@ -1,7 +1,8 @@
 //! The engine's local interface: JSON over HTTP on a Unix socket in the state folder.
 //!
-//! No management endpoint listens on TCP (DESIGN.md §4); who may open the socket (mode 0600) may decide. [`server`]
-//! answers, [`client`] asks; both speak the domain's own types, so an attached console will need no others.
+//! No management endpoint listens on TCP (ARCHITECTURE.md, "The edges"); who may open the socket (mode 0600) may
+//! decide. [`server`] answers, [`client`] asks; both speak the domain's own types, so an attached console will need no
+//! others.
 
 pub mod client;
 pub mod server;

@@ -86,7 +86,7 @@ pub struct Server {
     pub tls: bool,
     /// What machines are told to call; `None` means the address their request came in on.
     pub public_url: Option<PublicUrl>,
-    /// How a report proves which machine it is about (DESIGN.md §5.3).
+    /// How a report proves which machine it is about (ADR 7).
     pub webhook_auth: WebhookAuth,
     /// Most answer requests held open at once.
     pub max_held: NonZeroU32,
@@ -107,7 +107,7 @@ pub struct Approval {
     pub undo_window: Duration,
     /// What a machine nobody decided about gets when its hold ends.
     pub when_unapproved: WhenUnapproved,
-    /// How long after its first answer a machine that asks again is served by itself (DESIGN.md §3).
+    /// How long after its first answer a machine that asks again is served by itself (ARCHITECTURE.md, "The guard").
     pub repeat_window: Duration,
     /// Whether a machine must show a token to get a row at all.
     pub require_token: bool,

@@ -1,7 +1,7 @@
 //! Facts: what happened, as stored and applied. The event table is the audit log.
 //!
-//! Events hold no secret (DESIGN.md §4). A variant is never changed once released: a new meaning is a new variant, and
-//! [`Event::VERSION`] is stored beside each row.
+//! Events hold no secret (ARCHITECTURE.md, "Where state lives"). A variant is never changed once released: a new
+//! meaning is a new variant, and [`Event::VERSION`] is stored beside each row.
 
 mod subject;
 

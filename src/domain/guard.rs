@@ -1,4 +1,4 @@
-//! The one guard: may this request be given a disk-wiping answer? (DESIGN.md §3, "One guard".)
+//! The one guard: may this request be given a disk-wiping answer? (ARCHITECTURE.md, "The guard".)
 //!
 //! Every path to an answer goes through [`judge`]; nothing else in the program decides this.
 
@@ -150,7 +150,7 @@ fn advice(why: Unfit) -> &'static str {
 }
 
 /// Four characters without look-alikes, shown in the table and on the machine's screen, so that a person can match the
-/// two (DESIGN.md §2). Derived from the row's number, so it never changes and no two rows share one.
+/// two (ARCHITECTURE.md, "Words"). Derived from the row's number, so it never changes and no two rows share one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ClaimCode([u8; 4]);
 
@@ -237,7 +237,7 @@ pub struct Rules<T> {
     pub vouched: bool,
 }
 
-/// Whether a machine nobody has decided about is approved without a person, and by what (DESIGN.md §3): by a ticket, by
+/// Whether a machine nobody has decided about is approved without a person, and by what (ADR 19): by a ticket, by
 /// the plan, or because the operator wrote `auto = "all"`. Never one that may be installed, never another request than
 /// the row shows, and never a row with a flag that a person must look at.
 #[must_use]
@@ -287,7 +287,7 @@ fn is_early_repeat(node: &Node, stamp: &Stamp, now: Timestamp, policy: &Policy) 
 /// Minutes within which an installed node that asks again has most likely only booted its medium once more.
 pub const STILL_BOOTING: i64 = 30;
 
-/// The diagnosis of a node that asks although it may be installed (DESIGN.md §3).
+/// The diagnosis of a node that asks although it may be installed (docs/approval.md, "Installed, and asking again").
 fn asking_again(name: &Fqdn, minutes: i64, installed: bool) -> String {
     let what = if installed { "installed" } else { "answered" };
     if minutes < STILL_BOOTING {

@@ -155,7 +155,7 @@ digest_id!(
     DocumentHash
 );
 digest_id!(
-    /// Digest of a per-install webhook secret; the secret itself is only in the answer (DESIGN.md §4).
+    /// Digest of a per-install webhook secret; the secret itself is only in the answer (ADR 7).
     SecretHash
 );
 

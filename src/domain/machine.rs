@@ -47,7 +47,8 @@ const DUMMY_TAGS: [&str; 7] = [
     "unknown",
 ];
 
-/// The identity of a physical box: whatever of its UUID, serial and MACs can be trusted (DESIGN.md §3).
+/// The identity of a physical box: whatever of its UUID, serial and MACs can be trusted (ARCHITECTURE.md, "Which
+/// machine is which").
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MachineId {
     /// DMI UUID, unless it is missing, nil, all ones or a maker's dummy.

@@ -125,7 +125,7 @@ pub enum ProfileChoice {
     Named(ProfileName),
 }
 
-/// Identifies the exact request an approval is for (DESIGN.md §3): address, MAC set and body.
+/// Identifies the exact request an approval is for (ADR 8): address, MAC set and body.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Stamp {
     /// Who asked.

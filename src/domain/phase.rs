@@ -1,4 +1,4 @@
-//! The life of a node (DESIGN.md §3).
+//! The life of a node (ARCHITECTURE.md, "Life of a node").
 
 use serde::{Deserialize, Serialize};
 
@@ -8,7 +8,7 @@ use super::text::Text;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", tag = "phase")]
 pub enum Phase {
-    /// Named by an imported inventory; reserves its name, nothing more.
+    /// A row of the plan or of an imported inventory; no machine has called as it.
     Planned,
     /// Asked, and nobody has decided.
     Waiting,

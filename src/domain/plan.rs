@@ -1,7 +1,7 @@
 //! The plan: the nodes the operator expects, and by what a machine is recognised as one of them.
 //!
 //! A plan names and places nodes. It never passes the guard: a machine that fits a row of it waits for approval like
-//! any other (DESIGN.md §3).
+//! any other (ADR 13).
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;

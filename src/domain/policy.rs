@@ -28,7 +28,7 @@ pub enum WebhookAuth {
     /// The per-install secret in the URL of the answer.
     #[default]
     Secret,
-    /// Nothing: matched by UUID, then host name. The gate then opens by hand only (DESIGN.md §5.3).
+    /// Nothing: matched by UUID, then host name. The gate then opens by hand only (ADR 7).
     None,
 }
 
@@ -91,7 +91,7 @@ pub struct Policy {
     pub waiting_rows: usize,
 }
 
-/// Repeats of one approval's answer inside the repeat window (DESIGN.md §3).
+/// Repeats of one approval's answer inside the repeat window (ARCHITECTURE.md, "The guard").
 pub const MAX_REPEATS: u32 = 2;
 
 impl Default for Policy {

@@ -8,7 +8,7 @@ const MAX_CHARS: usize = 256;
 
 /// A machine's words made harmless for a terminal and a log line: no control characters, bidi overrides or zero-width
 /// characters, white space folded, cut with `…` at 256 characters. Jinja, TOML and path syntax is *not* removed; that
-/// is the business of the writers of those formats (DESIGN.md §5.5).
+/// is the business of the writers of those formats (ARCHITECTURE.md, "What machines say").
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(transparent)]
 pub struct Text(String);

@@ -1,7 +1,7 @@
 //! Looks after nodes between their report and the run that configures them: does SSH answer, and with the host key that was
 //! reported?
 //!
-//! The report comes before the reboot (DESIGN.md §5.4), and the old system's SSH may still answer then, so an open port
+//! The report comes before the reboot (PROTOCOL.md §c), and the old system's SSH may still answer then, so an open port
 //! proves nothing: only the key exchange does. Nobody logs in here. The task owns its schedule and nothing else; what a
 //! sighting means is the fleet's business, and deadlines too: a silence is told at each attempt.
 

@@ -30,7 +30,7 @@ use crate::{api, probe};
 /// Time between two looks at deadlines and the gate.
 const TICK: Duration = Duration::from_secs(1);
 
-/// Time the listener has to send retry answers and close; see DESIGN.md §4.
+/// Time the listener has to send retry answers and close; see ARCHITECTURE.md, "One try".
 const CLOSING: Duration = Duration::from_secs(4);
 
 /// A running engine.

@@ -1,7 +1,7 @@
 //! `POST /answer`: ask the coordinator, hold, render, have it released, send.
 //!
 //! Decides nothing: the guard does, at the ask and again at the release. Whatever fails on the way, the machine gets the
-//! retry answer (DESIGN.md §5.1); only those the operator sent away are refused.
+//! retry answer (ADR 6). Refused are those the operator sent away and, by `when_unapproved`, those who waited in vain.
 
 use std::time::Duration;
 
@@ -23,7 +23,7 @@ use crate::domain::text::Text;
 use crate::domain::{Ask, Command, Grant, NodeId, Origin, Refusal, Reply, Verdict, WhenUnapproved, Withheld};
 use crate::store::Document;
 
-/// No hold lasts longer than this from accept (DESIGN.md §5.1).
+/// No hold lasts longer than this from accept (ARCHITECTURE.md, "One try").
 const LONGEST_HOLD: Duration = Duration::from_secs(52);
 /// Whatever is going on by now, the retry answer leaves: the installer gives up at 60 s (PROTOCOL.md §a.4).
 const LAST_MOMENT: Duration = Duration::from_secs(55);

@@ -1,4 +1,4 @@
-//! "Our URL": what a machine is told to call us by (DESIGN.md §4).
+//! "Our URL": what a machine is told to call us by (ARCHITECTURE.md, "The edges").
 
 use std::net::{IpAddr, SocketAddr};
 

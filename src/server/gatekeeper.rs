@@ -1,5 +1,5 @@
 //! Who is turned away before a word is read: addresses that are not allowed, tokens that are not good, and those over a
-//! limit. Turned away means the retry answer with a word on the machine's screen, never silence (DESIGN.md §5.1).
+//! limit. Turned away means the retry answer with a word on the machine's screen, never silence (ADR 6).
 
 use std::net::IpAddr;
 
@@ -107,8 +107,8 @@ fn admit_token(app: &App, conn: &ConnInfo, headers: &HeaderMap) -> Result<Option
     }
 }
 
-/// The token of a request: `Bearer name:secret` from 9.2 on, else the `user:password` of the URL, which every release
-/// turns into `Basic` (PROTOCOL.md §a.2). Some text in any case where there is an `Authorization`.
+/// The token of a request: `Bearer name:secret` from 9.2 on, else the `user:password` of the URL, which installers
+/// turn into `Basic` (PROTOCOL.md §a.2). Some text in any case where there is an `Authorization`.
 fn shown(headers: &HeaderMap) -> Option<String> {
     let value = headers.get(header::AUTHORIZATION)?;
     let words =

@@ -1,6 +1,6 @@
 //! The accept loop: owns the listening socket and the life of every connection.
 //!
-//! Our own, because handshakes that fail and first bytes that are no TLS must be seen (DESIGN.md §4). No error of one
+//! Our own, because handshakes that fail and first bytes that are no TLS must be seen (ADR 3). No error of one
 //! connection, nor a shortage of descriptors, ends it.
 
 use std::io;
@@ -27,7 +27,7 @@ use crate::domain::ghost::Cause;
 const BACKLOG: u32 = 4096;
 /// Pause after an accept that failed for want of descriptors or memory.
 const BACK_OFF: Duration = Duration::from_millis(100);
-/// At the end: how long connections may take to send their replies (DESIGN.md §4) …
+/// At the end: how long connections may take to send their replies (ARCHITECTURE.md, "One try") …
 const FAREWELL: Duration = Duration::from_secs(3);
 /// … and how much of it those get that have sent no request yet.
 const SILENT_FAREWELL: Duration = Duration::from_millis(500);

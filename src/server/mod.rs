@@ -1,7 +1,8 @@
 //! What machines talk to: `POST /answer`, `POST /webhook`, `GET /healthz`, over TLS with a certificate of our own.
 //!
 //! Owns the listening socket, the connections on it and the certificate. It decides nothing about a machine: it reads,
-//! asks the coordinator, and writes what it was allowed to. No order of an operator comes in here (DESIGN.md §4).
+//! asks the coordinator, and writes what it was allowed to. No order of an operator comes in here
+//! (ARCHITECTURE.md, "The edges").
 
 mod access;
 mod answer;

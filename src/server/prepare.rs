@@ -1,4 +1,5 @@
-//! Makes a machine's answer in the request's own task, before the coordinator is asked to release it (DESIGN.md §4).
+//! Makes a machine's answer in the request's own task, before the coordinator is asked to release it
+//! (ARCHITECTURE.md, "The edges").
 //!
 //! [`AnswerKit::layers`], [`filled`] and [`rendered`] are the one path from a node and the operator's files to an answer:
 //! requests go it, and so do previews.

@@ -25,7 +25,7 @@ pub(super) fn retry(screen: &str) -> Response {
     toml(Body::from(retry_answer(screen)))
 }
 
-/// Sent away by the operator: the only refusal there is (DESIGN.md §5.1).
+/// The reply to whom the operator sent away; nothing of ours is a reason to refuse (ADR 6).
 pub(super) fn refused(why: &Withheld) -> Response {
     plain(StatusCode::FORBIDDEN, &why.screen())
 }

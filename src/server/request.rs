@@ -26,7 +26,7 @@ const READ_ON: usize = 16 * 1024 * 1024;
 /// Reads and parses an answer request; the document is its body in a canonical form.
 ///
 /// # Errors
-/// The reply: the retry answer wherever the body is, or starts like, a JSON object (DESIGN.md §5.1), else why not.
+/// The reply: the retry answer wherever the body is, or starts like, a JSON object (ADR 6), else why not.
 pub(super) async fn read(
     app: &App,
     conn: &ConnInfo,

@@ -1,5 +1,5 @@
-//! `POST /webhook`: the installer's report. One try, and anything but 200 strands a finished node (DESIGN.md §5.3), so
-//! the reply is 200 whatever came in; judging it is the coordinator's business.
+//! `POST /webhook`: the installer's report. One try, and anything but 200 strands a finished node (PROTOCOL.md §c.1),
+//! so the reply is 200 whatever came in; judging it is the coordinator's business.
 //!
 //! The path holds the install's secret: it is never logged.
 

@@ -328,7 +328,7 @@ fn shorten(line: String) -> Box<str> {
 }
 
 /// One line with Ansible's colours. `ansi-to-tui` splits at line ends and makes `ESC[0m` an explicit reset, which would
-/// punch holes into a selected row (STYLE.md §5.1): both are undone here.
+/// punch holes into a selected row: both are undone here.
 fn styled(line: &str) -> Vec<Span<'static>> {
     use ansi_to_tui::IntoText as _;
     let last = line.rsplit('\r').find(|part| !part.is_empty()).unwrap_or_default();

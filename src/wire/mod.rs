@@ -4,7 +4,7 @@
 //!
 //! Pure: bytes in, facts out. It owns no state, does no I/O and decides nothing about a machine. Every field may be
 //! missing or of the wrong type; such a field is dropped and the rest is kept, because a body that is refused leaves a
-//! machine in a debug shell (DESIGN.md §5.1).
+//! machine in a debug shell (PROTOCOL.md §a.7).
 
 mod dmi;
 mod json;

@@ -30,7 +30,7 @@ pub struct ParsedReport {
 /// # Errors
 ///
 /// [`WireError`] where the body is empty, not JSON, or not an object. The caller stores it all the same
-/// (DESIGN.md §5.3).
+/// (ADR 7).
 pub fn parse(body: &[u8]) -> Result<ParsedReport, WireError> {
     let decoded = json::decode(body);
     let body = json::object(&decoded)?;

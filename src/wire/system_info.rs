@@ -19,7 +19,7 @@ pub struct RequestSigns<'a> {
 }
 
 /// Reads an answer request. Any JSON object is accepted, even an empty one: every such request gets at least the retry
-/// answer (DESIGN.md §5.1). Fields of a wrong type, invalid MAC addresses and links beyond the 256th are left out.
+/// answer (ADR 6). Fields of a wrong type, invalid MAC addresses and links beyond the 256th are left out.
 ///
 /// # Errors
 ///

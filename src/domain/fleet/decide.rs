@@ -120,7 +120,7 @@ impl Fleet {
         self.node(id).map(AsRef::as_ref).ok_or(Refusal::UnknownNode(id))
     }
 
-    /// A report is a fact in any case; the question is whose. Without proof it moves nobody (DESIGN.md §5.3).
+    /// A report is a fact in any case; the question is whose. Without proof it moves nobody (ADR 7).
     fn decide_report(&self, incoming: &ReportIn, now: Timestamp) -> Result<Decision, Refusal> {
         let by_secret = incoming.secret.and_then(|secret| self.index.by_secret(&secret));
         let owner = match self.policy.webhook_auth {

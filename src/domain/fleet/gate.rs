@@ -1,4 +1,4 @@
-//! The gate: when a run starts by itself (DESIGN.md §3, last rule).
+//! The gate: when a run starts by itself (docs/ansible.md, "When a run starts").
 //!
 //! It waits for every node that is wanted: approved, or named by the plan. When all are ready it counts down, and then
 //! queues a run for those that no gate run has included. The operator may hold it, or let it go without those that are
