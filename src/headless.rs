@@ -12,6 +12,17 @@ use crate::domain::guard::{ClaimCode, Permission};
 use crate::domain::plan;
 use crate::domain::{Flag, Fleet, Fqdn, NodeId, Origin, ProfileChoice, RunId, RunOutcome, WalkStep};
 
+/// How events are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Form {
+    /// A line for people.
+    Lines,
+    /// The same where machines that wait are told besides, with what to do.
+    BesideQuestions,
+    /// A line of JSON.
+    Json,
+}
+
 /// Writes every event until `shutdown`, oldest first. `fleet` is that before the first event.
 ///
 /// # Errors
@@ -19,7 +30,7 @@ use crate::domain::{Flag, Fleet, Fqdn, NodeId, Origin, ProfileChoice, RunId, Run
 pub async fn follow(
     mut events: broadcast::Receiver<Arc<Recorded>>,
     fleet: Fleet,
-    json: bool,
+    form: Form,
     out: &mut (impl Write + Send),
     shutdown: CancellationToken,
 ) -> io::Result<()> {
@@ -36,17 +47,19 @@ pub async fn follow(
             received = events.recv() => received,
         };
         match received {
+            Ok(recorded) if form == Form::Json => {
+                serde_json::to_writer(&mut out, &*recorded)?;
+                writeln!(out)?;
+            }
             Ok(recorded) => {
-                if json {
-                    serde_json::to_writer(&mut out, &*recorded)?;
-                    writeln!(out)?;
-                } else {
+                let words = narrator.tell(&recorded);
+                if form == Form::Lines || !matches!(recorded.event, Event::MachineSeen { .. }) {
                     let time = recorded.at.to_zoned(jiff::tz::TimeZone::system()).strftime("%H:%M:%S");
-                    writeln!(out, "{time}  {}", narrator.tell(&recorded))?;
+                    writeln!(out, "{time}  {words}")?;
                 }
             }
             // A script sees the gap in the sequence numbers.
-            Err(broadcast::error::RecvError::Lagged(_)) if json => {}
+            Err(broadcast::error::RecvError::Lagged(_)) if form == Form::Json => {}
             Err(broadcast::error::RecvError::Lagged(missed)) => {
                 writeln!(out, "({missed} events were not shown here; all of them are stored)")?;
             }
@@ -278,7 +291,7 @@ mod tests {
         insta::assert_snapshot!(told.join("\n"));
     }
 
-    async fn followed(json: bool) -> String {
+    async fn followed(form: Form) -> String {
         let (sender, events_out) = broadcast::channel(2);
         // Two more than the channel holds.
         for recorded in events().into_iter().take(4) {
@@ -286,13 +299,13 @@ mod tests {
         }
         drop(sender);
         let mut out = Vec::new();
-        follow(events_out, Fleet::default(), json, &mut out, CancellationToken::new()).await.unwrap();
+        follow(events_out, Fleet::default(), form, &mut out, CancellationToken::new()).await.unwrap();
         String::from_utf8(out).unwrap()
     }
 
     #[tokio::test]
     async fn lines_have_a_time_and_what_was_missed_is_said() {
-        let text = followed(false).await;
+        let text = followed(Form::Lines).await;
         let [missed, first, second] = text.lines().collect::<Vec<_>>()[..] else { panic!("{text}") };
         assert_eq!(missed, "(2 events were not shown here; all of them are stored)");
         assert!(first.contains(":00:30  pve-0703.example.com  waits for approval, code "), "{first}");
@@ -300,8 +313,27 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn who_begins_to_wait_is_told_once_where_questions_tell_it() {
+        let (sender, events_out) = broadcast::channel(64);
+        let seen = |recorded: &Recorded| matches!(recorded.event, Event::MachineSeen { .. });
+        let told: Vec<_> = events().into_iter().take(20).collect();
+        let count = told.iter().filter(|recorded| !seen(recorded)).count();
+        assert!(count < told.len(), "the story has a machine that begins to wait");
+        for recorded in told {
+            sender.send(Arc::new(recorded)).unwrap();
+        }
+        drop(sender);
+        let mut out = Vec::new();
+        let shutdown = CancellationToken::new();
+        follow(events_out, Fleet::default(), Form::BesideQuestions, &mut out, shutdown).await.unwrap();
+        let text = String::from_utf8(out).unwrap();
+        assert_eq!(text.lines().count(), count, "{text}");
+        assert!(text.contains("pve-0701.example.com  asks again"), "its name is known all the same: {text}");
+    }
+
+    #[tokio::test]
     async fn json_lines_hold_the_events_and_nothing_else() {
-        let text = followed(true).await;
+        let text = followed(Form::Json).await;
         let found: Vec<Recorded> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
         assert_eq!(found, events()[2..4]);
     }
@@ -311,6 +343,6 @@ mod tests {
         let (_sender, events) = broadcast::channel(1);
         let shutdown = CancellationToken::new();
         shutdown.cancel();
-        follow(events, Fleet::default(), false, &mut Vec::new(), shutdown).await.unwrap();
+        follow(events, Fleet::default(), Form::Lines, &mut Vec::new(), shutdown).await.unwrap();
     }
 }

@@ -71,8 +71,17 @@ pub(super) struct InitArgs {
     pub(super) disk: Vec<String>,
 }
 
-/// Writes the first files and says how they are. `options` say where, and what is laid over the files.
+/// Writes the first files and says how they are, and what to do next. `options` say where, and what is laid over the
+/// files.
 pub(super) fn execute(args: &InitArgs, options: &EngineOptions) -> Result<Exit, Failure> {
+    let dir = write_all(args, options)?;
+    let folder = if dir == std::env::current_dir()? { String::new() } else { format!(" -C {}", dir.display()) };
+    writeln!(io::stdout(), "next: `prox-orchestrator{folder}` opens the console")?;
+    Ok(Exit::Success)
+}
+
+/// Writes the first files and says how they are. Returns their folder.
+fn write_all(args: &InitArgs, options: &EngineOptions) -> Result<PathBuf, Failure> {
     let dir = std::path::absolute(args.folder.as_ref().unwrap_or(&options.dir))?;
     let options = EngineOptions { dir: dir.clone(), ..options.clone() };
     let is_terminal = io::stdin().is_terminal() && io::stdout().is_terminal();
@@ -106,7 +115,8 @@ pub(super) fn execute(args: &InitArgs, options: &EngineOptions) -> Result<Exit, 
     for (name, outcome) in write::write(&dir, &scaffold, args.force)? {
         writeln!(out, "{name:<18} {}", words(&outcome))?;
     }
-    conclude(&options, &choices, &mut out)
+    conclude(&options, &choices, &mut out)?;
+    Ok(dir)
 }
 
 /// Offers to write the first files where the console is opened in a folder that has none. Asks only a person at a
@@ -129,7 +139,7 @@ pub(super) fn offer(options: &EngineOptions) -> Result<(), Failure> {
         writeln!(out, "The console opens with the defaults; files written later are read at once.")?;
         return Ok(());
     }
-    execute(&InitArgs::default(), options)?;
+    write_all(&InitArgs::default(), options)?;
     // What was noted would be gone at once.
     write!(out, "Enter opens it now. ")?;
     out.flush()?;
@@ -221,7 +231,7 @@ fn warnings(options: &EngineOptions) -> Vec<String> {
 }
 
 /// Reads the files as the engine will, and says what is still open.
-fn conclude(options: &EngineOptions, choices: &Choices, out: &mut impl Write) -> Result<Exit, Failure> {
+fn conclude(options: &EngineOptions, choices: &Choices, out: &mut impl Write) -> Result<(), Failure> {
     let open = runtime::check(options)?;
     writeln!(out, "\nchecked: the engine takes these files")?;
     for warning in warnings(options) {
@@ -238,8 +248,5 @@ fn conclude(options: &EngineOptions, choices: &Choices, out: &mut impl Write) ->
     if choices.password.is_none() {
         writeln!(out, "note: no root password: nodes are reached by SSH key only, `passwd root` on a node sets one")?;
     }
-    let folder =
-        if options.dir == std::env::current_dir()? { String::new() } else { format!(" -C {}", options.dir.display()) };
-    writeln!(out, "next: `prox-orchestrator{folder}` opens the console")?;
-    Ok(Exit::Success)
+    Ok(())
 }

@@ -16,8 +16,11 @@ use crate::api::{Answered, OrderResponse};
 use crate::domain::fleet::who_stays;
 use crate::domain::options::{parse_assignment, parse_assignments};
 use crate::domain::text::Text;
-use crate::domain::{BanId, Fqdn, MacAddr, Node, Order, Phase, RunOptions, Snapshot, Stamp};
+use crate::domain::{BanId, Fqdn, MacAddr, Node, NodeId, Order, Phase, RunOptions, Snapshot, Stamp};
 use crate::error::{Exit, Failure, OrExit as _};
+
+/// Names listed in full.
+const NAMED: usize = 6;
 
 /// What can be ordered.
 #[derive(Debug, Subcommand)]
@@ -425,10 +428,26 @@ fn orders(command: OrderCommand, snapshot: &Snapshot) -> anyhow::Result<Vec<(Str
         OrderCommand::Gate { what } => match what {
             GateWord::Hold => one("no run starts by itself".to_owned(), Order::HoldGate { hold: true }),
             GateWord::Release => one("runs may start by themselves".to_owned(), Order::HoldGate { hold: false }),
-            GateWord::Go => one("run queued, without the missing nodes".to_owned(), Order::GoWithout),
+            GateWord::Go => {
+                let [ready, missing] = snapshot.fleet.going();
+                let words = going(&ready, &missing);
+                let [ready, missing] = [ready, missing].map(|nodes| nodes.into_keys().collect());
+                one(words, Order::GoAsSeen { ready, missing })
+            }
         },
         OrderCommand::Cancel => one("stopping the run".to_owned(), Order::Cancel),
     }
+}
+
+/// On how many nodes the run goes, and whom it leaves out.
+fn going(ready: &BTreeMap<NodeId, Fqdn>, missing: &BTreeMap<NodeId, Fqdn>) -> String {
+    let names: Vec<_> = missing.values().take(NAMED).map(Fqdn::host).collect();
+    let without = match missing.len() - names.len() {
+        _ if names.is_empty() => String::new(),
+        0 => format!(", without {}", names.join(", ")),
+        more => format!(", without {} and {more} more", names.join(", ")),
+    };
+    format!("run on {} node{} queued{without}", ready.len(), if ready.len() == 1 { "" } else { "s" })
 }
 
 fn approval(node: &Node) -> anyhow::Result<(String, Order)> {
@@ -447,6 +466,7 @@ mod tests {
     use rstest::rstest;
 
     use super::*;
+    use crate::cli::fixture::told;
     use crate::domain::TicketId;
 
     #[rstest]
@@ -462,5 +482,22 @@ mod tests {
         let mut out = Vec::new();
         assert_eq!(tell("it is so", response, &mut out).unwrap(), exit);
         assert_eq!(String::from_utf8(out).unwrap(), words);
+    }
+
+    #[test]
+    fn the_gate_goes_on_the_nodes_that_were_seen_and_no_others() {
+        let snapshot = told(usize::MAX);
+        let [ready, missing] = snapshot.fleet.going().map(|nodes| nodes.into_keys().collect());
+        let (_, order) = orders(OrderCommand::Gate { what: GateWord::Go }, &snapshot).unwrap().remove(0);
+        assert_eq!(order, Order::GoAsSeen { ready, missing });
+    }
+
+    #[rstest]
+    #[case(1, 0, "run on 1 node queued")]
+    #[case(3, 2, "run on 3 nodes queued, without n0, n1")]
+    #[case(3, 8, "run on 3 nodes queued, without n0, n1, n2, n3, n4, n5 and 2 more")]
+    fn whom_it_leaves_out_is_said(#[case] ready: u64, #[case] missing: u64, #[case] words: &str) {
+        let nodes = |count| (0..count).map(|n| (NodeId(n), format!("n{n}.lab").parse().unwrap())).collect();
+        assert_eq!(going(&nodes(ready), &nodes(missing)), words);
     }
 }

@@ -105,6 +105,17 @@ struct Tally {
     told: BTreeMap<Trait, BTreeMap<Value, usize>>,
 }
 
+impl Tally {
+    /// What is usual in something: enough have told of it, and more than half of a machine's siblings agree. With it, how
+    /// many do, and how many siblings there are.
+    fn usual(&self, what: Trait) -> Option<(&Value, usize, usize)> {
+        let told = self.told.get(&what)?;
+        let of = told.values().sum::<usize>().saturating_sub(1);
+        let (usual, like) = told.iter().max_by_key(|(_, count)| **count)?;
+        (of >= ENOUGH && *like * 2 > of).then_some((usual, *like, of))
+    }
+}
+
 /// In one thing a machine is not like most of its model.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Odd {
@@ -153,17 +164,25 @@ impl Norms {
         node.model().and_then(|model| self.models.get(model)).map_or(0, |tally| tally.machines.saturating_sub(1))
     }
 
+    /// Whether the same machines are odd by both, as far as the machines themselves have not changed.
+    #[must_use]
+    pub fn judges_like(&self, other: &Self) -> bool {
+        let usual = |norms: &Self| -> Vec<(Text, Trait, Value)> {
+            let all = norms.models.iter().flat_map(|(model, tally)| Trait::ALL.map(|what| (model, what, tally)));
+            let usual = all.filter_map(|(model, what, tally)| Some((model, what, tally.usual(what)?.0)));
+            usual.map(|(model, what, value)| (model.clone(), what, value.clone())).collect()
+        };
+        self == other || usual(self) == usual(other)
+    }
+
     /// In what a node, one of those counted, is the odd one out: more than half of its siblings agree on something else.
     #[must_use]
     pub fn odd(&self, node: &Node) -> Vec<Odd> {
         let Some(tally) = node.model().and_then(|model| self.models.get(model)) else { return Vec::new() };
         let one = |what: Trait| {
             let own = what.of(node)?;
-            let told = tally.told.get(&what)?;
-            let of = told.values().sum::<usize>().saturating_sub(1);
-            let (usual, like) = told.iter().max_by_key(|(_, count)| **count)?;
-            let is_odd = *usual != own && of >= ENOUGH && *like * 2 > of;
-            is_odd.then(|| Odd { what, own: what.words(&own), usual: what.words(usual), like: *like, of })
+            let (usual, like, of) = tally.usual(what)?;
+            (*usual != own).then(|| Odd { what, own: what.words(&own), usual: what.words(usual), like, of })
         };
         let mut odd: Vec<_> = Trait::ALL.into_iter().filter_map(one).collect();
         // Another number of disks makes other sizes.
@@ -245,5 +264,17 @@ mod tests {
         assert!(odd(&nodes, 2).is_empty(), "half of them is no majority");
         let silent = [with(1, 2), with(2, 2), with(3, 0)];
         assert!(odd(&silent, 2).is_empty(), "who tells of no disk has not said that it has none");
+    }
+
+    #[test]
+    fn one_more_of_the_same_changes_no_judgement() {
+        let norms = |nodes: &[Arc<Node>]| Norms::of(nodes.iter().map(AsRef::as_ref));
+        let mut nodes: Vec<_> = (1..=3).map(|id| node(id, "R650", |_| {})).collect();
+        let three = norms(&nodes);
+        nodes.push(node(4, "R650", |_| {}));
+        assert!(three.judges_like(&norms(&nodes)));
+        assert!(!three.judges_like(&norms(&nodes[..2])), "of two nobody is odd");
+        let other: Vec<_> = (1..=3).map(|id| node(id, "R650", |report| drop(report.disks.pop()))).collect();
+        assert!(!three.judges_like(&norms(&other)));
     }
 }

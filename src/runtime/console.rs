@@ -74,7 +74,9 @@ pub(super) async fn attend(mut engine: Engine, look: Look) -> Result<Exit, Failu
         let (events, fleet) = (engine.events(), engine.fleet());
         tokio::spawn(lines(engine.client(), events, fleet, closing.clone()))
     } else {
-        let shown = tui::run(engine.client(), options(&engine, look), closing.clone());
+        let mut extras = engine.extras();
+        let options = options(&engine, *extras.borrow_and_update(), look);
+        let shown = tui::run(engine.client(), options, extras, closing.clone());
         tokio::spawn(async { shown.await.map_err(anyhow::Error::from) })
     };
     let ended = tokio::select! {
@@ -114,8 +116,9 @@ async fn lines(
     closing: CancellationToken,
 ) -> anyhow::Result<tui::Exit> {
     let told = closing.clone();
-    let follower =
-        tokio::spawn(async move { headless::follow(events, fleet, false, &mut std::io::stdout(), told).await });
+    let follower = tokio::spawn(async move {
+        headless::follow(events, fleet, headless::Form::BesideQuestions, &mut std::io::stdout(), told).await
+    });
     let (typed, answers) = mpsc::channel(16);
     // Reading standard input blocks until a line comes: the thread ends with the program.
     std::thread::Builder::new().name("lines".to_owned()).spawn(move || {
@@ -133,7 +136,7 @@ async fn lines(
 }
 
 /// How this terminal is drawn on.
-fn options(engine: &Engine, look: Look) -> tui::TuiOptions {
+fn options(engine: &Engine, extras: tui::Extras, look: Look) -> tui::TuiOptions {
     let line = line_speed();
     let pace = if look.slow { Some(line.unwrap_or(SLOW).min(SLOW)) } else { line };
     let seen = engine.state_dir().join(HINTS_SEEN);
@@ -141,8 +144,7 @@ fn options(engine: &Engine, look: Look) -> tui::TuiOptions {
         ascii: look.ascii || !is_utf8(),
         colours: colours(),
         background: background(),
-        mouse: engine.console().mouse,
-        bell: engine.console().bell,
+        extras,
         pace,
         hints: (!seen.exists()).then_some(seen),
         fault: look.fault,

@@ -25,7 +25,7 @@ use crate::plan;
 use crate::server::{self, AnswerKit, App, Ghosts, Identity, Listener, Previewer};
 use crate::store::{self, Reader, StateLock, Store};
 use crate::telemetry::{self, Logging, Sink};
-use crate::{api, probe};
+use crate::{api, probe, tui};
 
 /// Time between two looks at deadlines and the gate.
 const TICK: Duration = Duration::from_secs(1);
@@ -49,7 +49,7 @@ pub(super) struct Engine {
     /// Who of both has crashed.
     crashed: watch::Receiver<Vec<&'static str>>,
     failure: Option<anyhow::Error>,
-    console: config::Console,
+    extras: watch::Receiver<tui::Extras>,
     state_dir: PathBuf,
     logging: Logging,
     _lock: StateLock,
@@ -96,6 +96,7 @@ impl Engine {
         let in_force = (config.clone(), prepared.files.clone(), prepared.reading.clone());
         let login = settings::login_key(dir, config, &key);
         let (mut reloader, files, kit) = Reloader::new(prepared.folder.clone(), handle.clone(), &login, in_force);
+        let extras = reloader.extras();
         // Planned rows are there before the first machine asks.
         reloader.plan().await;
         let private_key =
@@ -165,7 +166,7 @@ impl Engine {
             followers: parts.followers,
             crashed,
             failure: None,
-            console: config.console.clone(),
+            extras,
             state_dir: state_dir.clone(),
             logging,
             _lock: lock,
@@ -177,9 +178,9 @@ impl Engine {
         self.client.clone()
     }
 
-    /// How the console treats its terminal.
-    pub(super) fn console(&self) -> &config::Console {
-        &self.console
+    /// How a console treats its terminal, now and when that changes.
+    pub(super) fn extras(&self) -> watch::Receiver<tui::Extras> {
+        self.extras.clone()
     }
 
     /// The engine's own folder.

@@ -123,9 +123,10 @@ pub async fn serve(options: &EngineOptions, json: bool) -> Result<Exit, Failure>
         out.flush()?;
     }
     let closing = CancellationToken::new();
+    let form = if json { headless::Form::Json } else { headless::Form::Lines };
     let follower = {
         let (events, fleet, closing) = (engine.events(), engine.fleet(), closing.clone());
-        tokio::spawn(async move { headless::follow(events, fleet, json, &mut std::io::stdout(), closing).await })
+        tokio::spawn(async move { headless::follow(events, fleet, form, &mut std::io::stdout(), closing).await })
     };
     tokio::select! {
         () = interruption() => {}

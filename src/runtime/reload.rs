@@ -23,6 +23,7 @@ use crate::domain::text::Text;
 use crate::domain::{Command, Origin, Reply};
 use crate::plan::PLAN_FILE;
 use crate::server::AnswerKit;
+use crate::tui;
 
 /// Time without a further change after which a file counts as written: editors truncate, write and rename.
 const QUIET: Duration = Duration::from_millis(150);
@@ -47,6 +48,7 @@ pub(super) struct Reloader {
     /// What of the plan stands against the fleet, in words.
     held: Vec<Text>,
     kit: watch::Sender<Arc<AnswerKit>>,
+    extras: watch::Sender<tui::Extras>,
     problems: watch::Sender<Vec<Problem>>,
 }
 
@@ -69,14 +71,20 @@ impl Reloader {
             handle,
             ssh_key: ssh_key.to_owned(),
             started: config.clone(),
-            in_force: InForce { config, files, seen: found.present, believed: BTreeSet::new() },
+            in_force: InForce { config: config.clone(), files, seen: found.present, believed: BTreeSet::new() },
             last,
             gone: BTreeMap::new(),
             held: Vec::new(),
             kit,
+            extras: watch::Sender::new(settings::extras(&config)),
             problems,
         };
         (reloader, shown, answers)
+    }
+
+    /// How a console treats its terminal, now and when that changes.
+    pub(super) fn extras(&self) -> watch::Receiver<tui::Extras> {
+        self.extras.subscribe()
     }
 
     /// Follows the files until `shutdown`.
@@ -195,6 +203,8 @@ impl Reloader {
             tracing::warn!("{file} is gone, and no longer in force: its machines are answered without it");
         }
         self.handle.set_policy(settings::policy(&config, &files.base)).await;
+        let extras = settings::extras(&config);
+        self.extras.send_if_modified(|now| std::mem::replace(now, extras) != extras);
         let kit = settings::answer_kit(&self.folder.dir, &config, &files, &self.ssh_key);
         (self.in_force.config, self.in_force.files) = (config, files);
         self.kit.send_replace(Arc::new(kit));
@@ -302,8 +312,6 @@ fn waiting_for_restart(started: &Config, now: &Config) -> Option<Problem> {
         ("ansible.command", ansible.command != now.ansible.command),
         ("ansible.private_key", ansible.private_key != now.ansible.private_key),
         ("ansible.keep_runs", ansible.keep_runs != now.ansible.keep_runs),
-        ("console.mouse", started.console.mouse != now.console.mouse),
-        ("console.bell", started.console.bell != now.console.bell),
         ("log.level", started.log != now.log),
     ];
     let names: Vec<_> = changed.iter().filter(|(_, is)| *is).map(|(name, _)| format!("`{name}`")).collect();
@@ -337,6 +345,7 @@ mod tests {
     )]
     #[case::listener("[server]\nlisten = \"127.0.0.1:1\"\ntls = false\n", Some("`server.listen`, `server.tls`"))]
     #[case::ansible("[ansible]\nssh_port = 23\nstart = \"by-hand\"\n", Some("`ansible.ssh_port`"))]
+    #[case::console("[console]\nmouse = false\nbell = false\n", None)]
     #[case::log("[log]\nlevel = \"debug\"\n", Some("`log.level`"))]
     fn what_needs_a_restart_is_named(#[case] text: &str, #[case] names: Option<&str>) {
         let told = waiting_for_restart(&Config::default(), &config_of(text)).map(|problem| problem.what);

@@ -15,6 +15,7 @@ use crate::domain::{AddressRules, AddressSource, Auto, NicRule, Policy, WebhookA
 use crate::plan;
 use crate::server::{Access, AnswerKit, Limits, NetworkSettings, ServerSettings};
 use crate::store::ProjectionSettings;
+use crate::tui;
 use tracing_subscriber::filter::LevelFilter;
 
 /// Who says that machines keep the address they got by DHCP, where that is not what `default.toml` says.
@@ -50,6 +51,12 @@ pub(super) fn policy(config: &Config, base: &BaseAnswer) -> Policy {
         addresses: address_rules(config, base),
         waiting_rows: usize::try_from(config.limits.waiting_rows.get()).unwrap_or(usize::MAX),
     }
+}
+
+/// How a console treats its terminal.
+pub(super) fn extras(config: &Config) -> tui::Extras {
+    let config::Console { mouse, bell } = config.console;
+    tui::Extras { mouse, bell }
 }
 
 /// Where addresses come from. What the base answer says itself goes before `config.toml`.

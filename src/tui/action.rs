@@ -6,6 +6,7 @@ use crossterm::event::{KeyEvent, MouseEvent};
 use jiff::Timestamp;
 use tui_logger::TuiWidgetEvent;
 
+use super::Extras;
 use crate::client::{Moment, NewProfile, OrderError, OutputChunk, Preview, Progress, SelfTest};
 use crate::domain::grid::Place;
 use crate::domain::play::HostTold;
@@ -195,6 +196,39 @@ pub(super) enum Action {
     Confirm,
 }
 
+/// How far the action of a key reaches.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Reach {
+    /// It moves in what is shown, as everybody expects of its key.
+    Steps,
+    /// It shows something else.
+    Shows,
+    /// It opens a line to type in.
+    Types,
+    /// It does more than that.
+    Acts,
+}
+
+impl Action {
+    /// How far it reaches: the one place that knows which keys are harmless.
+    pub(super) fn reach(self) -> Reach {
+        match self {
+            Self::Up | Self::Down | Self::PageUp | Self::PageDown | Self::Top | Self::Bottom => Reach::Steps,
+            Self::Previous
+            | Self::Next
+            | Self::NextWaiting
+            | Self::NextFind
+            | Self::PreviousFind
+            | Self::NextFailure
+            | Self::PreviousFailure
+            | Self::Show(_)
+            | Self::Log(_) => Reach::Shows,
+            Self::Filter | Self::Find | Self::Help | Self::Palette | Self::Jump => Reach::Types,
+            _ => Reach::Acts,
+        }
+    }
+}
+
 /// What happened outside.
 #[derive(Debug)]
 pub(super) enum Msg {
@@ -247,6 +281,8 @@ pub(super) enum Msg {
     },
     /// What came of the self-test.
     Tested(SelfTest),
+    /// What else than the screen is used from now on.
+    Extras(Extras),
     /// News of something the loop did.
     Told(Result<String, String>),
     /// The engine ended.
@@ -305,6 +341,8 @@ pub(super) enum Request {
     SelfTest,
     /// Remember that hints were seen.
     NoHints,
+    /// Use this of the terminal beside its screen, and no more.
+    Extras(Extras),
     /// Ring the terminal's bell.
     Ring,
     /// Name the terminal's window.

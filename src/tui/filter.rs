@@ -1,5 +1,6 @@
 //! The words after `/`: which rows they mean. A word is looked for in every field of a row, first as it stands, then
-//! fuzzily within one field; `phase:waiting` looks in one field only, `!word` means rows without it.
+//! fuzzily within one field; `phase:waiting` looks in one field only, `!word` means rows without it, `is:odd` those that
+//! are not like their siblings.
 
 use std::collections::HashMap;
 use std::fmt::Write as _;
@@ -12,6 +13,7 @@ use nucleo_matcher::{Config, Matcher, Utf32Str};
 use super::view::flag_word;
 use crate::domain::fleet::Unmatched;
 use crate::domain::guard::ClaimCode;
+use crate::domain::siblings::Norms;
 use crate::domain::text::Text;
 use crate::domain::{Fleet, Node, NodeId};
 
@@ -39,34 +41,38 @@ enum Field {
     Note,
     Rack,
     Profile,
+    Odd,
 }
 
-/// The names of fields, as they are typed.
-const FIELDS: &[(&str, Field)] = &[
-    ("name", Field::Name),
-    ("host", Field::Name),
-    ("phase", Field::Phase),
-    ("state", Field::Phase),
-    ("ip", Field::Address),
-    ("address", Field::Address),
-    ("code", Field::Code),
-    ("model", Field::Model),
-    ("serial", Field::Serial),
-    ("uuid", Field::Uuid),
-    ("mac", Field::Mac),
-    ("product", Field::Product),
-    ("flag", Field::Flag),
-    ("hw", Field::Hardware),
-    ("reason", Field::Reason),
-    ("note", Field::Note),
-    ("rack", Field::Rack),
-    ("profile", Field::Profile),
+/// The names of fields, as they are typed, and where each looks.
+const FIELDS: &[(&str, &[Field])] = &[
+    ("name", &[Field::Name]),
+    ("host", &[Field::Name]),
+    ("phase", &[Field::Phase]),
+    ("state", &[Field::Phase]),
+    ("ip", &[Field::Address]),
+    ("address", &[Field::Address]),
+    ("code", &[Field::Code]),
+    ("model", &[Field::Model]),
+    ("serial", &[Field::Serial]),
+    ("uuid", &[Field::Uuid]),
+    ("mac", &[Field::Mac]),
+    ("product", &[Field::Product]),
+    ("flag", &[Field::Flag]),
+    ("hw", &[Field::Hardware]),
+    ("reason", &[Field::Reason]),
+    ("note", &[Field::Note]),
+    ("rack", &[Field::Rack]),
+    ("profile", &[Field::Profile]),
+    ("odd", &[Field::Odd]),
+    ("is", &[Field::Phase, Field::Odd]),
 ];
 
 /// One word of a filter.
 #[derive(Debug)]
 struct Term {
-    field: Option<Field>,
+    /// The fields it looks in, where not in all.
+    fields: Option<&'static [Field]>,
     is_not: bool,
     needle: String,
     fuzzy: Option<Atom>,
@@ -78,13 +84,13 @@ impl Term {
         // A MAC has colons too: only a field's name before one makes it a field.
         let named = word.split_once(':').and_then(|(name, value)| {
             let name = name.to_lowercase();
-            FIELDS.iter().find(|(known, _)| *known == name).map(|(_, field)| (*field, value))
+            FIELDS.iter().find(|(known, _)| *known == name).map(|(_, fields)| (*fields, value))
         });
-        let (field, value) = named.map_or((None, word), |(field, value)| (Some(field), value));
+        let (fields, value) = named.map_or((None, word), |(fields, value)| (Some(fields), value));
         let needle = value.to_lowercase();
         let is_long = needle.chars().count() >= FUZZY && !is_not;
         let atom = || Atom::new(value, CaseMatching::Ignore, Normalization::Smart, AtomKind::Fuzzy, false);
-        (!needle.is_empty()).then(|| Self { field, is_not, fuzzy: is_long.then(atom), needle })
+        (!needle.is_empty()).then(|| Self { fields, is_not, fuzzy: is_long.then(atom), needle })
     }
 
     fn fits(&self, entry: &Entry, matcher: &mut Matcher) -> bool {
@@ -92,14 +98,14 @@ impl Term {
     }
 
     fn is_in(&self, entry: &Entry, matcher: &mut Matcher) -> bool {
-        if self.field.is_none() && entry.text.contains(&self.needle) {
+        if self.fields.is_none() && entry.text.contains(&self.needle) {
             return true;
         }
         let parts = || {
-            let wanted = entry.parts.iter().filter(|(field, _)| self.field.is_none_or(|only| only == *field));
+            let wanted = entry.parts.iter().filter(|(field, _)| self.fields.is_none_or(|only| only.contains(field)));
             wanted.filter_map(|(_, range)| entry.text.get(range.clone()))
         };
-        if self.field.is_some() && parts().any(|part| part.contains(&self.needle)) {
+        if self.fields.is_some() && parts().any(|part| part.contains(&self.needle)) {
             return true;
         }
         let Some(atom) = &self.fuzzy else { return false };
@@ -137,7 +143,7 @@ impl Entry {
         }
     }
 
-    fn of_node(node: &Node) -> Self {
+    fn of_node(node: &Node, norms: &Norms) -> Self {
         let mut entry = Self::default();
         entry.add(Field::Name, &node.name);
         entry.add(Field::Phase, node.phase.word());
@@ -182,6 +188,9 @@ impl Entry {
                 entry.maybe(Field::Serial, disk.serial.as_ref());
             }
         }
+        for odd in norms.odd(node) {
+            entry.add(Field::Odd, format_args!("odd {}", odd.own));
+        }
         entry
     }
 
@@ -204,6 +213,8 @@ pub(super) struct Filter {
     terms: Vec<Term>,
     verdicts: HashMap<NodeId, (Arc<Node>, bool)>,
     entries: HashMap<NodeId, (Arc<Node>, Entry)>,
+    /// What `entries` were compared with: whether a machine is odd changes with the others.
+    norms: Norms,
     matcher: Option<Matcher>,
 }
 
@@ -215,6 +226,7 @@ impl Filter {
             terms: Vec::new(),
             verdicts: HashMap::new(),
             entries: HashMap::new(),
+            norms: Norms::default(),
             matcher: None,
         }
     }
@@ -240,6 +252,15 @@ impl Filter {
         }
     }
 
+    /// Takes in what is usual by now, which comes before any node is looked at.
+    pub(super) fn compare_with(&mut self, norms: &Norms) {
+        if self.is_on() && !self.norms.judges_like(norms) {
+            self.norms = norms.clone();
+            self.entries.clear();
+            self.verdicts.clear();
+        }
+    }
+
     /// Whether a node is shown.
     pub(super) fn shows(&mut self, node: &Arc<Node>) -> bool {
         if self.terms.is_empty() {
@@ -252,7 +273,7 @@ impl Filter {
         }
         let is_known = self.entries.get(&node.id).is_some_and(|(seen, _)| Arc::ptr_eq(seen, node));
         if !is_known {
-            self.entries.insert(node.id, (Arc::clone(node), Entry::of_node(node)));
+            self.entries.insert(node.id, (Arc::clone(node), Entry::of_node(node, &self.norms)));
         }
         let matcher = self.matcher.get_or_insert_with(|| Matcher::new(Config::DEFAULT));
         let verdict = self
@@ -287,7 +308,7 @@ mod tests {
     use rstest::rstest;
 
     use super::*;
-    use crate::tui::fixture::busy_rack;
+    use crate::tui::fixture::{Rack, busy_rack};
 
     fn shown(text: &str) -> Vec<u64> {
         let rack = busy_rack();
@@ -312,8 +333,50 @@ mod tests {
     #[case("model:", &[1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11])]
     #[case("old-", &[11])]
     #[case("not ours", &[7])]
+    #[case("is:waiting", &[9, 10])]
+    #[case("is:odd", &[])]
     fn words_mean_rows(#[case] text: &str, #[case] expected: &[u64]) {
         assert_eq!(shown(text), expected, "{text}");
+    }
+
+    #[test]
+    fn the_odd_ones_are_found_while_they_are_odd() {
+        let mut rack = Rack::new();
+        let with_fewer_disks = |rack: &mut Rack, n| {
+            let node = rack.ask(n);
+            rack.install(node);
+            rack.report_odd(n, node, |report| drop(report.disks.pop()));
+            node
+        };
+        let usual = [1, 2].map(|n| rack.ready(n));
+        let odd = with_fewer_disks(&mut rack, 3);
+        let shown = |filter: &mut Filter, rack: &Rack| -> Vec<NodeId> {
+            filter.compare_with(&Norms::of(rack.fleet.nodes().map(AsRef::as_ref)));
+            rack.fleet.nodes().filter(|node| filter.shows(node)).map(|node| node.id).collect()
+        };
+        for text in ["is:odd", "odd:disk", "odd", "is:odd !phase:ready"] {
+            let mut filter = Filter::none();
+            filter.set(text);
+            assert_eq!(shown(&mut filter, &rack), [odd], "{text}");
+        }
+        let mut filter = Filter::none();
+        filter.set("is:odd");
+        assert_eq!(shown(&mut filter, &rack), [odd]);
+        // With more like it the others are the odd ones, though none of them has changed.
+        for n in 4..=6 {
+            with_fewer_disks(&mut rack, n);
+        }
+        assert_eq!(shown(&mut filter, &rack), usual);
+        filter.set("!is:odd");
+        assert_eq!(shown(&mut filter, &rack).len(), 4);
+    }
+
+    #[test]
+    fn every_field_is_in_the_list_of_keys() {
+        let listed = include_str!("../../docs/keys.md");
+        for (name, _) in FIELDS {
+            assert!(listed.contains(&format!("`{name}:`")), "`{name}:` is not in docs/keys.md");
+        }
     }
 
     #[test]
@@ -321,9 +384,7 @@ mod tests {
         let mut rack = busy_rack();
         let mut filter = Filter::none();
         filter.set("phase:waiting");
-        let count = |rack: &crate::tui::fixture::Rack, filter: &mut Filter| {
-            rack.fleet.nodes().filter(|node| filter.shows(node)).count()
-        };
+        let count = |rack: &Rack, filter: &mut Filter| rack.fleet.nodes().filter(|node| filter.shows(node)).count();
         assert_eq!(count(&rack, &mut filter), 2);
         rack.approve(NodeId(9));
         assert_eq!(count(&rack, &mut filter), 1);

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::filter::Filter;
 use super::model::{Row, life};
+use crate::domain::siblings::Norms;
 use crate::domain::walk::natural;
 use crate::domain::{Node, ProfileChoice, Snapshot};
 
@@ -158,7 +159,7 @@ pub(super) struct Listing {
 
 impl Listing {
     /// Everything, in order of arrival.
-    pub(super) fn of(snapshot: &Snapshot) -> Self {
+    pub(super) fn of(snapshot: &Snapshot, norms: &Norms) -> Self {
         let mut listing = Self {
             items: Vec::new(),
             shown: 0,
@@ -167,13 +168,14 @@ impl Listing {
             grouping: None,
             filter: Filter::none(),
         };
-        listing.refresh(snapshot);
+        listing.refresh(snapshot, norms);
         listing
     }
 
-    /// Works the lines out anew.
-    pub(super) fn refresh(&mut self, snapshot: &Snapshot) {
+    /// Works the lines out anew; `norms` are those of this snapshot.
+    pub(super) fn refresh(&mut self, snapshot: &Snapshot, norms: &Norms) {
         let fleet = &snapshot.fleet;
+        self.filter.compare_with(norms);
         self.filter.forget_gone(fleet);
         let mut nodes: Vec<&Arc<Node>> = fleet.nodes().filter(|node| self.filter.shows(node)).collect();
         self.sort.apply(&mut nodes);
@@ -276,19 +278,19 @@ mod tests {
     #[case(Sort::Serial, "1 2 3 4 5 6 7 8 9 10 11 w1")]
     fn rows_are_sorted_and_reports_come_last(#[case] sort: Sort, #[case] expected: &str) {
         let snapshot = busy_rack().snapshot();
-        let mut listing = Listing::of(&snapshot);
+        let mut listing = Listing::of(&snapshot, &Norms::default());
         listing.sort = sort;
-        listing.refresh(&snapshot);
+        listing.refresh(&snapshot, &Norms::default());
         assert_eq!(listed(&listing).join(" "), expected);
     }
 
     #[test]
     fn groups_have_headings_and_the_choices_go_around() {
         let snapshot = busy_rack().snapshot();
-        let mut listing = Listing::of(&snapshot);
+        let mut listing = Listing::of(&snapshot, &Norms::default());
         listing.next_grouping();
         listing.filter.set("phase:waiting phase:wait");
-        listing.refresh(&snapshot);
+        listing.refresh(&snapshot, &Norms::default());
         assert_eq!(listed(&listing), ["waiting 2", "9", "10"]);
         assert_eq!(listing.nearest_row(0, false), Some(1), "a heading cannot be selected");
         assert_eq!((listing.shown(), listing.nodes().count()), (2, 2));

@@ -9,6 +9,7 @@
 //! going to start, and [`run()`] starts the collecting thread.
 
 mod action;
+mod escape;
 mod fault;
 mod filter;
 #[cfg(test)]
@@ -62,6 +63,15 @@ pub enum Background {
     Light,
 }
 
+/// What else of the terminal than its screen is used. May change while the console is open.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Extras {
+    /// Take mouse clicks and the wheel.
+    pub mouse: bool,
+    /// Ring the bell and name the window when a machine begins to wait.
+    pub bell: bool,
+}
+
 /// How to draw.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct TuiOptions {
@@ -75,10 +85,8 @@ pub struct TuiOptions {
     pub pace: Option<u32>,
     /// The file that is written when the operator has seen enough hints; `None` where that is so already.
     pub hints: Option<std::path::PathBuf>,
-    /// Take mouse clicks and the wheel.
-    pub mouse: bool,
-    /// Ring the bell and name the window when a machine begins to wait.
-    pub bell: bool,
+    /// What else than the screen is used, to begin with.
+    pub extras: Extras,
     /// Fail on purpose at Ctrl-P; for tests.
     pub fault: Option<Fault>,
 }

@@ -265,7 +265,7 @@ impl Model {
         options: &TuiOptions,
     ) -> Self {
         let overview = Overview::of(&snapshot);
-        let listing = Listing::of(&snapshot);
+        let listing = Listing::of(&snapshot, &overview.norms);
         let nodes = NodesPane { selected: listing.row(0), ..NodesPane::default() };
         let mut pager = Pager::default();
         pager.show(overview.runs.first().copied());
@@ -283,7 +283,7 @@ impl Model {
             zone,
             size,
             theme: Theme::new(options),
-            rings: options.bell,
+            rings: options.extras.bell,
             tab: Tab::default(),
             nodes,
             history: None,
@@ -339,7 +339,7 @@ impl Model {
 
     /// Works the table's lines out anew. A selected row that is not among them any more is not selected any more.
     pub(super) fn list(&mut self) {
-        self.listing.refresh(&self.snapshot);
+        self.listing.refresh(&self.snapshot, &self.overview.norms);
         if let Some(row) = self.nodes.selected {
             if let Some(index) = self.listing.place(row) {
                 self.nodes.index = index;

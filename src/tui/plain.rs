@@ -9,10 +9,11 @@ use tokio_util::sync::CancellationToken;
 
 use super::offer;
 use super::text::{clean, count, seconds_left};
+use super::view::flag_word;
 use crate::client::Client;
 use crate::domain::guard::ClaimCode;
 use crate::domain::text::Text;
-use crate::domain::{Node, NodeId, Order, Phase, Reply, Snapshot};
+use crate::domain::{Flag, Node, NodeId, Order, Phase, Reply, Snapshot};
 
 /// What can be typed.
 const HELP: &str = concat!(
@@ -113,7 +114,15 @@ fn waiting(node: &Node) -> String {
     } else {
         ("ASKS AGAIN although it may be installed", "`prox-orchestrator reinstall` allows it".to_owned())
     };
-    format!("* {} {what}, code {code} ({}{peer}): {how}", node.name, facts.join(", "))
+    format!("* {} {what}, code {code} ({}{peer}){}: {how}", node.name, facts.join(", "), flags(node))
+}
+
+/// What is odd about a machine, as the table's notes have it: ` ! two IPs, odd UUID`.
+fn flags(node: &Node) -> String {
+    // That it asks again stands there in full.
+    let told = node.flags.iter().filter(|flag| **flag != Flag::AsksAgain);
+    let words: Vec<_> = told.map(flag_word).collect();
+    if words.is_empty() { String::new() } else { format!(" ! {}", words.join(", ")) }
 }
 
 fn understand(line: &str, snapshot: &Snapshot, wants_to_leave: bool) -> Result<Command, String> {
@@ -238,10 +247,11 @@ fn list(snapshot: &Snapshot) -> String {
         let address = node.shown_address().map(|address| address.to_string()).unwrap_or_default();
         let model = node.model().map(ToString::to_string).unwrap_or_default();
         format!(
-            "{:<4} {:<12} {:<30} {address:<15} {model}",
+            "{:<4} {:<12} {:<30} {address:<15} {model}{}",
             ClaimCode::of(node.id).to_string(),
             node.phase.word(),
-            node.name
+            node.name,
+            flags(node),
         )
     };
     let lines: Vec<_> = snapshot.fleet.nodes().map(line).collect();
@@ -336,5 +346,37 @@ mod tests {
         assert_eq!(said.lines().count(), 3, "{said}");
         assert!(said.contains(&format!("then type {}", ClaimCode::of(NodeId(9)))), "{said}");
         assert!(said.is_ascii());
+    }
+
+    #[test]
+    fn what_is_odd_about_a_machine_stands_beside_it() {
+        let mut rack = Rack::new();
+        let mut info = crate::tui::fixture::info(1);
+        info.dmi.uuid = Some(Text::new("00000000-0000-0000-0000-000000000000"));
+        let node = rack.ask_as(1, info);
+        let snapshot = rack.snapshot();
+        let row = waiting(snapshot.fleet.node(node).unwrap());
+        assert!(row.contains(" ! odd UUID: approve?"), "{row}");
+        assert!(list(&snapshot).ends_with(" ! odd UUID"), "{}", list(&snapshot));
+    }
+
+    #[test]
+    fn one_that_cannot_be_approved_does_not_keep_the_others_from_it() {
+        let mut rack = Rack::new();
+        let (first, second) = (rack.ask(1), rack.ask(2));
+        let with = |allowed: &[NodeId]| {
+            let mut snapshot = (*rack.snapshot()).clone();
+            let mut stored = serde_json::to_value(&snapshot.fleet).unwrap();
+            for node in allowed {
+                stored["nodes"][node.0.to_string()]["reinstall_allowed"] = true.into();
+            }
+            snapshot.fleet = serde_json::from_value(stored).unwrap();
+            snapshot
+        };
+        let Ok(Command::Send(orders, aside)) = understand("a all", &with(&[first]), false) else { panic!("all") };
+        assert!(matches!(&orders[..], [(_, Order::Approve { node, .. })] if *node == second), "{orders:?}");
+        assert!(matches!(&aside[..], [why] if why.starts_with("left out: ")), "{aside:?}");
+        let why = understand("a all", &with(&[first, second]), false).unwrap_err();
+        assert_eq!(why.matches("left out: ").count(), 2, "{why}");
     }
 }

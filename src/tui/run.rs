@@ -18,6 +18,7 @@ use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 use tokio_util::sync::CancellationToken;
 
 use super::action::{Action, Msg, Request, Tab, Ticket};
+use super::escape::Escapes;
 use super::keymap;
 use super::modal::Modal;
 use super::model::Model;
@@ -25,8 +26,8 @@ use super::outlet::Flow;
 use super::scanner::{Heard, Scanner, Taking};
 use super::terminal::Screen;
 use super::update::update;
-use super::{Fault, TuiOptions};
-use crate::client::{Client, OrderError};
+use super::{Extras, Fault, TuiOptions};
+use crate::client::{Client, OrderError, SelfTest};
 use crate::domain::{Fqdn, Order, Reply};
 
 /// Shortest time between two frames.
@@ -84,6 +85,8 @@ pub(super) trait Surface {
     fn copy(&mut self, text: &str) -> io::Result<()>;
     /// Rings its bell.
     fn ring(&mut self) -> io::Result<()>;
+    /// Takes over, or gives back, what else there is than the screen.
+    fn set(&mut self, extras: Extras) -> io::Result<()>;
     /// Names its window.
     fn entitle(&mut self, words: &str) -> io::Result<()>;
     /// Gives it back to the shell and asks the system to stop the program.
@@ -95,16 +98,21 @@ pub(super) trait Surface {
 }
 
 /// Shows the console until the operator leaves, `shutdown` is cancelled or the terminal is gone. The terminal is given
-/// back on every way out.
+/// back on every way out. `extras` are those of `options` at first.
 ///
 /// # Errors
 /// The terminal cannot be used.
-pub async fn run<C: Client>(client: C, options: TuiOptions, shutdown: CancellationToken) -> Result<Exit, TuiError> {
+pub async fn run<C: Client>(
+    client: C,
+    options: TuiOptions,
+    extras: watch::Receiver<Extras>,
+    shutdown: CancellationToken,
+) -> Result<Exit, TuiError> {
     // Fails only where the thread cannot be made; then the Log tab stays empty, and the log file has everything.
     let _ = tui_logger::init_logger(tui_logger::LevelFilter::Info);
     let mut screen = Screen::open(&options)?;
     let input = EventStream::new();
-    Ok(drive(client, options, shutdown, &mut screen, input).await?)
+    Ok(drive(client, options, extras, shutdown, &mut screen, input).await?)
 }
 
 /// The loop's own state beside the model.
@@ -122,6 +130,8 @@ struct Console<'a, C, S> {
     is_reading: bool,
     /// Until when the shell may take to stop the program that asked for it.
     suspended: Option<Instant>,
+    /// Takes Esc and the key behind it apart.
+    escapes: Escapes,
     /// Tells a barcode scanner from a hand.
     scanner: Scanner,
     /// When a key opened the question that is open.
@@ -131,6 +141,7 @@ struct Console<'a, C, S> {
 async fn drive<C: Client, S: Surface>(
     client: C,
     options: TuiOptions,
+    mut extras: watch::Receiver<Extras>,
     shutdown: CancellationToken,
     surface: &mut S,
     mut input: impl Stream<Item = io::Result<Event>> + Unpin,
@@ -142,9 +153,21 @@ async fn drive<C: Client, S: Surface>(
     let (mut flow, mut other_flow) = (surface.flow(), surface.flow());
     let TuiOptions { hints, fault, pace, .. } = options;
     let (dirty, is_reading, suspended) = (true, false, None);
-    let (scanner, asked) = (Scanner::default(), None);
-    let mut console =
-        Console { client, surface, model, replies, dirty, hints, fault, is_reading, suspended, scanner, asked };
+    let (escapes, scanner, asked) = (Escapes::default(), Scanner::default(), None);
+    let mut console = Console {
+        client,
+        surface,
+        model,
+        replies,
+        dirty,
+        hints,
+        fault,
+        is_reading,
+        suspended,
+        escapes,
+        scanner,
+        asked,
+    };
     let mut engine_lives = true;
     let mut news = false;
     let mut next_frame = Instant::now();
@@ -169,6 +192,7 @@ async fn drive<C: Client, S: Surface>(
                 let begun = Instant::now();
                 let bytes = console.surface.draw(&console.model)?;
                 console.scanner.excuse(begun.elapsed());
+                console.escapes.excuse(begun.elapsed());
                 console.dirty = false;
                 next_frame = Instant::now() + pause(bytes, pace);
             }
@@ -189,6 +213,10 @@ async fn drive<C: Client, S: Surface>(
                     engine_lives = false;
                     console.tell(Msg::EngineGone)?;
                 }
+            }
+            Ok(()) = extras.changed(), if console.suspended.is_none() => {
+                let now = *extras.borrow_and_update();
+                console.tell(Msg::Extras(now))?;
             }
             _ = poll.tick(), if matches!(console.model.tab, Tab::Ansible | Tab::Log) => console.read_on()?,
             _ = clock.tick() => {
@@ -260,7 +288,16 @@ impl<C: Client, S: Surface> Console<'_, C, S> {
                 if let Some(fault) = self.fault {
                     fault.on(key);
                 }
-                if key.kind == KeyEventKind::Release { Ok(None) } else { self.hear(key) }
+                if key.kind == KeyEventKind::Release {
+                    return Ok(None);
+                }
+                let is_typing = self.model.modal.as_mut().and_then(Modal::typing).is_some();
+                for key in self.escapes.apart(key, Instant::now(), is_typing) {
+                    if let Some(exit) = self.hear(key)? {
+                        return Ok(Some(exit));
+                    }
+                }
+                Ok(None)
             }
             Event::Paste(text) => self.tell(Msg::Paste(text)),
             Event::Resize(width, height) => self.tell(Msg::Resize(width, height)),
@@ -334,30 +371,50 @@ impl<C: Client, S: Surface> Console<'_, C, S> {
         for request in update(&mut self.model, msg) {
             match request {
                 Request::Exit => return Ok(Some(Exit::Quit)),
-                Request::Write { file, text } => self.answer(write_new(file, text)),
-                Request::SelfTest => self.question(|client| async move { Msg::Tested(client.self_test().await) }),
+                Request::Write { file, text } => {
+                    self.answer(
+                        |busy| Msg::Told(Err(format!("`{file}` is not written: {busy}"))),
+                        write_new(file, text),
+                    );
+                }
+                Request::SelfTest => {
+                    let refused = |busy| Msg::Tested(SelfTest { passed: Vec::new(), failed: Some(busy) });
+                    let client = self.client.clone();
+                    self.answer(refused, async move { Msg::Tested(client.self_test().await) });
+                }
                 Request::NoHints => {
                     if let Some(path) = self.hints.take() {
-                        self.answer(remember(path));
+                        let refused = |busy| Msg::Told(Err(format!("no more hints now, but they come back: {busy}")));
+                        self.answer(refused, remember(path));
                     }
                 }
                 Request::Redraw => {
                     self.surface.redraw()?;
                     self.measure()?;
                 }
+                Request::Extras(extras) => self.surface.set(extras)?,
                 Request::Ring => self.surface.ring()?,
                 Request::Title(words) => self.surface.entitle(&words)?,
                 Request::Copy(text) => self.surface.copy(&text)?,
                 Request::Order { ticket, order, done } => self.send(ticket, order, done),
-                Request::Preview { ticket, node } => self.question(move |client| async move {
-                    let result = client.preview(node).await.map(Box::new);
-                    Msg::Previewed { ticket, result }
-                }),
-                Request::NewProfile { ticket, wish } => self.question(move |client| async move {
-                    let written = client.new_profile(wish).await;
-                    let done = written.as_ref().map(|file| format!("wrote {file}; edit it now, it is read at once"));
-                    Msg::Replied { ticket, done: done.unwrap_or_default(), result: written.map(|_| Reply::Done) }
-                }),
+                Request::Preview { ticket, node } => {
+                    let refused = |_| Msg::Previewed { ticket, result: Err(OrderError::Busy) };
+                    let client = self.client.clone();
+                    self.answer(refused, async move {
+                        let result = client.preview(node).await.map(Box::new);
+                        Msg::Previewed { ticket, result }
+                    });
+                }
+                Request::NewProfile { ticket, wish } => {
+                    let refused = |_| Msg::Replied { ticket, done: String::new(), result: Err(OrderError::Busy) };
+                    let client = self.client.clone();
+                    self.answer(refused, async move {
+                        let written = client.new_profile(wish).await;
+                        let done =
+                            written.as_ref().map(|file| format!("wrote {file}; edit it now, it is read at once"));
+                        Msg::Replied { ticket, done: done.unwrap_or_default(), result: written.map(|_| Reply::Done) }
+                    });
+                }
                 Request::Batch { ticket, done, orders } => self.send_all(ticket, done, orders),
                 Request::Suspend => {
                     self.surface.suspend()?;
@@ -369,31 +426,25 @@ impl<C: Client, S: Surface> Console<'_, C, S> {
         Ok(None)
     }
 
-    /// Has something done beside the loop; its message comes back as replies do.
-    fn answer(&mut self, work: impl Future<Output = Msg> + Send + 'static) {
-        if let Ok(place) = self.replies.clone().try_reserve_owned() {
-            tokio::spawn(async move {
-                place.send(work.await);
-            });
-        }
-    }
-
-    /// Asks the engine something beside the loop. Where too much is on its way it is not asked; Esc gives up.
-    fn question<F: Future<Output = Msg> + Send + 'static>(&mut self, ask: impl FnOnce(C) -> F) {
-        self.answer(ask(self.client.clone()));
+    /// Has something done beside the loop; its message comes back as replies do. The place for it is taken first, so that
+    /// what is stuck cannot pile up; where there is none it is not done, which `refused` says.
+    fn answer(&mut self, refused: impl FnOnce(String) -> Msg, work: impl Future<Output = Msg> + Send + 'static) {
+        let Ok(place) = self.replies.clone().try_reserve_owned() else {
+            // What is told back asks for nothing more.
+            update(&mut self.model, refused(OrderError::Busy.to_string()));
+            return;
+        };
+        tokio::spawn(async move {
+            place.send(work.await);
+        });
     }
 
     fn send(&mut self, ticket: Ticket, order: Order, done: String) {
-        // The place for the reply is taken first, so that a stuck engine cannot pile up orders.
-        let Ok(place) = self.replies.clone().try_reserve_owned() else {
-            let result = Err(OrderError::Busy);
-            update(&mut self.model, Msg::Replied { ticket, done, result });
-            return;
-        };
-        let client = self.client.clone();
-        tokio::spawn(async move {
+        let (client, words) = (self.client.clone(), done.clone());
+        let refused = |_| Msg::Replied { ticket, done: words, result: Err(OrderError::Busy) };
+        self.answer(refused, async move {
             let result = client.order(order).await;
-            place.send(Msg::Replied { ticket, done, result });
+            Msg::Replied { ticket, done, result }
         });
     }
 

@@ -69,6 +69,7 @@ struct Paper {
     copied: Arc<Mutex<Vec<String>>>,
     fails: bool,
     flow: watch::Sender<Flow>,
+    extras: watch::Sender<Option<Extras>>,
 }
 
 impl Surface for Paper {
@@ -106,6 +107,11 @@ impl Surface for Paper {
         Ok(())
     }
 
+    fn set(&mut self, extras: Extras) -> io::Result<()> {
+        self.extras.send_replace(Some(extras));
+        Ok(())
+    }
+
     fn entitle(&mut self, _words: &str) -> io::Result<()> {
         Ok(())
     }
@@ -131,6 +137,10 @@ struct Bench {
     orders: Arc<Mutex<Vec<Order>>>,
     answer: Arc<Notify>,
     copied: Arc<Mutex<Vec<String>>>,
+    /// What the settings say.
+    extras: watch::Sender<Extras>,
+    /// What the terminal was told of them.
+    used: watch::Sender<Option<Extras>>,
     shutdown: CancellationToken,
     console: tokio::task::JoinHandle<io::Result<Exit>>,
 }
@@ -143,6 +153,7 @@ impl Bench {
         let orders: Arc<Mutex<Vec<Order>>> = Arc::default();
         let answer = Arc::new(Notify::new());
         let copied: Arc<Mutex<Vec<String>>> = Arc::default();
+        let used = watch::Sender::new(None);
         let shutdown = CancellationToken::new();
         let client = FakeEngine { snapshots, orders: orders.clone(), answer: answer.clone() };
         let terminal = Terminal::new(TestBackend::new(80, 24)).unwrap();
@@ -152,14 +163,17 @@ impl Bench {
             copied: copied.clone(),
             fails,
             flow: watch::Sender::new(Flow::default()),
+            extras: used.clone(),
         };
+        let (extras, wanted) = watch::channel(Extras::default());
         let token = shutdown.clone();
         let input = futures_util::stream::unfold(events, async |mut events| {
             events.recv().await.map(|event| (Ok(event), events))
         });
-        let console =
-            tokio::spawn(async move { drive(client, TuiOptions::default(), token, &mut paper, Box::pin(input)).await });
-        Self { keys, snapshots: Some(snapshot_sender), shown, orders, answer, copied, shutdown, console }
+        let console = tokio::spawn(async move {
+            drive(client, TuiOptions::default(), wanted, token, &mut paper, Box::pin(input)).await
+        });
+        Self { extras, used, keys, snapshots: Some(snapshot_sender), shown, orders, answer, copied, shutdown, console }
     }
 
     /// Presses a key as a hand does: some time after the last one.
@@ -198,6 +212,36 @@ async fn a_stuck_order_does_not_stop_the_console() {
     bench.press(KeyCode::Char('y')).await;
     bench.wait_for("sent to the clipboard").await;
     assert_eq!(bench.copied.lock().unwrap().len(), 1);
+    bench.shutdown.cancel();
+    assert_eq!(bench.end().await.unwrap(), Exit::Shutdown);
+}
+
+#[tokio::test]
+async fn what_is_asked_of_an_engine_that_is_stuck_says_so() {
+    let mut bench = Bench::start(&busy_rack(), false);
+    bench.wait_for("2 WAITING").await;
+    bench.press(KeyCode::Char('n')).await;
+    bench.press(KeyCode::Char('n')).await;
+    bench.press(KeyCode::Char('a')).await;
+    // The key held down: as many orders as may be on their way, and one more.
+    for _ in 0..ORDERS {
+        bench.send(key(KeyCode::Char('a'))).await;
+    }
+    bench.wait_for("the engine is busy").await;
+    bench.press(KeyCode::Char('p')).await;
+    bench.wait_for("the engine is busy").await;
+    assert_eq!(bench.orders.lock().unwrap().len(), ORDERS);
+    bench.press(KeyCode::Esc).await;
+    bench.press(KeyCode::Char('4')).await;
+    bench.wait_for("prepare-iso").await;
+    for (asks, told) in [('w', "is not written: the engine is busy"), ('t', "the engine is busy")] {
+        bench.press(KeyCode::Char(asks)).await;
+        bench.wait_for(told).await;
+    }
+    bench.answer.notify_waiters();
+    bench.wait_for("approved `pve-0709.example.com`").await;
+    bench.press(KeyCode::Char('t')).await;
+    bench.wait_for("asked in vain").await;
     bench.shutdown.cancel();
     assert_eq!(bench.end().await.unwrap(), Exit::Shutdown);
 }
@@ -246,6 +290,19 @@ async fn the_detail_shows_what_happened() {
         bench.press(KeyCode::End).await;
         tokio::time::timeout(Duration::from_secs(20), bench.shown.changed()).await.unwrap().unwrap();
     }
+    bench.shutdown.cancel();
+    assert_eq!(bench.end().await.unwrap(), Exit::Shutdown);
+}
+
+#[tokio::test]
+async fn settings_that_change_reach_the_terminal() {
+    let mut bench = Bench::start(&busy_rack(), false);
+    bench.wait_for("2 WAITING").await;
+    let wanted = Extras { mouse: true, bell: false };
+    bench.extras.send_replace(wanted);
+    let mut used = bench.used.subscribe();
+    let told = tokio::time::timeout(Duration::from_secs(20), used.wait_for(Option::is_some)).await;
+    assert_eq!(*told.unwrap().unwrap(), Some(wanted));
     bench.shutdown.cancel();
     assert_eq!(bench.end().await.unwrap(), Exit::Shutdown);
 }

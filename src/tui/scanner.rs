@@ -9,7 +9,7 @@ use std::time::Duration;
 use crossterm::event::{KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
 use tokio::time::Instant;
 
-use super::action::Action;
+use super::action::Reach;
 use super::keymap;
 use super::modal::Modal;
 use super::model::Model;
@@ -39,24 +39,10 @@ impl Taking {
             return Self::Types;
         }
         let Some(binding) = keymap::lookup(event, &model.scopes()) else { return Self::Moves };
-        match binding.action {
-            Action::Filter | Action::Find | Action::Help | Action::Palette | Action::Jump => Self::Types,
-            Action::Up
-            | Action::Down
-            | Action::PageUp
-            | Action::PageDown
-            | Action::Top
-            | Action::Bottom
-            | Action::Previous
-            | Action::Next
-            | Action::NextWaiting
-            | Action::NextFind
-            | Action::PreviousFind
-            | Action::NextFailure
-            | Action::PreviousFailure
-            | Action::Show(_)
-            | Action::Log(_) => Self::Moves,
-            _ => Self::Acts,
+        match binding.action.reach() {
+            Reach::Types => Self::Types,
+            Reach::Steps | Reach::Shows => Self::Moves,
+            Reach::Acts => Self::Acts,
         }
     }
 }

@@ -3,9 +3,9 @@
 
 use std::io::{self, Stdout, Write, stdout};
 use std::sync::Arc;
+use std::sync::Once;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::sync_channel;
-use std::sync::{Once, OnceLock};
 use std::time::Duration;
 
 use crossterm::clipboard::CopyToClipboard;
@@ -27,7 +27,7 @@ use super::model::Model;
 use super::outlet::{Depth, Flow, Outlet};
 use super::run::Surface;
 use super::view;
-use super::{Colours, TuiOptions};
+use super::{Colours, Extras, TuiOptions};
 
 /// Whether the terminal is ours. A panic hook cannot own a [`Screen`], so this is the one global of the console.
 static TAKEN: AtomicBool = AtomicBool::new(false);
@@ -47,17 +47,22 @@ const TITLE_SAVE: &str = "\x1b[22;2t";
 
 const TITLE_BACK: &str = "\x1b[23;2t";
 
-/// What else than the screen is taken over. Set once, before anything is taken.
-static EXTRAS: OnceLock<Extras> = OnceLock::new();
+/// Whether the mouse is taken over with the screen; see [`TAKEN`].
+static MOUSE: AtomicBool = AtomicBool::new(false);
 
-#[derive(Clone, Copy, Debug, Default)]
-struct Extras {
-    mouse: bool,
-    title: bool,
+/// Whether the window's title is.
+static TITLE: AtomicBool = AtomicBool::new(false);
+
+/// What is to be used from now on. Returns whether mouse and title were used before, and whether they are now.
+fn choose(extras: Extras) -> [(bool, bool); 2] {
+    let is = [(&MOUSE, extras.mouse), (&TITLE, extras.bell && has_title())];
+    is.map(|(what, is)| (what.swap(is, Ordering::SeqCst), is))
 }
 
-fn extras() -> Extras {
-    EXTRAS.get().copied().unwrap_or_default()
+/// What brings mouse and title, where they are used, into this state.
+fn extras(are_on: bool) -> [&'static str; 2] {
+    let [mouse, title] = if are_on { [MOUSE_ON, TITLE_SAVE] } else { [MOUSE_OFF, TITLE_BACK] };
+    [(&MOUSE, mouse), (&TITLE, title)].map(|(is, sequence)| if is.load(Ordering::SeqCst) { sequence } else { "" })
 }
 
 /// Terminals that print what they do not know, or whose window has no title, are not among these.
@@ -78,7 +83,7 @@ pub(super) struct Screen {
 impl Screen {
     /// Takes the terminal over.
     pub(super) fn open(options: &TuiOptions) -> io::Result<Self> {
-        EXTRAS.get_or_init(|| Extras { mouse: options.mouse, title: options.bell && has_title() });
+        choose(options.extras);
         HOOK.call_once(|| {
             let previous = std::panic::take_hook();
             std::panic::set_hook(Box::new(move |panic| {
@@ -105,11 +110,11 @@ impl Screen {
     fn take(&mut self) -> io::Result<()> {
         enable_raw_mode()?;
         // Marked pastes arrive as one piece and can be kept away from the keys; without it a pasted word presses them.
-        let Extras { mouse, title } = extras();
+        let [mouse, title] = extras(true);
         let out = self.terminal.backend_mut();
         // A terminal without an alternate screen, as the Linux console is, still shows what the shell wrote.
         queue!(out, EnterAlternateScreen, Clear(ClearType::All), EnableBracketedPaste)?;
-        queue!(out, Print(if title { TITLE_SAVE } else { "" }), Print(if mouse { MOUSE_ON } else { "" }))?;
+        queue!(out, Print(title), Print(mouse))?;
         Write::flush(out)
     }
 }
@@ -132,8 +137,8 @@ fn restore() {
 }
 
 fn write_restored(out: &mut Stdout) -> io::Result<()> {
-    let Extras { mouse, title } = extras();
-    queue!(out, Print(if mouse { MOUSE_OFF } else { "" }), Print(if title { TITLE_BACK } else { "" }))?;
+    let [mouse, title] = extras(false);
+    queue!(out, Print(mouse), Print(title))?;
     // Where there is no alternate screen, what is said last would stand in the midst of the console.
     queue!(out, DisableBracketedPaste, ResetColor, Clear(ClearType::All), MoveTo(0, 0))?;
     execute!(out, LeaveAlternateScreen, ResetColor, Show)
@@ -174,8 +179,23 @@ impl Surface for Screen {
         execute!(self.terminal.backend_mut(), Print('\u{7}'))
     }
 
+    fn set(&mut self, extras: Extras) -> io::Result<()> {
+        let [mouse, title] = choose(extras);
+        if !TAKEN.load(Ordering::SeqCst) {
+            // It is taken with the rest.
+            return Ok(());
+        }
+        let out = self.terminal.backend_mut();
+        for (on, off, (was, is)) in [(MOUSE_ON, MOUSE_OFF, mouse), (TITLE_SAVE, TITLE_BACK, title)] {
+            if was != is {
+                queue!(out, Print(if is { on } else { off }))?;
+            }
+        }
+        Write::flush(out)
+    }
+
     fn entitle(&mut self, words: &str) -> io::Result<()> {
-        if extras().title { execute!(self.terminal.backend_mut(), SetTitle(words)) } else { Ok(()) }
+        if TITLE.load(Ordering::SeqCst) { execute!(self.terminal.backend_mut(), SetTitle(words)) } else { Ok(()) }
     }
 
     fn suspend(&mut self) -> io::Result<()> {

@@ -9,14 +9,13 @@ use tui_logger::TuiWidgetEvent;
 use super::action::{Action, Msg, Request, Tab, Ticket};
 use super::hints::HINTS;
 use super::keymap::{self, Scope};
-use super::modal::{Ask as _, Dialog, Field, Local, Modal, Question, Sending, Verb, quit};
+use super::modal::{Ask as _, Dialog, Field, Local, Modal, Question, Sending, Verb, if_seen, quit, seen};
 use super::model::{Check, Model, Row, Subject};
 use super::offer::offer;
 use super::runs::Level;
 use super::view;
-use crate::client::OrderError;
 use crate::domain::fleet::Gate;
-use crate::domain::{Fqdn, Order, Reply, Snapshot};
+use crate::domain::{Order, Snapshot};
 pub(super) use finding::palette;
 use moving::{neighbour, page, step};
 
@@ -24,12 +23,10 @@ mod answers;
 mod finding;
 mod mouse;
 mod moving;
+mod replies;
 mod runs;
 mod table;
 mod walking;
-
-/// Refusals of a batch that are listed by name.
-const REFUSALS: usize = 6;
 
 /// Folds one message in.
 pub(super) fn update(model: &mut Model, msg: Msg) -> Vec<Request> {
@@ -80,7 +77,7 @@ pub(super) fn update(model: &mut Model, msg: Msg) -> Vec<Request> {
             Vec::new()
         }
         Msg::Replied { ticket, done, result } => {
-            on_reply(model, ticket, done, result);
+            replies::on_reply(model, ticket, done, result);
             Vec::new()
         }
         Msg::Previewed { ticket, result } => {
@@ -88,13 +85,18 @@ pub(super) fn update(model: &mut Model, msg: Msg) -> Vec<Request> {
             Vec::new()
         }
         Msg::Settled { ticket, done, results } => {
-            on_settled(model, ticket, done, results);
+            replies::on_settled(model, ticket, done, results);
             Vec::new()
         }
         Msg::Tested(outcome) => {
             model.check = Check::Done(outcome);
             table::keep_in_bounds(model);
             Vec::new()
+        }
+        Msg::Extras(extras) => {
+            model.rings = extras.bell;
+            let title = model.rings.then(|| Request::Title(view::title(model)));
+            std::iter::once(Request::Extras(extras)).chain(title).collect()
         }
         Msg::Told(Ok(news)) => {
             model.tell(news);
@@ -139,77 +141,6 @@ fn alert(model: &Model, before: usize) -> Vec<Request> {
     }
     let title = Request::Title(view::title(model));
     if now > before { vec![title, Request::Ring] } else { vec![title] }
-}
-
-/// Closes and returns the dialog that waits for this ticket's reply.
-fn awaiting(model: &mut Model, ticket: Ticket) -> Option<Modal> {
-    let waits = matches!(&model.modal, Some(Modal::Ask(Dialog::Waiting { ticket: mine, .. })) if *mine == ticket);
-    if waits { model.modal.take() } else { None }
-}
-
-fn on_reply(model: &mut Model, ticket: Ticket, done: String, result: Result<Reply, OrderError>) {
-    if answers::on_written(model, ticket, &done, &result) {
-        return;
-    }
-    let dialog = awaiting(model, ticket);
-    match result {
-        Ok(Reply::Queued(run)) => {
-            // Whoever orders a run wants to see it.
-            model.show_run(Some(run));
-            model.tell(format!("run {run} is queued; its output is on tab 2"));
-        }
-        Ok(Reply::Undecided { until }) => {
-            let left = super::text::seconds_left(until, model.now);
-            model.tell(format!("{done}; {left} s to take it back with `u`"));
-            // Nobody reads it when that is over.
-            model.notice.iter_mut().for_each(|notice| notice.until = notice.until.min(until));
-        }
-        Ok(Reply::Issued(ticket)) => model.tell(format!("{ticket}: {done}")),
-        Ok(
-            Reply::Done
-            | Reply::Barred(_)
-            | Reply::Planned(_)
-            | Reply::Released
-            | Reply::Asked { .. }
-            | Reply::Withheld(_)
-            | Reply::Rerender(_),
-        ) => {
-            model.tell(done);
-        }
-        Err(error) => match dialog {
-            Some(Modal::Ask(waiting)) => model.modal = Some(Modal::Ask(waiting.refuse(error.to_string()))),
-            _ => model.warn(error.to_string()),
-        },
-    }
-}
-
-/// Says what became of a batch. Marks stay on what was refused.
-fn on_settled(model: &mut Model, ticket: Ticket, done: &str, results: Vec<(Fqdn, Result<Reply, String>)>) {
-    let dialog = awaiting(model, ticket);
-    let all = results.len();
-    let mut refused = Vec::new();
-    for (name, result) in results {
-        match result {
-            Ok(_) => {
-                if let Some(node) = model.snapshot.fleet.named(&name) {
-                    model.nodes.marks.remove(&node.id);
-                }
-            }
-            Err(why) => refused.push(format!("{}: {why}", name.host())),
-        }
-    }
-    let good = format!("{} {done}", super::text::count(all - refused.len(), "node"));
-    if refused.is_empty() {
-        return model.tell(good);
-    }
-    let more = refused.len().saturating_sub(REFUSALS);
-    let listed = refused[..refused.len() - more].join("\n");
-    let rest = if more > 0 { format!("\nand {more} more; they are still marked") } else { String::new() };
-    let words = format!("{good}, {} refused:\n{listed}{rest}", refused.len());
-    match dialog {
-        Some(Modal::Ask(waiting)) => model.modal = Some(Modal::Ask(waiting.refuse(words))),
-        _ => model.warn(words),
-    }
 }
 
 fn on_key(model: &mut Model, event: KeyEvent) -> Vec<Request> {
@@ -441,11 +372,11 @@ fn approve(model: &mut Model) -> Vec<Request> {
     vec![send(model, Sending { order, done }).1]
 }
 
-/// Takes the decision about the selected row back, without asking.
+/// Takes the decision about the selected row back, without asking: the one on the screen, and no other.
 fn undo(model: &mut Model) -> Vec<Request> {
     let Some(node) = model.node() else { return Vec::new() };
     let done = format!("taken back; `{}` is as it was before", node.name);
-    let order = Order::Undo { node: node.id };
+    let order = if_seen(seen(node), Order::Undo { node: node.id });
     vec![send(model, Sending { order, done }).1]
 }
 

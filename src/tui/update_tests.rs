@@ -4,11 +4,12 @@ use crossterm::event::KeyCode;
 use rstest::rstest;
 
 use super::*;
+use crate::client::OrderError;
 use crate::domain::command::{Sighting, Verb};
 use crate::domain::facts::{Generation, SystemInfo};
 use crate::domain::snapshot::Undecided;
 use crate::domain::text::Text;
-use crate::domain::{Command, NodeId, Origin, Refusal, ReportId, RunId, Wants};
+use crate::domain::{Command, Fqdn, NodeId, Origin, Refusal, Reply, ReportId, RunId, Wants};
 use crate::tui::fixture::*;
 use crate::tui::model::Row;
 use crate::tui::pager::Place;
@@ -69,7 +70,12 @@ fn a_decision_counts_down_and_is_taken_back_with_one_key() {
     rack.undecided.insert(WAITING, undecided);
     update(&mut model, Msg::Snapshot(rack.snapshot()));
     assert!(screen(&model).backend().to_string().contains("OK 4s (u)"));
-    assert_eq!(order_of(&press(&mut model, KeyCode::Char('u'))), Order::Undo { node: WAITING });
+    let undo = press(&mut model, KeyCode::Char('u'));
+    let then = Box::new(Order::Undo { node: WAITING });
+    assert_eq!(order_of(&undo), Order::IfSeen { node: WAITING, revision: 0, then }, "bound to the row on the screen");
+    let name = rack.fleet.node(WAITING).unwrap().name.clone();
+    reply(&mut model, &undo[0], Err(Refusal::RowChanged { name, phase: "approved" }.into()));
+    assert!(news(&model).contains("look again"), "{}", news(&model));
 }
 
 #[test]
@@ -505,5 +511,7 @@ fn every_binding_can_be_pressed_on_every_row() {
 mod deciding;
 #[path = "update/tests/many.rs"]
 mod many;
+#[path = "update/tests/reading.rs"]
+mod reading;
 #[path = "update/tests/setup.rs"]
 mod setup;

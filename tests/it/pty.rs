@@ -167,3 +167,63 @@ fn without_files_the_first_ones_are_offered() {
     assert_eq!(console.wait(), 0);
     assert!(!project.at("config.toml").exists());
 }
+
+#[test]
+fn esc_and_a_key_that_come_in_one_piece_are_both_pressed() {
+    let project = Project::new(BY_HAND);
+    let mut console = Console::start(&project, &[]);
+    console.until_shows("No machine has asked yet");
+    console.press("?");
+    console.until_shows("let the machine be installed");
+    console.press("\u{1b}4");
+    console.until_shows("prepare-iso");
+    console.press("?");
+    console.until_shows("let the machine be installed");
+    // The next way to tell machines: of Esc and an arrow the library makes Esc and two letters.
+    console.press("\u{1b}\u{1b}[C");
+    console.until("shows the next way", |text| !text.contains("let the machine") && text.contains("txt-record="));
+    console.press("q");
+    assert_eq!(console.wait(), 0);
+}
+
+#[test]
+fn mouse_and_bell_follow_the_configuration() {
+    let project = Project::new(BY_HAND);
+    let mut console = Console::start(&project, &[]);
+    console.until_shows("No machine has asked yet");
+    let until_written = |what: &str, times: usize| {
+        until(what, || (console.raw().matches(what).count() == times).then_some(()));
+    };
+    let (on, off) = ("\u{1b}[?1000h", "\u{1b}[?1000l");
+    until_written(on, 1);
+    let before = std::fs::read_to_string(project.at("config.toml")).unwrap();
+    project.write("config.toml", &format!("{before}\n[console]\nmouse = false\nbell = false\n"));
+    until_written(off, 1);
+    until_written("\u{1b}[23;2t", 1);
+    project.write("config.toml", &before);
+    until_written(on, 2);
+    until_written("\u{1b}[22;2t", 2);
+    assert!(!console.raw().contains("takes effect after a restart"));
+    console.press("q");
+    assert_eq!(console.wait(), 0);
+    assert!(console.is_restored());
+}
+
+#[test]
+fn the_first_files_are_written_and_the_console_opens_by_itself() {
+    let project = Project::empty();
+    let mut console = Console::start(&project, &["--listen", "127.0.0.1:0"]);
+    console.until_shows("Write the first files now?");
+    console.press("y\n");
+    until("every question has its answer", || {
+        console.press("\n");
+        console.raw().contains("Enter opens it now.").then_some(())
+    });
+    console.press("\n");
+    console.until_shows("No machine has asked yet");
+    let said = console.raw();
+    assert!(said.contains("checked: the engine takes these files") && !said.contains("next: "), "{said}");
+    console.press("q");
+    assert_eq!(console.wait(), 0);
+    assert!(project.at("config.toml").exists() && project.at("default.toml").exists());
+}

@@ -77,8 +77,12 @@ impl Missing {
         let host = self.name.host();
         match &self.phase {
             _ if !self.has_called => format!("{host} never called"),
+            // Every node takes minutes for either: nothing is amiss yet.
+            Phase::Installing if waited.as_mins() < 1 => format!("{host} installing"),
+            Phase::Installed | Phase::Booting if waited.as_mins() < 1 => format!("{host} booting"),
             Phase::Installing | Phase::Stalled { .. } => format!("{host} no report for {time}"),
-            Phase::Installed | Phase::Booting | Phase::Unreachable { .. } => format!("{host} not reached for {time}"),
+            Phase::Installed | Phase::Booting => format!("{host} booting for {time}"),
+            Phase::Unreachable { .. } => format!("{host} not reached for {time}"),
             Phase::Planned | Phase::Waiting => format!("{host} waits for approval"),
             Phase::Approved => format!("{host} has not asked for {time}"),
             phase @ (Phase::Rejected { .. }

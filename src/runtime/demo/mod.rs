@@ -107,7 +107,9 @@ async fn watch(mut engine: Engine, count: u16) -> Result<Exit, Failure> {
     let closing = CancellationToken::new();
     let follower = {
         let (events, fleet, closing) = (engine.events(), engine.fleet(), closing.clone());
-        tokio::spawn(async move { headless::follow(events, fleet, false, &mut std::io::stdout(), closing).await })
+        tokio::spawn(async move {
+            headless::follow(events, fleet, headless::Form::Lines, &mut std::io::stdout(), closing).await
+        })
     };
     let client = engine.client();
     let approver = tokio::spawn(async move {

@@ -157,7 +157,7 @@ pub(in crate::tui) const BINDINGS: &[Binding] = &[
         &[char('/')],
         Action::Filter,
         "filter",
-        "show only rows that match: words in any field, `phase:waiting model:r650`, `!word` for those without",
+        "show only rows that match: words in any field, `phase:waiting model:r650`, `is:odd`, `!word` for those without",
     ),
     bind(Scope::Nodes, &[char('s')], Action::Sort, "sort", "sort by the next column"),
     bind(Scope::Nodes, &[char('S')], Action::Reverse, "", "sort the other way round"),

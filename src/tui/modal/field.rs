@@ -73,6 +73,7 @@ impl Field {
     /// Edits the line as a shell would.
     pub(in crate::tui) fn type_key(&mut self, event: KeyEvent) {
         let ctrl = event.modifiers.contains(KeyModifiers::CONTROL);
+        let alt = event.modifiers.contains(KeyModifiers::ALT);
         let request = match event.code {
             KeyCode::Char('a') if ctrl => InputRequest::GoToStart,
             KeyCode::Char('e') if ctrl => InputRequest::GoToEnd,
@@ -80,7 +81,11 @@ impl Field {
             KeyCode::Char('k') if ctrl => InputRequest::DeleteTillEnd,
             KeyCode::Char('w') if ctrl => InputRequest::DeletePrevWord,
             KeyCode::Char('h') if ctrl => InputRequest::DeletePrevChar,
-            KeyCode::Char(c) if !ctrl && !event.modifiers.contains(KeyModifiers::ALT) => return self.insert(c),
+            KeyCode::Char('b') if alt => InputRequest::GoToPrevWord,
+            KeyCode::Char('f') if alt => InputRequest::GoToNextWord,
+            KeyCode::Char('d') if alt => InputRequest::DeleteNextWord,
+            KeyCode::Backspace if alt => InputRequest::DeletePrevWord,
+            KeyCode::Char(c) if !ctrl && !alt => return self.insert(c),
             KeyCode::Backspace => InputRequest::DeletePrevChar,
             KeyCode::Delete => InputRequest::DeleteNextChar,
             KeyCode::Left => InputRequest::GoToPrevChar,
@@ -177,6 +182,9 @@ mod tests {
         press(&mut field, KeyCode::Backspace, KeyModifiers::NONE);
         press(&mut field, KeyCode::Char('X'), KeyModifiers::SHIFT);
         assert_eq!(field.value(), "pve-1.laX");
+        press(&mut field, KeyCode::Char('b'), KeyModifiers::ALT);
+        press(&mut field, KeyCode::Char('d'), KeyModifiers::ALT);
+        assert_eq!(field.value(), "pve-1.");
         press(&mut field, KeyCode::Char('u'), KeyModifiers::CONTROL);
         assert_eq!(field.value(), "");
         field.paste(&format!(" {}\n", "a\u{1b}".repeat(200)));

@@ -106,12 +106,12 @@ pub(super) struct Sending {
 }
 
 /// An order about a row as it was on the screen: refused where the row is another matter by then.
-fn if_seen((node, revision): (NodeId, u64), then: Order) -> Order {
+pub(super) fn if_seen((node, revision): (NodeId, u64), then: Order) -> Order {
     Order::IfSeen { node, revision, then: Box::new(then) }
 }
 
 /// A row as it is on the screen.
-fn seen(node: &Node) -> (NodeId, u64) {
+pub(super) fn seen(node: &Node) -> (NodeId, u64) {
     (node.id, node.revision)
 }
 

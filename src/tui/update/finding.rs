@@ -1,7 +1,7 @@
 //! Finding by typing: the filter of the table, the search in the help, the list of actions.
 
 use super::{act, show, table};
-use crate::tui::action::{Action, Request, Tab};
+use crate::tui::action::{Action, Reach, Request, Tab};
 use crate::tui::keymap::{BINDINGS, Binding, Scope, mentions};
 use crate::tui::modal::{Dialog, Modal, Question};
 use crate::tui::model::Model;
@@ -52,18 +52,9 @@ pub(in crate::tui) fn palette(model: &Model) -> Vec<&'static Binding> {
 
 fn is_listed(binding: &Binding) -> bool {
     let has_place = binding.scope.tab().is_some() || matches!(binding.scope, Scope::Tabs | Scope::Always);
-    let only_moves = matches!(
-        binding.action,
-        Action::Up
-            | Action::Down
-            | Action::PageUp
-            | Action::PageDown
-            | Action::Top
-            | Action::Bottom
-            | Action::Back
-            | Action::Palette
-    );
-    has_place && !only_moves && binding.scope != Scope::Detail
+    // What everybody's fingers know, and the way here, is no action to look for.
+    let is_known = binding.action.reach() == Reach::Steps || matches!(binding.action, Action::Back | Action::Palette);
+    has_place && !is_known && binding.scope != Scope::Detail
 }
 
 /// What can be done on this tab now, what could be done elsewhere, what cannot be done now.

@@ -226,11 +226,23 @@ fn state(model: &Model, grid: &Grid, index: usize, host: &Host) -> (String, Styl
     }
 }
 
+/// As many of the slowest tasks as can be named in full; where one alone is too long, its name is cut and not its time.
 fn slowest(grid: &Grid, columns: usize) -> Line<'static> {
-    let parts = grid.slowest(SLOWEST).into_iter().filter_map(|index| grid.columns.get(index));
-    let parts: Vec<_> = parts.map(|column| format!("{} {}", column.name, seconds(column.took()))).collect();
     let lost = if grid.lost > 0 { format!(" {} events lost ·", grid.lost) } else { String::new() };
-    Line::styled(text::fit(&format!("{lost} slowest: {}", parts.join(" · ")), columns), theme::muted())
+    let tasks = grid.slowest(SLOWEST).into_iter().filter_map(|index| grid.columns.get(index));
+    let mut tasks: Vec<_> = tasks.map(|task| (task.name.to_string(), seconds(task.took()))).collect();
+    let words = |tasks: &[(String, String)]| {
+        let tasks: Vec<_> = tasks.iter().map(|(name, took)| format!("{name} {took}")).collect();
+        format!("{lost} slowest: {}", tasks.join(" · "))
+    };
+    while tasks.len() > 1 && text::width(&words(&tasks)) > columns {
+        tasks.pop();
+    }
+    let over = text::width(&words(&tasks)).saturating_sub(columns);
+    if let ([(name, _)], 1..) = (tasks.as_mut_slice(), over) {
+        *name = text::fit(name, text::width(name).saturating_sub(over));
+    }
+    Line::styled(text::fit(&words(&tasks), columns), theme::muted())
 }
 
 fn legend(columns: usize) -> Line<'static> {

@@ -5,6 +5,7 @@ use crossterm::event::KeyCode;
 use crate::domain::{Command, RunOutcome};
 use crate::tui::action::Msg;
 use crate::tui::fixture::*;
+use crate::tui::runs::Level;
 use crate::tui::scenes::Stage;
 use crate::tui::scenes::stage::GridRun;
 use crate::tui::update::update;
@@ -55,4 +56,37 @@ fn a_question_that_leads_nowhere_any_more_says_why() {
     assert!(told(&model), "{}", text_of(&model));
     press(&mut model, KeyCode::Char('y'));
     assert!(told(&model), "{}", text_of(&model));
+}
+
+#[test]
+fn a_run_whose_events_end_before_it_says_where_the_rest_is() {
+    let run = GridRun::new();
+    let mut model = run.open(&Stage::new(120, 40));
+    let mut rack = run.rack;
+    press(&mut model, KeyCode::Enter);
+    let id = rack.fleet.active_run().unwrap().id;
+    rack.submit(&Command::RunEnded { run: id, outcome: RunOutcome::Succeeded, hosts: [].into() });
+    rack.pass(3_600);
+    update(&mut model, Msg::Snapshot(rack.snapshot()));
+    update(&mut model, Msg::Tick(rack.now));
+    let text = text_of(&model);
+    assert!(text.contains("events end at task 3 after 8.0s; the output has the rest (o)"), "{text}");
+    // Neither running nor stopped: nobody has told.
+    assert!(text.contains("not told 2.0s") && !text.contains("stopped"), "{text}");
+    press(&mut model, KeyCode::Char('o'));
+    assert_eq!(model.runs.level, Level::Output);
+}
+
+#[test]
+fn the_slowest_tasks_are_named_in_full_or_not_at_all() {
+    let run = GridRun::new();
+    for (width, tasks) in [(60, 1), (80, 1), (120, 2), (200, 3)] {
+        let mut model = run.open(&Stage::new(width, 40));
+        press(&mut model, KeyCode::Enter);
+        let text = text_of(&model);
+        let line = text.lines().find(|line| line.contains("slowest: ")).unwrap();
+        let shown = line.trim_matches(['"', ' ', '\u{2502}']);
+        assert!(!shown.contains('\u{2026}') && shown.ends_with('s'), "{width}: {line}");
+        assert_eq!(shown.matches(" \u{b7} ").count() + 1, tasks, "{width}: {line}");
+    }
 }

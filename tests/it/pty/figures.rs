@@ -119,7 +119,8 @@ fn ten_thousand_nodes_and_fifty_thousand_lines_a_second() {
 
 /// A console from its start to its end. Returns what it takes while nothing happens.
 fn one_console(project: &Project, waiting: usize, size: (u16, u16)) -> String {
-    let what = format!("{}x{}, {} nodes", size.0, size.1, waiting + 1);
+    let nodes = if waiting == 0 { "1 node".to_owned() } else { format!("{} nodes", waiting + 1) };
+    let what = format!("{}x{}, {nodes}", size.0, size.1);
     let mut console = Console::start_in(project, &[], Terminal { size, ..Terminal::default() });
     console.until_shows(&if waiting > 0 { format!("{waiting} WAITING") } else { "1 ready".to_owned() });
     let first = console.pieces().into_iter().find(|(_, bytes)| bytes.len() > 1_000).unwrap();

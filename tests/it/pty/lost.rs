@@ -115,3 +115,29 @@ fn a_shell_stops_it_and_brings_it_back() {
     console.press("exit\n");
     assert_eq!(console.wait(), 0);
 }
+
+#[test]
+fn a_size_that_changes_while_the_shell_has_the_terminal_is_taken_over() {
+    let project = Project::new(BY_HAND);
+    let mut console = Console::shell(&project);
+    console.until_shows("shell>");
+    console.press(&format!("{}\n", env!("CARGO_BIN_EXE_prox-orchestrator")));
+    console.until_shows("No machine has asked yet");
+    for (columns, rows) in [(132_u16, 43_u16), (70, 20)] {
+        console.press("\u{1a}");
+        until("the shell has its terminal", || console.is_restored().then_some(()));
+        console.resize(columns, rows);
+        console.press("fg\n");
+        until("the console has it again", || console.is_taken().then_some(()));
+        // The clock stands at the right, the keys in the last row.
+        console.until("has the new size", |text| {
+            let lines: Vec<_> = text.lines().map(str::trim_end).collect();
+            let fits = |first: &str, last: &str| first.len() + 1 == usize::from(columns) && last.ends_with("q quit");
+            lines.len() == usize::from(rows) && fits(lines[0], lines[lines.len() - 1])
+        });
+    }
+    console.press("q");
+    until("the shell has its terminal", || console.is_restored().then_some(()));
+    console.press("exit\n");
+    assert_eq!(console.wait(), 0);
+}

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::*;
 use crate::domain::event::Event;
-use crate::domain::fleet::Gate;
+use crate::domain::fleet::{Gate, Missing};
 use crate::domain::options::{RunOptions, RunReason};
 use crate::domain::policy::StartRule;
 use crate::domain::run::Run;
@@ -118,6 +118,19 @@ fn a_node_that_comes_in_between_starts_the_countdown_anew() {
     rack.pass(COUNTDOWN);
     rack.tick();
     assert_eq!(rack.run().nodes.len(), 2);
+}
+
+#[test]
+fn a_node_that_boots_is_not_said_to_be_out_of_reach() {
+    let mut rack = Rack::new();
+    let node = rack.install(&box_a());
+    let host = rack.node(node).name.host().to_owned();
+    assert_eq!(rack.fleet.gate().short(rack.now), format!("0/1: {host} booting"));
+    rack.pass(Duration::from_mins(3));
+    assert_eq!(rack.fleet.gate().short(rack.now), format!("0/1: {host} booting for 3 min"));
+    let phase = Phase::Unreachable { reason: Text::new("refused") };
+    let missing = Missing { name: rack.node(node).name.clone(), phase, since: rack.node(node).since, has_called: true };
+    assert_eq!(missing.words(rack.now), format!("{host} not reached for 3 min"));
 }
 
 #[test]

@@ -4,9 +4,9 @@ use crossterm::event::{KeyModifiers, MouseButton, MouseEvent, MouseEventKind};
 
 use super::*;
 use crate::client::SelfTest;
-use crate::tui::TuiOptions;
 use crate::tui::listing::Sort;
 use crate::tui::model::Check;
+use crate::tui::{Extras, TuiOptions};
 
 fn on_setup(rack: &Rack) -> Model {
     let mut model = rack.model(80, 24);
@@ -145,10 +145,26 @@ fn the_wheel_moves_the_table_and_not_the_selection() {
     assert!(matches!(model.modal, Some(Modal::Help { top: 3, .. })));
 }
 
+const BELL: Extras = Extras { mouse: false, bell: true };
+
+#[test]
+fn mouse_and_bell_are_taken_over_while_the_console_is_open() {
+    let mut rack = busy_rack();
+    let mut model = rack.model(80, 24);
+    let title = |waiting: u8| Request::Title(format!("({waiting} waiting) prox-orchestrator"));
+    assert_eq!(update(&mut model, Msg::Extras(BELL)), [Request::Extras(BELL), title(3)]);
+    rack.ask(40);
+    assert_eq!(update(&mut model, Msg::Snapshot(rack.snapshot())), [title(4), Request::Ring]);
+    let silent = Extras { mouse: true, bell: false };
+    assert_eq!(update(&mut model, Msg::Extras(silent)), [Request::Extras(silent)]);
+    rack.ask(41);
+    assert!(update(&mut model, Msg::Snapshot(rack.snapshot())).is_empty());
+}
+
 #[test]
 fn a_machine_that_begins_to_wait_rings_once() {
     let mut rack = busy_rack();
-    let mut model = rack.model_with(80, 24, &TuiOptions { bell: true, ..TuiOptions::default() });
+    let mut model = rack.model_with(80, 24, &TuiOptions { extras: BELL, ..TuiOptions::default() });
     assert!(update(&mut model, Msg::Snapshot(rack.snapshot())).is_empty());
     rack.ask(40);
     let requests = update(&mut model, Msg::Snapshot(rack.snapshot()));
