@@ -174,9 +174,7 @@ pub enum Refusal {
     #[error("the table holds {0} rows, which is its limit; forget some of them")]
     Full(usize),
     /// All places for strangers are taken, none by somebody who has more than its share.
-    #[error(
-        "all {0} places for strangers are taken, and none has been for an hour; look what they are, ban or forget them"
-    )]
+    #[error("all {0} places for strangers are taken, none for an hour yet; ban or forget those you do not know")]
     Crowded(usize),
     /// There is such a token.
     #[error("there is a token `{0}` already; choose another name, or revoke it first")]
