@@ -11,7 +11,7 @@ use tokio::sync::watch;
 
 use crate::domain::grid::{Course, Grid, Place};
 use crate::domain::play::HostTold;
-use crate::domain::{NodeId, Order, Reply, RunId, Snapshot};
+use crate::domain::{NodeId, Order, Ordered, RunId, Snapshot};
 
 pub use preview::{LastAnswer, NewProfile, Preview, Row, Value};
 
@@ -24,7 +24,7 @@ pub trait Client: Clone + Send + Sync + 'static {
     ///
     /// # Errors
     /// The refusal, or why the engine could not be asked, in words for the operator.
-    fn order(&self, order: Order) -> impl Future<Output = Result<Reply, OrderError>> + Send;
+    fn order(&self, order: Order) -> impl Future<Output = Result<Ordered, OrderError>> + Send;
 
     /// The answer a node would be given now, explained.
     ///

@@ -228,7 +228,7 @@ impl Tools {
     async fn submit(&self, command: Command) {
         loop {
             match self.handle.submit(Origin::System, command.clone()).await {
-                Ok(_) | Err(SubmitError::Stopped) => return,
+                Ok(_) | Err(SubmitError::Stopped | SubmitError::Misfit(_)) => return,
                 Err(SubmitError::Refused(refusal)) => {
                     tracing::warn!(%refusal, "the fleet did not take the news of a run");
                     return;

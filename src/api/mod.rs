@@ -13,7 +13,7 @@ mod tests;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::domain::{Order, Reply, RunId, TicketId};
+use crate::domain::{Order, Ordered, RunId, TicketId};
 
 pub use socket::{SocketError, find as find_socket};
 
@@ -107,13 +107,13 @@ impl<T> From<Result<T, crate::client::OrderError>> for Answered<T> {
     }
 }
 
-impl From<Result<Reply, crate::client::OrderError>> for OrderResponse {
-    fn from(result: Result<Reply, crate::client::OrderError>) -> Self {
+impl From<Result<Ordered, crate::client::OrderError>> for OrderResponse {
+    fn from(result: Result<Ordered, crate::client::OrderError>) -> Self {
         match result {
-            Ok(Reply::Queued(run)) => Self::Done { run: Some(run) },
-            Ok(Reply::Issued(ticket)) => Self::Issued { ticket },
-            Ok(Reply::Undecided { until }) => Self::Undecided { until },
-            Ok(_) => Self::Done { run: None },
+            Ok(Ordered::Queued(run)) => Self::Done { run: Some(run) },
+            Ok(Ordered::Issued(ticket)) => Self::Issued { ticket },
+            Ok(Ordered::Undecided { until }) => Self::Undecided { until },
+            Ok(Ordered::Done) => Self::Done { run: None },
             Err(crate::client::OrderError::Refused(refusal)) => Self::Refused { reason: refusal.to_string() },
             Err(error) => Self::Failed { reason: error.to_string() },
         }

@@ -33,7 +33,7 @@ impl crate::client::Client for Nobody {
         self.0.snapshots()
     }
 
-    async fn order(&self, _: Order) -> Result<Reply, crate::client::OrderError> {
+    async fn order(&self, _: Order) -> Result<Ordered, crate::client::OrderError> {
         Err(crate::client::OrderError::Busy)
     }
 

@@ -9,7 +9,9 @@ use tokio::time::Instant;
 
 use crate::client::OrderError;
 use crate::domain::guard::{Grant, Verdict, Withheld};
-use crate::domain::{Ask, Command, NodeId, Order, Origin, Policy, Refusal, Release, Reply, RequestId, Snapshot};
+use crate::domain::{
+    Ask, Command, NodeId, Order, Ordered, Origin, Policy, Refusal, Release, Reply, RequestId, Snapshot,
+};
 use crate::store::{Document, RedactedAnswer};
 
 /// Why a command came to nothing.
@@ -27,6 +29,15 @@ pub enum SubmitError {
     /// The coordinator has ended.
     #[error("the engine has stopped")]
     Stopped,
+    /// The reply is none that this command can have.
+    #[error("the engine replied with `{0}`, which is a defect of this program")]
+    Misfit(String),
+}
+
+impl SubmitError {
+    fn misfit(reply: &Reply) -> Self {
+        Self::Misfit(format!("{reply:?}"))
+    }
 }
 
 impl From<SubmitError> for OrderError {
@@ -36,6 +47,7 @@ impl From<SubmitError> for OrderError {
             SubmitError::Busy => Self::Busy,
             SubmitError::NotStored(why) => Self::NotStored(why),
             SubmitError::Stopped => Self::Stopped,
+            SubmitError::Misfit(_) => Self::Other(error.to_string()),
         }
     }
 }
@@ -52,6 +64,19 @@ pub enum Asked {
         /// Why.
         why: Withheld,
     },
+}
+
+/// What becomes of a rendered answer.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Rendered {
+    /// It is on disk: send it.
+    Released,
+    /// What it was rendered for has moved: render it again, by this.
+    Stale(Grant),
+    /// It may not be sent now: the machine shall come back.
+    Withheld(Withheld),
+    /// It may not be sent: the machine was sent away.
+    Refused(Withheld),
 }
 
 /// A request that is being held. Dropping it gives its place free.
@@ -182,9 +207,10 @@ impl Handle {
     ///
     /// # Errors
     /// See [`SubmitError`].
-    pub async fn order(&self, origin: Origin, order: Order, at_once: bool) -> Result<Reply, SubmitError> {
+    pub async fn order(&self, origin: Origin, order: Order, at_once: bool) -> Result<Ordered, SubmitError> {
         let parts = Parts { undoable: !at_once, ..Parts::default() };
-        self.send(origin, Command::Order(order), parts).await.map(|outcome| outcome.reply)
+        let outcome = self.send(origin, Command::Order(order), parts).await?;
+        outcome.reply.try_into().map_err(|reply| SubmitError::misfit(&reply))
     }
 
     /// Submits a report with the body to keep.
@@ -214,18 +240,24 @@ impl Handle {
             (Reply::Asked { node, verdict: Verdict::Hold(why) }, Some(wake)) => {
                 Ok(Asked::Held(Held { node, why, wake, id, release: self.queue.clone() }))
             }
-            _ => Err(SubmitError::Stopped),
+            (reply, _) => Err(SubmitError::misfit(&reply)),
         }
     }
 
-    /// Asks to release a rendered answer. `Reply::Released` means: it is on disk, send it.
+    /// Asks to release a rendered answer.
     ///
     /// # Errors
     /// See [`SubmitError`].
-    pub async fn release(&self, release: Release, answer: RedactedAnswer) -> Result<Reply, SubmitError> {
+    pub async fn release(&self, release: Release, answer: RedactedAnswer) -> Result<Rendered, SubmitError> {
         let origin = Origin::Peer(release.stamp.peer);
         let parts = Parts { answer: Some(answer), ..Parts::default() };
-        self.send(origin, Command::Release(release), parts).await.map(|outcome| outcome.reply)
+        match self.send(origin, Command::Release(release), parts).await?.reply {
+            Reply::Released => Ok(Rendered::Released),
+            Reply::Rerender(grant) => Ok(Rendered::Stale(grant)),
+            Reply::Withheld(why) => Ok(Rendered::Withheld(why)),
+            Reply::Barred(why) => Ok(Rendered::Refused(why)),
+            reply => Err(SubmitError::misfit(&reply)),
+        }
     }
 
     /// Tells all readers what is being served and what is wrong; returns once snapshots show it.

@@ -25,7 +25,7 @@ use tokio::sync::{broadcast, mpsc, oneshot, watch};
 use crate::domain::{Effect, Recorded, Snapshot};
 use crate::store::{Loaded, Store};
 
-pub use handle::{Asked, Handle, Held, Patience, SubmitError};
+pub use handle::{Asked, Handle, Held, Patience, Rendered, SubmitError};
 
 /// Places in the queue. A rack that powers on at once fills it; submitters then wait [`QUEUE_PATIENCE`].
 const QUEUE_LENGTH: usize = 8_192;

@@ -93,8 +93,8 @@ impl Bench {
         rusqlite::Connection::open(files.into_iter().find(is_database).unwrap()).unwrap()
     }
 
-    pub(super) async fn order(&self, order: Order) -> Result<crate::domain::Reply, SubmitError> {
-        self.started.handle.submit(Origin::Operator("anna".to_owned()), Command::Order(order)).await
+    pub(super) async fn order(&self, order: Order) -> Result<crate::domain::Ordered, SubmitError> {
+        self.started.handle.order(Origin::Operator("anna".to_owned()), order, true).await
     }
 
     pub(super) async fn until(&self, condition: impl Fn(&Snapshot) -> bool) -> Arc<Snapshot> {

@@ -7,7 +7,7 @@ use super::*;
 use crate::domain::guard::{Grant, Verdict};
 use crate::domain::node::Flag;
 use crate::domain::{
-    DocumentHash, NodeId, Order, Origin, OwnNetwork, Phase, Policy, Refusal, Release, Reply, SecretHash,
+    DocumentHash, NodeId, Order, Ordered, Origin, OwnNetwork, Phase, Policy, Refusal, Release, SecretHash,
 };
 
 /// Long enough to act in, short enough to wait for.
@@ -24,12 +24,12 @@ async fn bench(undo_window: Duration) -> Bench {
 }
 
 impl Bench {
-    async fn decide(&self, order: Order) -> Result<Reply, SubmitError> {
+    async fn decide(&self, order: Order) -> Result<Ordered, SubmitError> {
         self.started.handle.order(Origin::Operator("anna".to_owned()), order, false).await
     }
 
     /// Releases an answer to the machine.
-    async fn release(&self, machine: u8, grant: &Grant) -> Reply {
+    async fn release(&self, machine: u8, grant: &Grant) -> Rendered {
         let release = Release {
             node: grant.node,
             stamp: request(machine).0.stamp,
@@ -59,7 +59,7 @@ async fn an_approval_takes_effect_at_its_windows_end() {
     let mut held = bench.held(1).await;
     let before = Instant::now();
     let reply = bench.decide(bench.approval(held.node)).await.unwrap();
-    assert!(matches!(reply, Reply::Undecided { .. }), "{reply:?}");
+    assert!(matches!(reply, Ordered::Undecided { .. }), "{reply:?}");
     let snapshot = bench.started.handle.snapshot();
     assert!(snapshot.undecided.contains_key(&held.node), "shown before the reply");
     assert_eq!(snapshot.fleet.node(held.node).unwrap().phase, Phase::Waiting, "nothing is stored");
@@ -300,7 +300,7 @@ async fn the_time_for_repeats_ends_on_the_monotonic_clock() {
     let mut held = bench.held(1).await;
     bench.approve(held.node).await;
     let Ok(Verdict::Serve(grant)) = (&mut held.wake).await else { panic!("not served") };
-    assert_eq!(bench.release(1, &grant).await, Reply::Released);
+    assert_eq!(bench.release(1, &grant).await, Rendered::Released);
     let answers = |snapshot: &Snapshot| snapshot.fleet.node(held.node).unwrap().answers.clone().unwrap();
     assert!(!answers(&bench.started.handle.snapshot()).repeats_over);
     let policy = Policy { repeat_window: WINDOW, ..Policy::default() };

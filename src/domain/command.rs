@@ -1,5 +1,6 @@
 //! Wishes: everything anybody may ask of the fleet, and what it replies.
 
+mod reply;
 mod verb;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -15,7 +16,6 @@ use super::address::{Fixed, OwnNetwork};
 use super::change::Changes;
 use super::facts::{HostKey, Report, SystemInfo};
 use super::fqdn::Fqdn;
-use super::guard::{Verdict, Withheld};
 use super::id::{BanId, DocumentHash, NodeId, ReportId, RunId, SecretHash, TicketId, TokenHash};
 use super::mac::MacAddr;
 use super::naming::NameWish;
@@ -28,6 +28,7 @@ use super::ticket::Wants;
 use super::token::TokenName;
 use super::walk::WalkWish;
 
+pub use reply::{Ordered, Reply};
 pub use verb::Verb;
 
 /// Who wishes something; stored with every event.
@@ -489,38 +490,5 @@ pub enum Order {
         revision: u64,
         /// The order.
         then: Box<Order>,
-    },
-}
-
-/// What comes back for a decided command.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Reply {
-    /// Done, or nothing to do.
-    Done,
-    /// The guard's word on an [`Ask`], and the row it is about.
-    Asked {
-        /// The row.
-        node: NodeId,
-        /// The guard's word.
-        verdict: Verdict,
-    },
-    /// The answer may be sent.
-    Released,
-    /// The answer may not be sent, for this reason.
-    Withheld(Withheld),
-    /// The name moved while the answer was rendered: render again.
-    Rerender(super::guard::Grant),
-    /// A run was queued.
-    Queued(RunId),
-    /// The plan is in force, but for what stands against the fleet, in words.
-    Planned(Vec<Text>),
-    /// A ticket was issued.
-    Issued(TicketId),
-    /// The machine is banned: refuse it, and make no row of it.
-    Barred(Withheld),
-    /// It takes effect then, unless it is taken back; nothing is stored yet.
-    Undecided {
-        /// When.
-        until: Timestamp,
     },
 }

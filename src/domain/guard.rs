@@ -145,7 +145,7 @@ fn advice(why: Unfit) -> &'static str {
         Unfit::LinkLocal => "; check its DHCP, or give the node an address",
         Unfit::Family => "; set a gateway that fits, or give the node an address",
         Unfit::Gateway => "; it sits behind NAT: give the node an address",
-        _ => "; give the node an address",
+        Unfit::NotAHost | Unfit::Dns | Unfit::Own | Unfit::Network | Unfit::Outside => "; give the node an address",
     }
 }
 

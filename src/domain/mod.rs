@@ -4,6 +4,8 @@
 //! [`Fleet::decide`] turns a [`Command`] (a wish) into [`Event`]s (facts) or a [`Refusal`]; [`Fleet::apply`] folds an
 //! event in. The coordinator is the only writer; everybody else reads a [`Snapshot`].
 
+#![cfg_attr(not(test), warn(clippy::wildcard_enum_match_arm))]
+
 pub mod address;
 pub mod caller;
 pub mod change;
@@ -46,7 +48,7 @@ pub mod walk;
 pub use address::{AddressRules, AddressSource, Fixed, FixedBy, NicRule, OwnAddress, OwnNetwork};
 pub use caller::Caller;
 pub use change::{Changes, ProfileWish};
-pub use command::{Ask, Command, Order, Origin, Person, Release, Reply};
+pub use command::{Ask, Command, Order, Ordered, Origin, Person, Release, Reply};
 pub use effect::Effect;
 pub use event::{Event, Recorded};
 pub use facts::{Generation, HostKey, Product, Report, SystemInfo};

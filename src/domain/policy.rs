@@ -1,4 +1,5 @@
-//! The rules the operator configured, as far as decisions need them. Filled from `config`, never stored.
+//! The rules the operator configured, as far as decisions need them. Filled from `config`; told with each
+//! snapshot, never stored.
 
 use std::time::Duration;
 

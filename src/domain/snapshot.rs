@@ -11,10 +11,12 @@ use super::fleet::Fleet;
 use super::ghost::Ghost;
 use super::id::NodeId;
 use super::plan::ProfileName;
+use super::policy::Policy;
 use super::text::Text;
 
 /// The state after some batch of events. Shares its nodes with every other snapshot.
 #[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(from = "Told", into = "Told")]
 pub struct Snapshot {
     /// Sequence number of the last event in it.
     pub seq: u64,
@@ -25,10 +27,38 @@ pub struct Snapshot {
     /// Rows whose machines are waiting on an open connection right now.
     pub holds: imbl::OrdMap<NodeId, Hold>,
     /// Decisions that can still be taken back, by row.
-    #[serde(default)]
     pub undecided: imbl::OrdMap<NodeId, Undecided>,
     /// The listener and what is wrong with the program.
     pub service: Arc<Service>,
+}
+
+/// A snapshot as it is told to another process. A fleet is stored without the rules it is under, which are `config`'s;
+/// whoever reads a snapshot has no `config`, so they go with it. One without them is another version's and not read.
+#[derive(Serialize, Deserialize)]
+struct Told {
+    seq: u64,
+    at: Timestamp,
+    policy: Policy,
+    fleet: Fleet,
+    holds: imbl::OrdMap<NodeId, Hold>,
+    #[serde(default)]
+    undecided: imbl::OrdMap<NodeId, Undecided>,
+    service: Arc<Service>,
+}
+
+impl From<Told> for Snapshot {
+    fn from(told: Told) -> Self {
+        let Told { seq, at, policy, mut fleet, holds, undecided, service } = told;
+        fleet.set_policy(policy);
+        Self { seq, at, fleet, holds, undecided, service }
+    }
+}
+
+impl From<Snapshot> for Told {
+    fn from(snapshot: Snapshot) -> Self {
+        let Snapshot { seq, at, fleet, holds, undecided, service } = snapshot;
+        Self { seq, at, policy: fleet.policy().clone(), fleet, holds, undecided, service }
+    }
 }
 
 /// An open request.
@@ -86,4 +116,36 @@ pub struct Problem {
     pub what: String,
     /// What to do about it.
     pub hint: String,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::address::Pool;
+    use crate::domain::event::{Event, Recorded};
+    use crate::domain::fleet::Gate;
+    use crate::domain::policy::StartRule;
+
+    #[test]
+    fn what_is_told_is_under_the_same_rules() {
+        let addresses = crate::domain::AddressRules {
+            pool: Pool::new(&["192.0.2.10-192.0.2.20".parse().unwrap()], &[]),
+            ..crate::domain::AddressRules::default()
+        };
+        let policy = Policy { start: StartRule::ByHand, expect: Some(7), addresses, ..Policy::default() };
+        let mut fleet = Fleet::new(policy.clone());
+        let event = Event::GateHeld;
+        fleet.apply(&Recorded { seq: 1, at: Timestamp::UNIX_EPOCH, origin: Origin::System, event });
+        let (holds, undecided) = Default::default();
+        let snapshot = Snapshot { seq: 1, at: Timestamp::UNIX_EPOCH, fleet, holds, undecided, service: Arc::default() };
+        let text = serde_json::to_string(&snapshot).unwrap();
+        let told: Snapshot = serde_json::from_str(&text).unwrap();
+        assert_eq!(told.fleet.policy(), &policy);
+        assert_eq!(told.fleet.gate(), Gate::ByHand);
+        assert_eq!(serde_json::to_string(&told).unwrap(), text);
+        let fleet = serde_json::to_value(&told.fleet).unwrap();
+        assert_eq!(fleet.get("policy"), None, "the store has no rules");
+        let older = text.replacen("\"policy\"", "\"rules\"", 1);
+        assert!(serde_json::from_str::<Snapshot>(&older).is_err(), "none are made up");
+    }
 }

@@ -11,7 +11,7 @@ use crate::client::{Client, Moment, NewProfile, OrderError, OutputChunk, Preview
 use crate::coordinator::Handle;
 use crate::domain::grid::Place;
 use crate::domain::play::HostTold;
-use crate::domain::{NodeId, Order, Person, Recorded, Refusal, Reply, RunId, Snapshot};
+use crate::domain::{NodeId, Order, Ordered, Person, Recorded, Refusal, RunId, Snapshot};
 use crate::headless::Narrator;
 use crate::server::{Previewer, SelfTests};
 use crate::store::{Page, Reader, StoreError};
@@ -48,7 +48,7 @@ impl Client for LocalClient {
         self.handle.snapshots()
     }
 
-    async fn order(&self, order: Order) -> Result<Reply, OrderError> {
+    async fn order(&self, order: Order) -> Result<Ordered, OrderError> {
         Ok(self.handle.order(self.operator.clone().into(), order, false).await?)
     }
 

@@ -18,10 +18,10 @@ use super::delivery::Expected;
 use super::prepare::{self, Impossible, Prepared};
 use super::state::App;
 use super::{reply, request};
-use crate::coordinator::{Asked, Held, Patience, SubmitError};
+use crate::coordinator::{Asked, Held, Patience, Rendered, SubmitError};
 use crate::domain::ghost::Cause;
 use crate::domain::text::Text;
-use crate::domain::{Ask, Command, Grant, NodeId, Origin, Refusal, Reply, Verdict, WhenUnapproved, Withheld};
+use crate::domain::{Ask, Command, Grant, NodeId, Origin, Refusal, Verdict, WhenUnapproved, Withheld};
 use crate::store::Document;
 
 /// No hold lasts longer than this from accept (ARCHITECTURE.md, "One try").
@@ -141,20 +141,17 @@ impl Exchange {
             let body = self.conn.delivery.body(text.expose_secret().to_owned());
             let (document, secret) = (release.document, release.secret);
             self.conn.delivery.expect(Some(Expected::Answer { node, document, secret }));
-            let reply = self.app.handle.release(release, answer).await;
-            match reply {
-                Ok(Reply::Released) => return reply::toml(body),
-                // The engine ended before it could say whether it was released: it counts as lost, not as unsent.
-                Err(SubmitError::Stopped) => return reply::retry(screen(&SubmitError::Stopped)),
-                _ => self.conn.delivery.expect(None),
+            let word = self.app.handle.release(release, answer).await;
+            // Where the engine ended before it could say whether it was released, it counts as lost, not as unsent.
+            if !matches!(word, Ok(Rendered::Released) | Err(SubmitError::Stopped)) {
+                self.conn.delivery.expect(None);
             }
-            match reply {
-                Ok(Reply::Rerender(renewed)) => grant = renewed,
-                Ok(Reply::Withheld(why)) => return self.withhold(node, &why),
-                Ok(other) => {
-                    tracing::error!("a release was replied to with {other:?}");
-                    return after_panic();
-                }
+            match word {
+                Ok(Rendered::Released) => return reply::toml(body),
+                Ok(Rendered::Stale(renewed)) => grant = renewed,
+                Ok(Rendered::Withheld(why)) => return self.withhold(node, &why),
+                Ok(Rendered::Refused(why)) => return reply::refused(&why),
+                Err(SubmitError::Stopped) => return reply::retry(screen(&SubmitError::Stopped)),
                 Err(error) => {
                     tracing::warn!("{node}: its answer was not released: {error}");
                     return reply::retry(screen(&error));
@@ -166,9 +163,6 @@ impl Exchange {
 
     /// No answer for now: the retry answer says why, and the row will say that it did.
     fn withhold(&self, node: NodeId, why: &Withheld) -> Response {
-        if matches!(why, Withheld::Rejected(_) | Withheld::Banned(_)) {
-            return reply::refused(why);
-        }
         self.conn.delivery.expect(Some(Expected::Retry { node, why: Text::new(&why.to_string()) }));
         reply::toml(self.conn.delivery.body(crate::answer::retry_answer(&why.screen())))
     }
@@ -196,6 +190,7 @@ fn screen(error: &SubmitError) -> &'static str {
         SubmitError::Busy => "SERVER BUSY - retrying",
         SubmitError::NotStored(_) => "CANNOT STORE - see console",
         SubmitError::Stopped => "SERVER STOPPED - start the console again",
+        SubmitError::Misfit(_) => "SERVER ERROR - retrying",
         SubmitError::Refused(Refusal::Full(_) | Refusal::Crowded(_)) => "TABLE FULL - forget rows in the console",
         SubmitError::Refused(Refusal::NoName) => "NO VALID NAME - correct config.toml",
         SubmitError::Refused(_) => "CANNOT ANSWER - see console",

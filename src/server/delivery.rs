@@ -100,7 +100,7 @@ impl Delivery {
         let Some(command) = self.outcome() else { return };
         for left in (0..TRIES).rev() {
             match handle.submit(origin.clone(), command.clone()).await {
-                Ok(_) | Err(SubmitError::Refused(_) | SubmitError::Stopped) => return,
+                Ok(_) | Err(SubmitError::Refused(_) | SubmitError::Stopped | SubmitError::Misfit(_)) => return,
                 Err(error @ (SubmitError::Busy | SubmitError::NotStored(_))) if left == 0 => {
                     tracing::error!("the delivery of an answer could not be recorded: {error}");
                 }

@@ -10,7 +10,7 @@ use super::Extras;
 use crate::client::{Moment, NewProfile, OrderError, OutputChunk, Preview, Progress, SelfTest};
 use crate::domain::grid::Place;
 use crate::domain::play::HostTold;
-use crate::domain::{Fqdn, Node, NodeId, Order, Reply, RunId, Snapshot};
+use crate::domain::{Fqdn, Node, NodeId, Order, Ordered, RunId, Snapshot};
 
 /// The four screens.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -261,7 +261,7 @@ pub(super) enum Msg {
         /// What to say where it was carried out.
         done: String,
         /// What became of it.
-        result: Result<Reply, OrderError>,
+        result: Result<Ordered, OrderError>,
     },
     /// What became of the orders of a batch, row by row.
     Settled {
@@ -270,7 +270,7 @@ pub(super) enum Msg {
         /// What was done where it was, such as `approved`.
         done: &'static str,
         /// What became of each.
-        results: Vec<(Fqdn, Result<Reply, String>)>,
+        results: Vec<(Fqdn, Result<Ordered, String>)>,
     },
     /// An answer, explained.
     Previewed {

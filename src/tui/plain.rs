@@ -13,7 +13,7 @@ use super::view::flag_word;
 use crate::client::Client;
 use crate::domain::guard::ClaimCode;
 use crate::domain::text::Text;
-use crate::domain::{Flag, Node, NodeId, Order, Phase, Reply, Snapshot};
+use crate::domain::{Flag, Node, NodeId, Order, Ordered, Phase, Snapshot};
 
 /// What can be typed.
 const HELP: &str = concat!(
@@ -78,8 +78,8 @@ pub async fn plain<C: Client>(
                 }
                 for (done, order) in orders {
                     match client.order(order).await {
-                        Ok(Reply::Queued(run)) => writeln!(out, "run {run} is queued")?,
-                        Ok(Reply::Undecided { until }) => {
+                        Ok(Ordered::Queued(run)) => writeln!(out, "run {run} is queued")?,
+                        Ok(Ordered::Undecided { until }) => {
                             let left = seconds_left(until, jiff::Timestamp::now());
                             writeln!(out, "{done}; it takes effect in {left} s, `u NODE` takes it back")?;
                         }

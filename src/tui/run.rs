@@ -28,7 +28,7 @@ use super::terminal::Screen;
 use super::update::update;
 use super::{Extras, Fault, TuiOptions};
 use crate::client::{Client, OrderError, SelfTest};
-use crate::domain::{Fqdn, Order, Reply};
+use crate::domain::{Fqdn, Order, Ordered};
 
 /// Shortest time between two frames.
 const FRAME: Duration = Duration::from_millis(33);
@@ -412,7 +412,7 @@ impl<C: Client, S: Surface> Console<'_, C, S> {
                         let written = client.new_profile(wish).await;
                         let done =
                             written.as_ref().map(|file| format!("wrote {file}; edit it now, it is read at once"));
-                        Msg::Replied { ticket, done: done.unwrap_or_default(), result: written.map(|_| Reply::Done) }
+                        Msg::Replied { ticket, done: done.unwrap_or_default(), result: written.map(|_| Ordered::Done) }
                     });
                 }
                 Request::Batch { ticket, done, orders } => self.send_all(ticket, done, orders),

@@ -9,7 +9,7 @@ use tokio::sync::{Notify, watch};
 
 use super::*;
 use crate::client::{Moment, OutputChunk, SelfTest};
-use crate::domain::{NodeId, Order, Reply, RunId, Snapshot};
+use crate::domain::{NodeId, Order, Ordered, RunId, Snapshot};
 use crate::tui::fixture::{Rack, busy_rack, key};
 use crate::tui::view;
 
@@ -25,10 +25,10 @@ impl Client for FakeEngine {
         self.snapshots.clone()
     }
 
-    async fn order(&self, order: Order) -> Result<Reply, OrderError> {
+    async fn order(&self, order: Order) -> Result<Ordered, OrderError> {
         self.orders.lock().unwrap().push(order);
         self.answer.notified().await;
-        Ok(Reply::Done)
+        Ok(Ordered::Done)
     }
 
     async fn preview(&self, node: NodeId) -> Result<crate::client::Preview, OrderError> {

@@ -9,7 +9,7 @@ use crate::domain::command::{Sighting, Verb};
 use crate::domain::facts::{Generation, SystemInfo};
 use crate::domain::snapshot::Undecided;
 use crate::domain::text::Text;
-use crate::domain::{Command, Fqdn, NodeId, Origin, Refusal, Reply, ReportId, RunId, Wants};
+use crate::domain::{Command, Fqdn, NodeId, Ordered, Origin, Refusal, ReportId, RunId, Wants};
 use crate::tui::fixture::*;
 use crate::tui::model::Row;
 use crate::tui::pager::Place;
@@ -35,7 +35,7 @@ fn order_of(requests: &[Request]) -> Order {
     }
 }
 
-fn reply(model: &mut Model, request: &Request, result: Result<Reply, OrderError>) {
+fn reply(model: &mut Model, request: &Request, result: Result<Ordered, OrderError>) {
     let Request::Order { ticket, done, .. } = request.clone() else { panic!("an order was expected") };
     assert!(update(model, Msg::Replied { ticket, done, result }).is_empty());
 }
@@ -54,7 +54,7 @@ fn approve_is_immediate_and_bound_to_what_is_on_the_screen() {
     go_to(&mut model, Row::Node(WAITING));
     let requests = press(&mut model, KeyCode::Char('a'));
     assert_eq!(order_of(&requests), Order::Approve { node: WAITING, seen: rack.stamp(WAITING) });
-    reply(&mut model, &requests[0], Ok(Reply::Done));
+    reply(&mut model, &requests[0], Ok(Ordered::Done));
     assert_eq!(news(&model), "approved `pve-0709.example.com`; its answer is on its way");
 }
 
@@ -65,7 +65,7 @@ fn a_decision_counts_down_and_is_taken_back_with_one_key() {
     let undecided = Undecided { verb: Verb::Approve, origin: Origin::System, until };
     let mut model = model_at(Row::Node(WAITING));
     let requests = press(&mut model, KeyCode::Char('a'));
-    reply(&mut model, &requests[0], Ok(Reply::Undecided { until }));
+    reply(&mut model, &requests[0], Ok(Ordered::Undecided { until }));
     assert!(news(&model).ends_with("4 s to take it back with `u`"), "{}", news(&model));
     rack.undecided.insert(WAITING, undecided);
     update(&mut model, Msg::Snapshot(rack.snapshot()));
@@ -162,7 +162,7 @@ fn a_node_that_asks_again_is_reinstalled_only_after_its_name_is_typed() {
     let confirm = "pve-0706.example.com".parse().unwrap();
     assert_eq!(order_of(&requests), Order::AllowReinstall { node: AGAIN, seen: rack.stamp(AGAIN), confirm });
     assert!(matches!(model.modal, Some(Modal::Ask(Dialog::Waiting { .. }))));
-    reply(&mut model, &requests[0], Ok(Reply::Done));
+    reply(&mut model, &requests[0], Ok(Ordered::Done));
     assert!(model.modal.is_none());
     assert_eq!(news(&model), "`pve-0706.example.com` may be installed once more");
 }

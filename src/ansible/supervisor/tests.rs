@@ -118,8 +118,8 @@ impl Engine {
         self.handle.submit(Origin::System, command).await.unwrap()
     }
 
-    async fn order(&self, order: Order) -> crate::domain::Reply {
-        self.submit(Command::Order(order)).await
+    async fn order(&self, order: Order) -> crate::domain::Ordered {
+        self.handle.order(Origin::System, order, true).await.unwrap()
     }
 
     /// Takes machine 1 all the way to `ready`.

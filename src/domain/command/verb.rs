@@ -42,6 +42,7 @@ impl Verb {
 impl Order {
     /// The row and the decision about it, where the order is one that can be taken back for a while.
     #[must_use]
+    #[expect(clippy::wildcard_enum_match_arm, reason = "whatever lets an answer leave is one of these three")]
     pub fn verb(&self) -> Option<(NodeId, Verb)> {
         match self {
             Self::Approve { node, .. } => Some((*node, Verb::Approve)),
@@ -55,19 +56,17 @@ impl Order {
     /// The row of which a decision is taken back, where that is the order.
     #[must_use]
     pub fn undone(&self) -> Option<NodeId> {
-        match self {
-            Self::Undo { node } => Some(*node),
-            Self::IfSeen { then, .. } => then.undone(),
-            _ => None,
+        if let Self::IfSeen { then, .. } = self {
+            return then.undone();
         }
+        let Self::Undo { node } = self else { return None };
+        Some(*node)
     }
 
     /// The order without the condition that its row is as it was seen.
     #[must_use]
     pub fn bare(self) -> Self {
-        match self {
-            Self::IfSeen { then, .. } => then.bare(),
-            other => other,
-        }
+        let Self::IfSeen { then, .. } = self else { return self };
+        then.bare()
     }
 }

@@ -279,7 +279,8 @@ impl Fleet {
         };
         let grant = match judged {
             Verdict::Serve(grant) => grant,
-            Verdict::Hold(why) | Verdict::Refuse(why) => return withheld(why),
+            Verdict::Hold(why) => return withheld(why),
+            Verdict::Refuse(why) => return Ok(Decision::none(Reply::Barred(why))),
         };
         let asked = node.request.as_ref();
         if let Some(why) = asked.and_then(|asked| self.obstacle(node.id, node.fixed(), node.nic, asked, &release.own)) {

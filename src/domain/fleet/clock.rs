@@ -137,7 +137,16 @@ impl Fleet {
         let (leg, since) = match node.phase {
             Phase::Installing => (Leg::Install, node.answers.as_ref()?.last),
             Phase::Installed | Phase::Booting => (Leg::Boot, node.report.as_ref()?.at),
-            _ => return None,
+            Phase::Planned
+            | Phase::Waiting
+            | Phase::Rejected { .. }
+            | Phase::Approved
+            | Phase::Stalled { .. }
+            | Phase::Ready
+            | Phase::Unreachable { .. }
+            | Phase::Configuring
+            | Phase::Configured
+            | Phase::Failed { .. } => return None,
         };
         let usual = self.pace(node, leg)?.usual.as_secs().max(1);
         let elapsed = u64::try_from(now.duration_since(since).as_secs()).unwrap_or_default();

@@ -38,6 +38,28 @@ pub(super) struct GateState {
     pub(super) waived_expect: Option<usize>,
 }
 
+impl GateState {
+    pub(super) fn count_down(&mut self, until: Timestamp, nodes: &BTreeSet<NodeId>) {
+        self.countdown = Some(Countdown { until, nodes: nodes.clone() });
+    }
+
+    pub(super) fn hold(&mut self) {
+        self.countdown = None;
+        self.is_held = true;
+    }
+
+    pub(super) fn waive(&mut self, nodes: &BTreeSet<NodeId>, expect: Option<usize>) {
+        self.is_held = false;
+        self.waived_expect = expect;
+        self.waived.extend(nodes);
+    }
+
+    /// It waits for this node again: somebody, or a rule, has just let it be installed.
+    pub(super) fn want(&mut self, node: NodeId) {
+        self.waived.remove(&node);
+    }
+}
+
 /// A run is about to start by itself.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Countdown {
@@ -269,8 +291,8 @@ impl Fleet {
     fn gate_reason(&self) -> RunReason {
         match self.policy.start {
             StartRule::EachNode => RunReason::Each,
-            _ if self.nodes().any(|node| node.gated) => RunReason::Late,
-            _ => RunReason::Plain,
+            StartRule::WhenReady | StartRule::ByHand if self.nodes().any(|node| node.gated) => RunReason::Late,
+            StartRule::WhenReady | StartRule::ByHand => RunReason::Plain,
         }
     }
 
@@ -334,31 +356,6 @@ impl Fleet {
             events: vec![Event::RunQueued { run, nodes, by_gate, options: Box::new(options), reason }],
             effects: vec![Effect::StartRun(run)],
             reply: Reply::Queued(run),
-        }
-    }
-
-    /// Folds an event about the gate in.
-    pub(super) fn apply_gate(&mut self, event: &Event) {
-        let gate = &mut self.state.gate;
-        match event {
-            Event::GateCounting { until, nodes } => {
-                gate.countdown = Some(Countdown { until: *until, nodes: nodes.clone() });
-            }
-            Event::GateStopped => gate.countdown = None,
-            Event::GateHeld => {
-                gate.countdown = None;
-                gate.is_held = true;
-            }
-            Event::GateReleased => gate.is_held = false,
-            Event::GateWaived { nodes, expect } => {
-                gate.is_held = false;
-                gate.waived_expect = *expect;
-                gate.waived.extend(nodes);
-            }
-            Event::Approved { node, .. } | Event::Admitted { node, .. } | Event::ReinstallAllowed { node, .. } => {
-                gate.waived.remove(node);
-            }
-            _ => {}
         }
     }
 }

@@ -16,7 +16,7 @@ use crate::domain::event::Event;
 use crate::domain::fqdn::Fqdn;
 use crate::domain::id::NodeId;
 use crate::domain::machine::MachineId;
-use crate::domain::node::{Absorbed, AssignedBy, Flag, Node};
+use crate::domain::node::{Absorbed, Asked, AssignedBy, Flag, Node};
 use crate::domain::phase::Phase;
 use crate::domain::refusal::Refusal;
 
@@ -117,37 +117,43 @@ impl Fleet {
         self.policy.derive_name(machine, row.0, |name| self.named(name).is_some()).ok_or(Refusal::NoName)
     }
 
-    /// Folds a merge or a split in.
-    pub(super) fn apply_identity(&mut self, event: &Event, at: Timestamp) {
-        match event {
-            Event::Merged { node, gone } => {
-                let Some(row) = self.drop_row(*gone) else { return };
-                self.change(*node, |into| merge(into, &row, at));
-            }
-            Event::Unmerged { node, row, name } => {
-                let mut parted = None;
-                self.change(*node, |into| parted = unmerge(into, *row, at));
-                if let Some(mut parted) = parted {
-                    self.give_back(&mut parted);
-                    self.add_row(Node { name: name.clone(), ..parted });
-                }
-            }
-            Event::SplitOff { node, row, name, machine, asked } => {
-                let Some(old) = self.node(*node).cloned() else { return };
-                self.change(*node, |node| {
-                    node.machine = without(&node.machine, machine);
-                    node.request = None;
-                    give_up(node, at);
-                });
-                let mut flags: BTreeSet<_> = old.flags.iter().filter(|flag| was_here(flag)).cloned().collect();
-                if old.may_be_installed() {
-                    flags.insert(Flag::InstalledBefore { name: old.name.clone() });
-                }
-                let (machine, request) = (machine.clone(), Some(asked.clone()));
-                self.add_row(Node { machine, request, flags, ..empty_row(*row, name.clone(), at) });
-            }
-            _ => {}
+    /// Two rows are one machine.
+    pub(super) fn merge(&mut self, node: NodeId, gone: NodeId, at: Timestamp) {
+        let Some(row) = self.drop_row(gone) else { return };
+        self.change(node, |into| merge(into, &row, at));
+    }
+
+    /// They are two, after all.
+    pub(super) fn unmerge(&mut self, node: NodeId, row: NodeId, name: &Fqdn, at: Timestamp) {
+        let mut parted = None;
+        self.change(node, |into| parted = unmerge(into, row, at));
+        if let Some(mut parted) = parted {
+            self.give_back(&mut parted);
+            self.add_row(Node { name: name.clone(), ..parted });
         }
+    }
+
+    /// The machine that asked last as `node` is another one: it has a row of its own.
+    pub(super) fn split_off(
+        &mut self,
+        node: NodeId,
+        (row, name): (NodeId, &Fqdn),
+        machine: &MachineId,
+        asked: &Asked,
+        at: Timestamp,
+    ) {
+        let Some(old) = self.node(node).cloned() else { return };
+        self.change(node, |node| {
+            node.machine = without(&node.machine, machine);
+            node.request = None;
+            give_up(node, at);
+        });
+        let mut flags: BTreeSet<_> = old.flags.iter().filter(|flag| was_here(flag)).cloned().collect();
+        if old.may_be_installed() {
+            flags.insert(Flag::InstalledBefore { name: old.name.clone() });
+        }
+        let (machine, request) = (machine.clone(), Some(asked.clone()));
+        self.add_row(Node { machine, request, flags, ..empty_row(row, name.clone(), at) });
     }
 
     /// What a row had of its own was free while it was part of another: it comes back without what others have by now.
@@ -225,9 +231,9 @@ fn unmerge(into: &mut Node, row: NodeId, at: Timestamp) -> Option<Node> {
 /// The rows `node` is most likely the same machine as: those its flags name, then those that share an identifier.
 #[must_use]
 pub fn likely_twins(fleet: &Fleet, node: &Node) -> Vec<NodeId> {
-    let named = node.flags.iter().filter_map(|flag| match flag {
-        Flag::Ambiguous { other } | Flag::DuplicateOf { other } => Some(*other),
-        _ => None,
+    let named = node.flags.iter().filter_map(|flag| {
+        let (Flag::Ambiguous { other } | Flag::DuplicateOf { other }) = flag else { return None };
+        Some(*other)
     });
     let shares = |other: &&Arc<Node>| other.machine.shares_any(&node.machine);
     let alike = fleet.nodes().filter(shares).map(|other| other.id);

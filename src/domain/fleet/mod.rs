@@ -116,7 +116,7 @@ pub struct Fleet {
     pool_floor: Option<IpAddr>,
 }
 
-/// What is stored of a fleet; the index and the policy are made anew.
+/// What is stored of a fleet; the index is made anew, and the policy is for whoever loads it to set.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 struct State {
     nodes: OrdMap<NodeId, Arc<Node>>,

@@ -6,81 +6,73 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use super::Fleet;
-use super::evolve::{empty_row, enter};
+use super::evolve::enter;
 use super::index::owned_addresses;
-use crate::domain::event::Event;
 use crate::domain::fqdn::Fqdn;
 use crate::domain::id::NodeId;
+use crate::domain::mac::MacAddr;
 use crate::domain::node::{Assigned, AssignedBy, Flag, Node};
 use crate::domain::phase::Phase;
 use crate::domain::plan::{PlanEntry, PlanMatch, words};
 
 impl Fleet {
-    /// Folds in an event about the plan or an address. Other events change nothing here.
-    pub(super) fn apply_plan(&mut self, event: &Event, at: Timestamp) {
-        match event {
-            Event::Planned { node, entry } => {
-                let row = Node {
-                    plan: Some(Arc::clone(entry)),
-                    phase: Phase::Planned,
-                    ..empty_row(*node, entry.hostname.clone(), at)
-                };
-                self.add_row(row);
+    /// A machine was recognised as a row of the plan.
+    pub(super) fn match_plan(&mut self, id: NodeId, found: &PlanMatch, at: Timestamp) {
+        let is_first = self.node(id).is_some_and(|node| node.phase == Phase::Planned);
+        self.change(id, |node| {
+            node.plan_match = Some(found.clone());
+            note_match(node);
+            if node.phase == Phase::Planned {
+                enter(node, Phase::Waiting, at);
             }
-            Event::PlanChanged { node, entry, found, name } => {
-                self.take_entry(*node, entry, found.clone(), name.as_ref());
-            }
-            Event::PlanMatched { node, found } => {
-                let is_first = self.node(*node).is_some_and(|node| node.phase == Phase::Planned);
-                self.change(*node, |node| {
-                    node.plan_match = Some(found.clone());
-                    note_match(node);
-                    if node.phase == Phase::Planned {
-                        enter(node, Phase::Waiting, at);
-                    }
-                });
-                if is_first {
-                    self.note_own(*node);
-                }
-            }
-            Event::PlanJoined { node, row, entry, found } => {
-                let _ = self.drop_row(*row);
-                self.take_entry(*node, entry, Some(found.clone()), None);
-                if !found.by.is_empty() {
-                    self.note_own(*node);
-                }
-            }
-            Event::Unplanned { node } => {
-                if self.node(*node).is_some_and(|node| node.is_unclaimed()) {
-                    let _ = self.drop_row(*node);
-                } else {
-                    self.change(*node, |node| {
-                        node.plan = None;
-                        node.unlearn_network();
-                        node.plan_match = None;
-                        note_match(node);
-                    });
-                }
-            }
-            Event::AddressAssigned { node, address } => {
-                self.change(*node, |node| {
-                    node.assigned = Some(Assigned { address: *address, by: AssignedBy::Pool });
-                    node.flags.retain(|flag| !is_about_address(flag));
-                });
-                // The pool gives its lowest free address: all below are taken.
-                self.pool_floor = self.pool_floor.max(Some(*address));
-            }
-            Event::NicChosen { node, mac } => self.change(*node, |node| {
-                node.nic = Some(*mac);
-                node.flags.remove(&Flag::ChooseNic);
-            }),
-            _ => {}
+        });
+        if is_first {
+            self.note_own(id);
         }
+    }
+
+    /// A machine's row took over a row of the plan, which is no more.
+    pub(super) fn join_plan(&mut self, id: NodeId, row: NodeId, entry: &Arc<PlanEntry>, found: &PlanMatch) {
+        let _ = self.drop_row(row);
+        self.take_entry(id, entry, Some(found.clone()), None);
+        if !found.by.is_empty() {
+            self.note_own(id);
+        }
+    }
+
+    /// The plan no longer has a row.
+    pub(super) fn unplan(&mut self, id: NodeId) {
+        if self.node(id).is_some_and(|node| node.is_unclaimed()) {
+            let _ = self.drop_row(id);
+        } else {
+            self.change(id, |node| {
+                node.plan = None;
+                node.unlearn_network();
+                node.plan_match = None;
+                note_match(node);
+            });
+        }
+    }
+
+    /// The pool gave a node its address.
+    pub(super) fn assign(&mut self, id: NodeId, address: IpAddr) {
+        self.change(id, |node| {
+            node.assigned = Some(Assigned { address, by: AssignedBy::Pool });
+            node.flags.retain(|flag| !is_about_address(flag));
+        });
+        // The pool gives its lowest free address: all below are taken.
+        self.pool_floor = self.pool_floor.max(Some(address));
     }
 
     /// Gives a row an entry of the plan, and with it its name, while that can still be changed: the one it was decided to
     /// take, else the entry's where that is news and nobody has it.
-    fn take_entry(&mut self, id: NodeId, entry: &Arc<PlanEntry>, found: Option<PlanMatch>, takes: Option<&Fqdn>) {
+    pub(super) fn take_entry(
+        &mut self,
+        id: NodeId,
+        entry: &Arc<PlanEntry>,
+        found: Option<PlanMatch>,
+        takes: Option<&Fqdn>,
+    ) {
         let is_free = self.named(&entry.hostname).is_none_or(|other| other.id == id);
         self.change(id, |node| {
             let is_news = node.plan.as_ref().is_none_or(|old| old.hostname != entry.hostname);
@@ -115,10 +107,16 @@ impl Fleet {
 /// The operator's word: the address of the answer before the node installs, where Ansible reaches it at all times.
 pub(super) fn set_address(node: &mut Node, address: IpAddr) {
     node.address = Some(address);
-    node.flags.retain(|flag| !is_about_address(flag));
+    // Whoever answers elsewhere is not meant by it any more.
+    node.flags.retain(|flag| !is_about_address(flag) && *flag != Flag::WrongHostKey);
     if node.is_to_be_installed() {
         node.assigned = Some(Assigned { address, by: AssignedBy::Operator });
     }
+}
+
+pub(super) fn choose_nic(node: &mut Node, mac: MacAddr) {
+    node.nic = Some(mac);
+    node.flags.remove(&Flag::ChooseNic);
 }
 
 /// Says on the row how well its machine fits the plan.

@@ -116,14 +116,12 @@ impl Fleet {
     /// The guard's word, of one who sees the other rows too: what a rule approved is not served while the same machine
     /// may be installed as another row, or as one that was forgotten.
     pub(super) fn guarded(&self, row: &Node, stamp: &Stamp, now: Timestamp) -> Verdict {
-        match guard::judge(row, stamp, now, &self.policy) {
-            Verdict::Serve(grant)
-                if grant.by == Permission::Approval && row.admission.is_some() && self.is_used_elsewhere(row) =>
-            {
-                Verdict::Hold(Withheld::Undecided(ClaimCode::of(row.id)))
-            }
-            verdict => verdict,
+        let verdict = guard::judge(row, stamp, now, &self.policy);
+        let is_approval = matches!(&verdict, Verdict::Serve(grant) if grant.by == Permission::Approval);
+        if is_approval && row.admission.is_some() && self.is_used_elsewhere(row) {
+            return Verdict::Hold(Withheld::Undecided(ClaimCode::of(row.id)));
         }
+        verdict
     }
 
     /// Whether another row that may be installed, or was and is forgotten, shows an identifier of this one.
@@ -219,27 +217,14 @@ impl Fleet {
 }
 
 impl Fleet {
-    /// Folds in what happened to tickets and bans.
-    pub(super) fn apply_rule(&mut self, event: &Event, at: Timestamp) {
-        match event {
-            Event::TicketIssued { ticket } => {
-                self.state.last_ticket = self.state.last_ticket.max(ticket.id.0);
-                self.state.tickets.insert(ticket.id, Arc::new(ticket.clone()));
-            }
-            Event::TicketClosed { ticket, .. } => {
-                self.state.tickets.remove(ticket);
-            }
-            Event::Banned { ban, node, machine, name, reason } => {
-                self.state.last_ban = self.state.last_ban.max(ban.0);
-                let (machine, name, reason) = (machine.clone(), name.clone(), reason.clone());
-                self.state.bans.insert(*ban, Arc::new(Ban { id: *ban, machine, name, reason, at }));
-                self.forget_row(*node, at);
-            }
-            Event::BanLifted { ban } => {
-                self.state.bans.remove(ban);
-            }
-            _ => {}
-        }
+    pub(super) fn keep_ticket(&mut self, ticket: &Ticket) {
+        self.state.last_ticket = self.state.last_ticket.max(ticket.id.0);
+        self.state.tickets.insert(ticket.id, Arc::new(ticket.clone()));
+    }
+
+    pub(super) fn keep_ban(&mut self, ban: Ban) {
+        self.state.last_ban = self.state.last_ban.max(ban.id.0);
+        self.state.bans.insert(ban.id, Arc::new(ban));
     }
 
     /// One machine less for a ticket.
@@ -263,9 +248,9 @@ impl Fleet {
     /// machine.
     pub(super) fn forget_row(&mut self, node: NodeId, at: Timestamp) {
         let Some(gone) = self.drop_row(node) else { return };
-        let earlier = gone.flags.iter().find_map(|flag| match flag {
-            Flag::InstalledBefore { name } => Some(name),
-            _ => None,
+        let earlier = gone.flags.iter().find_map(|flag| {
+            let Flag::InstalledBefore { name } = flag else { return None };
+            Some(name)
         });
         let Some(name) = Some(&gone.name).filter(|_| gone.may_be_installed()).or(earlier) else { return };
         if gone.machine.is_empty()

@@ -3,6 +3,7 @@
 //! A run is bounded by its process, which its runner follows; the clock is for where nobody does, or where the process
 //! itself comes to no end.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,7 +13,8 @@ use super::clock::{Pace, SAMPLES};
 use super::decide::is_over;
 use super::evolve::enter;
 use super::{Fleet, MAX_RUNS};
-use crate::domain::event::{Event, Recorded};
+use crate::domain::event::Event;
+use crate::domain::fqdn::Fqdn;
 use crate::domain::id::{NodeId, RunId};
 use crate::domain::node::{Flag, Node};
 use crate::domain::phase::Phase;
@@ -23,73 +25,74 @@ use crate::domain::text::Text;
 const MOMENT: Duration = Duration::from_mins(2);
 
 impl Fleet {
-    /// Folds an event about a run in.
-    pub(super) fn apply_run(&mut self, recorded: &Recorded) {
-        let at = recorded.at;
-        match &recorded.event {
-            Event::RunQueued { run, nodes, by_gate, options, reason } => {
-                self.state.last_run = self.state.last_run.max(run.0);
-                self.apply_gate(&Event::GateStopped);
-                let queued = Run {
-                    by_gate: *by_gate,
-                    by: Some(recorded.origin.clone()),
-                    reason: *reason,
-                    options: options.clone(),
-                    ..Run::queued(*run, nodes.clone(), at)
-                };
-                self.state.runs.insert(*run, Arc::new(queued));
-                if self.state.runs.len() > MAX_RUNS {
-                    self.state.runs = self.state.runs.without_min().1;
-                }
-                for id in nodes.keys() {
-                    self.change(*id, |node| {
-                        node.gated |= by_gate;
-                        node.last_run = Some(*run);
-                    });
-                }
+    /// A run was asked for; what counted down to it is over.
+    pub(super) fn queue(&mut self, run: Run) {
+        let (id, by_gate) = (run.id, run.by_gate);
+        let nodes: Vec<NodeId> = run.nodes.keys().copied().collect();
+        self.state.last_run = self.state.last_run.max(id.0);
+        self.state.gate.countdown = None;
+        self.state.runs.insert(id, Arc::new(run));
+        if self.state.runs.len() > MAX_RUNS {
+            self.state.runs = self.state.runs.without_min().1;
+        }
+        for node in nodes {
+            self.change(node, |node| {
+                node.gated |= by_gate;
+                node.last_run = Some(id);
+            });
+        }
+    }
+
+    pub(super) fn start_run(&mut self, run: RunId, at: Timestamp) {
+        let stopping = self.run(run).is_some_and(|run| run.is_stopping());
+        self.set_run_state(run, RunState::Running { since: at, stopping });
+        self.note_phases(run);
+        if self.run(run).is_some_and(|run| run.options.check) {
+            // It changes nothing, so nobody is being configured.
+            return;
+        }
+        for id in self.nodes_of(run) {
+            self.change(id, |node| enter(node, Phase::Configuring, at));
+        }
+    }
+
+    /// Somebody asked to stop a run.
+    pub(super) fn stop_run(&mut self, run: RunId) {
+        match self.run(run).map(|run| run.state.clone()) {
+            Some(RunState::Queued { .. }) => self.set_run_state(run, RunState::Queued { stopping: true }),
+            Some(RunState::Running { since, .. }) => {
+                self.set_run_state(run, RunState::Running { since, stopping: true });
             }
-            Event::RunStarted { run } => {
-                let stopping = self.run(*run).is_some_and(|run| run.is_stopping());
-                self.set_run_state(*run, RunState::Running { since: at, stopping });
-                self.note_phases(*run);
-                if self.run(*run).is_some_and(|run| run.options.check) {
-                    // It changes nothing, so nobody is being configured.
-                    return;
+            Some(RunState::Ended { .. }) | None => {}
+        }
+    }
+
+    pub(super) fn end_run(
+        &mut self,
+        run: RunId,
+        outcome: &RunOutcome,
+        hosts: &BTreeMap<Fqdn, HostResult>,
+        at: Timestamp,
+    ) {
+        self.set_run_state(run, RunState::Ended { at, outcome: outcome.clone() });
+        if let Some(run) = self.state.runs.get_mut(&run) {
+            Arc::make_mut(run).hosts.clone_from(hosts);
+        }
+        let Some(known) = self.run(run).cloned() else { return };
+        for (id, name) in &known.nodes {
+            let after = phase_after_run(outcome, hosts.get(name), !hosts.is_empty());
+            let was_touched = after.is_some() && !matches!(hosts.get(name), Some(HostResult::Untouched { .. }));
+            // Some of the tasks succeeded: that is no reason to call a node configured.
+            let after = after.filter(|phase| *phase != Phase::Configured || !known.options.is_partial());
+            let before = || known.before.get(id).cloned().unwrap_or(Phase::Ready);
+            let phase = after.unwrap_or_else(before);
+            self.change(*id, |node| {
+                if node.phase == Phase::Configuring {
+                    node.flags.retain(|flag| !is_long(flag));
+                    node.was_configured |= was_touched;
+                    enter(node, phase, at);
                 }
-                for id in self.nodes_of(*run) {
-                    self.change(id, |node| enter(node, Phase::Configuring, at));
-                }
-            }
-            Event::RunStopping { run } => match self.run(*run).map(|run| run.state.clone()) {
-                Some(RunState::Queued { .. }) => self.set_run_state(*run, RunState::Queued { stopping: true }),
-                Some(RunState::Running { since, .. }) => {
-                    self.set_run_state(*run, RunState::Running { since, stopping: true });
-                }
-                Some(RunState::Ended { .. }) | None => {}
-            },
-            Event::RunEnded { run, outcome, hosts } => {
-                self.set_run_state(*run, RunState::Ended { at, outcome: outcome.clone() });
-                if let Some(run) = self.state.runs.get_mut(run) {
-                    Arc::make_mut(run).hosts.clone_from(hosts);
-                }
-                let Some(known) = self.run(*run).cloned() else { return };
-                for (id, name) in &known.nodes {
-                    let after = phase_after_run(outcome, hosts.get(name), !hosts.is_empty());
-                    let was_touched = after.is_some() && !matches!(hosts.get(name), Some(HostResult::Untouched { .. }));
-                    // Some of the tasks succeeded: that is no reason to call a node configured.
-                    let after = after.filter(|phase| *phase != Phase::Configured || !known.options.is_partial());
-                    let before = || known.before.get(id).cloned().unwrap_or(Phase::Ready);
-                    let phase = after.unwrap_or_else(before);
-                    self.change(*id, |node| {
-                        if node.phase == Phase::Configuring {
-                            node.flags.retain(|flag| !is_long(flag));
-                            node.was_configured |= was_touched;
-                            enter(node, phase, at);
-                        }
-                    });
-                }
-            }
-            _ => {}
+            });
         }
     }
 

@@ -53,17 +53,7 @@ impl Fleet {
         Ok(Decision::one(Event::TokenRevoked { name: name.clone() }))
     }
 
-    pub(super) fn apply_token(&mut self, event: &Event, at: Timestamp) {
-        match event {
-            Event::TokenMade { name, hash, expires, profile } => {
-                let token =
-                    Token { name: name.clone(), hash: *hash, made: at, expires: *expires, profile: profile.clone() };
-                self.state.tokens.insert(name.clone(), Arc::new(token));
-            }
-            Event::TokenRevoked { name } => {
-                self.state.tokens.remove(name);
-            }
-            _ => {}
-        }
+    pub(super) fn keep_token(&mut self, token: Token) {
+        self.state.tokens.insert(token.name.clone(), Arc::new(token));
     }
 }

@@ -21,11 +21,11 @@ fn windowed() -> Policy {
 
 impl Bench {
     /// Decides as a console does: with an undo window.
-    async fn decide(&self, order: Order) -> Reply {
+    async fn decide(&self, order: Order) -> Ordered {
         self.handle.order(Origin::Operator("anna".to_owned()), order, false).await.unwrap()
     }
 
-    async fn approve_undoably(&self, node: NodeId) -> Reply {
+    async fn approve_undoably(&self, node: NodeId) -> Ordered {
         let seen = self.handle.snapshot().fleet.node(node).unwrap().request.as_ref().unwrap().stamp.clone();
         self.decide(Order::Approve { node, seen }).await
     }

@@ -44,7 +44,7 @@ impl Bench {
             own: crate::domain::OwnNetwork::default(),
         };
         let answer = RedactedAnswer { node, hash: document, text: TEXT.to_owned() };
-        assert_eq!(self.handle.release(release, answer).await.unwrap(), Reply::Released);
+        assert_eq!(self.handle.release(release, answer).await.unwrap(), coordinator::Rendered::Released);
     }
 }
 

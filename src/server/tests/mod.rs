@@ -30,7 +30,7 @@ use crate::coordinator::{self, Handle, Started, SubmitError};
 use crate::domain::ghost::{Cause, Ghost};
 use crate::domain::mask::Netmask;
 use crate::domain::snapshot::Service;
-use crate::domain::{AddressRules, Command, Effect, NicRule, Node, NodeId, Order, Origin, Policy, Reply, Snapshot};
+use crate::domain::{AddressRules, Command, Effect, NicRule, Node, NodeId, Order, Ordered, Origin, Policy, Snapshot};
 use crate::store::Store;
 
 /// Longest wait for anything that must happen.
@@ -170,8 +170,8 @@ impl Bench {
         self.until(|snapshot| snapshot.holds.len() == count).await
     }
 
-    async fn order(&self, order: Order) -> Result<Reply, SubmitError> {
-        self.handle.submit(Origin::Operator("anna".to_owned()), Command::Order(order)).await
+    async fn order(&self, order: Order) -> Result<Ordered, SubmitError> {
+        self.handle.order(Origin::Operator("anna".to_owned()), order, true).await
     }
 
     async fn approve(&self, node: NodeId) {

@@ -6,7 +6,7 @@ use super::stage::*;
 use super::{Scene, Stage};
 use crate::client::OrderError;
 use crate::domain::text::Text;
-use crate::domain::{NodeId, Order, Refusal, Reply, ReportId, Wants};
+use crate::domain::{NodeId, Order, Ordered, Refusal, ReportId, Wants};
 use crate::tui::action::{Msg, Request};
 use crate::tui::fixture::*;
 use crate::tui::model::{Model, Row};
@@ -77,7 +77,7 @@ pub(super) const SCENES: &[Scene] = &[
         update(&mut model, Msg::Snapshot(rack.snapshot()));
         let requests = press(&mut model, KeyCode::Char('y'));
         let [Request::Batch { ticket, done, orders }] = &requests[..] else { panic!("{requests:?}") };
-        let results = orders.iter().cloned().map(|(name, order)| (name, order.map(|_| Reply::Done))).collect();
+        let results = orders.iter().cloned().map(|(name, order)| (name, order.map(|_| Ordered::Done))).collect();
         update(&mut model, Msg::Settled { ticket: *ticket, done, results });
         model
     }),

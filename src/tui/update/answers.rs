@@ -1,7 +1,7 @@
 //! Answers explained, and profiles made from machines: questions to the engine that are no orders.
 
 use crate::client::{OrderError, Preview};
-use crate::domain::{Node, Reply};
+use crate::domain::{Node, Ordered};
 use crate::tui::action::{Request, Ticket};
 use crate::tui::modal::{Look, Modal, ProfileForm, Question};
 use crate::tui::model::Model;
@@ -66,7 +66,7 @@ pub(super) fn write(model: &mut Model, mut form: Box<ProfileForm>) -> Vec<Reques
 }
 
 /// Takes in what became of a profile. `false` where the reply is another dialog's.
-pub(super) fn on_written(model: &mut Model, ticket: Ticket, done: &str, result: &Result<Reply, OrderError>) -> bool {
+pub(super) fn on_written(model: &mut Model, ticket: Ticket, done: &str, result: &Result<Ordered, OrderError>) -> bool {
     let Some(Modal::Profile(form)) = &mut model.modal else { return false };
     if form.ticket != Some(ticket) {
         return false;

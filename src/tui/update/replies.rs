@@ -1,7 +1,7 @@
 //! What the engine said to orders: news, or the dialog that asked shows why not.
 
 use crate::client::OrderError;
-use crate::domain::{Fqdn, Reply};
+use crate::domain::{Fqdn, Ordered};
 use crate::tui::action::Ticket;
 use crate::tui::modal::{Dialog, Modal};
 use crate::tui::model::Model;
@@ -16,35 +16,25 @@ fn awaiting(model: &mut Model, ticket: Ticket) -> Option<Modal> {
     if waits { model.modal.take() } else { None }
 }
 
-pub(super) fn on_reply(model: &mut Model, ticket: Ticket, done: String, result: Result<Reply, OrderError>) {
+pub(super) fn on_reply(model: &mut Model, ticket: Ticket, done: String, result: Result<Ordered, OrderError>) {
     if super::answers::on_written(model, ticket, &done, &result) {
         return;
     }
     let dialog = awaiting(model, ticket);
     match result {
-        Ok(Reply::Queued(run)) => {
+        Ok(Ordered::Queued(run)) => {
             // Whoever orders a run wants to see it.
             model.show_run(Some(run));
             model.tell(format!("run {run} is queued; its output is on tab 2"));
         }
-        Ok(Reply::Undecided { until }) => {
+        Ok(Ordered::Undecided { until }) => {
             let left = text::seconds_left(until, model.now);
             model.tell(format!("{done}; {left} s to take it back with `u`"));
             // Nobody reads it when that is over.
             model.notice.iter_mut().for_each(|notice| notice.until = notice.until.min(until));
         }
-        Ok(Reply::Issued(ticket)) => model.tell(format!("{ticket}: {done}")),
-        Ok(
-            Reply::Done
-            | Reply::Barred(_)
-            | Reply::Planned(_)
-            | Reply::Released
-            | Reply::Asked { .. }
-            | Reply::Withheld(_)
-            | Reply::Rerender(_),
-        ) => {
-            model.tell(done);
-        }
+        Ok(Ordered::Issued(ticket)) => model.tell(format!("{ticket}: {done}")),
+        Ok(Ordered::Done) => model.tell(done),
         Err(error) => match dialog {
             Some(Modal::Ask(waiting)) => model.modal = Some(Modal::Ask(waiting.refuse(error.to_string()))),
             _ => model.warn(error.to_string()),
@@ -53,7 +43,7 @@ pub(super) fn on_reply(model: &mut Model, ticket: Ticket, done: String, result: 
 }
 
 /// Says what became of a batch. Marks stay on what was refused.
-pub(super) fn on_settled(model: &mut Model, ticket: Ticket, done: &str, results: Vec<(Fqdn, Result<Reply, String>)>) {
+pub(super) fn on_settled(model: &mut Model, ticket: Ticket, done: &str, results: Vec<(Fqdn, Result<Ordered, String>)>) {
     let dialog = awaiting(model, ticket);
     let all = results.len();
     let mut refused = Vec::new();

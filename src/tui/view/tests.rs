@@ -7,7 +7,7 @@ use ratatui::style::Color;
 
 use crate::client::OrderError;
 use crate::domain::text::Text;
-use crate::domain::{Command, NodeId, Reply};
+use crate::domain::{Command, NodeId, Ordered};
 use crate::tui::action::{Msg, Request};
 use crate::tui::fixture::*;
 use crate::tui::model::{Model, Row};
@@ -109,7 +109,7 @@ fn a_profile_is_ticked_and_written() {
     let requests = press(&mut model, KeyCode::Enter);
     let [Request::NewProfile { ticket, .. }] = &*requests else { panic!("{requests:?}") };
     let done = "wrote profiles/dell.toml".to_owned();
-    update(&mut model, Msg::Replied { ticket: *ticket, done, result: Ok(Reply::Done) });
+    update(&mut model, Msg::Replied { ticket: *ticket, done, result: Ok(Ordered::Done) });
     assert!(model.modal.is_none() && model.notice.is_some());
 }
 

@@ -107,7 +107,8 @@ fn a_stale_grant_is_worth_nothing() {
     for (place, (expected, meanwhile)) in CASES.into_iter().enumerate() {
         let mut rack = rack();
         let reply = release(&mut rack, meanwhile);
-        let Reply::Withheld(why) = &reply else { panic!("case {place}: {reply:?}") };
+        let (Reply::Withheld(why) | Reply::Barred(why)) = &reply else { panic!("case {place}: {reply:?}") };
+        assert_eq!(matches!(reply, Reply::Barred(_)), matches!(why, Withheld::Rejected(_)), "case {place}");
         assert_eq!(number(why), expected, "case {place}: {why}");
         assert!(!rack.log.iter().any(|recorded| matches!(recorded.event, Event::AnswerReleased { .. })));
         seen.insert(expected);

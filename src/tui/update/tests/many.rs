@@ -88,7 +88,8 @@ fn all_marked_machines_are_approved_and_what_comes_later_is_not() {
     assert!(refused[0].contains("changed while you looked: it is rejected now") && refused[1].contains("is gone"));
     assert!(matches!(&orders[2].1, Ok(Order::Approve { node: NodeId(3), seen }) if *seen == rack.stamp(NodeId(3))));
 
-    let results = orders.into_iter().map(|(name, order)| (name.parse().unwrap(), order.map(|_| Reply::Done))).collect();
+    let results =
+        orders.into_iter().map(|(name, order)| (name.parse().unwrap(), order.map(|_| Ordered::Done))).collect();
     update(&mut model, Msg::Settled { ticket, done: "approved", results });
     let shown = text_of(&model);
     assert!(shown.contains("48 nodes approved, 2 refused") && shown.contains("changed while you looked"), "{shown}");
