@@ -101,8 +101,7 @@ impl Runner {
             self.presses.retain(|_, presses| !presses.is_closed());
             match effect {
                 Effect::StartRun(run) | Effect::FollowRun(run) => self.lead(run, &tasks, &shutdown),
-                Effect::StopRun { run, now: _ } => {
-                    // The first press begins the sequence, each further one goes to its next step.
+                Effect::StopRun(run) => {
                     if let Some(presses) = self.presses.get(&run) {
                         presses.send_modify(|count| *count += 1);
                     }

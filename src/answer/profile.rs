@@ -110,12 +110,6 @@ impl Profile {
         (self.priority, self.rule.specificity())
     }
 
-    /// Whether no machine is given it by itself.
-    #[must_use]
-    pub fn is_by_name_only(&self) -> bool {
-        self.rule.is_empty()
-    }
-
     /// What is wrong with `base` and this over it, as places in this file where it is to blame.
     #[must_use]
     pub fn check_over(&self, base: &BaseAnswer) -> Vec<Problem> {
