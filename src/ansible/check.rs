@@ -15,7 +15,7 @@ use super::outcome::error_line;
 use super::user_config::{self, UserConfig};
 use super::{preflight, ssh_key};
 use crate::domain::Caller;
-use crate::domain::caller::INVENTORY;
+use crate::domain::layout::{INVENTORY, NODES};
 use crate::domain::snapshot::Problem;
 use crate::domain::text::Text;
 
@@ -128,7 +128,7 @@ impl StandIn {
         let folder = tempfile::tempdir()?;
         fs::write(folder.path().join("inventory.json"), INVENTED)?;
         for name in ["group_vars", "host_vars"] {
-            let theirs = dir.join("nodes").join(name);
+            let theirs = dir.join(NODES).join(name);
             if theirs.exists() {
                 std::os::unix::fs::symlink(theirs, folder.path().join(name))?;
             }

@@ -21,7 +21,7 @@ use super::run_dir::RunDir;
 use super::stop::{CONTROL_BASE, CONTROL_PREFIX, close_masters};
 use super::supervisor::Settings;
 use super::{plugin, preflight, user_config};
-use crate::domain::caller::INVENTORY;
+use crate::domain::layout::INVENTORY;
 use crate::domain::snapshot::Problem;
 use crate::domain::{Fleet, Fqdn, Node, NodeId, Phase, Run};
 

@@ -16,6 +16,7 @@ use crate::ansible::check::{Report, Subject, check};
 use crate::ansible::preflight::cautions;
 use crate::config;
 use crate::coordinator::Handle;
+use crate::domain::layout::NODES;
 use crate::domain::{RunId, RunOutcome, RunState};
 use crate::server::AnswerKit;
 
@@ -93,8 +94,8 @@ fn look_at(subject: &Subject) -> Stamps {
     left.extend([
         dir.join("ansible.cfg"),
         dir.join("assets").join(&subject.playbook),
-        dir.join("nodes/group_vars"),
-        dir.join("nodes/host_vars"),
+        dir.join(NODES).join("group_vars"),
+        dir.join(NODES).join("host_vars"),
         subject.private_key.clone(),
         playbook,
         beside,
