@@ -4,6 +4,7 @@ mod folders;
 mod real;
 
 use std::path::Path;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -86,14 +87,16 @@ impl Engine {
             "--include-ignored".into(),
         ];
         let settings = Settings {
-            dir: dir.to_owned(),
-            state_dir,
-            playbook: "play.yml".into(),
-            command,
-            forks: None,
-            user: "root".to_owned(),
+            job: Job {
+                dir: dir.to_owned(),
+                state_dir,
+                playbook: "play.yml".into(),
+                command,
+                forks: None,
+                user: "root".to_owned(),
+                private_key: dir.join("key"),
+            },
             ssh_port: 22,
-            private_key: None,
             supervisor: wrapper.iter().map(OsString::from).chain(supervisor).collect(),
             patience,
             keep_runs: 2.try_into().unwrap(),
@@ -237,7 +240,9 @@ async fn a_good_run_configures_its_node_and_leaves_its_record() {
 
     let lines = engine.feed.read(RUN, 0, 100).lines;
     let [args, stdin, session, parent, end] = lines.as_slice() else { panic!("{lines:?}") };
-    assert!(args.ends_with(&format!("--limit {name} --user root -f 1 -- play.yml")), "{args}");
+    let key = engine.dir.join("key");
+    let expected = format!("--limit {name} --user root --private-key {} -f 1 -- play.yml", key.display());
+    assert!(args.ends_with(&expected), "{args}");
     assert_eq!(stdin, "/dev/null");
     assert_eq!(*session, format!("{parent} {parent}"), "the supervisor leads the group and the session");
     assert_eq!(end, "end", "the last line needs no line feed");
