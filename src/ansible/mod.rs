@@ -33,6 +33,6 @@ pub(crate) use argv::EVENTS_VARIABLE;
 pub use job::Job;
 pub use output::{Feed, FeedTask};
 pub use ssh_key::SshKeyPair;
-pub use stop::Patience;
+pub use stop::StopTimes;
 pub use supervise::{SUBCOMMAND, supervise};
 pub use supervisor::{Runner, Settings};

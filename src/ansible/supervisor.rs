@@ -24,7 +24,7 @@ use super::output::Feed;
 use super::prepare;
 use super::process::Identity;
 use super::run_dir::{Ending, RunDir};
-use super::stop::{Patience, Target, close_masters};
+use super::stop::{StopTimes, Target, close_masters};
 use crate::coordinator::{Handle, SubmitError};
 use crate::domain::{Command, Effect, Fqdn, Origin, Run, RunId, RunOutcome, RunState, Snapshot};
 
@@ -46,7 +46,7 @@ pub struct Settings {
     /// [`SUBCOMMAND`](super::supervise::SUBCOMMAND).
     pub supervisor: Vec<OsString>,
     /// How long each step of a stop may take.
-    pub patience: Patience,
+    pub patience: StopTimes,
     /// Ended runs that keep their folder.
     pub keep_runs: NonZeroU32,
 }

@@ -305,7 +305,7 @@ impl Parts {
             job: job(prepared, private_key),
             ssh_port: ansible.ssh_port,
             supervisor: vec![std::env::current_exe()?.into(), ansible::SUBCOMMAND.into()],
-            patience: ansible::Patience::default(),
+            patience: ansible::StopTimes::default(),
             keep_runs: ansible.keep_runs,
         };
         let working = &self.workers.shutdown;

@@ -66,12 +66,12 @@ struct Engine {
 }
 
 impl Engine {
-    fn start(dir: &Path, command: Option<PathBuf>, patience: Patience) -> Self {
+    fn start(dir: &Path, command: Option<PathBuf>, patience: StopTimes) -> Self {
         Self::start_within(&[], dir, command, patience)
     }
 
     /// `wrapper` comes before the supervisor's command.
-    fn start_within(wrapper: &[&str], dir: &Path, command: Option<PathBuf>, patience: Patience) -> Self {
+    fn start_within(wrapper: &[&str], dir: &Path, command: Option<PathBuf>, patience: StopTimes) -> Self {
         let state_dir = dir.join(".prox-orchestrator");
         std::fs::create_dir_all(&state_dir).unwrap();
         let mut store = Store::open(&state_dir).unwrap();
@@ -207,9 +207,9 @@ fn put(path: &Path, text: &[u8], mode: u32) {
     atomic::write(path, text, mode, Durability::Rebuilt).unwrap();
 }
 
-fn quick() -> Patience {
+fn quick() -> StopTimes {
     let short = Duration::from_millis(300);
-    Patience { interrupt: short, terminate: short, kill: Duration::from_secs(5) }
+    StopTimes { interrupt: short, terminate: short, kill: Duration::from_secs(5) }
 }
 
 /// A script in place of `ansible-playbook`; `$name` is the node, `start` and `good` print events.
@@ -399,7 +399,7 @@ async fn a_second_press_does_not_wait() {
     let dir = Project::new();
     let body = "trap '' INT; trap 'echo asked >> heard' TERM; start; while :; do sleep 0.1; done";
     let hour = Duration::from_hours(1);
-    let patience = Patience { interrupt: hour, terminate: hour, kill: Duration::from_secs(5) };
+    let patience = StopTimes { interrupt: hour, terminate: hour, kill: Duration::from_secs(5) };
     let engine = Engine::start(dir.path(), Some(fake(dir.path(), body)), patience);
     engine.ready_node().await;
     engine.order(Order::Run { nodes: vec![], options: Box::default() }).await;
