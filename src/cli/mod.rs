@@ -175,12 +175,12 @@ impl Cli {
             Some(_) => {}
         }
         let about = [
-            (engine, "the engine: it goes with the console, `serve` and `check`"),
-            (look, "the terminal: it goes with the console and `demo`"),
-            (self.plain.then_some("--plain"), "the console: it goes without a command, or after `demo`"),
+            (engine, "the engine, and goes with the console, `serve` and `check`"),
+            (look, "the terminal, and goes with the console and `demo`"),
+            (self.plain.then_some("--plain"), "the console, and goes without a command, or after `demo`"),
         ];
         let (option, about) = about.into_iter().find_map(|(option, about)| Some((option?, about)))?;
-        let message = format!("`{option}` is not for this command: it is about {about}\n");
+        let message = format!("`{option}` is not for this command; it is about {about}");
         Some(Cli::command().error(clap::error::ErrorKind::ArgumentConflict, message))
     }
 
