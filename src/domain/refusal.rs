@@ -173,8 +173,8 @@ pub enum Refusal {
     /// The table is full.
     #[error("the table holds {0} rows, which is its limit; forget some of them")]
     Full(usize),
-    /// Its own address has filled the table just now.
-    #[error("most of {0} undecided rows are of its address and not an hour old; look what it is, ban or forget them")]
+    /// All places for strangers are taken, none by somebody who has more than its share.
+    #[error("all {0} places for strangers are taken, none for an hour yet; ban or forget those you do not know")]
     Crowded(usize),
     /// There is such a token.
     #[error("there is a token `{0}` already; choose another name, or revoke it first")]

@@ -3,6 +3,7 @@
 //! Decides nothing: the guard does, at the ask and again at the release. Whatever fails on the way, the machine gets the
 //! retry answer (ADR 6). Refused are those the operator sent away and, by `when_unapproved`, those who waited in vain.
 
+use std::pin::Pin;
 use std::time::Duration;
 
 use axum::Extension;
@@ -32,26 +33,21 @@ const RENDERINGS: u32 = 3;
 /// How long a reply waits for the row to say why there is no answer.
 const NOTE_TIME: Duration = Duration::from_secs(2);
 
-/// Answers a machine.
+/// Answers a machine. Thousands are held at once: what a request has behind it when it is held is boxed, and gone.
 pub(super) async fn post(State(app): State<App>, Extension(conn): Extension<ConnInfo>, request: Request) -> Response {
     let deadline = conn.accepted + LAST_MOMENT;
     // What was released and did not make it is told as lost when the connection ends.
-    timeout_at(deadline, Box::pin(answer(app, conn, request)))
+    timeout_at(deadline, Box::pin(answer(Box::pin(Exchange::begin(app, conn, request)))))
         .await
         .unwrap_or_else(|_| reply::retry("SERVER BUSY - retrying"))
 }
 
-async fn answer(app: App, conn: ConnInfo, request: Request) -> Response {
-    let (head, body) = request.into_parts();
-    // Boxed, as is all that a request has behind it when it is held.
-    let (ask, document) = match Box::pin(request::read(&app, &conn, &head.headers, body)).await {
+async fn answer(request: Pin<Box<impl Future<Output = Result<(Exchange, Document), Response>>>>) -> Response {
+    let (exchange, document) = match request.await {
         Ok(asked) => asked,
         Err(response) => return response,
     };
-    let host = head.headers.get(header::HOST).and_then(|host| host.to_str().ok()).map(str::to_owned);
-    // It keeps the buffer it was read into, of 8 KiB, and a hold is long.
-    drop(head);
-    Exchange { app, conn, host, ask }.run(document).await
+    exchange.run(document).await
 }
 
 /// The reply to a request whose handler panicked.
@@ -69,6 +65,15 @@ struct Exchange {
 }
 
 impl Exchange {
+    /// Reads the request; the document is its body. Its head goes with the buffer it was read into, of 8 KiB: a hold is
+    /// long.
+    async fn begin(app: App, conn: ConnInfo, request: Request) -> Result<(Self, Document), Response> {
+        let (head, body) = request.into_parts();
+        let (ask, document) = request::read(&app, &conn, &head.headers, body).await?;
+        let host = head.headers.get(header::HOST).and_then(|host| host.to_str().ok()).map(str::to_owned);
+        Ok((Self { app, conn, host, ask }, document))
+    }
+
     async fn run(&self, document: Document) -> Response {
         let hold = self.app.settings.hold.min(LONGEST_HOLD);
         let patience = Patience::new(self.conn.accepted_at, self.conn.accepted, hold);

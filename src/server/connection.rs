@@ -115,18 +115,18 @@ pub(super) async fn run(stream: TcpStream, peer: SocketAddr, shared: Arc<Shared>
         Ok(Err(_)) => return,
         Err(_) => return ghosts.tell(peer, Cause::Silent, ""),
     }
-    match timeout_at(deadline, Box::pin(acceptor.accept(stream))).await {
-        Ok(Ok(stream)) => {
-            info.tls = true;
-            // Boxed twice: what a TLS connection keeps is moved several times, and each place would take its room.
-            Box::pin(exchange(Box::new(stream), info, &shared.router, &shared)).await;
-        }
+    // A statement of its own: what it matches on would else stay as long as the connection.
+    let stream = match timeout_at(deadline, Box::pin(acceptor.accept(stream))).await {
+        // Boxed: what a TLS connection keeps is moved several times, and each place would take its room.
+        Ok(Ok(stream)) => Box::new(stream),
         Ok(Err(error)) => {
             let (cause, detail) = failed_handshake(&error);
-            ghosts.tell(peer, cause, &detail);
+            return ghosts.tell(peer, cause, &detail);
         }
-        Err(_) => ghosts.tell(peer, Cause::HandshakeFailed, "it took too long"),
-    }
+        Err(_) => return ghosts.tell(peer, Cause::HandshakeFailed, "it took too long"),
+    };
+    info.tls = true;
+    Box::pin(exchange(stream, info, &shared.router, &shared)).await;
 }
 
 /// An IPv4 peer of a dual-stack socket shows as IPv6; it is IPv4 for everybody else.

@@ -88,9 +88,21 @@ impl NicBy {
     }
 }
 
-/// The handlers' shared state; cheap to clone.
+/// The handlers' shared state. One pointer: each of thousands of open connections has some.
 #[derive(Clone, Debug)]
-pub struct App {
+pub struct App(Arc<Parts>);
+
+impl std::ops::Deref for App {
+    type Target = Parts;
+
+    fn deref(&self) -> &Parts {
+        &self.0
+    }
+}
+
+/// What [`App`] is made of.
+#[derive(Debug)]
+pub struct Parts {
     pub(super) handle: Handle,
     pub(super) settings: Arc<ServerSettings>,
     pub(super) kit: watch::Receiver<Arc<AnswerKit>>,
@@ -117,7 +129,7 @@ impl App {
         ghosts: Ghosts,
         shutdown: CancellationToken,
     ) -> Self {
-        Self {
+        Self(Arc::new(Parts {
             reports: ReportDesk::new(handle.clone(), ghosts.clone(), shutdown.clone()),
             handle,
             settings: Arc::new(settings),
@@ -129,7 +141,7 @@ impl App {
             requests: Rates::default(),
             self_tests: SelfTests::default(),
             shutdown,
-        }
+        }))
     }
 
     /// The words of self-tests that it lets pass.

@@ -1,6 +1,7 @@
 //! A machine asks: which row it is, what is odd about it, and what the guard says.
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -145,7 +146,8 @@ impl Fleet {
                 }
                 (None, None) => self.decide_stranger(machine, asked, flags, &Named::Wished(ask.wish.as_ref())),
             }
-            .map(|decision| self.admit(decision, &ask.stamp, now));
+            .map(|decision| self.admit(decision, &ask.stamp, now))
+            .and_then(|decision| self.in_its_place(decision, ask.stamp.peer, now));
         };
 
         if let (Some(known), Some(shown)) = (node.machine.uuid, machine.uuid)
@@ -239,11 +241,19 @@ impl Fleet {
         let took = took.map(|step| Event::Walked { step });
         flags.extend(self.network_flags(node, None, None, &asked));
         let verdict = Verdict::Hold(Withheld::Undecided(guard::ClaimCode::of(node)));
-        let (peer, at) = (asked.stamp.peer, asked.at);
         let seen = Event::MachineSeen { node, name, machine, asked, flags };
         let taken = counters.into_iter().map(|(counter, value)| Event::CounterTaken { node, counter, value });
-        let events = self.make_room(peer, at)?.into_iter().chain([seen]).chain(taken).chain(took).collect();
+        let events = std::iter::once(seen).chain(taken).chain(took).collect();
         Ok(Decision { events, effects: Vec::new(), reply: Reply::Asked { node, verdict } })
+    }
+
+    /// A new row that no rule has approved takes one of the places for undecided ones.
+    fn in_its_place(&self, mut decision: Decision, peer: IpAddr, now: Timestamp) -> Result<Decision, Refusal> {
+        let is_undecided = !decision.events.iter().any(|event| matches!(event, Event::Admitted { .. }));
+        if is_undecided && decision.events.iter().any(|event| matches!(event, Event::MachineSeen { .. })) {
+            decision.events.splice(..0, self.make_room(peer, now)?);
+        }
+        Ok(decision)
     }
 
     fn identity_flags(machine: &MachineId, resolved: &Resolved) -> Vec<Flag> {

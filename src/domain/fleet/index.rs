@@ -220,6 +220,11 @@ impl Index {
         self.greedy.get_max().map(|(count, Reverse(oldest), _)| (*oldest, *count))
     }
 
+    /// How many rows nobody has decided on are of this source.
+    pub(super) fn waiting_of(&self, source: Source) -> usize {
+        self.waiting.get(&source).map_or(0, OrdSet::len)
+    }
+
     pub(super) fn named(&self, name: &Fqdn) -> Option<NodeId> {
         self.names.get(name).copied()
     }

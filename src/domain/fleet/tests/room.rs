@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::*;
 use crate::domain::event::Event;
 use crate::domain::fleet::MAX_UNMATCHED;
+use crate::domain::policy::Auto;
 
 /// A fleet with room for `rows` undecided machines.
 fn narrow(rows: usize) -> Rack {
@@ -42,7 +43,7 @@ fn the_address_with_most_rows_gives_way() {
     let honest: Vec<_> = (0..2).map(|number| stranger(&mut rack, number, &format!("192.0.2.{number}"))).collect();
     let flood: Vec<_> = (10..30).filter_map(|number| asks(&mut rack, number, "198.51.100.9").ok()).collect();
     assert_eq!(flood.len(), 3, "it fills what is left, and is not told by further events");
-    assert_eq!(asks(&mut rack, 30, "198.51.100.9"), Err(Refusal::Crowded(3)));
+    assert_eq!(asks(&mut rack, 30, "198.51.100.9"), Err(Refusal::Crowded(5)));
     let late = stranger(&mut rack, 99, "192.0.2.99");
     assert!(is_there(&rack, late) && honest.iter().all(|id| is_there(&rack, *id)));
     let left: Vec<_> = flood.iter().filter(|id| is_there(&rack, **id)).collect();
@@ -68,10 +69,50 @@ fn a_row_somebody_decided_on_never_gives_way() {
         })
         .collect();
     for number in 10..30 {
+        rack.pass(Duration::from_hours(1));
         stranger(&mut rack, number, &format!("192.0.2.{number}"));
     }
     assert!(decided.iter().all(|id| is_there(&rack, *id)));
     assert_eq!(rack.fleet.node_count(), 4 + 2);
+}
+
+#[test]
+fn a_flood_from_ever_new_addresses_changes_the_rows_once_an_hour() {
+    let mut rack = narrow(3);
+    let first: Vec<_> = (1..=3).map(|number| stranger(&mut rack, number, &format!("198.51.100.{number}"))).collect();
+    let before = rack.log.len();
+    for number in 10..250 {
+        assert_eq!(asks(&mut rack, number, &format!("203.0.113.{number}")), Err(Refusal::Crowded(3)));
+    }
+    assert!(first.iter().all(|id| is_there(&rack, *id)), "who was first has its row long enough to be looked at");
+    assert_eq!(rack.log.len(), before, "and nothing is stored");
+    rack.pass(Duration::from_hours(1));
+    stranger(&mut rack, 250, "203.0.113.250");
+    assert_eq!(first.iter().map(|id| is_there(&rack, *id)).collect::<Vec<_>>(), [false, true, true]);
+}
+
+#[test]
+fn two_addresses_do_not_push_each_other_out_for_ever() {
+    let mut rack = narrow(4);
+    for number in 0..400 {
+        let _ = asks(&mut rack, number, ["198.51.100.9", "203.0.113.9"][usize::from(number % 3 == 0)]);
+    }
+    assert!(rack.log.len() <= 6, "{} events", rack.log.len());
+    let of = |peer: &str| {
+        let peers = rack.fleet.nodes().filter_map(|node| Some(node.request.as_ref()?.stamp.peer.to_string()));
+        peers.filter(|other| other == peer).count()
+    };
+    assert_eq!((of("198.51.100.9"), of("203.0.113.9")), (2, 2), "each has its half");
+}
+
+#[test]
+fn whom_a_rule_approves_needs_none_of_the_places() {
+    let mut rack = narrow(1);
+    let undecided = stranger(&mut rack, 1, "198.51.100.1");
+    assert_eq!(asks(&mut rack, 2, "198.51.100.2"), Err(Refusal::Crowded(1)));
+    rack.fleet.set_policy(Policy { auto: Auto::All, ..rack.fleet.policy().clone() });
+    let approved = stranger(&mut rack, 2, "198.51.100.2");
+    assert_eq!((rack.phase(approved), is_there(&rack, undecided)), ("approved", true));
 }
 
 #[test]

@@ -100,6 +100,7 @@ fn that_it_was_here_outlives_every_row(#[case] way: Way) {
         Way::Forgotten => drop(rack.order(Order::Forget { node: part }).unwrap()),
         Way::PushedOut => {
             rack.fleet.set_policy(Policy { auto: Auto::Never, ..rack.fleet.policy().clone() });
+            rack.pass(Duration::from_hours(1));
             rack.ask(&Box1 { uuid: None, macs: vec!["02:00:00:00:00:07"], peer: "192.0.2.7", body: 7 });
             rack.fleet.set_policy(Policy { auto: Auto::All, waiting_rows: 100, ..rack.fleet.policy().clone() });
         }
