@@ -41,22 +41,7 @@ const BARE: &str = "--bare";
 /// Longest wait for a program of ours.
 const PATIENCE: Duration = Duration::from_mins(1);
 
-const BASE_ANSWER: &str = r#"
-[global]
-country = "at"
-keyboard = "de"
-timezone = "UTC"
-mailto = "root@localhost"
-root-password-hashed = "*"
-
-[network]
-source = "from-answer"
-filter.INTERFACE = "*"
-
-[disk-setup]
-filesystem = "ext4"
-filter.DEVNAME = "/dev/*"
-"#;
+const BASE_ANSWER: &str = include_str!("../src/runtime/demo/default.toml");
 
 const CONFIG: &str = r#"
 machine_net_mask = "8"

@@ -24,20 +24,7 @@ hold = "50s"
 [approval]
 undo_window = "0s"
 TOML
-cat >"$dir/default.toml" <<'TOML'
-[global]
-country = "at"
-keyboard = "de"
-timezone = "UTC"
-mailto = "root@localhost"
-root-password-hashed = "*"
-[network]
-source = "from-answer"
-filter.INTERFACE = "*"
-[disk-setup]
-filesystem = "ext4"
-filter.DEVNAME = "/dev/*"
-TOML
+cp "$(dirname "$0")/../src/runtime/demo/default.toml" "$dir/default.toml"
 
 now() { date +%s%N; }
 since() { awk -v a="$1" -v b="$(now)" 'BEGIN { printf "%.2f s", (b - a) / 1e9 }'; }

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use super::job::Job;
 use super::user_config::UserConfig;
 use crate::domain::caller::{self, Caller};
 use crate::domain::{Fqdn, RunOptions};
@@ -71,20 +72,14 @@ pub(crate) enum ArgvError {
 }
 
 /// How `program` is called here, for every run. Pure.
-pub(crate) fn caller(
-    program: &Path,
-    playbook: &Path,
-    (user, private_key): (&str, Option<&Path>),
-    forks: Option<u16>,
-    user_config: &UserConfig,
-) -> Caller {
+pub(crate) fn caller(program: &Path, playbook: &Path, job: &Job, user_config: &UserConfig) -> Caller {
     let shown = |path: &Path| path.display().to_string();
     Caller {
         program: shown(program),
         playbook: shown(playbook),
-        user: user.to_owned(),
-        private_key: private_key.map(shown),
-        forks,
+        user: job.user.clone(),
+        private_key: Some(shown(&job.private_key)),
+        forks: job.forks,
         has_own_forks: user_config.has_forks,
     }
 }
@@ -174,7 +169,17 @@ mod tests {
 
     fn called(private_key: Option<&Path>, user_config: &UserConfig) -> Caller {
         let program = Path::new("/usr/bin/ansible-playbook");
-        caller(program, Path::new("setup-cluster.yml"), ("root", private_key), None, user_config)
+        let job = Job {
+            dir: "/srv/my rack".into(),
+            state_dir: "/srv/my rack/.prox-orchestrator".into(),
+            playbook: "setup-cluster.yml".into(),
+            command: None,
+            forks: None,
+            user: "root".to_owned(),
+            private_key: private_key.unwrap_or(Path::new("")).to_owned(),
+        };
+        let private_key = private_key.map(|path| path.display().to_string());
+        Caller { private_key, ..caller(program, Path::new("setup-cluster.yml"), &job, user_config) }
     }
 
     fn recipe<'a>(caller: &'a Caller, user_config: &'a UserConfig, hosts: &'a [&'a Fqdn]) -> Recipe<'a> {

@@ -11,11 +11,12 @@ use russh::keys::PublicKey;
 
 use super::argv;
 use super::ask::ask;
+use super::job::Job;
 use super::outcome::error_line;
 use super::user_config::{self, UserConfig};
 use super::{preflight, ssh_key};
 use crate::domain::Caller;
-use crate::domain::caller::INVENTORY;
+use crate::domain::layout::{INVENTORY, NODES};
 use crate::domain::snapshot::Problem;
 use crate::domain::text::Text;
 
@@ -31,20 +32,8 @@ const INVENTED: &str = r#"{"all":{"children":{"pve":{"hosts":{"preflight.invalid
 /// What is to be looked at.
 #[derive(Clone, Debug)]
 pub struct Subject {
-    /// The project folder, absolute.
-    pub dir: PathBuf,
-    /// The state folder, absolute.
-    pub state_dir: PathBuf,
-    /// The `ansible-playbook` to run; `None` looks in `PATH`.
-    pub command: Option<PathBuf>,
-    /// The playbook as configured.
-    pub playbook: PathBuf,
-    /// Login name where the inventory names none.
-    pub user: String,
-    /// Hosts at once, where configured.
-    pub forks: Option<u16>,
-    /// The private key Ansible logs in with, absolute.
-    pub private_key: PathBuf,
+    /// What is to be run.
+    pub job: Job,
     /// The answer files that give root SSH keys. Where a node gets none, the private key's own is put in.
     pub installs: Vec<Installs>,
 }
@@ -79,40 +68,39 @@ pub struct Report {
 }
 
 /// Looks at everything. What needs Ansible is left out where there is none.
-pub async fn check(subject: &Subject) -> Report {
+pub async fn check(Subject { job, installs }: &Subject) -> Report {
     let mut report = Report::default();
     let mut note = |what, result: Result<String, Problem>| report.findings.push(Finding { what, result });
-    let (own, installs) = (subject.private_key.clone(), subject.installs.clone());
+    let (own, installs) = (job.private_key.clone(), installs.clone());
     let examined = tokio::task::spawn_blocking(move || key(&own, &installs)).await;
     let failed =
         |error: tokio::task::JoinError| Err(problem(format!("cannot examine the key: {error}"), "see the log"));
     note("SSH key", examined.unwrap_or_else(failed));
-    let found = preflight::find(subject.command.as_deref()).await;
+    let found = preflight::find(job.command.as_deref()).await;
     let program = found.as_ref().ok().map(|found| found.path.clone());
     note("Ansible", found.map(|found| format!("{} (ansible-core {})", found.path.display(), found.version)));
-    let playbook = preflight::playbook(&subject.dir, &subject.state_dir, &subject.playbook).await;
+    let playbook = preflight::playbook(&job.dir, &job.state_dir, &job.playbook).await;
     let Some(program) = program else {
         note("playbook", playbook.map(|path| path.display().to_string()));
         return report;
     };
-    let stand_in = match StandIn::new(&subject.dir) {
+    let stand_in = match StandIn::new(&job.dir) {
         Ok(stand_in) => stand_in,
         Err(error) => {
             note("playbook", Err(problem(format!("cannot write a temporary file: {error}"), "free disk space")));
             return report;
         }
     };
-    let user_config = user_config::load(&program, &subject.dir).await;
-    note("inventory", inventory(&program, &subject.dir).await);
-    note("variables", variables(&program, &subject.dir, &stand_in, &user_config).await);
+    let user_config = user_config::load(&program, &job.dir).await;
+    note("inventory", inventory(&program, &job.dir).await);
+    note("variables", variables(&program, &job.dir, &stand_in, &user_config).await);
     match playbook {
         Err(problem) => note("playbook", Err(problem)),
         Ok(playbook) => {
-            let tasks = tasks(&program, &subject.dir, &stand_in, &playbook).await;
-            note("playbook", syntax(&program, &subject.dir, &stand_in, &playbook).await);
-            let relative = playbook.strip_prefix(&subject.dir).unwrap_or(&playbook);
-            let login = (subject.user.as_str(), Some(subject.private_key.as_path()));
-            report.caller = Some(argv::caller(&program, relative, login, subject.forks, &user_config));
+            let tasks = tasks(&program, &job.dir, &stand_in, &playbook).await;
+            note("playbook", syntax(&program, &job.dir, &stand_in, &playbook).await);
+            let relative = playbook.strip_prefix(&job.dir).unwrap_or(&playbook);
+            report.caller = Some(argv::caller(&program, relative, job, &user_config));
             report.tasks = tasks;
         }
     }
@@ -128,7 +116,7 @@ impl StandIn {
         let folder = tempfile::tempdir()?;
         fs::write(folder.path().join("inventory.json"), INVENTED)?;
         for name in ["group_vars", "host_vars"] {
-            let theirs = dir.join("nodes").join(name);
+            let theirs = dir.join(NODES).join(name);
             if theirs.exists() {
                 std::os::unix::fs::symlink(theirs, folder.path().join(name))?;
             }
@@ -334,7 +322,7 @@ mod tests {
         if let Some(text) = playbook {
             fs::write(dir.path().join("setup-cluster.yml"), text).unwrap();
         }
-        let subject = Subject {
+        let job = Job {
             dir: dir.path().to_owned(),
             state_dir,
             command: Some(program.to_owned()),
@@ -342,9 +330,8 @@ mod tests {
             user: "root".to_owned(),
             forks: None,
             private_key: key.private().to_owned(),
-            installs: Vec::new(),
         };
-        check(&subject).await
+        check(&Subject { job, installs: Vec::new() }).await
     }
 
     #[tokio::test]

@@ -6,7 +6,7 @@ use std::io;
 use std::num::NonZeroU32;
 use std::path::Path;
 
-use super::run_dir::RUNS;
+use crate::domain::layout::RUNS;
 use crate::domain::{Fleet, RunId};
 
 /// Removes the folders of ended runs in the project `dir` but those of the newest `keep`. The active run's folder, names

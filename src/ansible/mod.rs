@@ -10,6 +10,7 @@ pub(crate) mod argv;
 mod ask;
 pub mod check;
 mod events;
+mod job;
 mod keep;
 mod lines;
 #[cfg(test)]
@@ -29,8 +30,9 @@ pub mod supervisor;
 mod user_config;
 
 pub(crate) use argv::EVENTS_VARIABLE;
+pub use job::Job;
 pub use output::{Feed, FeedTask};
 pub use ssh_key::SshKeyPair;
-pub use stop::Patience;
+pub use stop::StopTimes;
 pub use supervise::{SUBCOMMAND, supervise};
 pub use supervisor::{Runner, Settings};

@@ -21,7 +21,7 @@ use super::run_dir::RunDir;
 use super::stop::{CONTROL_BASE, CONTROL_PREFIX, close_masters};
 use super::supervisor::Settings;
 use super::{plugin, preflight, user_config};
-use crate::domain::caller::INVENTORY;
+use crate::domain::layout::INVENTORY;
 use crate::domain::snapshot::Problem;
 use crate::domain::{Fleet, Fqdn, Node, NodeId, Phase, Run};
 
@@ -103,21 +103,21 @@ pub(crate) async fn start(
     nodes: &[Arc<Node>],
     others: &[Arc<Node>],
 ) -> Result<Identity, PrepareError> {
-    let found = preflight::find(settings.command.as_deref()).await.map_err(PrepareError::Problem)?;
-    let playbook = preflight::playbook(&settings.dir, &settings.state_dir, &settings.playbook).await;
+    let job = &settings.job;
+    let found = preflight::find(job.command.as_deref()).await.map_err(PrepareError::Problem)?;
+    let playbook = preflight::playbook(&job.dir, &job.state_dir, &job.playbook).await;
     let playbook = playbook.map_err(PrepareError::Problem)?;
-    let user_config = user_config::load(&found.path, &settings.dir).await;
+    let user_config = user_config::load(&found.path, &job.dir).await;
     if let Ok(earlier) = folder.invocation() {
         close_masters(&earlier.control_dir).await;
     }
     let control_dir = make_control_dir()?;
-    let playbook = playbook.strip_prefix(&settings.dir).unwrap_or(&playbook);
-    let login = (settings.user.as_str(), settings.private_key.as_deref());
+    let playbook = playbook.strip_prefix(&job.dir).unwrap_or(&playbook);
     let names: Vec<&Fqdn> = nodes.iter().map(|node| &node.name).collect();
     let recipe = Recipe {
-        caller: &caller(&found.path, playbook, login, settings.forks, &user_config),
-        dir: &settings.dir,
-        run: folder.path().strip_prefix(&settings.dir).unwrap_or(folder.path()),
+        caller: &caller(&found.path, playbook, job, &user_config),
+        dir: &job.dir,
+        run: folder.path().strip_prefix(&job.dir).unwrap_or(folder.path()),
         hosts: &names,
         ssh_port: settings.ssh_port,
         options: &run.options,
@@ -151,7 +151,7 @@ impl Files {
     /// Writes all of them; each is on the disk then.
     fn write(&self, settings: &Settings, playbook: &Path) -> Result<(), PrepareError> {
         let Self { run, folder, nodes, others, invocation } = self;
-        let inventory = settings.dir.join(INVENTORY);
+        let inventory = settings.job.dir.join(INVENTORY);
         let failed = |path: &Path| {
             let path = path.to_owned();
             move |source| PrepareError::Io { path, source }
@@ -209,7 +209,7 @@ async fn spawn(settings: &Settings, run: &RunDir) -> Result<Identity, PrepareErr
     };
     let output = run.open_output().map_err(no_supervisor)?;
     let mut command = tokio::process::Command::new(program);
-    command.args(args).arg(run.path()).current_dir(&settings.dir);
+    command.args(args).arg(run.path()).current_dir(&settings.job.dir);
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(output);
     let mut child = command.spawn().map_err(no_supervisor)?;
     let pid = child.id().and_then(|pid| i32::try_from(pid).ok());

@@ -15,12 +15,11 @@ use super::argv::Invocation;
 use super::process::Identity;
 use super::record::Record;
 use crate::domain::caller::{EXTRA_VARS, LIMIT};
+use crate::domain::layout::RUNS;
 use crate::domain::{Node, Run, RunId};
 use crate::store::atomic::{self, Durability};
 use crate::store::known_hosts;
 
-/// Where the runs are, relative to the project folder.
-pub(crate) const RUNS: &str = "nodes/runs";
 /// Largest file read back, in bytes; the record of a run on many nodes is the largest.
 const MAX_RECORD: u64 = 8 << 20;
 

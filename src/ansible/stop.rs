@@ -28,7 +28,7 @@ const MASTERS_AT_ONCE: usize = 16;
 
 /// How long each step may take before the next one.
 #[derive(Clone, Copy, Debug)]
-pub struct Patience {
+pub struct StopTimes {
     /// After the interrupt.
     pub interrupt: Duration,
     /// After the request to terminate.
@@ -37,7 +37,7 @@ pub struct Patience {
     pub kill: Duration,
 }
 
-impl Default for Patience {
+impl Default for StopTimes {
     fn default() -> Self {
         let [interrupt, terminate, kill] = [10, 5, 2].map(Duration::from_secs);
         Self { interrupt, terminate, kill }
@@ -83,7 +83,7 @@ impl Target {
 
     /// Goes through the sequence until the run has ended. `presses` counts the operator's requests; each one after the
     /// first `answered` goes to the next step at once, also if it came before this began.
-    pub(crate) async fn stop(&self, presses: &mut watch::Receiver<u32>, answered: u32, patience: Patience) {
+    pub(crate) async fn stop(&self, presses: &mut watch::Receiver<u32>, answered: u32, patience: StopTimes) {
         let mut remembered = self.family().await;
         let steps = [(Signal::SIGINT, patience.interrupt), (Signal::SIGTERM, patience.terminate)];
         for ((signal, limit), answered) in steps.into_iter().zip(answered..) {

@@ -6,7 +6,6 @@ use std::ffi::OsString;
 use std::fs::File;
 use std::io::{self, BufReader, Read as _, Seek as _};
 use std::num::NonZeroU32;
-use std::path::PathBuf;
 use std::time::Duration;
 
 #[cfg(test)]
@@ -17,6 +16,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::events::Story;
+use super::job::Job;
 use super::keep;
 use super::lines::Splitter;
 use super::outcome::{Evidence, Judgement, judge};
@@ -24,7 +24,7 @@ use super::output::Feed;
 use super::prepare;
 use super::process::Identity;
 use super::run_dir::{Ending, RunDir};
-use super::stop::{Patience, Target, close_masters};
+use super::stop::{StopTimes, Target, close_masters};
 use crate::coordinator::{Handle, SubmitError};
 use crate::domain::{Command, Effect, Fqdn, Origin, Run, RunId, RunOutcome, RunState, Snapshot};
 
@@ -38,28 +38,15 @@ const OUTPUT_TAIL: u64 = 256 * 1024;
 /// How runs are started.
 #[derive(Clone, Debug)]
 pub struct Settings {
-    /// The project folder, absolute: holds `nodes/`, and `ansible.cfg` if any.
-    pub dir: PathBuf,
-    /// The state folder, absolute.
-    pub state_dir: PathBuf,
-    /// The playbook as configured.
-    pub playbook: PathBuf,
-    /// The `ansible-playbook` to run; `None` looks in `PATH`.
-    pub command: Option<PathBuf>,
-    /// Hosts at once; `None` leaves it to the user's Ansible configuration, and where that says nothing, to the number
-    /// of hosts, 25 at most.
-    pub forks: Option<u16>,
-    /// Login name where the inventory names none.
-    pub user: String,
+    /// What is run, and how it logs in.
+    pub job: Job,
     /// SSH port where the inventory names none.
     pub ssh_port: u16,
-    /// Private key to log in with, absolute.
-    pub private_key: Option<PathBuf>,
     /// Command that leads a run; the run's folder is added as last argument. Usually this program's own path and
     /// [`SUBCOMMAND`](super::supervise::SUBCOMMAND).
     pub supervisor: Vec<OsString>,
     /// How long each step of a stop may take.
-    pub patience: Patience,
+    pub patience: StopTimes,
     /// Ended runs that keep their folder.
     pub keep_runs: NonZeroU32,
 }
@@ -101,8 +88,7 @@ impl Runner {
             self.presses.retain(|_, presses| !presses.is_closed());
             match effect {
                 Effect::StartRun(run) | Effect::FollowRun(run) => self.lead(run, &tasks, &shutdown),
-                Effect::StopRun { run, now: _ } => {
-                    // The first press begins the sequence, each further one goes to its next step.
+                Effect::StopRun(run) => {
                     if let Some(presses) = self.presses.get(&run) {
                         presses.send_modify(|count| *count += 1);
                     }
@@ -134,7 +120,7 @@ impl Tools {
     async fn lead(mut self, id: RunId, presses: watch::Receiver<u32>) {
         let snapshot = self.handle.snapshot();
         let Some(run) = snapshot.fleet.run(id).filter(|run| run.is_active()).cloned() else { return };
-        let dir = RunDir::new(&self.settings.dir, id);
+        let dir = RunDir::new(&self.settings.job.dir, id);
         let judgement = match self.start(&snapshot, &run, &dir, &presses).await {
             Ok(leader) => {
                 self.feed.follow(id).await;
@@ -152,7 +138,7 @@ impl Tools {
 
     /// Removes the folders of old runs. One that stays costs disk space only.
     async fn prune(&self) {
-        let (dir, keep, snapshot) = (self.settings.dir.clone(), self.settings.keep_runs, self.handle.snapshot());
+        let (dir, keep, snapshot) = (self.settings.job.dir.clone(), self.settings.keep_runs, self.handle.snapshot());
         let pruning = tokio::task::spawn_blocking(move || keep::prune(&dir, &snapshot.fleet, keep));
         if let Ok(Err(error)) = pruning.await {
             tracing::warn!(%error, "old folders under `nodes/runs/` are still there");

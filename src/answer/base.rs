@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::danger;
-use super::overlay::{Overlay, Rank, Source};
+use super::overlay::{LayerName, Overlay, Rank};
 use super::problem::{self, Problem, Problems, Severity};
 use super::read::{self, Reading};
 use super::schema::Setting;
@@ -36,7 +36,7 @@ impl BaseAnswer {
     /// templates, missing settings, and a `[post-installation-webhook]`, which belongs to the program.
     pub fn named(name: &str, text: &str) -> Result<Self, Problems> {
         let mut reading = read::read(text).map_err(|syntax| Problems(vec![syntax]))?;
-        let source = Source { rank: Rank::Base, name: name.to_owned() };
+        let source = LayerName { rank: Rank::Base, name: name.to_owned() };
         let overlay = Overlay::of(&reading, source, text, BTreeSet::new());
         template::check(&mut reading, text);
         reading.problems.extend(validate::check(&reading, Target::Base));
@@ -68,7 +68,7 @@ impl BaseAnswer {
     /// The same for machines that keep the address they got by DHCP; `why` says in words who wants that.
     #[must_use]
     pub fn with_dhcp(mut self, why: &str) -> Self {
-        let source = Source { rank: Rank::Base, name: why.to_owned() };
+        let source = LayerName { rank: Rank::Base, name: why.to_owned() };
         let dhcp = Overlay::stated(source, [(Setting::Source, Value::Text("from-dhcp".to_owned()))]);
         // What does not count does no harm.
         self.cautions.retain(|caution| !dhcp.hides(&caution.path));

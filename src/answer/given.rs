@@ -3,7 +3,7 @@
 
 use std::net::IpAddr;
 
-use super::overlay::{Making, Overlay, Rank, Source, Stated, compose};
+use super::overlay::{LayerName, Making, Overlay, Rank, Stated, compose};
 use super::render::{NicChoice, RenderError, nic_filter};
 use super::schema::Setting;
 use super::settings::Value;
@@ -97,7 +97,7 @@ impl Given {
 }
 
 fn layer(rank: Rank, from: &str, setting: Setting, value: Value) -> Overlay {
-    Overlay::stated(Source { rank, name: from.to_owned() }, [(setting, value)])
+    Overlay::stated(LayerName { rank, name: from.to_owned() }, [(setting, value)])
 }
 
 /// What `files` say of the network otherwise than `base`, which is the lowest of them.

@@ -41,7 +41,7 @@ pub use explain::{Explained, Shown};
 pub use given::{Files, Given};
 pub use hardware::{DiskDevice, Hardware, HardwareError, Lease, NicDevice};
 pub use installer::{Installer, InstallerError};
-pub use overlay::{Origin, Overlay, Place, Rank, Source, compose};
+pub use overlay::{FilePlace, LayerName, Origin, Overlay, Rank, compose};
 pub use problem::{Problem, Problems, Severity};
 pub use profile::{Profile, ProfileTie, Profiles, check_layer, check_over, parse_override};
 pub use render::{Inputs, NicChoice, Offer, RenderError, Rendered, Webhook, render};

@@ -50,7 +50,7 @@ impl Rank {
 
 /// A layer by name.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Source {
+pub struct LayerName {
     /// Which layer.
     pub rank: Rank,
     /// The file as the user knows it, or where else its values are from, in words.
@@ -59,7 +59,7 @@ pub struct Source {
 
 /// A spot in a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Place {
+pub struct FilePlace {
     /// Line, from 1.
     pub line: usize,
     /// Column in characters, from 1.
@@ -72,9 +72,9 @@ pub struct Place {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Origin {
     /// The layer.
-    pub source: Arc<Source>,
+    pub source: Arc<LayerName>,
     /// Where in its file, where it is one.
-    pub place: Option<Place>,
+    pub place: Option<FilePlace>,
 }
 
 impl fmt::Display for Origin {
@@ -131,7 +131,7 @@ pub fn compose(layers: impl IntoIterator<Item = Overlay>) -> Overlay {
 
 impl Overlay {
     /// The settings of a file. `removed` are those it takes away from the layers below.
-    pub(super) fn of(reading: &Reading, source: Source, text: &str, removed: BTreeSet<Setting>) -> Self {
+    pub(super) fn of(reading: &Reading, source: LayerName, text: &str, removed: BTreeSet<Setting>) -> Self {
         let source = Arc::new(source);
         let lines = Lines::of(text);
         let mut overlay = Self { hides: removed, ..Self::default() };
@@ -159,7 +159,7 @@ impl Overlay {
     }
 
     /// Values that stand in no file, from `source`; a table is given whole, in place of any below.
-    pub(super) fn stated(source: Source, values: impl IntoIterator<Item = (Setting, Value)>) -> Self {
+    pub(super) fn stated(source: LayerName, values: impl IntoIterator<Item = (Setting, Value)>) -> Self {
         let origin = Origin { source: Arc::new(source), place: None };
         let mut overlay = Self::default();
         for (setting, value) in values {
@@ -391,10 +391,10 @@ impl Lines {
         Self(std::iter::once(0).chain(text.match_indices('\n').map(|(index, _)| index + 1)).collect())
     }
 
-    fn place(&self, text: &str, span: Range<usize>) -> Place {
+    fn place(&self, text: &str, span: Range<usize>) -> FilePlace {
         let line = self.0.partition_point(|start| *start <= span.start).max(1);
         let start = self.0.get(line - 1).copied().unwrap_or_default();
         let column = text.get(start..span.start).map_or(1, |before| before.chars().count() + 1);
-        Place { line, column, span }
+        FilePlace { line, column, span }
     }
 }

@@ -13,7 +13,7 @@ use super::check::{self, Checked, Question};
 use super::criteria::{Rule, Sight};
 use super::danger;
 use super::installer::Installer;
-use super::overlay::{Making, Overlay, Rank, Source, compose};
+use super::overlay::{LayerName, Making, Overlay, Rank, compose};
 use super::problem::{self, Problem, Problems, Severity};
 use super::read::{self, Reading, type_of};
 use super::schema::{Setting, Setting as S};
@@ -55,7 +55,7 @@ impl Profile {
     /// Every problem at once. Whether it fits `default.toml` is [`Profile::check_over`]'s business.
     pub fn parse(name: &str, file: &str, text: &str) -> Result<Self, Problems> {
         let mut own = OwnKeys { allowed: &OWN_KEYS, ..OwnKeys::default() };
-        let source = Source { rank: Rank::Profile, name: file.to_owned() };
+        let source = LayerName { rank: Rank::Profile, name: file.to_owned() };
         let (overlay, mut problems) = parse(text, source, &mut own)?;
         for (setting, hint) in [
             (S::Fqdn, "write a template with a counter in it (docs/answers.md), or rename the node"),
@@ -110,12 +110,6 @@ impl Profile {
         (self.priority, self.rule.specificity())
     }
 
-    /// Whether no machine is given it by itself.
-    #[must_use]
-    pub fn is_by_name_only(&self) -> bool {
-        self.rule.is_empty()
-    }
-
     /// What is wrong with `base` and this over it, as places in this file where it is to blame.
     #[must_use]
     pub fn check_over(&self, base: &BaseAnswer) -> Vec<Problem> {
@@ -160,7 +154,7 @@ pub fn check_layer(upper: &Overlay, lower: &Overlay, question: &Question<'_>) ->
 /// Every problem at once. It may not name the node: that is a rename, which is checked against all other names.
 pub fn parse_override(file: &str, text: &str) -> Result<Overlay, Problems> {
     let mut own = OwnKeys { allowed: &["remove"], ..OwnKeys::default() };
-    let source = Source { rank: Rank::Override, name: file.to_owned() };
+    let source = LayerName { rank: Rank::Override, name: file.to_owned() };
     let (overlay, mut problems) = parse(text, source, &mut own)?;
     if let Some(origin) = overlay.origin(S::Fqdn) {
         let span = origin.place.as_ref().map(|place| place.span.clone());
@@ -195,7 +189,7 @@ fn in_file(mut problem: Problem, upper: &Overlay, both: &Overlay) -> Problem {
     problem
 }
 
-fn parse(text: &str, source: Source, own: &mut OwnKeys<'_>) -> Result<(Overlay, Vec<Problem>), Problems> {
+fn parse(text: &str, source: LayerName, own: &mut OwnKeys<'_>) -> Result<(Overlay, Vec<Problem>), Problems> {
     let read = read::read_beside(text, |name, item, span| own.take(name, item, span));
     let mut reading: Reading = read.map_err(|syntax| Problems(vec![syntax]))?;
     let overlay = Overlay::of(&reading, source, text, std::mem::take(&mut own.removed));

@@ -8,7 +8,7 @@ use ipnet::IpNet;
 use secrecy::{ExposeSecret as _, SecretString};
 
 use super::installer::Installer;
-use super::overlay::{Overlay, Rank, Source};
+use super::overlay::{LayerName, Overlay, Rank};
 use super::problem::Severity;
 use super::schema::Setting;
 use super::settings::{Settings, Value};
@@ -239,7 +239,7 @@ struct Program {
 impl Program {
     /// Puts values in; `from` says in words where they are from.
     fn put(&mut self, from: &str, values: impl IntoIterator<Item = (Setting, Value)>) {
-        let source = Source { rank: Rank::Program, name: from.to_owned() };
+        let source = LayerName { rank: Rank::Program, name: from.to_owned() };
         self.overlay = Overlay::stated(source, values).over(std::mem::take(&mut self.overlay));
     }
 }

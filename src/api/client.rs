@@ -7,9 +7,10 @@ use http_body_util::{BodyExt as _, Full};
 use hyper::body::Bytes;
 use hyper::{Method, Request, StatusCode};
 use hyper_util::rt::TokioIo;
+use serde::de::DeserializeOwned;
 use tokio::net::UnixStream;
 
-use super::{Answered, OrderRequest, OrderResponse, OrdersRequest, PREFIX, SocketError, socket};
+use super::{Answered, OrderResponse, OrdersRequest, PREFIX, SocketError, socket};
 use crate::client::{NewProfile, Preview};
 use crate::domain::{NodeId, Order, Person, Snapshot};
 
@@ -79,10 +80,8 @@ impl RemoteEngine {
     /// # Errors
     /// See [`ApiError`]; a refusal is no error but a response.
     pub async fn order(&self, operator: impl Into<Person>, order: Order) -> Result<OrderResponse, ApiError> {
-        let Person { name: operator, from } = operator.into();
-        let request = serde_json::to_vec(&OrderRequest { operator, from, order, at_once: false })?;
-        let body = self.exchange(Method::POST, "/order", request.into()).await?;
-        Ok(serde_json::from_slice(&body)?)
+        let (response,) = self.give(operator.into(), vec![order], false).await?;
+        Ok(response)
     }
 
     /// Gives many orders in `operator`'s name, in one exchange; what came of each is returned in their order. Decisions
@@ -96,7 +95,12 @@ impl RemoteEngine {
         orders: Vec<Order>,
         at_once: bool,
     ) -> Result<Vec<OrderResponse>, ApiError> {
-        let Person { name: operator, from } = operator.into();
+        self.give(operator.into(), orders, at_once).await
+    }
+
+    /// Gives orders; `T` is a list of as many responses.
+    async fn give<T: DeserializeOwned>(&self, by: Person, orders: Vec<Order>, at_once: bool) -> Result<T, ApiError> {
+        let Person { name: operator, from } = by;
         let request = serde_json::to_vec(&OrdersRequest { operator, from, orders, at_once })?;
         let body = self.exchange(Method::POST, "/orders", request.into()).await?;
         Ok(serde_json::from_slice(&body)?)

@@ -20,22 +20,7 @@ pub use socket::{SocketError, find as find_socket};
 /// Version in every path: `/v1/…`.
 const PREFIX: &str = "/v1";
 
-/// An order with the name of whoever gives it.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct OrderRequest {
-    /// Login name, for the audit log.
-    pub operator: String,
-    /// From where, for the audit log.
-    #[serde(default)]
-    pub from: String,
-    /// The order.
-    pub order: Order,
-    /// Whether a decision takes effect without its undo window.
-    #[serde(default)]
-    pub at_once: bool,
-}
-
-/// Many orders of one person. They are decided in this order, each for itself: one that is refused keeps none of the
+/// Orders of one person. They are decided in this order, each for itself: one that is refused keeps none of the
 /// others from being carried out.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct OrdersRequest {

@@ -13,7 +13,7 @@ use futures_util::{StreamExt as _, stream};
 use tokio::net::UnixListener;
 use tokio_util::sync::CancellationToken;
 
-use super::{Answered, OrderRequest, OrderResponse, OrdersRequest, PREFIX, SocketError, socket};
+use super::{Answered, OrderResponse, OrdersRequest, PREFIX, SocketError, socket};
 use crate::client::{Client, NewProfile, Preview};
 use crate::coordinator::Handle;
 use crate::domain::{NodeId, Order, Person, Snapshot};
@@ -24,8 +24,8 @@ const MAX_OPERATOR: usize = 64;
 /// Largest list of orders, in bytes: an approval of every row of a full table has some 400 bytes.
 const MAX_ORDERS: usize = 32 * 1024 * 1024;
 
-/// Longest body of one order, in bytes; a run of ten thousand nodes fits.
-const MAX_ORDER: usize = 64 << 10;
+/// Largest wish for a profile, in bytes: it names what a machine shows.
+const MAX_PROFILE: usize = 64 << 10;
 
 /// Pause after a connection that could not be accepted.
 const PAUSE: Duration = Duration::from_millis(200);
@@ -67,11 +67,10 @@ pub fn bind(state_dir: &Path) -> Result<ApiListener, SocketError> {
 pub async fn serve<C: Client>(bound: ApiListener, handle: Handle, client: C, shutdown: CancellationToken) {
     let questions = Router::new()
         .route(&format!("{PREFIX}/preview/{{node}}"), get(preview::<C>))
-        .route(&format!("{PREFIX}/profile"), post(new_profile::<C>).layer(DefaultBodyLimit::max(MAX_ORDER)))
+        .route(&format!("{PREFIX}/profile"), post(new_profile::<C>).layer(DefaultBodyLimit::max(MAX_PROFILE)))
         .with_state(client);
     let router = Router::new()
         .route(&format!("{PREFIX}/snapshot"), get(snapshot))
-        .route(&format!("{PREFIX}/order"), post(order).layer(DefaultBodyLimit::max(MAX_ORDER)))
         .route(&format!("{PREFIX}/orders"), post(orders).layer(DefaultBodyLimit::max(MAX_ORDERS)))
         .with_state(handle)
         .merge(questions);
@@ -98,10 +97,6 @@ pub async fn serve<C: Client>(bound: ApiListener, handle: Handle, client: C, shu
 
 async fn snapshot(State(handle): State<Handle>) -> Json<Arc<Snapshot>> {
     Json(handle.snapshot())
-}
-
-async fn order(State(handle): State<Handle>, Json(request): Json<OrderRequest>) -> Json<OrderResponse> {
-    Json(give(&handle, person(&request.operator, &request.from), request.order, request.at_once).await)
 }
 
 async fn orders(State(handle): State<Handle>, Json(request): Json<OrdersRequest>) -> Json<Vec<OrderResponse>> {

@@ -161,22 +161,22 @@ async fn a_stopped_engine_says_so() {
 async fn what_is_no_order_changes_nothing() {
     let bench = Bench::new().await;
     let before = bench.handle.snapshot().seq;
-    let order = "POST /v1/order HTTP/1.1";
-    let unknown = br#"{"operator":"anna","order":{"order":"forget","node":1,"force":true}}"#;
+    let order = "POST /v1/orders HTTP/1.1";
+    let unknown = br#"{"operator":"anna","orders":[{"order":"forget","node":1,"force":true}]}"#;
     for (head, body, status) in [
         (order, &b"{"[..], "400"),
-        (order, br#"{"operator":"anna","order":{"order":"format"}}"#, "422"),
+        (order, br#"{"operator":"anna","orders":[{"order":"format"}]}"#, "422"),
         (order, unknown, "422"),
-        (order, &vec![b' '; (64 << 10) + 1], "413"),
-        ("GET /v1/order HTTP/1.1", b"", "405"),
-        ("POST /v2/order HTTP/1.1", b"", "404"),
+        ("POST /v1/profile HTTP/1.1", &vec![b' '; (64 << 10) + 1], "413"),
+        ("GET /v1/orders HTTP/1.1", b"", "405"),
+        ("POST /v2/orders HTTP/1.1", b"", "404"),
     ] {
         let line = bench.raw(head, body).await;
         assert!(line.starts_with(&format!("HTTP/1.1 {status}")), "{head}: {line}");
     }
     assert_eq!(bench.handle.snapshot().seq, before);
-    let many = Order::Run { nodes: (0..20_000).map(NodeId).collect(), options: Box::default() };
-    let error = bench.client().order("anna".to_owned(), many).await.unwrap_err();
+    let wish = crate::client::NewProfile { node: NodeId(1), name: "x".repeat(64 << 10), pointers: Vec::new() };
+    let error = bench.client().new_profile(&wish).await.unwrap_err();
     assert!(matches!(error, ApiError::TooLong | ApiError::Broken(_)), "{error}");
 }
 

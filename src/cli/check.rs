@@ -11,6 +11,7 @@ use crate::answer::{
     self, BaseAnswer, Checked, Hardware, Installer, InstallerError, Overlay, Profile, Profiles, Question,
 };
 use crate::config::{self, CliLayer, Config, EnvLayer, Source};
+use crate::domain::layout::NODES;
 use crate::error::{Exit, Failure, OrExit as _};
 use crate::{plan, runtime};
 use report::{FileReport, Finding, Verdict};
@@ -195,7 +196,7 @@ impl Desk<'_> {
         match config::load_overrides(dir) {
             Ok(files) => files.iter().map(|file| self.own(&file.source, ground)).collect(),
             Err(errors) => {
-                let files = dir.join("nodes/*").join(config::OVERRIDE_FILE);
+                let files = dir.join(NODES).join("*").join(config::OVERRIDE_FILE);
                 vec![FileReport::new("overrides", files.display().to_string(), findings(errors.0.list()))]
             }
         }

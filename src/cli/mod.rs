@@ -8,6 +8,7 @@ mod fixture;
 mod init;
 mod interview;
 mod log;
+mod options;
 mod order;
 mod plan;
 mod rows;
@@ -19,16 +20,15 @@ mod token;
 mod walk;
 
 use std::io::Write as _;
-use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{CommandFactory as _, Parser, Subcommand};
 
-use crate::config::{CliLayer, EnvLayer, LogLevel};
+use crate::config::{CliLayer, EnvLayer};
 use crate::error::{Exit, Failure, OrExit as _};
-use crate::simulate;
-use crate::{runtime, tui};
+use crate::{runtime, simulate};
+use options::{EngineArgs, GlobalArgs, LookArgs};
 
 /// Exit codes, for `--help`.
 const EXIT_CODES: &str = "\
@@ -45,60 +45,15 @@ Exit codes: 0 done · 1 failed · 2 wrong command line · 3 wrong configuration 
 struct Cli {
     #[command(flatten)]
     global: GlobalArgs,
+    #[command(flatten)]
+    engine: EngineArgs,
+    #[command(flatten)]
+    look: LookArgs,
     /// Print lines and draw nothing: for terminals that can do no more (by itself where TERM is dumb)
     #[arg(long)]
     plain: bool,
     #[command(subcommand)]
     command: Option<Command>,
-}
-
-/// Options every command takes.
-#[derive(Clone, Debug, Args)]
-struct GlobalArgs {
-    /// Folder with config.toml, default.toml and nodes/
-    #[arg(
-        short = 'C',
-        long = "dir",
-        value_name = "DIR",
-        global = true,
-        default_value = ".",
-        env = "PROX_ORCHESTRATOR_DIR"
-    )]
-    dir: PathBuf,
-    /// Address and port to listen on, instead of the configured one
-    #[arg(long, value_name = "ADDR:PORT", global = true)]
-    listen: Option<SocketAddr>,
-    /// Serve plain HTTP instead of HTTPS
-    #[arg(long, global = true)]
-    no_tls: bool,
-    /// How much is logged, instead of the configured level
-    #[arg(long, value_name = "LEVEL", global = true)]
-    log_level: Option<LogLevel>,
-    /// Draw with ASCII characters only
-    #[arg(long, global = true)]
-    ascii: bool,
-    /// Draw little at a time: for serial lines of 9600 baud
-    #[arg(long, global = true)]
-    slow: bool,
-    /// Fail on purpose at Ctrl-P (used by tests)
-    #[arg(long = "panic-in", value_name = "WHAT", global = true, hide = true)]
-    fault: Option<tui::Fault>,
-}
-
-impl GlobalArgs {
-    fn layer(&self) -> CliLayer {
-        CliLayer { listen: self.listen, no_tls: self.no_tls, log_level: self.log_level }
-    }
-
-    /// What is said about the terminal.
-    fn look(&self) -> runtime::Look {
-        runtime::Look { ascii: self.ascii, slow: self.slow, plain: false, fault: self.fault }
-    }
-
-    /// Where the engine of this folder keeps its state.
-    fn state_dir(&self) -> PathBuf {
-        self.dir.join(runtime::STATE_DIR)
-    }
 }
 
 /// What can be done.
@@ -111,13 +66,25 @@ enum Command {
         /// Print events as JSON lines
         #[arg(long)]
         json: bool,
+        #[command(flatten)]
+        engine: EngineArgs,
     },
     /// See the whole job with a simulated rack, in a temporary folder
-    Demo(runtime::demo::DemoArgs),
+    Demo {
+        #[command(flatten)]
+        args: runtime::demo::DemoArgs,
+        #[command(flatten)]
+        look: LookArgs,
+    },
     /// Be a rack of fake machines that ask any running engine
     Simulate(Box<simulate::cli::SimulateArgs>),
     /// Say what is wrong with the folder's files, or with answer files, and what they would touch
-    Check(check::CheckArgs),
+    Check {
+        #[command(flatten)]
+        args: check::CheckArgs,
+        #[command(flatten)]
+        engine: EngineArgs,
+    },
     /// Show what the engine serves, what is wrong, and how many nodes stand where
     Status {
         /// As JSON
@@ -183,13 +150,43 @@ enum Command {
 /// Parses the command line, does what it says, and says how it went.
 #[must_use]
 pub fn main() -> ExitCode {
-    match dispatch(Cli::parse()) {
+    let cli = Cli::parse();
+    if let Some(error) = cli.misplaced() {
+        error.exit();
+    }
+    match dispatch(cli) {
         Ok(code) => code,
         Err(failure) => {
             // Nobody can be told that standard error is gone.
             let _ = writeln!(std::io::stderr(), "{failure}");
             failure.exit.into()
         }
+    }
+}
+
+impl Cli {
+    /// An option before a command that does nothing with it. After it, the command says so itself.
+    fn misplaced(&self) -> Option<clap::Error> {
+        let (mut engine, mut look) = (self.engine.given(), self.look.given());
+        match &self.command {
+            None => return None,
+            Some(Command::Serve { .. } | Command::Check { .. }) => engine = None,
+            Some(Command::Demo { .. }) => look = None,
+            Some(_) => {}
+        }
+        let about = [
+            (engine, "the engine, and goes with the console, `serve` and `check`"),
+            (look, "the terminal, and goes with the console and `demo`"),
+            (self.plain.then_some("--plain"), "the console, and goes without a command, or after `demo`"),
+        ];
+        let (option, about) = about.into_iter().find_map(|(option, about)| Some((option?, about)))?;
+        let message = format!("`{option}` is not for this command; it is about {about}");
+        Some(Cli::command().error(clap::error::ErrorKind::ArgumentConflict, message))
+    }
+
+    /// What starts the console.
+    fn console(&self) -> runtime::EngineOptions {
+        engine_options(&self.global, self.engine.layer(), self.look.look(self.plain))
     }
 }
 
@@ -201,11 +198,11 @@ fn dispatch(cli: Cli) -> Result<ExitCode, Failure> {
         return scripted(args);
     }
     if let Some(Command::Init(args)) = &cli.command {
-        return init::execute(args, &engine_options(&cli.global)).map(Into::into);
+        return init::execute(args, &folder_options(&cli.global)).map(Into::into);
     }
     if cli.command.is_none() {
         // Before there are threads: it waits for a person.
-        init::offer(&engine_options(&cli.global))?;
+        init::offer(&cli.console())?;
     }
     let threads = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let result = threads.block_on(run(cli));
@@ -225,18 +222,23 @@ fn scripted(args: &[String]) -> Result<ExitCode, Failure> {
     Ok(Exit::Success.into())
 }
 
-async fn run(Cli { global, plain, command }: Cli) -> Result<ExitCode, Failure> {
+async fn run(cli: Cli) -> Result<ExitCode, Failure> {
     let mut out = std::io::stdout();
+    let console = cli.console();
+    let Cli { global, engine: before, look: look_before, command, .. } = cli;
     match command {
-        None => {
-            let mut options = engine_options(&global);
-            options.look.plain = plain;
-            runtime::console(&options).await.map(Into::into)
+        None => runtime::console(&console).await.map(Into::into),
+        Some(Command::Serve { json, engine }) => {
+            let options = engine_options(&global, engine.or(&before).layer(), runtime::Look::default());
+            runtime::serve(&options, json).await.map(Into::into)
         }
-        Some(Command::Serve { json }) => runtime::serve(&engine_options(&global), json).await.map(Into::into),
-        Some(Command::Demo(args)) => runtime::demo::run(args, global.look()).await.map(Into::into),
+        Some(Command::Demo { args, look }) => {
+            runtime::demo::run(args, look.or(look_before).look(false)).await.map(Into::into)
+        }
         Some(Command::Simulate(args)) => Ok(simulate::cli::execute(*args, &mut out).await?),
-        Some(Command::Check(args)) => check::execute(&args, &global.dir, &global.layer(), &mut out).map(Into::into),
+        Some(Command::Check { args, engine }) => {
+            check::execute(&args, &global.dir, &engine.or(&before).layer(), &mut out).map(Into::into)
+        }
         Some(Command::Status { json }) => {
             let snapshot = order::engine(&global.state_dir())?.snapshot().await.or_exit(Exit::NoEngine)?;
             status::write(&snapshot, json, &mut out)?;
@@ -254,18 +256,18 @@ async fn run(Cli { global, plain, command }: Cli) -> Result<ExitCode, Failure> {
             Ok(Exit::Success.into())
         }
         Some(Command::Answer(command)) => {
-            let options = engine_options(&global);
+            let options = folder_options(&global);
             answer::show(command, &options, &global.state_dir(), &mut out).await.map(Into::into)
         }
         Some(Command::Profile(command)) => {
             answer::profile(command, &global.state_dir(), &mut out).await.map(Into::into)
         }
         Some(Command::Ansible(command)) => {
-            ansible::execute(&command, &engine_options(&global), &mut out).await.map(Into::into)
+            ansible::execute(&command, &folder_options(&global), &mut out).await.map(Into::into)
         }
         Some(Command::Runs(args)) => runs::execute(&args, &global.dir, &mut out).map(Into::into),
         Some(Command::Plan(command)) => {
-            let options = engine_options(&global);
+            let options = folder_options(&global);
             plan::execute(command, &options, &global.state_dir(), &mut out).await.map(Into::into)
         }
         Some(Command::Log(args)) => log::execute(&args, &global.state_dir(), &mut out).map(Into::into),
@@ -277,25 +279,29 @@ async fn run(Cli { global, plain, command }: Cli) -> Result<ExitCode, Failure> {
         Some(Command::Order(command)) => order::execute(command, &global.state_dir(), &mut out).await.map(Into::into),
         Some(Command::Token(command)) => token::execute(command, &global.state_dir(), &mut out).await.map(Into::into),
         // Handled before the runtime was made: they wait for a person, lead a session, or need no threads.
-        Some(Command::Init(args)) => init::execute(&args, &engine_options(&global)).map(Into::into),
+        Some(Command::Init(args)) => init::execute(&args, &folder_options(&global)).map(Into::into),
         Some(Command::SuperviseRun { run_dir }) => supervise(&run_dir),
         Some(Command::ScriptedPlaybook { args }) => scripted(&args),
     }
 }
 
-fn engine_options(global: &GlobalArgs) -> runtime::EngineOptions {
-    runtime::EngineOptions {
-        dir: global.dir.clone(),
-        cli: global.layer(),
-        env: EnvLayer::from_vars(std::env::vars_os()),
-        look: global.look(),
-    }
+/// What starts an engine in the folder.
+fn engine_options(global: &GlobalArgs, cli: CliLayer, look: runtime::Look) -> runtime::EngineOptions {
+    runtime::EngineOptions { dir: global.dir.clone(), cli, env: EnvLayer::from_vars(std::env::vars_os()), look }
+}
+
+/// What tells about the folder, for commands that start no engine.
+fn folder_options(global: &GlobalArgs) -> runtime::EngineOptions {
+    engine_options(global, CliLayer::default(), runtime::Look::default())
 }
 
 #[cfg(test)]
 mod tests {
+    use std::net::SocketAddr;
+
     use super::*;
-    use clap::CommandFactory as _;
+    use crate::config::LogLevel;
+    use rstest::rstest;
 
     #[test]
     fn the_command_line_is_well_formed() {
@@ -303,12 +309,43 @@ mod tests {
     }
 
     #[test]
-    fn options_reach_the_configuration() {
-        let words = ["x", "serve", "--listen", "127.0.0.1:1", "--no-tls", "--log-level", "debug"];
-        let layer = Cli::try_parse_from(words).unwrap().global.layer();
+    fn options_reach_the_configuration_before_and_after_the_command() {
         let listen = Some(SocketAddr::from(([127, 0, 0, 1], 1)));
-        assert_eq!(layer, CliLayer { listen, no_tls: true, log_level: Some(LogLevel::Debug) });
+        let expected = CliLayer { listen, no_tls: true, log_level: Some(LogLevel::Debug) };
+        let options = ["--listen", "127.0.0.1:1", "--no-tls", "--log-level", "debug"];
+        for place in 0..=options.len() {
+            if options[..place].last().is_some_and(|word| ["--listen", "--log-level"].contains(word)) {
+                continue;
+            }
+            let (before, after) = options.split_at(place);
+            let cli = Cli::try_parse_from([&["x"], before, &["serve"], after].concat()).unwrap();
+            assert!(cli.misplaced().is_none());
+            let Some(Command::Serve { engine, .. }) = cli.command else { panic!("no engine") };
+            assert_eq!(engine.or(&cli.engine).layer(), expected, "{place}");
+        }
+        let console = Cli::try_parse_from([&["x"][..], &options].concat()).unwrap();
+        assert_eq!(console.console().cli, expected);
         assert!(Cli::try_parse_from(["x", "--log-level", "loud"]).is_err());
+    }
+
+    #[rstest]
+    #[case("--listen 127.0.0.1:1 nodes", Some("`--listen` is not for this command"))]
+    #[case("--no-tls approve --all", Some("`--no-tls`"))]
+    #[case("--log-level debug demo", Some("`--log-level`"))]
+    #[case("--ascii serve", Some("`--ascii`"))]
+    #[case("--plain status", Some("`--plain`"))]
+    #[case("--no-tls check", None)]
+    #[case("--ascii demo --slow", None)]
+    #[case("--ascii --slow --plain --no-tls", None)]
+    fn an_option_that_would_do_nothing_is_refused(#[case] words: &str, #[case] told: Option<&str>) {
+        let cli = Cli::try_parse_from(["x"].into_iter().chain(words.split(' '))).unwrap();
+        let error = cli.misplaced().map(|error| (error.exit_code(), error.to_string()));
+        match (error, told) {
+            (Some((code, error)), Some(told)) => assert!(code == 2 && error.contains(told), "{error}"),
+            (error, told) => assert_eq!((error, told), (None, None)),
+        }
+        let [option, command] = ["--listen=127.0.0.1:1", "nodes"];
+        assert!(Cli::try_parse_from(["x", command, option]).is_err());
     }
 
     #[test]

@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use jiff::Timestamp;
 use serde::Serialize;
 
-use crate::domain::fleet::clock::Progress;
+use crate::domain::fleet::clock::LegProgress;
 use crate::domain::guard::ClaimCode;
 use crate::domain::node::Flag;
 use crate::domain::text::Text;
@@ -33,7 +33,7 @@ struct Row<'a> {
     /// Only while its request is open.
     held_until: Option<Timestamp>,
     /// How far it is with installing or booting, where its model is known.
-    progress: Option<Progress>,
+    progress: Option<LegProgress>,
     /// What became of its last answer.
     answer: Option<&'static str>,
     flags: &'a std::collections::BTreeSet<Flag>,

@@ -8,6 +8,7 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
 use crate::ansible::record::{Record, records};
+use crate::domain::layout::RUNS;
 use crate::domain::options::shell_word;
 use crate::domain::run::HostResult;
 use crate::domain::{Origin, RunId};
@@ -43,7 +44,7 @@ pub(super) fn execute(args: &RunsArgs, dir: &Path, out: &mut impl Write) -> Resu
     let records = records(dir)?;
     match &args.command {
         None if args.json => writeln!(out, "{}", serde_json::to_string_pretty(&records)?)?,
-        None if records.is_empty() => writeln!(out, "no run is kept in `{}`", dir.join("nodes/runs").display())?,
+        None if records.is_empty() => writeln!(out, "no run is kept in `{}`", dir.join(RUNS).display())?,
         None => list(&records, out)?,
         Some(RunsCommand::Show { run, json }) => {
             let record = records.iter().find(|record| record.run == *run);
@@ -79,7 +80,7 @@ fn list(records: &[Record], out: &mut impl Write) -> std::io::Result<()> {
 }
 
 fn show(record: &Record, dir: &Path, out: &mut impl Write) -> std::io::Result<()> {
-    let folder = dir.join("nodes/runs").join(record.run.to_string());
+    let folder = dir.join(RUNS).join(record.run.to_string());
     let reason = record.end.as_ref().and_then(|end| end.outcome.reason());
     let reason = reason.map(|reason| format!(": {reason}")).unwrap_or_default();
     writeln!(out, "run {} {}{reason}", record.run, state(record))?;

@@ -7,11 +7,9 @@ use std::path::Path;
 use super::problem::{Problem, Problems, Source};
 use super::{ConfigErrors, read};
 use crate::domain::Fqdn;
+use crate::domain::layout::NODES;
 
-/// The folder with profiles, in the project folder.
-pub const PROFILES_FOLDER: &str = "profiles";
-/// The override of one node, in its folder under `nodes/`.
-pub const OVERRIDE_FILE: &str = "override.toml";
+pub use crate::domain::layout::{OVERRIDE_FILE, PROFILES_FOLDER};
 
 /// Profiles that are read at most.
 const MOST_PROFILES: usize = 10_000;
@@ -75,7 +73,7 @@ pub fn load_profiles(dir: &Path) -> Result<Vec<Named>, ConfigErrors> {
 /// What the override of a node is called from the project folder.
 #[must_use]
 pub fn override_file(node: &Fqdn) -> String {
-    format!("nodes/{node}/{OVERRIDE_FILE}")
+    format!("{NODES}/{node}/{OVERRIDE_FILE}")
 }
 
 /// Reads the override of one node; `None` where it has none.
@@ -91,7 +89,7 @@ pub fn load_override(dir: &Path, node: &Fqdn) -> Result<Option<Named>, ConfigErr
 #[must_use]
 pub fn node_folders(dir: &Path) -> Vec<Fqdn> {
     // Folders that cannot be listed have no overrides; who writes them says why they cannot be used.
-    let entries = fs::read_dir(dir.join("nodes")).into_iter().flatten().filter_map(Result::ok);
+    let entries = fs::read_dir(dir.join(NODES)).into_iter().flatten().filter_map(Result::ok);
     // The inventory's name is a host name, too.
     let folders = entries.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()));
     let mut nodes: Vec<Fqdn> = folders.filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect();

@@ -82,7 +82,7 @@ const COMMAND_LINE: &str = "the command line";
 
 /// Where a setting's value came from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Origin {
+pub enum Layer {
     /// The command line.
     Cli,
     /// An environment variable: [`Key::variable`].
@@ -93,7 +93,7 @@ pub enum Origin {
     Default,
 }
 
-impl fmt::Display for Origin {
+impl fmt::Display for Layer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(match self {
             Self::Cli => "command line",
@@ -106,13 +106,13 @@ impl fmt::Display for Origin {
 
 /// Where every setting's value came from.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Origins(BTreeMap<Key, Origin>);
+pub struct Origins(BTreeMap<Key, Layer>);
 
 impl Origins {
     /// Where the value of `key` came from.
     #[must_use]
-    pub fn of(&self, key: Key) -> Origin {
-        self.0.get(&key).copied().unwrap_or(Origin::Default)
+    pub fn of(&self, key: Key) -> Layer {
+        self.0.get(&key).copied().unwrap_or(Layer::Default)
     }
 }
 
@@ -248,26 +248,26 @@ impl<'a> Layers<'a> {
     /// The value of the highest layer that sets `key`, every layer's value judged by `parse`.
     fn get<T>(&mut self, key: Key, cli: Option<T>, parse: impl Fn(Raw<'_>) -> Result<T, Invalid>) -> Option<T> {
         let file = self.file.get(key).map(|written| parse(Raw::Typed(&written.value)));
-        let file = self.judged(key, Origin::File, file);
+        let file = self.judged(key, Layer::File, file);
         let env = self.env.variables.get(&key.variable()).map(|value| match value {
             Ok(text) => parse(Raw::Text(text)),
             Err(_) => Err(Invalid { reason: "the value is not UTF-8".to_owned(), hint: None }),
         });
-        let env = self.judged(key, Origin::Env, env);
-        let layers = [(Origin::Cli, cli), (Origin::Env, env), (Origin::File, file)];
+        let env = self.judged(key, Layer::Env, env);
+        let layers = [(Layer::Cli, cli), (Layer::Env, env), (Layer::File, file)];
         let (origin, value) = layers.into_iter().find_map(|(origin, value)| Some((origin, value?)))?;
         self.origins.0.insert(key, origin);
         Some(value)
     }
 
-    fn judged<T>(&mut self, key: Key, origin: Origin, parsed: Option<Result<T, Invalid>>) -> Option<T> {
+    fn judged<T>(&mut self, key: Key, origin: Layer, parsed: Option<Result<T, Invalid>>) -> Option<T> {
         match parsed? {
             Ok(value) => Some(value),
             Err(invalid) => {
                 let problem = self.problem(key, origin, &format!("`{key}`: {}", invalid.reason));
                 let hint = invalid.hint.unwrap_or_else(|| match origin {
-                    Origin::Env => format!("write it like `{}={}`", key.variable(), key.bare_example()),
-                    Origin::Cli | Origin::File | Origin::Default => format!("write it like `{}`", key.example()),
+                    Layer::Env => format!("write it like `{}={}`", key.variable(), key.bare_example()),
+                    Layer::Cli | Layer::File | Layer::Default => format!("write it like `{}`", key.example()),
                 });
                 self.problems.add(|| problem.hint(hint));
                 None
@@ -276,13 +276,13 @@ impl<'a> Layers<'a> {
     }
 
     /// A problem with the value of `key` that came from `origin`, placed where that value stands.
-    pub(crate) fn problem(&self, key: Key, origin: Origin, message: &str) -> Problem {
+    pub(crate) fn problem(&self, key: Key, origin: Layer, message: &str) -> Problem {
         match origin {
-            Origin::File => {
+            Layer::File => {
                 let span = self.file.get(key).map(|written| written.span.clone()).unwrap_or_default();
                 self.file.source().problem(span, message)
             }
-            Origin::Env => {
+            Layer::Env => {
                 let name = key.variable();
                 let value = self.env.variables.get(&name).map(|value| match value {
                     Ok(text) | Err(text) => text.as_str(),
@@ -290,8 +290,8 @@ impl<'a> Layers<'a> {
                 let line = format!("{name}={}", value.unwrap_or_default());
                 Problem::in_line(ENVIRONMENT, &line, name.len() + 1..line.len(), message)
             }
-            Origin::Cli => Problem::whole(COMMAND_LINE, message),
-            Origin::Default => Problem::whole("the defaults", message),
+            Layer::Cli => Problem::whole(COMMAND_LINE, message),
+            Layer::Default => Problem::whole("the defaults", message),
         }
     }
 }

@@ -25,7 +25,7 @@ pub use folder::{
     override_file, profile_file, profile_names,
 };
 pub use key::Key;
-pub use layer::{CliLayer, EnvLayer, Origin, Origins};
+pub use layer::{CliLayer, EnvLayer, Layer, Origins};
 pub use model::{
     Ansible, Approval, Config, Console, Install, Limits, Log, LogLevel, Naming, Network, NicSource, Server,
 };

@@ -1,4 +1,5 @@
-//! The resolved configuration: typed, complete, valid. The defaults live here and nowhere else.
+//! The resolved configuration: typed, complete, valid. The defaults live here and nowhere else, but for those of what
+//! decisions follow: they are [`Policy::default`]'s.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::num::NonZeroU32;
@@ -10,7 +11,7 @@ use ipnet::IpNet;
 use super::url::PublicUrl;
 use crate::domain::address::{AddressRange, AddressSource};
 use crate::domain::mask::Netmask;
-use crate::domain::{Auto, StartRule, WebhookAuth, WhenUnapproved};
+use crate::domain::{Auto, Policy, StartRule, WebhookAuth, WhenUnapproved};
 
 /// Everything `config.toml`, the environment and the command line say about how the console runs.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -249,9 +250,15 @@ const fn count(number: u32) -> NonZeroU32 {
     }
 }
 
+/// The same of a number that fits.
+fn number(number: usize) -> NonZeroU32 {
+    u32::try_from(number).ok().and_then(NonZeroU32::new).unwrap_or(NonZeroU32::MAX)
+}
+
 impl Default for Naming {
     fn default() -> Self {
-        Self { prefix: "pve-".to_owned(), domain: "example.com".to_owned() }
+        let Policy { name_prefix: prefix, domain, .. } = Policy::default();
+        Self { prefix, domain }
     }
 }
 
@@ -276,7 +283,7 @@ impl Default for Server {
             listen: SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 8443),
             tls: true,
             public_url: None,
-            webhook_auth: WebhookAuth::Secret,
+            webhook_auth: Policy::default().webhook_auth,
             max_held: count(10_000),
             hold: Duration::from_secs(45),
             allow: Vec::new(),
@@ -287,28 +294,25 @@ impl Default for Server {
 
 impl Default for Approval {
     fn default() -> Self {
-        Self {
-            auto: Auto::Never,
-            undo_window: Duration::from_secs(5),
-            when_unapproved: WhenUnapproved::Retry,
-            repeat_window: Duration::from_mins(15),
-            require_token: false,
-        }
+        let Policy { auto, undo_window, when_unapproved, repeat_window, .. } = Policy::default();
+        Self { auto, undo_window, when_unapproved, repeat_window, require_token: false }
     }
 }
 
 impl Default for Install {
     fn default() -> Self {
-        Self { deadline: Duration::from_mins(45), boot_deadline: Duration::from_mins(20) }
+        let Policy { install_deadline: deadline, boot_deadline, .. } = Policy::default();
+        Self { deadline, boot_deadline }
     }
 }
 
 impl Default for Ansible {
     fn default() -> Self {
+        let Policy { start, countdown, run_deadline: deadline, .. } = Policy::default();
         Self {
-            start: StartRule::WhenReady,
-            countdown: Duration::from_secs(10),
-            deadline: Duration::from_hours(1),
+            start,
+            countdown,
+            deadline,
             expect: None,
             playbook: PathBuf::from("setup-cluster.yml"),
             user: "root".to_owned(),
@@ -331,7 +335,7 @@ impl Default for Limits {
             connections: None,
             connections_per_address: count(512),
             requests_per_minute: count(600),
-            waiting_rows: count(20_000),
+            waiting_rows: number(Policy::default().waiting_rows),
         }
     }
 }

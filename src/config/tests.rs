@@ -53,7 +53,7 @@ fn the_shipped_config_is_the_built_in_one_and_shows_every_key() {
         .map(|line| if keys.iter().any(|key| line.starts_with(key)) { &line[1..] } else { line })
         .collect();
     let all = good(&uncommented.join("\n"));
-    assert!(Key::ALL.iter().all(|key| all.origins.of(*key) == Origin::File), "{:?}", all.origins);
+    assert!(Key::ALL.iter().all(|key| all.origins.of(*key) == Layer::File), "{:?}", all.origins);
     assert!(all.warnings.is_empty(), "{}", all.warnings);
     assert_eq!(all.config.network.missing(), []);
 }
@@ -166,7 +166,7 @@ fn every_key_reaches_its_field() {
         log: Log { level: LogLevel::Debug },
     };
     assert_eq!(loaded.config, expected);
-    let unset: Vec<_> = Key::ALL.iter().filter(|key| loaded.origins.of(**key) != Origin::File).collect();
+    let unset: Vec<_> = Key::ALL.iter().filter(|key| loaded.origins.of(**key) != Layer::File).collect();
     assert_eq!(unset, Vec::<&Key>::new());
 }
 
@@ -212,13 +212,13 @@ fn a_higher_layer_wins_and_is_named() {
     assert!(!loaded.config.server.tls);
     assert_eq!(loaded.config.log.level, LogLevel::Debug);
     let origins = [Key::LISTEN, Key::TLS, Key::LOG_LEVEL, Key::HOLD].map(|key| loaded.origins.of(key));
-    assert_eq!(origins, [Origin::Cli, Origin::Cli, Origin::Env, Origin::Default]);
+    assert_eq!(origins, [Layer::Cli, Layer::Cli, Layer::Env, Layer::Default]);
 
     let without_options = load_text(file, &CliLayer::default(), &variables).unwrap();
     assert_eq!(without_options.config.server.listen, ([10, 0, 0, 2], 2).into());
     assert!(without_options.config.server.tls);
     assert_eq!(good(file).config.server.listen, ([10, 0, 0, 1], 1).into());
-    assert_eq!(good(file).origins.of(Key::LISTEN), Origin::File);
+    assert_eq!(good(file).origins.of(Key::LISTEN), Layer::File);
     assert_eq!(good("").config, Config::default());
 }
 
@@ -236,7 +236,7 @@ fn every_key_has_a_variable() {
     });
     let loaded = load_text("", &CliLayer::default(), &EnvLayer::from_vars(variables)).unwrap();
     assert_eq!(loaded.config, file.config);
-    assert!(Key::ALL.iter().all(|key| loaded.origins.of(*key) == Origin::Env));
+    assert!(Key::ALL.iter().all(|key| loaded.origins.of(*key) == Layer::Env));
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use super::key::Key;
-use super::layer::{Layers, Origin};
+use super::layer::{Layer, Layers};
 use super::model::{Config, NicSource};
 use super::problem::quoted;
 use crate::domain::Fqdn;
@@ -130,6 +130,6 @@ fn listener_can_be_called(config: &Config, layers: &mut Layers<'_>) {
     }
     let message = format!("`{}`: installers 8.2 and 9.2 cannot call an IPv6 address over https", Key::LISTEN);
     let origin = layers.origins.of(Key::LISTEN);
-    let problem = if origin == Origin::Default { return } else { layers.problem(Key::LISTEN, origin, &message) };
+    let problem = if origin == Layer::Default { return } else { layers.problem(Key::LISTEN, origin, &message) };
     layers.warnings.add(|| problem.hint("set `public_url` to a URL with a host name, or `tls = false`").warning());
 }

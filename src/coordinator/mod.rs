@@ -9,8 +9,6 @@ mod handle;
 mod held;
 #[cfg(test)]
 mod tests;
-#[cfg(test)]
-mod window_tests;
 mod windows;
 mod writer;
 

@@ -1,5 +1,7 @@
 //! The coordinator with a real store, without a network.
 
+mod window;
+
 use super::*;
 use crate::domain::command::{Ask, Command, Order, Origin};
 use crate::domain::facts::{Dmi, Generation, Link, Product, SystemInfo};

@@ -427,5 +427,4 @@ fn before(address: IpAddr) -> Option<IpAddr> {
 }
 
 #[cfg(test)]
-#[path = "address_tests.rs"]
 mod tests;

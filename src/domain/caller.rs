@@ -3,10 +3,9 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::layout::INVENTORY;
 use super::options::{RunOptions, shell_word};
 
-/// The inventory, relative to the project folder.
-pub const INVENTORY: &str = "nodes/dynamic-inventory.json";
 /// The file of variables that were chosen for a run, in its folder.
 pub const EXTRA_VARS: &str = "extra-vars.json";
 /// The file of the names a run is limited to, in its folder.

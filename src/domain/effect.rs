@@ -9,11 +9,6 @@ pub enum Effect {
     StartRun(RunId),
     /// Find the process of this run again, or learn how it ended.
     FollowRun(RunId),
-    /// Stop this run; where `now`, skip to the next step of the stop sequence (ANSIBLE.md §4).
-    StopRun {
-        /// The run.
-        run: RunId,
-        /// Whether this is a second request.
-        now: bool,
-    },
+    /// Stop this run: the first begins the stop sequence, each further one goes to its next step (ANSIBLE.md §4).
+    StopRun(RunId),
 }

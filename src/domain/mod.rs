@@ -22,6 +22,7 @@ pub mod ghost;
 pub mod grid;
 pub mod guard;
 pub mod id;
+pub mod layout;
 pub mod mac;
 pub mod machine;
 pub mod mask;

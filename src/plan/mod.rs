@@ -13,8 +13,6 @@ mod merge;
 mod row;
 
 #[cfg(test)]
-mod import_tests;
-#[cfg(test)]
 mod tests;
 
 use std::collections::BTreeSet;

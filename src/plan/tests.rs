@@ -1,5 +1,7 @@
 //! Whole plans: what is read, what is refused, and what an import leaves as it was.
 
+mod import;
+
 use proptest::prelude::*;
 use rstest::rstest;
 

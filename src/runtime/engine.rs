@@ -15,7 +15,7 @@ use super::settings::AnswerFiles;
 use super::workers::{BOARD, Workers};
 use super::{EngineOptions, LocalClient, STATE_DIR, board, journal, operator, preflight, settings};
 use crate::ansible::check::{Report, Subject};
-use crate::ansible::{self, Feed, Runner, SshKeyPair};
+use crate::ansible::{self, Feed, Job, Runner, SshKeyPair};
 use crate::config::{self, Config, ConfigErrors};
 use crate::coordinator::{self, Handle, Started};
 use crate::domain::snapshot::{Problem, Service};
@@ -302,16 +302,10 @@ impl Parts {
         let ansible = &prepared.config.ansible;
         let (feed, filler) = Feed::new(prepared.dir.clone());
         let settings = ansible::Settings {
-            dir: prepared.dir.clone(),
-            state_dir: prepared.state_dir.clone(),
-            playbook: ansible.playbook.clone(),
-            command: ansible.command.clone(),
-            forks: forks(ansible),
-            user: ansible.user.clone(),
+            job: job(prepared, private_key),
             ssh_port: ansible.ssh_port,
-            private_key: Some(private_key.to_owned()),
             supervisor: vec![std::env::current_exe()?.into(), ansible::SUBCOMMAND.into()],
-            patience: ansible::Patience::default(),
+            patience: ansible::StopTimes::default(),
             keep_runs: ansible.keep_runs,
         };
         let working = &self.workers.shutdown;
@@ -357,8 +351,13 @@ pub(super) fn stored(options: &EngineOptions) -> Result<(Snapshot, Previewer), F
 
 /// What a run needs, but for what the answer files install: that changes with them.
 fn subject(prepared: &Prepared, private_key: &Path) -> Subject {
+    Subject { job: job(prepared, private_key), installs: Vec::new() }
+}
+
+/// What is run.
+fn job(prepared: &Prepared, private_key: &Path) -> Job {
     let ansible = &prepared.config.ansible;
-    Subject {
+    Job {
         dir: prepared.dir.clone(),
         state_dir: prepared.state_dir.clone(),
         command: ansible.command.clone(),
@@ -366,7 +365,6 @@ fn subject(prepared: &Prepared, private_key: &Path) -> Subject {
         user: ansible.user.clone(),
         forks: forks(ansible),
         private_key: private_key.to_owned(),
-        installs: Vec::new(),
     }
 }
 

@@ -12,10 +12,12 @@ use tokio_util::sync::CancellationToken;
 
 use super::settings;
 use super::stamp::Stamps;
+use crate::ansible::Job;
 use crate::ansible::check::{Report, Subject, check};
 use crate::ansible::preflight::cautions;
 use crate::config;
 use crate::coordinator::Handle;
+use crate::domain::layout::NODES;
 use crate::domain::{RunId, RunOutcome, RunState};
 use crate::server::AnswerKit;
 
@@ -84,22 +86,22 @@ async fn look(subject: &Subject) -> Stamps {
 
 /// The files that a report follows from.
 fn look_at(subject: &Subject) -> Stamps {
-    let dir = &subject.dir;
-    let playbook = dir.join(&subject.playbook);
+    let Job { dir, playbook: configured, private_key, command, .. } = &subject.job;
+    let playbook = dir.join(configured);
     let beside = playbook.parent().unwrap_or(dir).join("roles");
     let overrides = config::node_folders(dir);
     // Taken from the end: many overrides leave room for what every run needs.
     let mut left: Vec<_> = overrides.iter().map(|node| dir.join(config::override_file(node))).collect();
     left.extend([
         dir.join("ansible.cfg"),
-        dir.join("assets").join(&subject.playbook),
-        dir.join("nodes/group_vars"),
-        dir.join("nodes/host_vars"),
-        subject.private_key.clone(),
+        dir.join("assets").join(configured),
+        dir.join(NODES).join("group_vars"),
+        dir.join(NODES).join("host_vars"),
+        private_key.clone(),
         playbook,
         beside,
     ]);
-    left.extend(subject.command.clone());
+    left.extend(command.clone());
     let mut seen = Stamps::default();
     while let Some(path) = left.pop() {
         let Ok(about) = fs::metadata(&path) else { continue };

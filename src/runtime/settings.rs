@@ -13,7 +13,7 @@ use crate::domain::address::{Otherwise, Pool};
 use crate::domain::snapshot::Problem;
 use crate::domain::{AddressRules, AddressSource, Auto, NicRule, Policy, WebhookAuth};
 use crate::plan;
-use crate::server::{Access, AnswerKit, Limits, NetworkSettings, ServerSettings};
+use crate::server::{Access, AnswerKit, Limits, NetworkSettings, NicBy, ServerSettings};
 use crate::store::ProjectionSettings;
 use crate::tui;
 use tracing_subscriber::filter::LevelFilter;
@@ -59,13 +59,18 @@ pub(super) fn extras(config: &Config) -> tui::Extras {
     tui::Extras { mouse, bell }
 }
 
+/// What tells the NIC; that a vendor is named where only one may tell it is checked with the configuration.
+fn nic_by(network: &config::Network) -> NicBy {
+    match (network.nic, network.nic_vendor.clone()) {
+        (NicSource::Vendor, Some(pattern)) => NicBy::Vendor(pattern),
+        (NicSource::Vendor | NicSource::Asking, otherwise) => NicBy::Asking { otherwise },
+    }
+}
+
 /// Where addresses come from. What the base answer says itself goes before `config.toml`.
 fn address_rules(config: &Config, base: &BaseAnswer) -> AddressRules {
     let network = &config.network;
-    let nic = match network.nic {
-        NicSource::Vendor => NicRule::Vendor,
-        NicSource::Asking => NicRule::Asking { or_vendor: network.nic_vendor.is_some() },
-    };
+    let nic = nic_by(network).rule();
     // `address = "dhcp"` is the base's business; what is left is for machines whose own layers say otherwise.
     let source = if network.address == AddressSource::Dhcp { AddressSource::Requester } else { network.address };
     AddressRules {
@@ -103,8 +108,7 @@ pub(super) fn answer_kit(dir: &Path, config: &Config, files: &AnswerFiles, ssh_k
         mask: config.network.mask,
         dns: config.network.dns,
         gateway: config.network.gateway,
-        nic_vendor: config.network.nic_vendor.clone(),
-        by_vendor: config.network.nic == NicSource::Vendor,
+        nic: nic_by(&config.network),
     };
     let AnswerFiles { base, profiles, .. } = files.clone();
     let (dir, ssh_key) = (dir.to_owned(), Some(ssh_key.to_owned()));
@@ -425,7 +429,6 @@ disk-list = ["sda"]
         assert_eq!((rules.start, rules.expect, rules.webhook_auth), (StartRule::ByHand, Some(6), WebhookAuth::None));
         let shipped = base(config::BASE_ANSWER);
         assert_eq!(policy(&Config::default(), &shipped), Policy::default(), "both sides have the same defaults");
-        assert_eq!(access(&Config::default()), Access::default());
     }
 
     #[rstest]

@@ -41,6 +41,7 @@ pub struct Limits {
     pub requests_per_minute: u32,
 }
 
+#[cfg(test)]
 impl Default for Access {
     /// Everybody may ask, nobody is believed about somebody else.
     fn default() -> Self {

@@ -26,7 +26,7 @@ use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt as _;
 
-use super::crowd::Ticket;
+use super::crowd::Seat;
 use super::delivery::Delivery;
 use super::state::App;
 use crate::domain::Origin;
@@ -57,13 +57,13 @@ pub(super) struct ConnInfo {
     /// What becomes of the reply.
     pub(super) delivery: Delivery,
     /// Its place among the open connections.
-    ticket: Arc<Ticket>,
+    seat: Arc<Seat>,
 }
 
 impl ConnInfo {
     /// A connection accepted just now, whose place among the others is `place`.
-    pub(super) fn new(peer: SocketAddr, local: SocketAddr, place: (Ticket, bool)) -> Self {
-        let (ticket, hurried) = place;
+    pub(super) fn new(peer: SocketAddr, local: SocketAddr, place: (Seat, bool)) -> Self {
+        let (seat, hurried) = place;
         Self {
             peer: canonical(peer),
             local: canonical(local),
@@ -72,13 +72,13 @@ impl ConnInfo {
             tls: false,
             hurried,
             delivery: Delivery::default(),
-            ticket: Arc::new(ticket),
+            seat: Arc::new(seat),
         }
     }
 
     /// Its request is there in full: it is no longer the first to go when there are too many.
     pub(super) fn asked(&self) {
-        self.ticket.asked();
+        self.seat.asked();
     }
 }
 
@@ -95,7 +95,7 @@ pub(super) struct Shared {
 
 /// Serves one connection to its end. Thousands of these wait at once: the parts that do not live as long as the whole are
 /// boxed, so that a held request takes no more room than it needs.
-pub(super) async fn run(stream: TcpStream, peer: SocketAddr, shared: Arc<Shared>, place: (Ticket, bool)) {
+pub(super) async fn run(stream: TcpStream, peer: SocketAddr, shared: Arc<Shared>, place: (Seat, bool)) {
     let Ok(local) = stream.local_addr() else { return };
     // Small writes go out at once; a system that cannot do this serves more slowly.
     let _ = stream.set_nodelay(true);

@@ -26,9 +26,9 @@ pub(super) struct Room {
 #[derive(Debug)]
 pub(super) enum Admission {
     /// It is served.
-    In(Ticket),
+    In(Seat),
     /// It is over a limit: what it asks for is the retry answer.
-    Hurried(Ticket),
+    Hurried(Seat),
     /// It is closed at once.
     Out,
 }
@@ -73,7 +73,7 @@ impl Slot {
 
 /// A place among the open connections, given back when dropped.
 #[derive(Debug)]
-pub(super) struct Ticket {
+pub(super) struct Seat {
     crowd: Crowd,
     source: Source,
     id: u64,
@@ -123,14 +123,14 @@ impl Crowd {
         (admission, Some(Pressure::All))
     }
 
-    fn enter(&self, table: &mut Table, source: Source) -> Ticket {
+    fn enter(&self, table: &mut Table, source: Source) -> Seat {
         let (id, cut) = (table.next, CancellationToken::new());
         table.next += 1;
         table.open += 1;
         table.change(source, |slot| {
             slot.idle.insert(id, cut.clone());
         });
-        Ticket { crowd: self.clone(), source, id, cut }
+        Seat { crowd: self.clone(), source, id, cut }
     }
 
     fn lock(&self) -> MutexGuard<'_, Table> {
@@ -165,7 +165,7 @@ impl Table {
     }
 }
 
-impl Ticket {
+impl Seat {
     /// The request is there in full: from now on nobody cuts it.
     pub(super) fn asked(&self) {
         let id = self.id;
@@ -177,7 +177,7 @@ impl Ticket {
     }
 }
 
-impl Drop for Ticket {
+impl Drop for Seat {
     fn drop(&mut self) {
         let id = self.id;
         let mut table = self.crowd.lock();
@@ -205,9 +205,9 @@ mod tests {
         [192, 0, 2, last].into()
     }
 
-    fn enter(crowd: &Crowd, last: u8) -> Ticket {
+    fn enter(crowd: &Crowd, last: u8) -> Seat {
         match crowd.admit(peer(last), ROOM) {
-            (Admission::In(ticket), _) => ticket,
+            (Admission::In(seat), _) => seat,
             other => panic!("{other:?}"),
         }
     }
@@ -215,15 +215,12 @@ mod tests {
     #[test]
     fn an_address_with_too_many_cuts_its_own_oldest_idle_one() {
         let crowd = Crowd::default();
-        let tickets: Vec<_> = (0..4).map(|_| enter(&crowd, 1)).collect();
-        tickets[0].asked();
+        let seats: Vec<_> = (0..4).map(|_| enter(&crowd, 1)).collect();
+        seats[0].asked();
         let (fifth, pressure) = crowd.admit(peer(1), ROOM);
         assert!(matches!(fifth, Admission::In(_)));
         assert_eq!(pressure, Some(Pressure::Own));
-        assert_eq!(
-            tickets.iter().map(|ticket| ticket.cut.is_cancelled()).collect::<Vec<_>>(),
-            [false, true, false, false]
-        );
+        assert_eq!(seats.iter().map(|seat| seat.cut.is_cancelled()).collect::<Vec<_>>(), [false, true, false, false]);
         assert!(crowd.admit(peer(2), ROOM).1.is_none(), "others are not concerned");
     }
 
@@ -231,20 +228,20 @@ mod tests {
     fn busy_ones_are_never_cut_and_further_ones_are_hurried_then_turned_away() {
         let crowd = Crowd::default();
         let busy: Vec<_> = (0..4).map(|_| enter(&crowd, 1)).collect();
-        busy.iter().for_each(Ticket::asked);
+        busy.iter().for_each(Seat::asked);
         let mut hurried = Vec::new();
         loop {
             match crowd.admit(peer(1), ROOM).0 {
-                Admission::Hurried(ticket) => {
-                    ticket.asked();
-                    hurried.push(ticket);
+                Admission::Hurried(seat) => {
+                    seat.asked();
+                    hurried.push(seat);
                 }
                 Admission::Out => break,
                 Admission::In(_) => panic!("over the limit"),
             }
         }
         assert_eq!(hurried.len(), LEAST_RESERVE);
-        assert!(busy.iter().all(|ticket| !ticket.cut.is_cancelled()));
+        assert!(busy.iter().all(|seat| !seat.cut.is_cancelled()));
         drop(hurried);
         drop(busy);
         assert!(crowd.lock().sources.is_empty() && crowd.lock().open == 0);
@@ -259,15 +256,15 @@ mod tests {
         assert!(matches!(admission, Admission::In(_)));
         assert_eq!(pressure, Some(Pressure::Of(peer(3))), "of equals the one that idles longest");
         assert!(flood[0].cut.is_cancelled() && !flood[1].cut.is_cancelled());
-        assert!(honest.iter().all(|ticket| !ticket.cut.is_cancelled()));
+        assert!(honest.iter().all(|seat| !seat.cut.is_cancelled()));
     }
 
     #[test]
     fn a_proxy_may_speak_for_many_and_an_ipv6_network_counts_as_one() {
         let crowd = Crowd::default();
         let room = Room { total: 100, per_address: None };
-        let tickets: Vec<_> = (0..50).map(|_| crowd.admit(peer(1), room)).collect();
-        assert!(tickets.iter().all(|(admission, _)| matches!(admission, Admission::In(_))));
+        let seats: Vec<_> = (0..50).map(|_| crowd.admit(peer(1), room)).collect();
+        assert!(seats.iter().all(|(admission, _)| matches!(admission, Admission::In(_))));
         let host = |last: u16| IpAddr::from([0x2001, 0xdb8, 0, 1, 0, 0, 0, last]);
         let _all: Vec<_> = (0..4).map(|last| crowd.admit(host(last), ROOM)).collect();
         assert_eq!(crowd.admit(host(9), ROOM).1, Some(Pressure::Own));
@@ -278,27 +275,27 @@ mod tests {
         #[test]
         fn the_books_are_right(steps in proptest::collection::vec((0..4_u8, 0..6_u8, any::<prop::sample::Index>()), 0..200)) {
             let crowd = Crowd::default();
-            let mut tickets: Vec<(Ticket, bool)> = Vec::new();
+            let mut seats: Vec<(Seat, bool)> = Vec::new();
             for (step, last, which) in steps {
                 match step {
-                    0 | 1 => if let (Admission::In(ticket) | Admission::Hurried(ticket), _) = crowd.admit(peer(last), ROOM) {
-                        tickets.push((ticket, false));
+                    0 | 1 => if let (Admission::In(seat) | Admission::Hurried(seat), _) = crowd.admit(peer(last), ROOM) {
+                        seats.push((seat, false));
                     },
-                    2 if !tickets.is_empty() => {
-                        let (ticket, asked) = which.get(&tickets);
-                        ticket.asked();
-                        let index = which.index(tickets.len());
-                        tickets[index].1 = *asked || !tickets[index].0.cut.is_cancelled();
+                    2 if !seats.is_empty() => {
+                        let (seat, asked) = which.get(&seats);
+                        seat.asked();
+                        let index = which.index(seats.len());
+                        seats[index].1 = *asked || !seats[index].0.cut.is_cancelled();
                     }
-                    3 if !tickets.is_empty() => drop(tickets.swap_remove(which.index(tickets.len()))),
+                    3 if !seats.is_empty() => drop(seats.swap_remove(which.index(seats.len()))),
                     _ => {}
                 }
-                let open = tickets.iter().filter(|(ticket, _)| !ticket.cut.is_cancelled()).count();
+                let open = seats.iter().filter(|(seat, _)| !seat.cut.is_cancelled()).count();
                 let table = crowd.lock();
                 prop_assert_eq!(table.open, open);
                 prop_assert_eq!(table.sources.values().map(|slot| slot.idle.len() + slot.busy).sum::<usize>(), open);
                 prop_assert_eq!(table.idlers.len(), table.sources.values().filter(|slot| !slot.idle.is_empty()).count());
-                prop_assert!(tickets.iter().all(|(ticket, asked)| !asked || !ticket.cut.is_cancelled()));
+                prop_assert!(seats.iter().all(|(seat, asked)| !asked || !seat.cut.is_cancelled()));
             }
         }
     }

@@ -17,7 +17,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::connection::{self, Shared};
-use super::crowd::{self, Admission, Crowd, Pressure, Room, Ticket};
+use super::crowd::{self, Admission, Crowd, Pressure, Room, Seat};
 use super::router;
 use super::state::App;
 use crate::domain::ghost::Cause;
@@ -170,7 +170,7 @@ impl Connections {
     }
 
     /// A place for another connection of `peer`, and whether it is one over a limit.
-    fn admit(&self, peer: IpAddr) -> Option<(Ticket, bool)> {
+    fn admit(&self, peer: IpAddr) -> Option<(Seat, bool)> {
         let app = &self.shared.app;
         let room = {
             let access = &app.kit.borrow().access;
@@ -185,8 +185,8 @@ impl Connections {
             None => {}
         }
         match admission {
-            Admission::In(ticket) => Some((ticket, false)),
-            Admission::Hurried(ticket) => Some((ticket, true)),
+            Admission::In(seat) => Some((seat, false)),
+            Admission::Hurried(seat) => Some((seat, true)),
             Admission::Out => None,
         }
     }

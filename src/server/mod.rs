@@ -37,7 +37,7 @@ pub use limits::{capacity, raise_open_files};
 pub use listener::{BindError, Listener, serve};
 pub use preview::Previewer;
 pub use self_test::{SELF_TEST_OK, SelfTests};
-pub use state::{AnswerKit, App, NetworkSettings, ServerSettings};
+pub use state::{AnswerKit, App, NetworkSettings, NicBy, ServerSettings};
 pub use tls::{Identity, TlsError};
 
 #[cfg(test)]

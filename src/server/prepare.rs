@@ -13,7 +13,7 @@ use secrecy::SecretString;
 use super::base_url::{NoUrl, base_url};
 use super::connection::ConnInfo;
 use super::layers::{Layers, LayersError};
-use super::state::{AnswerKit, App};
+use super::state::{AnswerKit, App, NicBy};
 use crate::answer::{
     self, Context, CounterWish, Given, Inputs, NicChoice, Offer, RenderError, Rendered, TemplateError, Webhook, render,
 };
@@ -221,11 +221,14 @@ fn webhook(
     Ok((hash, Some(Webhook { url, token: secret.into(), fingerprint })))
 }
 
-/// The asking NIC, where it is known, else any of the configured vendor; the operator's choice is a layer.
+/// The NIC of one machine; the operator's choice is a layer.
 fn nic(kit: &AnswerKit, machine: &Asking<'_>) -> Option<NicChoice> {
-    let by_vendor = || kit.network.nic_vendor.clone().map(NicChoice::Vendor);
-    let asking = machine.nic.filter(|_| !kit.network.by_vendor);
-    asking.map(NicChoice::Mac).or_else(by_vendor)
+    match &kit.network.nic {
+        NicBy::Vendor(pattern) => Some(NicChoice::Vendor(pattern.clone())),
+        NicBy::Asking { otherwise } => {
+            machine.nic.map(NicChoice::Mac).or_else(|| otherwise.clone().map(NicChoice::Vendor))
+        }
+    }
 }
 
 /// Whether any report has shown a NIC that the vendor filter would take. Matched as the installer does: the whole

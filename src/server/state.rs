@@ -17,6 +17,7 @@ use super::report_desk::ReportDesk;
 use super::self_test::SelfTests;
 use crate::answer::{BaseAnswer, Profiles};
 use crate::coordinator::Handle;
+use crate::domain::NicRule;
 use crate::domain::mask::Netmask;
 
 /// Settings that hold as long as the listener does.
@@ -60,10 +61,31 @@ pub struct NetworkSettings {
     pub dns: Option<IpAddr>,
     /// `machine_net_gateway`
     pub gateway: Option<IpAddr>,
-    /// `machine_net_int`: a glob over the NIC's vendor, used where the asking NIC is not known.
-    pub nic_vendor: Option<String>,
-    /// Whether the vendor goes before the asking NIC.
-    pub by_vendor: bool,
+    /// Which NIC an answer configures, where no layer has a filter for it.
+    pub nic: NicBy,
+}
+
+/// What tells the NIC that an answer configures. A vendor is a glob over its name (`machine_net_int`).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum NicBy {
+    /// It is the one the machine asked through; where that is not known, any of this vendor.
+    Asking {
+        /// The vendor.
+        otherwise: Option<String>,
+    },
+    /// Any of this vendor, whichever asked.
+    Vendor(String),
+}
+
+impl NicBy {
+    /// The same as a rule for decisions, which need no vendor's name.
+    #[must_use]
+    pub fn rule(&self) -> NicRule {
+        match self {
+            Self::Asking { otherwise } => NicRule::Asking { or_vendor: otherwise.is_some() },
+            Self::Vendor(_) => NicRule::Vendor,
+        }
+    }
 }
 
 /// The handlers' shared state. One pointer: each of thousands of open connections has some.

@@ -292,5 +292,4 @@ fn is_mail_address(text: &str) -> bool {
 }
 
 #[cfg(test)]
-#[path = "installer_tests.rs"]
 mod tests;

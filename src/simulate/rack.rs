@@ -300,5 +300,4 @@ fn raise_descriptor_limit(connections: usize) -> Result<(), SimulateError> {
 }
 
 #[cfg(test)]
-#[path = "rack_tests.rs"]
 mod tests;

@@ -354,5 +354,4 @@ impl Handler for Door {
 }
 
 #[cfg(test)]
-#[path = "ssh_tests.rs"]
 mod tests;

@@ -242,12 +242,6 @@ impl Summary {
         Duration::from_micros(self.answers.value_at_quantile(share))
     }
 
-    /// Time within which this share (0 to 1) of the reports was accepted.
-    #[must_use]
-    pub fn report_quantile(&self, share: f64) -> Duration {
-        Duration::from_micros(self.reports.value_at_quantile(share))
-    }
-
     /// Answers per second between the first request and the last answer.
     #[must_use]
     pub fn answers_per_second(&self) -> f64 {

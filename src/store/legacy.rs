@@ -10,10 +10,11 @@ use jiff::Timestamp;
 use serde::Deserialize;
 
 use crate::domain::Fqdn;
+use crate::domain::layout::{INVENTORY, INVENTORY_FILE};
 use crate::domain::text::Text;
 
 use super::inventory::MARK;
-use super::projector::{INVENTORY, ProjectionError};
+use super::projector::ProjectionError;
 
 /// Longest inventory of the old shape that is read, in bytes; 50,000 names are some 3 MiB.
 const MAX_BYTES: u64 = 16 << 20;
@@ -56,7 +57,7 @@ struct OursOrigin {
 /// # Errors
 /// Where the file cannot be read.
 pub fn find_legacy(dir: &Path) -> Result<Option<Vec<(Fqdn, Text)>>, LegacyError> {
-    let path = dir.join("nodes").join(INVENTORY);
+    let path = dir.join(INVENTORY);
     let fail = |source| LegacyError { path: path.clone(), source };
     let Some(file) = regular(&path).map_err(fail)? else { return Ok(None) };
     let mut bytes = Vec::new();
@@ -76,7 +77,7 @@ pub fn find_legacy(dir: &Path) -> Result<Option<Vec<(Fqdn, Text)>>, LegacyError>
 /// Keeps an inventory that is not ours, as `dynamic-inventory.json.<time>.orig`, before
 /// ours takes its place. Returns where.
 pub(super) fn keep_original(nodes: &Path, at: Timestamp) -> Result<Option<PathBuf>, ProjectionError> {
-    let path = nodes.join(INVENTORY);
+    let path = nodes.join(INVENTORY_FILE);
     if path.symlink_metadata().is_err() || is_ours(&path) {
         return Ok(None);
     }

@@ -10,18 +10,13 @@ use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use crate::domain::layout::{INVENTORY_FILE, NODES, OVERRIDE_FILE};
 use crate::domain::snapshot::Problem;
 use crate::domain::{Fleet, Fqdn, Node, NodeId, Snapshot};
 
 use super::atomic::{self, Durability, TEMPORARY};
 use super::node_files::{self, Folder};
 use super::{ProjectionSettings, Reader, StoreError, inventory, known_hosts, legacy};
-
-/// The inventory's name.
-pub(super) const INVENTORY: &str = "dynamic-inventory.json";
-
-/// The only file of the user that must find its way into a folder which is there already.
-const OVERRIDE: &str = "override.toml";
 
 /// Why the files do not show the state.
 #[derive(Debug, thiserror::Error)]
@@ -79,7 +74,7 @@ pub(super) struct Projector {
 
 impl Projector {
     pub(super) fn new(dir: &Path, reader: Reader, settings: ProjectionSettings) -> Self {
-        let nodes = dir.join("nodes");
+        let nodes = dir.join(NODES);
         Self { nodes, reader, settings, identity: None, written: HashMap::new(), moves: BTreeMap::new() }
     }
 
@@ -116,7 +111,7 @@ impl Projector {
     }
 
     fn write_shared(&self, snapshot: &Snapshot) -> Result<()> {
-        let path = self.nodes.join(INVENTORY);
+        let path = self.nodes.join(INVENTORY_FILE);
         let inventory = inventory(&snapshot.fleet, snapshot.seq, &self.settings)
             .map_err(|source| ProjectionError::Encode { path: path.clone(), source })?;
         atomic::write(&path, &inventory, 0o644, Durability::Synced).map_err(ProjectionError::io(&path))?;
@@ -229,7 +224,7 @@ impl Projector {
 /// Lets the user's override find its way into a folder that is there already. What else the user kept in the old
 /// folder stays in `<fqdn>.orig`.
 fn merge(aside: &Path, to: &Path) -> Result<()> {
-    let (old, new) = (aside.join(OVERRIDE), to.join(OVERRIDE));
+    let (old, new) = (aside.join(OVERRIDE_FILE), to.join(OVERRIDE_FILE));
     if new.symlink_metadata().is_err() {
         or_missing(fs::rename(&old, &new)).map_err(ProjectionError::io(&new))?;
     }

@@ -18,22 +18,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 pub(crate) const LOOK: Duration = Duration::from_millis(5);
 
 /// Installs on any disk, from the NIC that machine asks through or, where it has several, on any.
-const BASE_ANSWER: &str = r#"
-[global]
-country = "at"
-keyboard = "de"
-timezone = "UTC"
-mailto = "root@localhost"
-root-password-hashed = "*"
-
-[network]
-source = "from-answer"
-filter.INTERFACE = "*"
-
-[disk-setup]
-filesystem = "ext4"
-filter.DEVNAME = "/dev/*"
-"#;
+const BASE_ANSWER: &str = include_str!("../../src/runtime/demo/default.toml");
 
 /// A project folder that outlives its engines.
 pub(crate) struct Lab {

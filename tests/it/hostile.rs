@@ -280,7 +280,7 @@ fn nobody_is_let_in_by_forged_replayed_or_misdirected_requests() {
         ("GET", "/nodes/dynamic-inventory.json"),
         ("GET", "/.prox-orchestrator/tls-key.pem"),
         ("GET", "/v1/snapshot"),
-        ("POST", "/v1/order"),
+        ("POST", "/v1/orders"),
         ("DELETE", "/answer"),
         ("TRACE", "/answer"),
         ("CONNECT", "/answer"),
@@ -298,8 +298,8 @@ fn nobody_is_let_in_by_forged_replayed_or_misdirected_requests() {
         drop(again);
         until("it hung up", || project.node("m1")["held_until"].is_null().then_some(()));
     }
-    let order = json!({ "operator": "eve", "order": { "order": "approve", "node": 2 } });
-    assert!(exchange(&engine, "POST", "/v1/order", order.to_string().as_bytes()).is_retry(), "no order comes in here");
+    let order = json!({ "operator": "eve", "orders": [{ "order": "approve", "node": 2 }] });
+    assert!(exchange(&engine, "POST", "/v1/orders", order.to_string().as_bytes()).is_retry(), "no order comes in here");
 
     let after = project.node("m1");
     assert_eq!(

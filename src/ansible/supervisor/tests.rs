@@ -4,6 +4,7 @@ mod folders;
 mod real;
 
 use std::path::Path;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -65,12 +66,12 @@ struct Engine {
 }
 
 impl Engine {
-    fn start(dir: &Path, command: Option<PathBuf>, patience: Patience) -> Self {
+    fn start(dir: &Path, command: Option<PathBuf>, patience: StopTimes) -> Self {
         Self::start_within(&[], dir, command, patience)
     }
 
     /// `wrapper` comes before the supervisor's command.
-    fn start_within(wrapper: &[&str], dir: &Path, command: Option<PathBuf>, patience: Patience) -> Self {
+    fn start_within(wrapper: &[&str], dir: &Path, command: Option<PathBuf>, patience: StopTimes) -> Self {
         let state_dir = dir.join(".prox-orchestrator");
         std::fs::create_dir_all(&state_dir).unwrap();
         let mut store = Store::open(&state_dir).unwrap();
@@ -86,14 +87,16 @@ impl Engine {
             "--include-ignored".into(),
         ];
         let settings = Settings {
-            dir: dir.to_owned(),
-            state_dir,
-            playbook: "play.yml".into(),
-            command,
-            forks: None,
-            user: "root".to_owned(),
+            job: Job {
+                dir: dir.to_owned(),
+                state_dir,
+                playbook: "play.yml".into(),
+                command,
+                forks: None,
+                user: "root".to_owned(),
+                private_key: dir.join("key"),
+            },
             ssh_port: 22,
-            private_key: None,
             supervisor: wrapper.iter().map(OsString::from).chain(supervisor).collect(),
             patience,
             keep_runs: 2.try_into().unwrap(),
@@ -204,9 +207,9 @@ fn put(path: &Path, text: &[u8], mode: u32) {
     atomic::write(path, text, mode, Durability::Rebuilt).unwrap();
 }
 
-fn quick() -> Patience {
+fn quick() -> StopTimes {
     let short = Duration::from_millis(300);
-    Patience { interrupt: short, terminate: short, kill: Duration::from_secs(5) }
+    StopTimes { interrupt: short, terminate: short, kill: Duration::from_secs(5) }
 }
 
 /// A script in place of `ansible-playbook`; `$name` is the node, `start` and `good` print events.
@@ -237,7 +240,9 @@ async fn a_good_run_configures_its_node_and_leaves_its_record() {
 
     let lines = engine.feed.read(RUN, 0, 100).lines;
     let [args, stdin, session, parent, end] = lines.as_slice() else { panic!("{lines:?}") };
-    assert!(args.ends_with(&format!("--limit {name} --user root -f 1 -- play.yml")), "{args}");
+    let key = engine.dir.join("key");
+    let expected = format!("--limit {name} --user root --private-key {} -f 1 -- play.yml", key.display());
+    assert!(args.ends_with(&expected), "{args}");
     assert_eq!(stdin, "/dev/null");
     assert_eq!(*session, format!("{parent} {parent}"), "the supervisor leads the group and the session");
     assert_eq!(end, "end", "the last line needs no line feed");
@@ -394,7 +399,7 @@ async fn a_second_press_does_not_wait() {
     let dir = Project::new();
     let body = "trap '' INT; trap 'echo asked >> heard' TERM; start; while :; do sleep 0.1; done";
     let hour = Duration::from_hours(1);
-    let patience = Patience { interrupt: hour, terminate: hour, kill: Duration::from_secs(5) };
+    let patience = StopTimes { interrupt: hour, terminate: hour, kill: Duration::from_secs(5) };
     let engine = Engine::start(dir.path(), Some(fake(dir.path(), body)), patience);
     engine.ready_node().await;
     engine.order(Order::Run { nodes: vec![], options: Box::default() }).await;

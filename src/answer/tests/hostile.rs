@@ -10,7 +10,7 @@ use super::{FULL, GENERATIONS, SMALL, inputs};
 use crate::answer::read;
 use crate::answer::schema::{Kind, Setting};
 use crate::answer::settings::{Settings, Value};
-use crate::answer::{BaseAnswer, Overlay, Rank, Source, Webhook, render};
+use crate::answer::{BaseAnswer, LayerName, Overlay, Rank, Webhook, render};
 
 /// Settings with arbitrary strings wherever a string can stand.
 fn any_settings() -> impl Strategy<Value = Settings> {
@@ -64,7 +64,7 @@ proptest! {
             (Setting::RootPassword, Value::Text(password.clone())),
             (Setting::DiskFilter, Value::Table(BTreeMap::from([(serial.clone(), pattern.clone())]))),
         ];
-        let source = Source { rank: Rank::Operator, name: String::new() };
+        let source = LayerName { rank: Rank::Operator, name: String::new() };
         let layers = Overlay::stated(source, own).over(base.overlay().clone());
         for generation in GENERATIONS {
             let mut given = inputs(generation);

@@ -57,7 +57,7 @@ pub struct Pace {
 
 /// How far a node is on its present leg, as far as its model's past can tell.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-pub struct Progress {
+pub struct LegProgress {
     /// How much of the usual time has passed, 0 to 99.
     pub percent: u8,
     /// What is left of the usual time, in seconds; 0 where it takes longer than usual.
@@ -133,7 +133,7 @@ impl Fleet {
 
     /// How far a node is; `None` where it is on no leg or its model is not known yet.
     #[must_use]
-    pub fn progress(&self, node: &Node, now: Timestamp) -> Option<Progress> {
+    pub fn progress(&self, node: &Node, now: Timestamp) -> Option<LegProgress> {
         let (leg, since) = match node.phase {
             Phase::Installing => (Leg::Install, node.answers.as_ref()?.last),
             Phase::Installed | Phase::Booting => (Leg::Boot, node.report.as_ref()?.at),
@@ -151,7 +151,7 @@ impl Fleet {
         let usual = self.pace(node, leg)?.usual.as_secs().max(1);
         let elapsed = u64::try_from(now.duration_since(since).as_secs()).unwrap_or_default();
         let percent = u8::try_from(elapsed.saturating_mul(100) / usual).unwrap_or(u8::MAX).min(99);
-        Some(Progress { percent, seconds_left: usual.saturating_sub(elapsed) })
+        Some(LegProgress { percent, seconds_left: usual.saturating_sub(elapsed) })
     }
 
     /// Takes in how long a leg took. Called before the event is applied.

@@ -301,9 +301,8 @@ impl Fleet {
 
     fn decide_cancel(&self) -> Result<Decision, Refusal> {
         let run = self.active_run().ok_or(Refusal::NoRun)?;
-        let again = run.is_stopping();
-        let events = if again { Vec::new() } else { vec![Event::RunStopping { run: run.id }] };
-        let effects = vec![Effect::StopRun { run: run.id, now: again }];
+        let events = if run.is_stopping() { Vec::new() } else { vec![Event::RunStopping { run: run.id }] };
+        let effects = vec![Effect::StopRun(run.id)];
         Ok(Decision { events, effects, reply: Reply::Done })
     }
 }

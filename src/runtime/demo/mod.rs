@@ -202,19 +202,4 @@ command = {command}
 const NO_PASSWORD: &str = "root-password-hashed = \"*\"";
 
 /// What the demo's machines are installed with: whatever their NICs and disks are called.
-const BASE_ANSWER: &str = r#"# The demo's base answer. The disks are simulated.
-[global]
-country = "us"
-keyboard = "en-us"
-timezone = "UTC"
-mailto = "root@localhost"
-root-password-hashed = "*"
-
-[network]
-source = "from-answer"
-filter.INTERFACE = "*"
-
-[disk-setup]
-filesystem = "ext4"
-filter.DEVNAME = "/dev/*"
-"#;
+const BASE_ANSWER: &str = include_str!("default.toml");

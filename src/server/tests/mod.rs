@@ -114,8 +114,7 @@ impl Bench {
             mask: Netmask::SLASH_24,
             dns: Some([127, 0, 0, 253].into()),
             gateway: setup.gateway.map(IpAddr::from),
-            nic_vendor: setup.nic_vendor.map(str::to_owned),
-            by_vendor: false,
+            nic: NicBy::Asking { otherwise: setup.nic_vendor.map(str::to_owned) },
         };
         let kit = AnswerKit {
             dir: state_dir.path().to_owned(),

@@ -14,7 +14,7 @@ fn folder(inventory: Option<&str>) -> (TempDir, PathBuf) {
     let nodes = dir.path().join("nodes");
     fs::create_dir(&nodes).unwrap();
     if let Some(inventory) = inventory {
-        fs::write(nodes.join(INVENTORY), inventory).unwrap();
+        fs::write(nodes.join(INVENTORY_FILE), inventory).unwrap();
     }
     (dir, nodes)
 }
@@ -50,7 +50,7 @@ fn ours_is_neither_imported_nor_kept() {
     let (dir, nodes) = folder(Some(&ours()));
     assert_eq!(find_legacy(dir.path()).unwrap(), None);
     assert_eq!(keep_original(&nodes, at(0)).unwrap(), None);
-    fs::remove_file(nodes.join(INVENTORY)).unwrap();
+    fs::remove_file(nodes.join(INVENTORY_FILE)).unwrap();
     assert_eq!(keep_original(&nodes, at(0)).unwrap(), None);
 }
 
@@ -73,11 +73,11 @@ fn whatever_is_not_ours_is_kept_under_a_name_of_its_own(#[case] inventory: &str)
 fn a_link_is_kept_as_a_link_and_a_folder_is_an_error() {
     let (dir, nodes) = folder(None);
     fs::write(dir.path().join("mine"), "a.b").unwrap();
-    symlink("../mine", nodes.join(INVENTORY)).unwrap();
+    symlink("../mine", nodes.join(INVENTORY_FILE)).unwrap();
     let kept = keep_original(&nodes, at(0)).unwrap().unwrap();
     assert_eq!(kept.read_link().unwrap(), Path::new("../mine"));
-    fs::remove_file(nodes.join(INVENTORY)).unwrap();
-    fs::create_dir(nodes.join(INVENTORY)).unwrap();
+    fs::remove_file(nodes.join(INVENTORY_FILE)).unwrap();
+    fs::create_dir(nodes.join(INVENTORY_FILE)).unwrap();
     assert!(keep_original(&nodes, at(0)).is_err());
     assert_eq!(find_legacy(dir.path()).unwrap(), None);
 }
@@ -85,7 +85,7 @@ fn a_link_is_kept_as_a_link_and_a_folder_is_an_error() {
 #[test]
 fn a_pipe_does_not_stall_it() {
     let (dir, nodes) = folder(None);
-    nix::unistd::mkfifo(&nodes.join(INVENTORY), nix::sys::stat::Mode::S_IRWXU).unwrap();
+    nix::unistd::mkfifo(&nodes.join(INVENTORY_FILE), nix::sys::stat::Mode::S_IRWXU).unwrap();
     assert_eq!(find_legacy(dir.path()).unwrap(), None);
     assert!(keep_original(&nodes, at(0)).unwrap().is_some());
 }

@@ -82,7 +82,7 @@ fn every_file_is_written_with_its_mode_and_without_secrets() {
     let mut rack = Rack::new();
     rack.happen(life());
     rack.projector().pass(&rack.snapshot()).unwrap();
-    assert_eq!(rack.names(""), [INVENTORY, "known_hosts", ONE]);
+    assert_eq!(rack.names(""), [INVENTORY_FILE, "known_hosts", ONE]);
     assert_eq!(rack.names(ONE), ["answer.toml", "node.json", "report.json", "system-info.json"]);
     assert_eq!(rack.read(&format!("{ONE}/report.json")), "{\"report\":\"\\u00fc\"}");
     assert_eq!(rack.read(&format!("{ONE}/answer.toml")), answer(1, "text").text);
@@ -90,7 +90,7 @@ fn every_file_is_written_with_its_mode_and_without_secrets() {
     let modes =
         ["answer.toml", "node.json", "report.json", "system-info.json"].map(|name| mode(&format!("{ONE}/{name}")));
     assert_eq!(modes, [0o600, 0o644, 0o600, 0o644]);
-    assert_eq!((mode(INVENTORY), mode("known_hosts"), mode(ONE)), (0o644, 0o644, 0o755));
+    assert_eq!((mode(INVENTORY_FILE), mode("known_hosts"), mode(ONE)), (0o644, 0o644, 0o755));
     let node: Value = serde_json::from_str(&rack.read(&format!("{ONE}/node.json"))).unwrap();
     assert_eq!((node["phase"].as_str(), node["address"].as_str()), (Some("installed"), Some("192.0.2.1")));
     assert!(rack.read("known_hosts").starts_with("pve-1.example.com,192.0.2.1 ssh-ed25519 "));
@@ -102,7 +102,7 @@ fn a_second_process_writes_the_same_files_and_touches_none() {
     rack.happen(life());
     rack.projector().pass(&rack.snapshot()).unwrap();
     let state = |rack: &Rack| {
-        let files = [INVENTORY, "known_hosts", "pve-1.example.com/node.json", "pve-1.example.com/report.json"];
+        let files = [INVENTORY_FILE, "known_hosts", "pve-1.example.com/node.json", "pve-1.example.com/report.json"];
         files.map(|name| std::os::unix::fs::MetadataExt::ino(&rack.path(name).metadata().unwrap()))
     };
     let before = state(&rack);
@@ -128,11 +128,11 @@ fn a_folder_follows_its_node_with_what_the_user_put_there() {
     rack.happen(vec![seen(1, ONE), seen(2, TWO)]);
     let mut projector = rack.projector();
     projector.pass(&rack.snapshot()).unwrap();
-    fs::write(rack.path(ONE).join(OVERRIDE), "mine").unwrap();
+    fs::write(rack.path(ONE).join(OVERRIDE_FILE), "mine").unwrap();
     rack.happen(vec![renamed(1, NEW)]);
     projector.pass(&rack.snapshot()).unwrap();
-    assert_eq!(rack.names(""), [INVENTORY, "known_hosts", TWO, NEW]);
-    assert_eq!(rack.names(NEW), ["node.json", OVERRIDE, "system-info.json"]);
+    assert_eq!(rack.names(""), [INVENTORY_FILE, "known_hosts", TWO, NEW]);
+    assert_eq!(rack.names(NEW), ["node.json", OVERRIDE_FILE, "system-info.json"]);
     assert!(rack.read(&format!("{NEW}/node.json")).contains(NEW));
 }
 
@@ -142,12 +142,12 @@ fn names_can_be_swapped() {
     rack.happen(vec![seen(1, ONE), seen(2, TWO)]);
     let mut projector = rack.projector();
     projector.pass(&rack.snapshot()).unwrap();
-    fs::write(rack.path(ONE).join(OVERRIDE), "of one").unwrap();
+    fs::write(rack.path(ONE).join(OVERRIDE_FILE), "of one").unwrap();
     rack.happen(vec![renamed(1, NEW), renamed(2, ONE), renamed(1, TWO)]);
     projector.pass(&rack.snapshot()).unwrap();
     assert_eq!((rack.id_in(TWO), rack.id_in(ONE)), (1.into(), 2.into()));
-    assert_eq!(rack.read(&format!("{TWO}/{OVERRIDE}")), "of one");
-    assert_eq!(rack.names(""), [INVENTORY, "known_hosts", ONE, TWO]);
+    assert_eq!(rack.read(&format!("{TWO}/{OVERRIDE_FILE}")), "of one");
+    assert_eq!(rack.names(""), [INVENTORY_FILE, "known_hosts", ONE, TWO]);
 }
 
 #[test]
@@ -155,11 +155,11 @@ fn a_rename_is_finished_after_a_crash() {
     let mut rack = Rack::new();
     rack.happen(vec![seen(1, ONE)]);
     rack.projector().pass(&rack.snapshot()).unwrap();
-    fs::write(rack.path(ONE).join(OVERRIDE), "mine").unwrap();
+    fs::write(rack.path(ONE).join(OVERRIDE_FILE), "mine").unwrap();
     // Stored, and the program died; meanwhile another node gets the old name.
     rack.happen(vec![renamed(1, NEW), seen(2, ONE)]);
     rack.projector().pass(&rack.snapshot()).unwrap();
-    assert_eq!(rack.read(&format!("{NEW}/{OVERRIDE}")), "mine");
+    assert_eq!(rack.read(&format!("{NEW}/{OVERRIDE_FILE}")), "mine");
     assert_eq!((rack.id_in(NEW), rack.id_in(ONE)), (1.into(), 2.into()));
     assert_eq!(rack.names(ONE), ["node.json", "system-info.json"]);
 }
@@ -170,13 +170,13 @@ fn a_folder_left_between_its_names_is_found_after_a_crash() {
     rack.happen(vec![seen(1, ONE)]);
     let projector = rack.projector();
     rack.projector().pass(&rack.snapshot()).unwrap();
-    fs::write(rack.path(ONE).join(OVERRIDE), "mine").unwrap();
+    fs::write(rack.path(ONE).join(OVERRIDE_FILE), "mine").unwrap();
     fs::rename(rack.path(ONE), projector.aside(NodeId(1))).unwrap();
     fs::write(rack.path(".prox-orchestrator-abc.tmp"), "unfinished").unwrap();
     rack.happen(vec![renamed(1, NEW)]);
     rack.projector().pass(&rack.snapshot()).unwrap();
-    assert_eq!(rack.names(""), [INVENTORY, "known_hosts", NEW]);
-    assert_eq!(rack.read(&format!("{NEW}/{OVERRIDE}")), "mine");
+    assert_eq!(rack.names(""), [INVENTORY_FILE, "known_hosts", NEW]);
+    assert_eq!(rack.read(&format!("{NEW}/{OVERRIDE_FILE}")), "mine");
 }
 
 #[test]
@@ -185,17 +185,20 @@ fn an_override_prepared_under_the_new_name_wins_and_nothing_of_the_user_is_lost(
     rack.happen(vec![seen(1, ONE), seen(2, TWO)]);
     let mut projector = rack.projector();
     projector.pass(&rack.snapshot()).unwrap();
-    fs::write(rack.path(ONE).join(OVERRIDE), "old").unwrap();
-    fs::write(rack.path(TWO).join(OVERRIDE), "of two").unwrap();
+    fs::write(rack.path(ONE).join(OVERRIDE_FILE), "old").unwrap();
+    fs::write(rack.path(TWO).join(OVERRIDE_FILE), "of two").unwrap();
     fs::create_dir(rack.path(NEW)).unwrap();
-    fs::write(rack.path(NEW).join(OVERRIDE), "prepared").unwrap();
+    fs::write(rack.path(NEW).join(OVERRIDE_FILE), "prepared").unwrap();
     fs::create_dir(rack.path("pve-other.example.com")).unwrap();
     rack.happen(vec![renamed(1, NEW), renamed(2, "pve-other.example.com")]);
     projector.pass(&rack.snapshot()).unwrap();
-    assert_eq!(rack.read(&format!("{NEW}/{OVERRIDE}")), "prepared");
-    assert_eq!(rack.read(&format!("{NEW}.orig/{OVERRIDE}")), "old");
-    assert_eq!(rack.read(&format!("pve-other.example.com/{OVERRIDE}")), "of two");
-    assert_eq!(rack.names(""), [INVENTORY, "known_hosts", NEW, "pve-new.example.com.orig", "pve-other.example.com"]);
+    assert_eq!(rack.read(&format!("{NEW}/{OVERRIDE_FILE}")), "prepared");
+    assert_eq!(rack.read(&format!("{NEW}.orig/{OVERRIDE_FILE}")), "old");
+    assert_eq!(rack.read(&format!("pve-other.example.com/{OVERRIDE_FILE}")), "of two");
+    assert_eq!(
+        rack.names(""),
+        [INVENTORY_FILE, "known_hosts", NEW, "pve-new.example.com.orig", "pve-other.example.com"]
+    );
 }
 
 #[test]
@@ -205,14 +208,14 @@ fn a_forgotten_node_leaves_what_is_the_users_also_after_a_crash() {
         rack.happen(vec![seen(1, ONE), seen(2, TWO)]);
         let mut projector = rack.projector();
         projector.pass(&rack.snapshot()).unwrap();
-        fs::write(rack.path(TWO).join(OVERRIDE), "mine").unwrap();
+        fs::write(rack.path(TWO).join(OVERRIDE_FILE), "mine").unwrap();
         rack.happen([1, 2].map(|id| Event::Forgotten { node: NodeId(id) }).into());
         if crash {
             projector = rack.projector();
         }
         projector.pass(&rack.snapshot()).unwrap();
-        assert_eq!(rack.names(""), [INVENTORY, "known_hosts", TWO]);
-        assert_eq!(rack.names(TWO), [OVERRIDE]);
+        assert_eq!(rack.names(""), [INVENTORY_FILE, "known_hosts", TWO]);
+        assert_eq!(rack.names(TWO), [OVERRIDE_FILE]);
     }
 }
 
@@ -237,13 +240,13 @@ fn folders_of_another_database_and_copies_are_left_alone() {
     let mut earlier = Rack::new();
     earlier.happen(vec![seen(1, ONE)]);
     earlier.projector().pass(&earlier.snapshot()).unwrap();
-    fs::write(earlier.path(ONE).join(OVERRIDE), "of another machine").unwrap();
+    fs::write(earlier.path(ONE).join(OVERRIDE_FILE), "of another machine").unwrap();
     // The state folder was thrown away, `nodes/` was not.
     let mut rack = Rack::new();
     fs::rename(earlier.path(""), rack.path("")).unwrap();
     rack.happen(vec![seen(1, TWO)]);
     rack.projector().pass(&rack.snapshot()).unwrap();
-    assert_eq!(rack.names(ONE), ["node.json", OVERRIDE, "system-info.json"]);
+    assert_eq!(rack.names(ONE), ["node.json", OVERRIDE_FILE, "system-info.json"]);
     assert_eq!(rack.names(TWO), ["node.json", "system-info.json"]);
     fs::create_dir(rack.path("copy.example.com")).unwrap();
     fs::copy(rack.path(TWO).join("node.json"), rack.path("copy.example.com/node.json")).unwrap();
@@ -264,7 +267,7 @@ fn what_is_in_the_way_stops_one_node_only_and_is_tried_again() {
     assert!(problem.what.contains(ONE) && problem.hint.contains("move it away"), "{problem:?}");
     assert_eq!(outside.read_dir().unwrap().count(), 0);
     assert_eq!(rack.id_in(TWO), 2);
-    assert!(rack.path(INVENTORY).exists());
+    assert!(rack.path(INVENTORY_FILE).exists());
     fs::remove_file(rack.path(ONE)).unwrap();
     projector.pass(&rack.snapshot()).unwrap();
     assert_eq!(rack.id_in(ONE), 1);
@@ -276,7 +279,7 @@ fn a_folder_that_cannot_be_moved_is_not_made_anew() {
     rack.happen(vec![seen(1, ONE)]);
     let mut projector = rack.projector();
     projector.pass(&rack.snapshot()).unwrap();
-    fs::write(rack.path(ONE).join(OVERRIDE), "mine").unwrap();
+    fs::write(rack.path(ONE).join(OVERRIDE_FILE), "mine").unwrap();
     // A folder cannot replace a file.
     fs::write(projector.aside(NodeId(1)), "in the way").unwrap();
     rack.happen(vec![renamed(1, NEW)]);
@@ -284,7 +287,7 @@ fn a_folder_that_cannot_be_moved_is_not_made_anew() {
     assert!(!rack.path(NEW).exists() && rack.path(ONE).exists());
     fs::remove_file(projector.aside(NodeId(1))).unwrap();
     projector.pass(&rack.snapshot()).unwrap();
-    assert_eq!(rack.read(&format!("{NEW}/{OVERRIDE}")), "mine");
+    assert_eq!(rack.read(&format!("{NEW}/{OVERRIDE_FILE}")), "mine");
     assert!(!rack.path(ONE).exists());
 }
 
@@ -293,11 +296,11 @@ fn a_foreign_inventory_is_kept_before_ours_takes_its_place() {
     let mut rack = Rack::new();
     rack.happen(life());
     fs::create_dir_all(rack.path("")).unwrap();
-    fs::write(rack.path(INVENTORY), "{\"a.b\":\"installed\"}").unwrap();
+    fs::write(rack.path(INVENTORY_FILE), "{\"a.b\":\"installed\"}").unwrap();
     rack.projector().pass(&rack.snapshot()).unwrap();
     rack.projector().pass(&rack.snapshot()).unwrap();
     let kept: Vec<_> = rack.names("").into_iter().filter(|name| name.contains(".orig")).collect();
     assert_eq!(kept.len(), 1);
     assert_eq!(rack.read(&kept[0]), "{\"a.b\":\"installed\"}");
-    assert!(rack.read(INVENTORY).contains(ONE));
+    assert!(rack.read(INVENTORY_FILE).contains(ONE));
 }

@@ -3,6 +3,7 @@
 use super::field::Field;
 use super::sheet::{Sheet, SheetLine};
 use super::{Ask, Input, InputMut, Leads, Paragraph};
+use crate::domain::layout::RUNS;
 use crate::domain::options::{MAX_VARS_BYTES, parse_assignments};
 use crate::domain::{Fqdn, Node, NodeId, Order, Phase, Run, RunId, RunOptions};
 use crate::tui::action::Tab;
@@ -164,7 +165,7 @@ impl Ask for RunNodes {
         let fleet = &model.snapshot.fleet;
         let nodes = self.nodes();
         let names: Vec<&str> = nodes.iter().filter_map(|id| fleet.node(*id)).map(|node| node.name.as_str()).collect();
-        let folder = format!("nodes/runs/{}", fleet.next_run());
+        let folder = format!("{RUNS}/{}", fleet.next_run());
         Some(model.snapshot.service.caller.line(&folder, &names, &options))
     }
 

@@ -7,7 +7,7 @@ use crate::outside::ansibles;
 /// Runs `playbook` on one node with a local connection and hands the engine to `during` once Ansible plays.
 async fn play(program: PathBuf, playbook: &str, during: impl AsyncFn(&Engine)) -> (RunOutcome, Engine, Project) {
     let dir = Project::new();
-    let engine = Engine::start(dir.path(), Some(program), Patience::default());
+    let engine = Engine::start(dir.path(), Some(program), StopTimes::default());
     let name = engine.ready_node().await;
     let hostile = r#"{"__ansible_unsafe": "{{ lookup('pipe', 'touch hacked') }}"}"#;
     let inventory = format!(

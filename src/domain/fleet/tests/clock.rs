@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::*;
-use crate::domain::fleet::clock::Progress;
+use crate::domain::fleet::clock::LegProgress;
 
 const MODEL: &str = "PowerEdge R650";
 
@@ -56,7 +56,7 @@ fn an_overdue_install_is_told_in_the_models_own_time() {
     let node = rack.answered(9);
     rack.pass(Duration::from_mins(3));
     let half = rack.fleet.progress(rack.node(node), rack.now);
-    assert_eq!(half, Some(Progress { percent: 50, seconds_left: 180 }));
+    assert_eq!(half, Some(LegProgress { percent: 50, seconds_left: 180 }));
     rack.pass(Duration::from_mins(7));
     rack.tick();
     assert_eq!(rack.phase(node), "installing", "10 min: within 6 and a half more and a minute");

@@ -384,8 +384,8 @@ fn a_second_cancel_is_more_insistent() {
     let run = rack.fleet.active_run().unwrap().id;
     rack.submit(&Command::RunStarted { run }).unwrap();
     assert!(matches!(rack.order(Order::Forget { node: a }), Err(Refusal::RunActive(_))));
-    assert_eq!(rack.order(Order::Cancel).unwrap().effects, [Effect::StopRun { run, now: false }]);
-    assert_eq!(rack.order(Order::Cancel).unwrap().effects, [Effect::StopRun { run, now: true }]);
+    assert_eq!(rack.order(Order::Cancel).unwrap().effects, [Effect::StopRun(run)]);
+    assert_eq!(rack.order(Order::Cancel).unwrap().effects, [Effect::StopRun(run)]);
     assert_eq!(rack.fleet.resume(), [Effect::FollowRun(run)]);
 }
 
@@ -397,8 +397,8 @@ fn a_cancel_before_the_start_is_remembered() {
     rack.make_ready(a);
     rack.tick();
     let run = rack.fleet.active_run().unwrap().id;
-    assert_eq!(rack.order(Order::Cancel).unwrap().effects, [Effect::StopRun { run, now: false }]);
-    assert_eq!(rack.order(Order::Cancel).unwrap().effects, [Effect::StopRun { run, now: true }]);
+    assert_eq!(rack.order(Order::Cancel).unwrap().effects, [Effect::StopRun(run)]);
+    assert_eq!(rack.order(Order::Cancel).unwrap().effects, [Effect::StopRun(run)]);
     let stored = serde_json::to_string(&rack.fleet).unwrap();
     let found: Fleet = serde_json::from_str(&stored).unwrap();
     assert_eq!(found.resume(), [Effect::StartRun(run)]);

@@ -2,7 +2,6 @@
 
 use rstest::rstest;
 
-use super::tests::{PLAN, bad, bring, context, good, source};
 use super::*;
 use crate::domain::text::Text;
 

@@ -2,7 +2,6 @@
 
 use tokio::time::{Instant, timeout};
 
-use super::tests::{Bench, request};
 use super::*;
 use crate::domain::guard::{Grant, Verdict};
 use crate::domain::node::Flag;
@@ -276,7 +275,7 @@ async fn a_decision_that_cannot_be_stored_is_tried_again() {
 async fn ten_thousand_approvals_are_one_moment() {
     const MACHINES: u32 = 10_000;
     let bench = bench(WINDOW).await;
-    bench.started.handle.set_service(crate::domain::snapshot::Service { capacity: 20_000, ..Default::default() }).await;
+    bench.started.handle.set_service(Service { capacity: 20_000, ..Default::default() }).await;
     let mut held = Vec::new();
     for batch in (0..MACHINES).collect::<Vec<_>>().chunks(500) {
         let asks = batch.iter().map(|machine| bench.held_wide(*machine));
