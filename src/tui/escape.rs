@@ -1,6 +1,7 @@
 //! Esc and what comes right behind it. Every key but a letter begins with the byte of Esc, and terminals send Alt and a key
 //! as Esc and that key: where a slow line delivers a pressed Esc together with the next key, the terminal's library can
-//! tell them apart no more. No key here has Alt, so both are what they would be one by one.
+//! tell them apart no more. No key here has Alt, so both are what they would be one by one; out of a line that is being
+//! typed, where hands know many keys with Alt from a shell, only the Esc is.
 //!
 //! Pure: the time of each key is an argument.
 
@@ -45,6 +46,12 @@ impl Escapes {
                 if is_typing && event.modifiers == KeyModifiers::ALT =>
             {
                 vec![event]
+            }
+            // What is shown behind a line is not what its keys were meant for: an order needs a key of its own.
+            (KeyCode::Char(_) | KeyCode::Enter | KeyCode::Tab | KeyCode::Backspace, _)
+                if is_typing && event.modifiers.contains(KeyModifiers::ALT) =>
+            {
+                vec![KeyEvent::new(KeyCode::Esc, KeyModifiers::NONE)]
             }
             // Sequences of keys say themselves that Alt was held; only what comes as Esc and a byte may be two keys.
             (KeyCode::Char(_) | KeyCode::Enter | KeyCode::Tab | KeyCode::Backspace, _)
@@ -145,13 +152,24 @@ mod tests {
         assert_eq!(pressed(&seen, 1), seen);
     }
 
+    #[rstest]
+    #[case(KeyCode::Char('a'))]
+    #[case(KeyCode::Char('u'))]
+    #[case(KeyCode::Char('>'))]
+    #[case(KeyCode::Enter)]
+    fn out_of_a_line_alt_gives_no_order(#[case] code: KeyCode) {
+        let event = KeyEvent::new(code, KeyModifiers::ALT);
+        let keys = Escapes::default().apart(event, Instant::now(), true);
+        assert_eq!(keys, [KeyEvent::new(KeyCode::Esc, NONE)]);
+    }
+
     #[test]
     fn in_a_line_words_are_edited_as_in_a_shell() {
         let apart = |c, is_typing| {
             let event = KeyEvent::new(KeyCode::Char(c), KeyModifiers::ALT);
             Escapes::default().apart(event, Instant::now(), is_typing).len()
         };
-        assert_eq!((apart('b', true), apart('b', false), apart('a', true)), (1, 2, 2));
+        assert_eq!((apart('b', true), apart('b', false), apart('a', true)), (1, 2, 1));
     }
 
     #[test]

@@ -311,6 +311,11 @@ impl<C: Client, S: Surface> Console<'_, C, S> {
         let taking = Taking::of(&mut self.model, key);
         match self.scanner.hear(key, Instant::now(), taking) {
             Heard::Keys(keys) => self.press_all(keys),
+            Heard::Unread => {
+                self.model.warn("that was typed faster than a hand can; read it, then press Enter");
+                self.dirty = true;
+                Ok(None)
+            }
             Heard::Label { text, then } => {
                 self.tell(Msg::Label(text))?;
                 let is_taken = self.model.modal.as_mut().and_then(Modal::typing).is_some();

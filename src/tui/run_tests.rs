@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex};
 
-use crossterm::event::{KeyCode, KeyEvent};
+use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use ratatui::Terminal;
 use ratatui::backend::TestBackend;
 use tokio::sync::{Notify, watch};
@@ -361,6 +361,55 @@ async fn a_question_that_has_just_opened_takes_no_yes() {
     bench.press(KeyCode::Enter).await;
     bench.wait_for("Waiting for the engine").await;
     assert_eq!(bench.orders.lock().unwrap().len(), 1);
+    bench.shutdown.cancel();
+    assert_eq!(bench.end().await.unwrap(), Exit::Shutdown);
+}
+
+#[tokio::test]
+async fn a_label_scanned_into_a_question_does_not_carry_it_out() {
+    let mut bench = Bench::start(&busy_rack(), false);
+    bench.wait_for("2 WAITING").await;
+    bench.press(KeyCode::Char('n')).await;
+    bench.press(KeyCode::Char('n')).await;
+    for (keys, title) in [("b", "Ban "), ("x", "Reject "), ("E", "Host name of"), ("e", "Edit "), ("T\n", "New ticket")]
+    {
+        for key in keys.chars() {
+            bench.press(if key == '\n' { KeyCode::Enter } else { KeyCode::Char(key) }).await;
+        }
+        bench.wait_for(title).await;
+        tokio::time::sleep(Duration::from_millis(160)).await;
+        scan(&bench, "0047\n").await;
+        bench.wait_for("read it, then press Enter").await;
+        bench.press(KeyCode::Esc).await;
+    }
+    assert!(bench.orders.lock().unwrap().is_empty(), "{:?}", bench.orders.lock().unwrap());
+    // A hand that has read it.
+    bench.press(KeyCode::Char('x')).await;
+    tokio::time::sleep(Duration::from_millis(160)).await;
+    scan(&bench, "0047\n").await;
+    bench.wait_for("read it, then press Enter").await;
+    bench.press(KeyCode::Enter).await;
+    bench.wait_for("Waiting for the engine").await;
+    assert!(
+        matches!(&bench.orders.lock().unwrap()[..], [order] if matches!(order.clone().bare(), Order::Reject { .. }))
+    );
+    bench.shutdown.cancel();
+    assert_eq!(bench.end().await.unwrap(), Exit::Shutdown);
+}
+
+#[tokio::test]
+async fn alt_out_of_a_line_gives_no_order() {
+    let mut bench = Bench::start(&busy_rack(), false);
+    bench.wait_for("2 WAITING").await;
+    bench.press(KeyCode::Char('n')).await;
+    bench.press(KeyCode::Char('n')).await;
+    bench.press(KeyCode::Char('/')).await;
+    bench.press(KeyCode::Char('p')).await;
+    bench.wait_for("12 of 12 rows").await;
+    bench.send(KeyEvent::new(KeyCode::Char('a'), KeyModifiers::ALT)).await;
+    bench.press(KeyCode::Char('4')).await;
+    bench.wait_for("prepare-iso").await;
+    assert!(bench.orders.lock().unwrap().is_empty(), "{:?}", bench.orders.lock().unwrap());
     bench.shutdown.cancel();
     assert_eq!(bench.end().await.unwrap(), Exit::Shutdown);
 }

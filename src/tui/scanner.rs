@@ -11,7 +11,6 @@ use tokio::time::Instant;
 
 use super::action::Reach;
 use super::keymap;
-use super::modal::Modal;
 use super::model::Model;
 
 /// Keys that are closer to each other were not pressed one by one: scanners leave some milliseconds between two, hands
@@ -21,11 +20,16 @@ const GAP: Duration = Duration::from_millis(35);
 /// So many of them are a label; two, where Enter follows them.
 const LABEL: usize = 4;
 
+/// So many that went into a line, and Enter behind them, no hand has typed.
+const TYPED: usize = 2;
+
 /// How the console takes a key that stands for a character.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Taking {
     /// It is typed into a line, or opens one.
     Types,
+    /// The same, where Enter carries out what the line says.
+    Fills,
     /// It moves what is shown, or does nothing.
     Moves,
     /// It does more than that.
@@ -35,8 +39,10 @@ pub(super) enum Taking {
 impl Taking {
     /// What a key would be now.
     pub(super) fn of(model: &mut Model, event: KeyEvent) -> Self {
-        if model.modal.as_mut().and_then(Modal::typing).is_some() {
-            return Self::Types;
+        if let Some(open) = &mut model.modal
+            && open.typing().is_some()
+        {
+            return if open.carries_out() { Self::Fills } else { Self::Types };
         }
         let Some(binding) = keymap::lookup(event, &model.scopes()) else { return Self::Moves };
         match binding.action.reach() {
@@ -59,6 +65,8 @@ pub(super) enum Heard {
         /// The key that ended it, where that was what gave it away.
         then: Option<KeyEvent>,
     },
+    /// Enter right behind a label that was typed into a question: nobody can have read what it would carry out.
+    Unread,
 }
 
 /// The keys that came one after the other without a pause.
@@ -69,6 +77,8 @@ pub(super) struct Scanner {
     held: Vec<KeyEvent>,
     last: Option<Instant>,
     is_label: bool,
+    /// How many of the keys that came without a pause went into a line.
+    typed: usize,
 }
 
 impl Scanner {
@@ -76,12 +86,13 @@ impl Scanner {
     pub(super) fn hear(&mut self, event: KeyEvent, now: Instant, taking: Taking) -> Heard {
         if self.last.is_none_or(|last| now.saturating_duration_since(last) >= GAP) {
             self.run.clear();
-            self.is_label = false;
+            (self.is_label, self.typed) = (false, 0);
         }
         self.last = Some(now);
         let Some(c) = printable(event) else { return self.end(event, taking) };
-        if taking == Taking::Types {
+        if matches!(taking, Taking::Types | Taking::Fills) {
             self.run.clear();
+            self.typed += 1;
             return self.released(event);
         }
         self.run.push(c);
@@ -102,6 +113,9 @@ impl Scanner {
     /// A key that stands for no character ends what came before it.
     fn end(&mut self, event: KeyEvent, taking: Taking) -> Heard {
         let is_enter = event.code == KeyCode::Enter;
+        if is_enter && taking == Taking::Fills && self.typed >= TYPED {
+            return Heard::Unread;
+        }
         if is_enter && self.is_label && taking != Taking::Types {
             return Heard::Keys(Vec::new());
         }
@@ -166,16 +180,26 @@ mod tests {
         let (mut scanner, start) = (Scanner::default(), Instant::now());
         let (mut pressed, mut label, mut now) = (String::new(), None, start);
         let name = |keys: Vec<KeyEvent>| {
-            keys.iter().map(|key| if let KeyCode::Char(c) = key.code { c } else { '⏎' }).collect::<String>()
+            let name = |key: &KeyEvent| match key.code {
+                KeyCode::Char(c) => c,
+                KeyCode::Tab => '\t',
+                _ => '⏎',
+            };
+            keys.iter().map(name).collect::<String>()
         };
         for c in text.chars() {
             now += Duration::from_millis(gap);
             pressed += &name(scanner.overdue(now));
-            let code = if c == '⏎' { KeyCode::Enter } else { KeyCode::Char(c) };
+            let code = match c {
+                '⏎' => KeyCode::Enter,
+                '\t' => KeyCode::Tab,
+                c => KeyCode::Char(c),
+            };
             let taking = if label.is_some() { Taking::Acts } else { taking(c) };
             match scanner.hear(KeyEvent::new(code, KeyModifiers::NONE), now, taking) {
                 Heard::Keys(keys) => pressed += &name(keys),
                 Heard::Label { text, .. } => label = Some(text),
+                Heard::Unread => pressed.push('!'),
             }
         }
         pressed += &name(scanner.overdue(now + GAP));
@@ -213,6 +237,34 @@ mod tests {
     fn what_is_typed_into_a_line_is_left_alone() {
         let (pressed, label) = heard("phase:waiting⏎", 1, |_| Taking::Types);
         assert_eq!((pressed.as_str(), label), ("phase:waiting⏎", None));
+    }
+
+    #[rstest]
+    #[case::a_scanner("0047⏎", 2, "0047!")]
+    #[case::one_that_ends_with_two("0047⏎⏎", 2, "0047!!")]
+    #[case::one_that_ends_with_the_next_field("0047\t⏎", 2, "0047\t!")]
+    #[case::the_same_digit("77⏎", 2, "77!")]
+    #[case::a_hand("0047⏎", 60, "0047⏎")]
+    #[case::one_key("y⏎", 2, "y⏎")]
+    fn a_label_typed_into_a_question_does_not_carry_it_out(
+        #[case] text: &str,
+        #[case] gap: u64,
+        #[case] pressed: &str,
+    ) {
+        assert_eq!(heard(text, gap, |_| Taking::Fills), (pressed.to_owned(), None));
+    }
+
+    #[test]
+    fn only_what_carries_out_must_have_been_read() {
+        let mut model = crate::tui::fixture::busy_rack().model(80, 24);
+        let mut opened = |c| {
+            model.modal = None;
+            crate::tui::fixture::press(&mut model, KeyCode::Char(c));
+            Taking::of(&mut model, KeyEvent::new(KeyCode::Enter, KeyModifiers::NONE))
+        };
+        for (key, taking) in [('/', Taking::Types), ('\'', Taking::Types), (':', Taking::Fills), ('e', Taking::Fills)] {
+            assert_eq!(opened(key), taking, "{key}");
+        }
     }
 
     #[test]

@@ -119,6 +119,7 @@ named!(QUESTIONS, question: Question {
     Question::Jump(_) => "jump",
     Question::Standing(_) => "standing",
     Question::NewTicket(_) => "new ticket",
+    Question::AnyTicket(_) => "ticket of any machine",
     Question::WalkPlan(_) => "walk by the plan",
     Question::WalkNames(_) => "walk by names",
     Question::WalkMenu(_) => "walk menu",

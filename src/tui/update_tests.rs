@@ -509,6 +509,8 @@ fn every_binding_can_be_pressed_on_every_row() {
 
 #[path = "update/tests/deciding.rs"]
 mod deciding;
+#[path = "update/tests/guarding.rs"]
+mod guarding;
 #[path = "update/tests/many.rs"]
 mod many;
 #[path = "update/tests/reading.rs"]

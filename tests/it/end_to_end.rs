@@ -183,13 +183,15 @@ fn the_table_is_worked_with_keys() {
     console.press("ne");
     console.until_shows("rack.example");
     console.press("\u{15}");
-    console.press("db-1.rack.example\r");
+    console.press("db-1.rack.example");
+    console.press("\r");
     console.until("shows the new name in the table", |text| {
         text.lines().any(|line| line.contains("db-1.rack.example") && line.contains("waiting"))
     });
     console.press("x");
     console.until("asks for a reason", |text| text.to_lowercase().contains("reject"));
-    console.press("not ours\r");
+    console.press("not ours");
+    console.press("\r");
     console.until("shows it rejected", |text| {
         text.lines().any(|line| line.contains("db-1.rack.example") && line.contains("rejected"))
     });

@@ -60,13 +60,16 @@ impl Fleet {
 }
 
 /// Whether a row is another matter than before, for whoever decides about it. That it asks once more, the same way, is
-/// none, nor is a note.
+/// none, nor is a note. What it is installed with is: a profile decides which disks are wiped.
 pub(super) fn is_another_matter(before: &Node, after: &Node) -> bool {
     let stamps = [before, after].map(|node| node.request.as_ref().map(|asked| &asked.stamp));
     let answers = [before, after].map(|node| node.answers.as_ref().map(|answers| (answers.count, answers.delivery)));
     before.phase != after.phase
         || before.name != after.name
         || before.plan != after.plan
+        || before.profile != after.profile
+        || before.nic != after.nic
+        || before.fixed_address() != after.fixed_address()
         || stamps[0] != stamps[1]
         || answers[0] != answers[1]
         || before.report.is_some() != after.report.is_some()

@@ -129,6 +129,8 @@ pub enum Gate {
         of: usize,
         /// The first of those that are missing.
         missing: Vec<Missing>,
+        /// Whether it will not start even when none is missing, because the operator holds it.
+        is_held: bool,
     },
     /// It could start and the operator holds it.
     Held {
@@ -146,6 +148,8 @@ pub enum Gate {
     Done {
         /// Nodes that a run of its was for and that are ready still: it was stopped, or never began. It does not try again.
         ready: usize,
+        /// Whether the operator holds it: what comes next will not start either.
+        is_held: bool,
     },
 }
 
@@ -154,20 +158,31 @@ impl std::fmt::Display for Gate {
         match self {
             Self::ByHand => write!(f, "runs start by hand"),
             Self::Waits { ready, of, .. } => write!(f, "{ready} of {of} ready"),
-            Self::Held { ready } => write!(f, "{ready} ready, held"),
+            Self::Held { ready } => write!(f, "{ready} ready"),
             Self::Open => write!(f, "all ready"),
             Self::Counting { .. } => write!(f, "all ready, starts in a moment"),
-            Self::Done { ready: 0 } => write!(f, "all done"),
-            Self::Done { ready } => write!(f, "{ready} ready, not configured"),
-        }
+            Self::Done { ready: 0, .. } => write!(f, "all done"),
+            Self::Done { ready, .. } => write!(f, "{ready} ready, not configured"),
+        }?;
+        if self.is_held() { write!(f, ", held") } else { Ok(()) }
     }
 }
 
 impl Gate {
+    /// Whether the operator holds it: nothing starts by itself, whoever is ready.
+    #[must_use]
+    pub fn is_held(&self) -> bool {
+        match self {
+            Self::Held { .. } => true,
+            Self::Waits { is_held, .. } | Self::Done { is_held, .. } => *is_held,
+            Self::ByHand | Self::Open | Self::Counting { .. } => false,
+        }
+    }
+
     /// The same in few words: `10/12: pve04 no report for 19 min, +1`.
     #[must_use]
     pub fn short(&self, now: Timestamp) -> String {
-        let Self::Waits { ready, of, missing } = self else { return self.to_string() };
+        let Self::Waits { ready, of, missing, is_held: false } = self else { return self.to_string() };
         let Some(first) = missing.first() else { return self.to_string() };
         let more = of.saturating_sub(*ready).saturating_sub(1);
         let more = if more > 0 { format!(", +{more}") } else { String::new() };
@@ -178,7 +193,7 @@ impl Gate {
     #[must_use]
     pub fn words(&self, now: Timestamp) -> String {
         match self {
-            Self::Waits { ready, of, missing } => {
+            Self::Waits { ready, of, missing, .. } => {
                 let more = of.saturating_sub(*ready).saturating_sub(missing.len());
                 let more = (more > 0 && !missing.is_empty()).then(|| format!("{more} more"));
                 let parts = missing.iter().map(|node| node.words(now)).chain(more);
@@ -223,11 +238,12 @@ impl Fleet {
         let expected = self.policy.expect.filter(|expect| self.state.gate.waived_expect != Some(*expect));
         let of = wanted.max(expected.unwrap_or(0));
         if settled < of || of == 0 {
-            Gate::Waits { ready: settled, of, missing }
+            Gate::Waits { ready: settled, of, missing, is_held: self.state.gate.is_held }
         } else if fresh > 0 {
             open()
         } else {
-            Gate::Done { ready: self.nodes().filter(|node| node.phase == Phase::Ready && node.gated).count() }
+            let ready = self.nodes().filter(|node| node.phase == Phase::Ready && node.gated).count();
+            Gate::Done { ready, is_held: self.state.gate.is_held }
         }
     }
 

@@ -22,6 +22,8 @@ pub(in crate::tui) struct Edit {
     /// The row on the screen when the form opened.
     revision: u64,
     address: String,
+    profile: ProfileWish,
+    nic: Option<MacAddr>,
     note: Text,
     profiles: Vec<ProfileWish>,
     nics: Vec<Option<MacAddr>>,
@@ -66,11 +68,12 @@ impl Edit {
             SheetLine::Text(Field::new("Note", node.note.as_str())),
         ]);
         let (name, note) = (node.name.clone(), node.note.clone());
-        Self { node: node.id, name, revision: node.revision, address, note, profiles: wishes, nics, sheet }
+        let (revision, profile, nic) = (node.revision, now, node.nic);
+        Self { node: node.id, name, revision, address, profile, nic, note, profiles: wishes, nics, sheet }
     }
 
-    /// What differs from the node as it is.
-    fn changes(&self, node: &Node) -> Result<Changes, String> {
+    /// What differs from the node as it was when the form opened: what others chose meanwhile is not taken back.
+    fn changes(&self) -> Result<Changes, String> {
         let typed = |line| self.sheet.text(line).trim();
         let name = parse_name(typed(NAME))?;
         let address = match typed(ADDRESS) {
@@ -84,8 +87,8 @@ impl Edit {
         Ok(Changes {
             name: Some(name).filter(|name| *name != self.name),
             address,
-            profile: Some(profile).filter(|profile| *profile != ProfileWish::from(node.profile.clone())),
-            nic: nic.filter(|mac| node.nic != Some(*mac)),
+            profile: Some(profile).filter(|profile| *profile != self.profile),
+            nic: nic.filter(|mac| self.nic != Some(*mac)),
             note: Some(note).filter(|note| *note != self.note),
         })
     }
@@ -130,8 +133,8 @@ impl Ask for Edit {
     }
 
     fn leads(&self, model: &Model) -> Result<Leads, String> {
-        let node = model.snapshot.fleet.node(self.node).ok_or_else(|| "it is gone".to_owned())?;
-        let changes = self.changes(node)?;
+        model.snapshot.fleet.node(self.node).ok_or_else(|| "it is gone".to_owned())?;
+        let changes = self.changes()?;
         if changes == Changes::default() {
             return Err("nothing is different yet".to_owned());
         }

@@ -19,32 +19,40 @@ pub(in crate::tui) struct GateChoice {
 
 impl GateChoice {
     pub(super) fn new(model: &Model) -> Self {
-        let is_held = matches!(model.overview.gate, Gate::Held { .. });
+        let gate = &model.overview.gate;
         let (release, hold) = (Order::HoldGate { hold: false }, Order::HoldGate { hold: true });
         let going = model.snapshot.fleet.going();
         let [ready, missing] = [&going[0], &going[1]].map(|nodes| nodes.keys().copied().collect());
-        // What changes nothing is no choice.
-        let wait = if is_held {
-            "let runs start by themselves again"
-        } else {
-            "wait for the missing nodes; the run starts by itself"
-        };
-        let mut choices = vec![(wait.to_owned(), release, "the run starts by itself when all are ready")];
+        let wait = (
+            "wait for the missing nodes; the run starts by itself".to_owned(),
+            release.clone(),
+            "the run starts by itself when all are ready",
+        );
+        let hold = (
+            "hold: nothing starts by itself until you say so".to_owned(),
+            hold,
+            "held: no run starts by itself until you say so (key W)",
+        );
+        let lift = ("let runs start by themselves again".to_owned(), release, lifted(gate));
+        // Enter alone leaves it as it is.
+        let (now, other) = if gate.is_held() { (hold, lift) } else { (wait, hold) };
+        let mut choices = vec![now, other];
         if !going[0].is_empty() {
             let without =
                 if going[1].is_empty() { "" } else { ", without the missing nodes: each gets a run when it comes" };
-            choices.push((format!("go now{without}"), Order::GoAsSeen { ready, missing }, "the run is queued"));
-        }
-        if !is_held {
-            choices.push((
-                "hold: nothing starts by itself until you say so".to_owned(),
-                hold,
-                "held: no run starts by itself",
-            ));
+            choices.insert(1, (format!("go now{without}"), Order::GoAsSeen { ready, missing }, "the run is queued"));
         }
         let picker = Picker::new(choices.iter().map(|(words, ..)| words.clone()).collect());
         let going = going.map(|nodes| nodes.into_values().collect());
         Self { orders: choices.into_iter().map(|(_, order, done)| (order, done)).collect(), going, picker }
+    }
+}
+
+/// What follows where the hold is lifted.
+fn lifted(gate: &Gate) -> &'static str {
+    match gate {
+        Gate::Held { .. } => "not held any more: all are ready, so the run starts in a moment; Esc holds it",
+        _ => "not held any more: a run starts by itself when all are ready",
     }
 }
 
@@ -90,12 +98,17 @@ impl Ask for GateChoice {
 
 #[cfg(test)]
 mod tests {
+    use crossterm::event::KeyCode;
+
     use super::*;
-    use crate::tui::fixture::{Rack, busy_rack};
+    use crate::tui::fixture::{Rack, busy_rack, press, text_of};
+
+    fn choices(rack: &Rack) -> Vec<String> {
+        GateChoice::new(&rack.model(80, 24)).picker.choices().to_vec()
+    }
 
     #[test]
-    fn what_changes_nothing_is_no_choice() {
-        let choices = |rack: &Rack| GateChoice::new(&rack.model(80, 24)).picker.choices().to_vec();
+    fn what_cannot_be_done_is_no_choice() {
         let mut rack = Rack::new();
         let words = choices(&rack);
         assert!(
@@ -106,7 +119,26 @@ mod tests {
         assert_eq!(choices(&rack)[1], "go now", "nobody is missing");
         let words = choices(&busy_rack());
         assert!(words[1].starts_with("go now, without the missing nodes"), "{words:?}");
-        rack.order(Order::HoldGate { hold: true });
-        assert_eq!(choices(&rack), ["let runs start by themselves again", "go now"]);
+    }
+
+    /// Nodes are missing or not: Enter alone never lifts a hold.
+    #[test]
+    fn it_begins_at_what_holds_now() {
+        let first = |rack: &Rack| match GateChoice::new(&rack.model(80, 24)).leads(&rack.model(80, 24)) {
+            Ok(Leads::Order(sending)) => sending.order,
+            other => panic!("{other:?}"),
+        };
+        let mut ready = Rack::new();
+        ready.ready(1);
+        for mut rack in [ready, busy_rack()] {
+            assert_eq!(first(&rack), Order::HoldGate { hold: false });
+            rack.order(Order::HoldGate { hold: true });
+            assert_eq!(first(&rack), Order::HoldGate { hold: true });
+            assert!(choices(&rack).contains(&"let runs start by themselves again".to_owned()), "{:?}", choices(&rack));
+            let mut model = rack.model(80, 24);
+            assert!(text_of(&model).contains("held (W)"), "{}", text_of(&model));
+            press(&mut model, KeyCode::Char('2'));
+            assert_eq!(text_of(&model).contains("held: none starts"), model.overview.runs.is_empty());
+        }
     }
 }

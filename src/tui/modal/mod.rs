@@ -299,6 +299,8 @@ questions! {
     Standing(standing::Standing),
     /// A new ticket.
     NewTicket(standing::NewTicket),
+    /// The same, of whatever machine.
+    AnyTicket(standing::AnyTicket),
     /// Begin a walk along the plan.
     WalkPlan(walk::WalkPlan),
     /// Begin a walk with names that count up.
@@ -356,6 +358,15 @@ impl Modal {
     /// Whether it shows a refusal that can be reconsidered; the nodes of many that were refused are looked at anew.
     pub(super) fn is_refused(&self) -> bool {
         matches!(self, Self::Ask(Dialog::Refused { about, .. }) if !about.is_bulk())
+    }
+
+    /// Whether Enter carries out what is typed; elsewhere it keeps a filter, or only leads to a row.
+    pub(super) fn carries_out(&self) -> bool {
+        match self {
+            Self::Help { .. } | Self::Filter(_) | Self::Find(_) => false,
+            Self::Ask(dialog) => !dialog.about().is_lookup(),
+            _ => true,
+        }
     }
 
     /// The field that typing goes to.

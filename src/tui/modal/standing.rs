@@ -2,7 +2,7 @@
 
 use jiff::SignedDuration;
 
-use super::{Ask, Field, Input, InputMut, Leads, Paragraph, Picker, Question};
+use super::{Ask, Field, Input, InputMut, Leads, Paragraph, Picker, Question, if_seen, seen};
 use crate::domain::plan::ProfileName;
 use crate::domain::text::Text;
 use crate::domain::{Order, Wants};
@@ -32,7 +32,9 @@ impl Standing {
         }
         for node in fleet.nodes().filter(|node| node.reinstall_allowed) {
             lines.push(format!("reinstall of {}", node.name));
-            orders.push((Order::Undo { node: node.id }, format!("`{}` is not reinstalled", node.name)));
+            // Whatever else has been decided meanwhile stays.
+            let undo = if_seen(seen(node), Order::Undo { node: node.id });
+            orders.push((undo, format!("`{}` is not reinstalled", node.name)));
         }
         for ban in fleet.bans() {
             lines.push(text::clean(&format!("{}  banned {}  {}", ban.id, ban.name, ban.reason)));
@@ -127,7 +129,7 @@ impl Ask for NewTicket {
             Paragraph::plain("How many machines, of which model, for how long, with which profile:"),
             Paragraph::strong("12 PowerEdge R650* for 2h as compute"),
             Paragraph::plain("Model, time (2h) and profile may be left out. Machines that wait now come first."),
-            Paragraph::danger("The disks of those machines are wiped without another question."),
+            Paragraph::danger("The disks of those machines are wiped; only without a model you are asked once more."),
         ]
     }
 
@@ -135,7 +137,13 @@ impl Ask for NewTicket {
         let Typed { count, wants, profile, lasts } = parse(self.field.value())?;
         let done = format!("ticket for {count} of {wants}, for {lasts:#}; `T` takes it back");
         let expires = model.now.saturating_add(lasts).map_err(|error| error.to_string())?;
-        Ok(Leads::order(Order::IssueTicket { count, wants, profile, expires }, done))
+        let fits_any = wants.model.as_ref().is_none_or(|model| model.as_str().trim_matches(['*', '?', ' ']).is_empty());
+        let order = Order::IssueTicket { count, wants, profile, expires };
+        Ok(if fits_any {
+            Leads::Open(Box::new(Question::AnyTicket(AnyTicket { count, order, done })))
+        } else {
+            Leads::order(order, done)
+        })
     }
 
     fn input(&self) -> Option<Input<'_>> {
@@ -144,6 +152,40 @@ impl Ask for NewTicket {
 
     fn input_mut(&mut self) -> Option<InputMut<'_>> {
         Some(InputMut::Field(&mut self.field))
+    }
+}
+
+/// Asks once more: a ticket that any machine fits.
+#[derive(Debug)]
+pub(in crate::tui) struct AnyTicket {
+    count: u32,
+    order: Order,
+    done: String,
+}
+
+impl Ask for AnyTicket {
+    fn title(&self) -> String {
+        "Ticket of any machine".to_owned()
+    }
+
+    fn body(&self, model: &Model) -> Vec<Paragraph> {
+        let mut body = vec![Paragraph::danger(match self.count {
+            1 => "The next machine that asks is installed and its disks are wiped, whatever it is.".to_owned(),
+            count => format!(
+                "The next {count} machines that ask are installed and their disks are wiped, whatever they are."
+            ),
+        })];
+        let now = model.overview.waiting.min(usize::try_from(self.count).unwrap_or(usize::MAX));
+        if now > 0 {
+            let goes = if now == 1 { "waits now and goes" } else { "wait now and go" };
+            body.push(Paragraph::danger(format!("{now} of them {goes} at once.")));
+        }
+        body.push(Paragraph::plain("A model behind the number leaves others out: 12 PowerEdge R650*"));
+        body
+    }
+
+    fn leads(&self, _model: &Model) -> Result<Leads, String> {
+        Ok(Leads::order(self.order.clone(), self.done.clone()))
     }
 }
 

@@ -47,6 +47,7 @@ pub(super) const SCENES: &[Scene] = &[
     ("ask_same", |stage| keys(at(stage, &busy_rack(), WAITING), "M")),
     ("ask_code", |stage| keys(stage.open(&busy_rack()), "'zzzz")),
     ("ask_standing", |stage| keys(stage.open(&standing_rack()), "T")),
+    ("ask_any_ticket", |stage| entered(keys(entered(keys(stage.open(&busy_rack()), "T")), "47"))),
     ("ask_new_ticket", |stage| keys(entered(keys(stage.open(&busy_rack()), "T")), "2 x for ever")),
     ("ask_approve_many", |stage| keys(entered(keys(stage.open(&waiting_rack(50)), "/r650")), "*a")),
     ("ask_approve_many_changed", |stage| {

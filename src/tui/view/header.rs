@@ -207,23 +207,25 @@ fn going_on(model: &Model) -> (String, String, Style) {
     let Some(run) = model.snapshot.fleet.active_run() else {
         let gate = &model.overview.gate;
         let (words, short) = match gate {
+            gate if gate.is_held() => (format!("playbook: {} (W)", gate.words(model.now)), format!("{gate} (W)")),
             Gate::Waits { of: 0, .. } => ("no node approved yet".to_owned(), "no node approved yet".to_owned()),
             Gate::ByHand => ("playbook starts by hand".to_owned(), "starts by hand".to_owned()),
-            Gate::Done { ready: 0 } => ("every node was run".to_owned(), "every node was run".to_owned()),
+            Gate::Done { ready: 0, .. } => ("every node was run".to_owned(), "every node was run".to_owned()),
             Gate::Done { .. } => (format!("{gate}: press r"), format!("{gate}: press r")),
             Gate::Counting { until } => {
                 let short = format!("starts in {} s (Esc)", text::seconds_left(*until, model.now));
                 (format!("playbook {}", gate.words(model.now)), short)
             }
-            Gate::Held { .. } => (format!("playbook: {gate} (W)"), format!("{gate} (W)")),
-            Gate::Waits { .. } => (format!("playbook: {}", gate.words(model.now)), gate.short(model.now)),
+            Gate::Held { .. } | Gate::Waits { .. } => {
+                (format!("playbook: {}", gate.words(model.now)), gate.short(model.now))
+            }
             Gate::Open => {
                 let short = format!("playbook: {gate}");
                 let short = if model.size.width < ROOMY { gate.to_string() } else { short };
                 (format!("playbook: {}", gate.words(model.now)), short)
             }
         };
-        let is_loud = matches!(gate, Gate::Counting { .. } | Gate::Held { .. } | Gate::Done { ready: 1.. });
+        let is_loud = gate.is_held() || matches!(gate, Gate::Counting { .. } | Gate::Done { ready: 1.., .. });
         return (words, short, if is_loud { theme::waiting() } else { Style::new() });
     };
     let (word, style) = theme::run(run);
@@ -233,5 +235,6 @@ fn going_on(model: &Model) -> (String, String, Style) {
     };
     let nodes = text::count(run.nodes.len(), "node");
     let short = format!("{} {word} {}", run.id, text::stopwatch(since, model.now));
-    (format!("run {short} {nodes}"), short, style)
+    let next = if model.overview.gate.is_held() { ", the next is held (W)" } else { "" };
+    (format!("run {short} {nodes}{next}"), short, style)
 }

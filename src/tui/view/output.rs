@@ -168,20 +168,23 @@ fn no_run(model: &Model, columns: usize) -> Vec<Line<'static>> {
             "Runs start by hand (the configuration says so): press `r` when the nodes are ready.".to_owned()
         }
         Gate::ByHand => "Runs start by hand: press `r` when the nodes are ready.".to_owned(),
+        gate if gate.is_held() => format!(
+            "{}. Runs that start by themselves are held: none starts until `W` lets them go on.",
+            gate.words(model.now)
+        ),
         Gate::Waits { of: 0, .. } => {
             "No machine is approved yet. The playbook starts by itself when every approved machine is ready: approve \
              machines on tab 1."
                 .to_owned()
         }
-        Gate::Waits { .. } => format!(
+        Gate::Held { .. } | Gate::Waits { .. } => format!(
             "{}. The playbook starts by itself when all are; machines that wait for \
              approval do not count. `W` goes on without the missing ones.",
             model.overview.gate.words(model.now)
         ),
-        Gate::Held { .. } => "Runs that start by themselves are held: `W` lets them go on.".to_owned(),
         Gate::Counting { .. } => format!("All nodes are ready: the playbook {}.", model.overview.gate.words(model.now)),
         Gate::Open => "All nodes are ready: the playbook starts in a moment.".to_owned(),
-        gate @ Gate::Done { ready: 1.. } => format!("{gate}, and no run starts by itself any more: press `r`."),
+        gate @ Gate::Done { ready: 1.., .. } => format!("{gate}, and no run starts by itself any more: press `r`."),
         Gate::Done { .. } => {
             "Every node was run; the runs themselves are no longer remembered. `r` starts another.".to_owned()
         }

@@ -21,7 +21,8 @@ fn a_bad_name_is_told_at_once_and_a_good_one_is_taken() {
         console.until_shows(words);
         console.press("\u{15}");
     }
-    console.press("db-1.rack.example\r");
+    console.press("db-1.rack.example");
+    console.press("\r");
     console.until("has the new name in its row", |text| {
         text.lines().any(|line| line.contains("db-1.rack.example") && line.contains("waiting"))
     });

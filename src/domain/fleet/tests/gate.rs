@@ -101,7 +101,7 @@ fn it_counts_down_and_starts_once_also_over_a_restart() {
     let stored = serde_json::to_value(&rack.fleet).unwrap();
     rack.fleet = serde_json::from_value(stored).unwrap();
     assert!(rack.tick().events.is_empty(), "never twice for one set");
-    assert_eq!(rack.fleet.gate(), Gate::Done { ready: 1 });
+    assert_eq!(rack.fleet.gate(), Gate::Done { ready: 1, is_held: false });
     assert_eq!(rack.fleet.gate().to_string(), "1 ready, not configured");
 }
 
@@ -145,6 +145,25 @@ fn it_is_held_until_it_is_released() {
     assert!(rack.order(Order::HoldGate { hold: true }).unwrap().events.is_empty(), "it is held already");
     rack.order(Order::HoldGate { hold: false }).unwrap();
     assert!(matches!(&*rack.tick().events, [Event::GateCounting { .. }]), "the whole countdown again");
+}
+
+#[test]
+fn a_hold_shows_while_nodes_are_missing_and_when_all_is_done() {
+    let mut rack = Rack::new();
+    let a = rack.ready(&box_a());
+    let (b, _) = rack.ask(&box_b());
+    rack.approve(b).unwrap();
+    rack.order(Order::HoldGate { hold: true }).unwrap();
+    let gate = rack.fleet.gate();
+    assert!(matches!(gate, Gate::Waits { ready: 1, of: 2, is_held: true, .. }), "{gate:?}");
+    assert_eq!(gate.short(rack.now), "1 of 2 ready, held");
+    assert!(gate.words(rack.now).starts_with("1 of 2 ready, held · "), "{}", gate.words(rack.now));
+    // By hand all the same; what comes later is held.
+    rack.order(Order::Forget { node: b }).unwrap();
+    rack.order(Order::Run { nodes: vec![a], options: Box::default() }).unwrap();
+    rack.end_run(RunOutcome::Succeeded, &[(a, HostResult::Configured)]);
+    assert_eq!(rack.fleet.gate(), Gate::Done { ready: 0, is_held: true });
+    assert_eq!(rack.fleet.gate().to_string(), "all done, held");
 }
 
 #[test]
@@ -194,7 +213,7 @@ fn going_on_without_the_missing_is_about_these_only() {
     rack.approve(b).unwrap();
     rack.order(Order::GoWithout).unwrap();
     rack.end_run(RunOutcome::Succeeded, &[(a, HostResult::Configured)]);
-    assert_eq!(rack.fleet.gate(), Gate::Done { ready: 0 });
+    assert_eq!(rack.fleet.gate(), Gate::Done { ready: 0, is_held: false });
 
     // The next part of the rack: more are expected, and the one that was given up is approved once more.
     rack.fleet.set_policy(Policy { expect: Some(3), ..Policy::default() });

@@ -194,6 +194,27 @@ fn a_row_that_changed_under_a_form_is_not_edited() {
     assert!(text_of(&model).contains("changed while you looked"), "{}", text_of(&model));
 }
 
+#[rstest]
+#[case::profile(Order::ChooseProfile { node: FIRST, profile: Some(ProfileChoice::Without) })]
+#[case::nic(Order::ChooseNic { node: FIRST, mac: info(1).links[1].mac })]
+#[case::address(Order::SetAddress { node: FIRST, address: [192, 0, 2, 200].into() })]
+fn what_somebody_else_chose_meanwhile_is_not_taken_back(#[case] theirs: Order) {
+    for keys in ["e", "C"] {
+        let mut rack = walking_rack();
+        let mut model = rack.model(80, 24);
+        go_to(&mut model, Row::Node(FIRST));
+        type_text(&mut model, keys);
+        (0..4).for_each(|_| drop(press(&mut model, KeyCode::Down)));
+        if keys == "e" {
+            type_text(&mut model, "a note");
+        }
+        rack.order(theirs.clone());
+        update(&mut model, Msg::Snapshot(rack.snapshot()));
+        assert!(press(&mut model, KeyCode::Enter).is_empty(), "{keys}");
+        assert!(text_of(&model).contains("changed while you looked"), "{keys}: {}", text_of(&model));
+    }
+}
+
 #[test]
 fn marked_nodes_get_a_profile_together() {
     let mut model = walking_rack().model(80, 24);
