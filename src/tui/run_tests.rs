@@ -374,6 +374,8 @@ async fn a_label_scanned_into_a_question_does_not_carry_it_out() {
     for (keys, title) in [("b", "Ban "), ("x", "Reject "), ("E", "Host name of"), ("e", "Edit "), ("T\n", "New ticket")]
     {
         for key in keys.chars() {
+            // What has just opened takes no yes.
+            tokio::time::sleep(Duration::from_millis(160)).await;
             bench.press(if key == '\n' { KeyCode::Enter } else { KeyCode::Char(key) }).await;
         }
         bench.wait_for(title).await;
