@@ -11,6 +11,7 @@ use tokio_util::sync::CancellationToken;
 use crate::domain::event::{Event, Recorded};
 use crate::domain::guard::{ClaimCode, Permission};
 use crate::domain::plan;
+use crate::domain::text::count;
 use crate::domain::{Flag, Fleet, Fqdn, NodeId, Origin, ProfileChoice, RunId, RunOutcome, WalkStep};
 
 /// How events are written.
@@ -229,7 +230,7 @@ fn words(event: &Event, at: Timestamp, runs: &BTreeMap<RunId, usize>) -> String 
         Event::NoteSet { note, .. } => format!("note: {note}"),
         Event::RunQueued { run, nodes, by_gate, options, reason } => {
             let only = if options.check { " (check only)" } else { "" };
-            format!("run {run} on {}{only}: {}", count(nodes.len()), reason.words(*by_gate))
+            format!("run {run} on {}{only}: {}", count(nodes.len(), "node"), reason.words(*by_gate))
         }
         Event::TicketIssued { ticket } => format!("ticket {} issued for {ticket}", ticket.id),
         Event::TicketClosed { ticket, why } => format!("ticket {ticket} closed: {why}"),
@@ -253,7 +254,7 @@ fn words(event: &Event, at: Timestamp, runs: &BTreeMap<RunId, usize>) -> String 
 /// The end of a run on so many nodes, in words.
 fn ended(run: RunId, outcome: &RunOutcome, nodes: usize) -> String {
     match outcome {
-        RunOutcome::Succeeded => format!("run {run} succeeded on {}", count(nodes)),
+        RunOutcome::Succeeded => format!("run {run} succeeded on {}", count(nodes, "node")),
         other => {
             let reason = other.reason().map(|reason| format!(": {reason}")).unwrap_or_default();
             format!("run {run} {}{reason}", other.word())
@@ -267,16 +268,12 @@ fn swapped(with: NodeId) -> String {
 }
 
 fn counting(nodes: usize, left: SignedDuration) -> String {
-    format!("a run on {} starts in {} s", count(nodes), left.as_secs().max(0))
+    format!("a run on {} starts in {} s", count(nodes, "node"), left.as_secs().max(0))
 }
 
 fn waived(missing: usize) -> String {
     let are = if missing == 1 { "is" } else { "are" };
-    format!("the next run does not wait for {} that {are} missing", count(missing))
-}
-
-fn count(nodes: usize) -> String {
-    format!("{nodes} node{}", if nodes == 1 { "" } else { "s" })
+    format!("the next run does not wait for {} that {are} missing", count(missing, "node"))
 }
 
 /// A step of walk mode, in words.

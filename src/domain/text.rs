@@ -82,6 +82,12 @@ impl<'de> Deserialize<'de> for Text {
     }
 }
 
+/// So many of something: `1 node`, `2 nodes`.
+#[must_use]
+pub fn count(number: usize, noun: &str) -> String {
+    format!("{number} {noun}{}", if number == 1 { "" } else { "s" })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -9,6 +9,7 @@
 //! going to start, and [`run()`] starts the collecting thread.
 
 mod action;
+mod back;
 mod escape;
 mod fault;
 mod filter;

@@ -201,6 +201,8 @@ pub(super) struct Notice {
     pub(super) text: String,
     /// Whether something did not work.
     pub(super) is_bad: bool,
+    /// Whether it says what became of an order.
+    pub(super) is_reply: bool,
     /// When it goes.
     pub(super) until: Timestamp,
 }
@@ -319,7 +321,12 @@ impl Model {
         } else if self.pager.run() == newest && latest != newest {
             if self.is_reading() {
                 let run = latest.map(|run| run.to_string()).unwrap_or_default();
-                self.tell(format!("run {run} has begun; `l` on tab 2 shows it"));
+                let keys = match self.runs.level {
+                    Level::Output => "`l` on tab 2 shows it",
+                    Level::Grid => "Esc on tab 2, then `l` shows it",
+                    Level::Result => "Esc on tab 2, twice, then `l` shows it",
+                };
+                self.tell(format!("run {run} has begun; {keys}"));
             } else {
                 self.show_run(latest);
             }
@@ -438,7 +445,7 @@ impl Model {
 
     fn notify(&mut self, text: &str, is_bad: bool) {
         let until = self.now + SignedDuration::from_secs(NOTICE_SECONDS);
-        self.notice = Some(Notice { text: super::text::clean(text), is_bad, until });
+        self.notice = Some(Notice { text: super::text::clean(text), is_bad, is_reply: false, until });
     }
 
     /// A ticket nobody has.

@@ -1,6 +1,7 @@
 //! Which keys make sense right now. The footer offers only those; a key that makes none says why.
 
 use super::action::Action;
+use super::back::{Step, to_all_rows};
 use super::keymap::Scope;
 use super::modal::{Dialog, Modal, Verb};
 use super::model::{Check, Model, Subject};
@@ -16,6 +17,9 @@ use crate::domain::{Node, Phase};
 pub(super) fn offer(model: &Model, scope: Scope, action: Action) -> Result<(), String> {
     if let Some(verb) = Verb::of(action).filter(|_| scope == Scope::Nodes && !model.nodes.marks.is_empty()) {
         return marked(model, verb);
+    }
+    if let Some(why) = out_of_place(model, scope, action) {
+        return Err(why.to_owned());
     }
     if let Some(offered) = about_runs(model, scope, action) {
         return offered;
@@ -76,13 +80,9 @@ pub(super) fn offer(model: &Model, scope: Scope, action: Action) -> Result<(), S
             let any = model.overview.undecided > 0;
             any.then_some(()).ok_or_else(|| "no machine waits for a decision".to_owned())
         }
-        Action::Back if scope == Scope::Nodes => {
-            let any = model.nodes.detail.is_some()
-                || !model.nodes.marks.is_empty()
-                || model.listing.filter.is_on()
-                || model.overview.walk.is_some()
-                || matches!(model.overview.gate, Gate::Counting { .. });
-            any.then_some(()).ok_or_else(String::new)
+        Action::Back if scope == Scope::Nodes => Step::of(model).map(|_| ()).ok_or_else(String::new),
+        Action::MarkAll if model.overview.rows > 0 && model.listing.nodes().next().is_none() => {
+            Err(format!("no node is shown to be marked; {}", to_all_rows(model)))
         }
         Action::MarkAll | Action::Sort | Action::Reverse | Action::Group | Action::Filter => {
             (model.overview.rows > 0).then_some(()).ok_or_else(|| "there is no machine yet".to_owned())
@@ -110,6 +110,21 @@ pub(super) fn offer(model: &Model, scope: Scope, action: Action) -> Result<(), S
             Err("nobody was turned away: whoever called could ask".to_owned())
         }
         _ => Ok(()),
+    }
+}
+
+/// Why a key has no place in what tab 2 shows, where it has none.
+fn out_of_place(model: &Model, scope: Scope, action: Action) -> Option<&'static str> {
+    let level = model.runs.level;
+    let is_outputs = matches!(action, Action::Follow | Action::Wrap | Action::Previous | Action::Next);
+    match scope {
+        Scope::Ansible if is_outputs && level != Level::Output => Some("that is for the output; Esc leads back to it"),
+        Scope::Found if level != Level::Output || !model.pager.is_searched() => {
+            Some("nothing is searched for in the output; `/` on tab 2 does")
+        }
+        Scope::Grid if level != Level::Grid => Some("Enter on tab 2 shows hosts and tasks first"),
+        Scope::Result if level != Level::Result => Some("Enter on tab 2 shows hosts and tasks, once more a result"),
+        _ => None,
     }
 }
 
@@ -225,8 +240,10 @@ pub(super) fn asks_again(node: &Node) -> bool {
 /// An order to all marked nodes needs one that can take it.
 fn marked(model: &Model, verb: Verb) -> Result<(), String> {
     let any = model.marked().any(|node| verb.takes(model, node).is_ok());
-    any.then_some(())
-        .ok_or_else(|| format!("none of the {} marked nodes can be {}", model.nodes.marks.len(), verb.done()))
+    any.then_some(()).ok_or_else(|| match model.nodes.marks.len() {
+        1 => format!("the marked node cannot be {}", verb.done()),
+        count => format!("none of the {count} marked nodes can be {}", verb.done()),
+    })
 }
 
 /// Whether a row can be dropped: one the plan expects comes from its file.
@@ -259,6 +276,7 @@ fn swap(model: &Model) -> Result<(), String> {
             let any = model.snapshot.fleet.nodes().any(|other| other.id != one.id && other.may_swap());
             any.then_some(()).ok_or_else(|| "there is no other machine that waits or is approved".to_owned())
         }
+        1 => Err("mark the two that change places; 1 is marked".to_owned()),
         count => Err(format!("mark the two that change places; {count} are marked")),
     }
 }

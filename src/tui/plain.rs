@@ -109,7 +109,10 @@ fn waiting(node: &Node) -> String {
     let facts = [node.model(), node.serial()];
     let facts: Vec<_> = facts.into_iter().flatten().map(ToString::to_string).collect();
     let peer = node.request.as_ref().map(|asked| format!(", from {}", asked.stamp.peer)).unwrap_or_default();
-    let (what, how) = if node.phase == Phase::Waiting {
+    let (what, how) = if node.phase == Phase::Waiting && node.flags.contains(&Flag::ChooseNic) {
+        let nic = format!("`prox-orchestrator nic {} MAC`", node.id);
+        ("WAITS", format!("which NIC? {nic} says it, then approve: compare the code with its screen and type {code}"))
+    } else if node.phase == Phase::Waiting {
         ("WAITS", format!("approve? compare the code with its screen, then type {code}"))
     } else {
         ("ASKS AGAIN although it may be installed", "`prox-orchestrator reinstall` allows it".to_owned())
@@ -222,15 +225,19 @@ fn leave(snapshot: &Snapshot, wants_to_leave: bool) -> Command {
     if wants_to_leave || (held == 0 && run.is_none() && decided == 0) {
         return Command::Leave;
     }
-    let run = run.map(|run| format!(", run {} goes on by itself", run.id)).unwrap_or_default();
-    let decided = match decided {
-        0 => String::new(),
-        some => format!(", {} takes effect at once", count(some, "decision")),
+    let held = match held {
+        0 => None,
+        1 => Some("1 machine on hold is sent round to ask again".to_owned()),
+        some => Some(format!("{some} machines on hold are sent round to ask again")),
     };
-    Command::Say(format!(
-        "{} on hold are sent round to ask again{run}{decided}; `q` once more leaves",
-        count(held, "machine")
-    ))
+    let run = run.map(|run| format!("run {} goes on by itself", run.id));
+    let decided = match decided {
+        0 => None,
+        1 => Some("1 decision takes effect at once".to_owned()),
+        some => Some(format!("{some} decisions take effect at once")),
+    };
+    let going: Vec<_> = [held, run, decided].into_iter().flatten().collect();
+    Command::Say(format!("{}; `q` once more leaves", going.join(", ")))
 }
 
 fn summary(snapshot: &Snapshot) -> String {
@@ -308,6 +315,21 @@ mod tests {
         assert_eq!(understand("q", &snapshot, true), Ok(Command::Leave));
         assert_eq!(understand("quit", &snapshot, true), Ok(Command::Leave));
         assert_eq!(understand("q", &Rack::new().snapshot(), false), Ok(Command::Leave));
+    }
+
+    #[test]
+    fn leaving_says_what_there_is_in_right_numbers() {
+        let mut rack = Rack::new();
+        rack.ask(1);
+        let say = |rack: &Rack| match understand("q", &rack.snapshot(), false) {
+            Ok(Command::Say(words)) => words,
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(say(&rack), "1 machine on hold is sent round to ask again; `q` once more leaves");
+        rack.holds.clear();
+        let ready = rack.ready(2);
+        rack.run(vec![ready]);
+        assert_eq!(say(&rack), "run r1 goes on by itself; `q` once more leaves");
     }
 
     #[test]

@@ -26,6 +26,7 @@ use super::outlet::Flow;
 use super::scanner::{Heard, Scanner, Taking};
 use super::terminal::Screen;
 use super::update::update;
+use super::view;
 use super::{Extras, Fault, TuiOptions};
 use crate::client::{Client, OrderError, SelfTest};
 use crate::domain::{Fqdn, Order, Ordered};
@@ -168,6 +169,7 @@ async fn drive<C: Client, S: Surface>(
         scanner,
         asked,
     };
+    console.entitle()?;
     let mut engine_lives = true;
     let mut news = false;
     let mut next_frame = Instant::now();
@@ -223,6 +225,7 @@ async fn drive<C: Client, S: Surface>(
                 if console.suspended.is_none() && console.surface.recover()? {
                     console.model.warn("a part of the program failed and was caught; tab 3 and the log file say more");
                     console.measure()?;
+                    console.entitle()?;
                 }
                 console.tell(Msg::Tick(Timestamp::now()))?;
             }
@@ -357,7 +360,13 @@ impl<C: Client, S: Surface> Console<'_, C, S> {
         self.suspended = None;
         self.surface.resume()?;
         self.measure()?;
+        self.entitle()?;
         self.tell(Msg::Tick(Timestamp::now())).map(|_| ())
+    }
+
+    /// Names the window, which has another program's name wherever it was just taken.
+    fn entitle(&mut self) -> io::Result<()> {
+        if self.model.rings { self.surface.entitle(&view::title(&self.model)) } else { Ok(()) }
     }
 
     /// Asks the terminal how large it is: of a change while another program had it, nobody was told.

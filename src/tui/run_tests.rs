@@ -11,7 +11,6 @@ use super::*;
 use crate::client::{Moment, OutputChunk, SelfTest};
 use crate::domain::{NodeId, Order, Ordered, RunId, Snapshot};
 use crate::tui::fixture::{Rack, busy_rack, key};
-use crate::tui::view;
 
 #[derive(Clone)]
 struct FakeEngine {
@@ -70,6 +69,7 @@ struct Paper {
     fails: bool,
     flow: watch::Sender<Flow>,
     extras: watch::Sender<Option<Extras>>,
+    titles: Arc<Mutex<Vec<String>>>,
 }
 
 impl Surface for Paper {
@@ -112,7 +112,8 @@ impl Surface for Paper {
         Ok(())
     }
 
-    fn entitle(&mut self, _words: &str) -> io::Result<()> {
+    fn entitle(&mut self, words: &str) -> io::Result<()> {
+        self.titles.lock().unwrap().push(words.to_owned());
         Ok(())
     }
 
@@ -137,6 +138,7 @@ struct Bench {
     orders: Arc<Mutex<Vec<Order>>>,
     answer: Arc<Notify>,
     copied: Arc<Mutex<Vec<String>>>,
+    titles: Arc<Mutex<Vec<String>>>,
     /// What the settings say.
     extras: watch::Sender<Extras>,
     /// What the terminal was told of them.
@@ -147,12 +149,16 @@ struct Bench {
 
 impl Bench {
     fn start(rack: &Rack, fails: bool) -> Self {
+        Self::with(rack, fails, TuiOptions::default())
+    }
+
+    fn with(rack: &Rack, fails: bool, options: TuiOptions) -> Self {
         let (snapshot_sender, snapshots) = watch::channel(rack.snapshot());
         let (keys, events) = mpsc::channel(64);
         let (shown_sender, shown) = watch::channel((0, String::new()));
         let orders: Arc<Mutex<Vec<Order>>> = Arc::default();
         let answer = Arc::new(Notify::new());
-        let copied: Arc<Mutex<Vec<String>>> = Arc::default();
+        let [copied, titles]: [Arc<Mutex<Vec<String>>>; 2] = Default::default();
         let used = watch::Sender::new(None);
         let shutdown = CancellationToken::new();
         let client = FakeEngine { snapshots, orders: orders.clone(), answer: answer.clone() };
@@ -164,16 +170,17 @@ impl Bench {
             fails,
             flow: watch::Sender::new(Flow::default()),
             extras: used.clone(),
+            titles: titles.clone(),
         };
         let (extras, wanted) = watch::channel(Extras::default());
         let token = shutdown.clone();
         let input = futures_util::stream::unfold(events, async |mut events| {
             events.recv().await.map(|event| (Ok(event), events))
         });
-        let console = tokio::spawn(async move {
-            drive(client, TuiOptions::default(), wanted, token, &mut paper, Box::pin(input)).await
-        });
-        Self { extras, used, keys, snapshots: Some(snapshot_sender), shown, orders, answer, copied, shutdown, console }
+        let console =
+            tokio::spawn(async move { drive(client, options, wanted, token, &mut paper, Box::pin(input)).await });
+        let snapshots = Some(snapshot_sender);
+        Self { extras, used, keys, snapshots, shown, orders, answer, copied, titles, shutdown, console }
     }
 
     /// Presses a key as a hand does: some time after the last one.
@@ -412,6 +419,17 @@ async fn alt_out_of_a_line_gives_no_order() {
     bench.press(KeyCode::Char('4')).await;
     bench.wait_for("prepare-iso").await;
     assert!(bench.orders.lock().unwrap().is_empty(), "{:?}", bench.orders.lock().unwrap());
+    bench.shutdown.cancel();
+    assert_eq!(bench.end().await.unwrap(), Exit::Shutdown);
+}
+
+/// Whoever opens the console on machines that wait sees them in the window's title.
+#[tokio::test]
+async fn the_window_has_its_title_from_the_start() {
+    let options = TuiOptions { extras: Extras { bell: true, mouse: false }, ..TuiOptions::default() };
+    let mut bench = Bench::with(&busy_rack(), false, options);
+    bench.wait_for("2 WAITING").await;
+    assert!(matches!(&bench.titles.lock().unwrap()[..], [title] if title.contains('3')), "{:?}", bench.titles.lock());
     bench.shutdown.cancel();
     assert_eq!(bench.end().await.unwrap(), Exit::Shutdown);
 }

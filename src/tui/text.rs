@@ -1,5 +1,6 @@
 //! Text on a terminal: cleaned, measured in columns, cut with an ellipsis, wrapped. Knows nothing of nodes or keys.
 
+pub(super) use crate::domain::text::count;
 use jiff::{SignedDuration, Timestamp};
 use ratatui::style::Style;
 use ratatui::text::{Line, Span};
@@ -231,12 +232,6 @@ pub(super) fn bytes(size: u64) -> String {
     }
     format!("{size}B")
 }
-
-/// `1 node`, `2 nodes`.
-pub(super) fn count(number: usize, noun: &str) -> String {
-    format!("{number} {noun}{}", if number == 1 { "" } else { "s" })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

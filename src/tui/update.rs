@@ -7,6 +7,7 @@ use ratatui::layout::Size;
 use tui_logger::TuiWidgetEvent;
 
 use super::action::{Action, Msg, Request, Tab, Ticket};
+use super::back::Step;
 use super::hints::HINTS;
 use super::keymap::{self, Scope};
 use super::modal::{Batch, Dialog, Field, Leads, Modal, Question, Sending, Verb, if_seen, quit, seen};
@@ -16,7 +17,6 @@ use super::runs::Level;
 use super::view;
 use crate::domain::fleet::Gate;
 use crate::domain::{NodeId, Order, Snapshot};
-pub(super) use finding::palette;
 use moving::{neighbour, page, step};
 
 mod answers;
@@ -46,8 +46,9 @@ pub(super) fn update(model: &mut Model, msg: Msg) -> Vec<Request> {
         }
         Msg::Mouse(event) => mouse::on_mouse(model, event),
         Msg::Resize(width, height) => {
+            let was_in_view = table::is_in_view(model);
             model.size = Size { width, height };
-            table::keep_in_view(model);
+            follow(model, was_in_view);
             Vec::new()
         }
         Msg::Snapshot(snapshot) => on_snapshot(model, snapshot),
@@ -78,6 +79,7 @@ pub(super) fn update(model: &mut Model, msg: Msg) -> Vec<Request> {
         }
         Msg::Replied { ticket, done, result } => {
             replies::on_reply(model, ticket, done, result);
+            mark_reply(model);
             Vec::new()
         }
         Msg::Previewed { ticket, result } => {
@@ -86,6 +88,7 @@ pub(super) fn update(model: &mut Model, msg: Msg) -> Vec<Request> {
         }
         Msg::Settled { ticket, done, results } => {
             replies::on_settled(model, ticket, done, results);
+            mark_reply(model);
             Vec::new()
         }
         Msg::Tested(outcome) => {
@@ -120,17 +123,27 @@ fn on_snapshot(model: &mut Model, snapshot: Arc<Snapshot>) -> Vec<Request> {
     let walked = model.overview.walk.take();
     model.set_snapshot(snapshot);
     walking::announce(model, walked.as_ref());
-    if had.is_some() && model.nodes.selected.is_none() {
+    // Where a row went by an order from here, what became of that says so.
+    let is_own = model.notice.as_ref().is_some_and(|notice| notice.is_reply && !notice.is_bad);
+    if had.is_some() && model.nodes.selected.is_none() && !is_own {
         let why = if model.listing.filter.is_on() { "does not match the filter any more" } else { "is gone" };
         model.tell(format!("the selected row {why}; choose another one"));
     }
-    // Whoever has scrolled away looks at something else; the next key that moves leads back.
+    follow(model, was_in_view);
+    alert(model, undecided)
+}
+
+/// Whoever has scrolled away looks at something else; the next key that moves leads back.
+fn follow(model: &mut Model, was_in_view: bool) {
     if was_in_view {
         table::keep_in_view(model);
     } else {
         table::keep_in_bounds(model);
     }
-    alert(model, undecided)
+}
+
+fn mark_reply(model: &mut Model) {
+    model.notice.iter_mut().for_each(|notice| notice.is_reply = true);
 }
 
 /// Rings when more machines wait than before, and keeps their number in the terminal's title.
@@ -144,8 +157,10 @@ fn alert(model: &Model, before: usize) -> Vec<Request> {
 }
 
 fn on_key(model: &mut Model, event: KeyEvent) -> Vec<Request> {
-    model.notice = None;
     let binding = keymap::lookup(event, &model.scopes());
+    // What became of an order comes while something else is typed: it must not go with the next letter.
+    let is_typed = binding.is_none() && model.modal.as_mut().and_then(Modal::typing).is_some();
+    model.notice = model.notice.take().filter(|notice| is_typed && notice.is_reply && notice.is_bad);
     if let Some(binding) = binding {
         return act(model, binding.scope, binding.action);
     }
@@ -286,7 +301,7 @@ fn act(model: &mut Model, scope: Scope, action: Action) -> Vec<Request> {
         }
         Action::Log(event) => model.log.transition(event),
         Action::Help => model.modal = Some(Modal::Help { top: 0, search: Field::new("search", "") }),
-        Action::Palette => model.modal = Some(Modal::Palette { marked: 0, search: Field::new("do", "") }),
+        Action::Palette => finding::open_palette(model),
         Action::Ghosts => model.modal = Some(Modal::Ghosts { top: 0 }),
         Action::Problems => model.modal = Some(Modal::Problems { top: 0 }),
         Action::Suspend if quit::reasons(model).is_empty() => return vec![Request::Suspend],
@@ -343,23 +358,22 @@ fn open(model: &mut Model) {
     }
 }
 
-/// One step back: the dialog, then a run that is about to start by itself, then a result, the grid, a search, the detail, the
-/// marks, the filter.
+/// One step back: the dialog, else what [`Step`] says.
 fn back(model: &mut Model) -> Vec<Request> {
     match model.modal.take() {
         Some(Modal::Filter(_)) => table::filter(model, ""),
         Some(Modal::Find(_)) => model.pager.search(""),
         Some(_) => {}
-        None if matches!(model.overview.gate, Gate::Counting { .. }) => return hold(model),
-        None => match (model.tab, model.runs.level) {
-            (Tab::Ansible, Level::Result) => model.runs.level = Level::Grid,
-            (Tab::Ansible, Level::Grid) => model.runs.level = Level::Output,
-            (Tab::Ansible, Level::Output) if model.pager.is_searched() => model.pager.search(""),
-            (Tab::Nodes, _) if model.nodes.detail.is_some() => model.nodes.detail = None,
-            (Tab::Nodes, _) if !model.nodes.marks.is_empty() => model.nodes.marks.clear(),
-            (Tab::Nodes, _) if !model.listing.filter.text().is_empty() => table::filter(model, ""),
-            _ if model.overview.walk.is_some() => ask(model, |_| Some(Question::stop_walk())),
-            _ => {}
+        None => match Step::of(model) {
+            Some(Step::HoldRun) => return hold(model),
+            Some(Step::ToGrid) => model.runs.level = Level::Grid,
+            Some(Step::ToOutput) => model.runs.level = Level::Output,
+            Some(Step::EndSearch) => model.pager.search(""),
+            Some(Step::CloseDetail) => model.nodes.detail = None,
+            Some(Step::ShowAll) => table::filter(model, ""),
+            Some(Step::Unmark) => model.nodes.marks.clear(),
+            Some(Step::StopWalk) => ask(model, |_| Some(Question::stop_walk())),
+            None => {}
         },
     }
     Vec::new()
@@ -460,10 +474,7 @@ fn confirm(model: &mut Model) -> Vec<Request> {
         Some(Modal::Quit) => vec![Request::Exit],
         Some(Modal::Suspend) => vec![Request::Suspend],
         Some(Modal::Profile(form)) => answers::write(model, form),
-        Some(Modal::Palette { marked, search }) => {
-            model.modal = Some(Modal::Palette { marked, search });
-            finding::carry_out(model)
-        }
+        Some(Modal::Palette { marked, found, .. }) => finding::carry_out(model, found.get(marked).copied()),
         // The filter and the search stay; only the line closes.
         Some(Modal::Filter(_) | Modal::Find(_)) => Vec::new(),
         Some(Modal::Ask(Dialog::Asking(question))) => take(model, question),

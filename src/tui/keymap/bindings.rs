@@ -167,7 +167,8 @@ pub(in crate::tui) const BINDINGS: &[Binding] = &[
         &[char(' ')],
         Action::Mark,
         "mark",
-        "mark the node, or take its mark away; `a`, `x`, `u`, `r`, `f` and `C` then act on all marked ones",
+        "mark the node, or take its mark away; `a`, `x`, `u`, `r`, `f` and `C` then act on all marked ones, other keys on the \
+         selected row",
     ),
     bind(Scope::Nodes, &[char('*')], Action::MarkAll, "mark all", "mark every node shown, or take all marks away"),
     bind(
@@ -263,6 +264,8 @@ pub(in crate::tui) const BINDINGS: &[Binding] = &[
     bind(Scope::Grid, BOTTOM, Action::Bottom, "", "the latest task, and follow"),
     bind(Scope::Grid, ESC, Action::Back, "back", "back to the output"),
     bind(Scope::Result, &[char('o')], Action::RawOutput, "output", "Ansible's own output at this place"),
+    bind(Scope::Result, &[key(KeyCode::Left), char('h')], Action::Previous, "task", "the task before"),
+    bind(Scope::Result, &[key(KeyCode::Right), char('l')], Action::Next, "", "the task after; at the last one: follow"),
     bind(Scope::Result, UP, Action::Up, "", "scroll up"),
     bind(Scope::Result, DOWN, Action::Down, "scroll", "scroll down"),
     bind(Scope::Result, PAGE_UP, Action::PageUp, "", "scroll a page up"),

@@ -201,7 +201,8 @@ impl Ask for Bulk {
     fn body(&self, model: &Model) -> Vec<Paragraph> {
         let mut body = vec![Paragraph::strong(Self::names(self.nodes.iter().map(|node| node.name.host().to_owned())))];
         if self.hidden > 0 {
-            body.push(Paragraph::danger(format!("{} of them are hidden by the filter.", self.hidden)));
+            let are = if self.hidden == 1 { "is" } else { "are" };
+            body.push(Paragraph::danger(format!("{} of them {are} hidden by the filter.", self.hidden)));
         }
         body.push(match self.verb {
             Verb::Approve if self.nodes.len() == 1 => {

@@ -35,7 +35,7 @@ use std::ops::{Deref, DerefMut};
 
 use ratatui::style::Style;
 
-use super::keymap::Scope;
+use super::keymap::{Binding, Scope};
 use super::model::Model;
 use super::theme;
 use crate::client::{OrderError, Preview};
@@ -61,6 +61,8 @@ pub(super) enum Modal {
     },
     /// The actions whose words were typed.
     Palette {
+        /// Those whose words were typed, in an order that stays while it is read.
+        found: Vec<&'static Binding>,
         /// Which of those found is marked.
         marked: usize,
         /// What is looked for.

@@ -3,7 +3,7 @@
 use super::{act, show, table};
 use crate::tui::action::{Action, Reach, Request, Tab};
 use crate::tui::keymap::{BINDINGS, Binding, Scope, mentions};
-use crate::tui::modal::{Dialog, Modal, Question};
+use crate::tui::modal::{Dialog, Field, Modal, Question};
 use crate::tui::model::Model;
 use crate::tui::offer::offer;
 
@@ -15,7 +15,7 @@ pub(super) fn typed(model: &mut Model) {
     }
     match &mut model.modal {
         Some(Modal::Help { top, .. }) => *top = 0,
-        Some(Modal::Palette { marked, .. }) => *marked = 0,
+        Some(Modal::Palette { .. }) => look(model),
         Some(Modal::Filter(field)) => {
             let text = field.value().to_owned();
             table::filter(model, &text);
@@ -41,13 +41,22 @@ pub(super) fn scanned(model: &mut Model, label: &str) {
     model.modal = Some(Modal::Ask(Dialog::Asking(Box::new(Question::scanned(label)))));
 }
 
-/// The actions that the open palette lists: those whose words were typed, what is possible here first.
-pub(in crate::tui) fn palette(model: &Model) -> Vec<&'static Binding> {
-    let Some(Modal::Palette { search, .. }) = &model.modal else { return Vec::new() };
-    let mut found: Vec<_> =
+/// Opens the list of actions.
+pub(super) fn open_palette(model: &mut Model) {
+    model.modal = Some(Modal::Palette { found: Vec::new(), marked: 0, search: Field::new("do", "") });
+    look(model);
+}
+
+/// Lists the actions whose words were typed, what is possible here first. Only then: what happens meanwhile must put no
+/// other action under the mark.
+fn look(model: &mut Model) {
+    let Some(Modal::Palette { search, .. }) = &model.modal else { return };
+    let mut list: Vec<_> =
         BINDINGS.iter().filter(|binding| is_listed(binding) && mentions(binding, search.value())).collect();
-    found.sort_by_key(|binding| place(model, binding));
-    found
+    list.sort_by_key(|binding| place(model, binding));
+    if let Some(Modal::Palette { found, marked, .. }) = &mut model.modal {
+        (*found, *marked) = (list, 0);
+    }
 }
 
 fn is_listed(binding: &Binding) -> bool {
@@ -68,10 +77,8 @@ fn place(model: &Model, binding: &Binding) -> u8 {
 }
 
 /// Does what is marked in the palette, on the tab it belongs to.
-pub(super) fn carry_out(model: &mut Model) -> Vec<Request> {
-    let Some(Modal::Palette { marked, .. }) = &model.modal else { return Vec::new() };
-    let Some(binding) = palette(model).get(*marked).copied() else { return Vec::new() };
-    model.modal = None;
+pub(super) fn carry_out(model: &mut Model, marked: Option<&'static Binding>) -> Vec<Request> {
+    let Some(binding) = marked else { return Vec::new() };
     if let Some(tab) = binding.scope.tab() {
         show(model, tab);
     }

@@ -1,6 +1,6 @@
 //! Moving about: in the table, a page, a list or a run.
 
-use super::{palette, runs, table};
+use super::{runs, table};
 use crate::tui::action::Tab;
 use crate::tui::keymap::Scope;
 use crate::tui::modal::Modal;
@@ -15,12 +15,11 @@ pub(super) fn page(model: &Model) -> isize {
 /// Moves whatever is in front by `by` rows.
 pub(super) fn step(model: &mut Model, by: isize) {
     let overflow = view::page_overflow(model);
-    let found = palette(model).len();
     match &mut model.modal {
         Some(Modal::Help { top, .. } | Modal::Problems { top } | Modal::Ghosts { top } | Modal::Big { top }) => {
             *top = moved(*top, by, overflow);
         }
-        Some(Modal::Palette { marked, .. }) => *marked = moved(*marked, by, found.saturating_sub(1)),
+        Some(Modal::Palette { marked, found, .. }) => *marked = moved(*marked, by, found.len().saturating_sub(1)),
         Some(Modal::Preview(look)) => look.top = moved(look.top, by, overflow),
         Some(Modal::Profile(form)) => form.step(by),
         Some(Modal::Ask(dialog)) => dialog.choose(by),
@@ -52,7 +51,7 @@ pub(super) fn neighbour(model: &mut Model, scope: Scope, forward: bool) {
     if scope == Scope::Detail {
         return table::select(model, if forward { 1 } else { -1 });
     }
-    if scope == Scope::Grid {
+    if matches!(scope, Scope::Grid | Scope::Result) {
         return model.runs.step_task(if forward { 1 } else { -1 });
     }
     if scope == Scope::Setup {

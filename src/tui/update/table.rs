@@ -2,6 +2,7 @@
 
 use super::moving::moved;
 use super::view;
+use crate::tui::back::to_all_rows;
 use crate::tui::listing::{Item, Sort};
 use crate::tui::model::{Model, Row};
 use crate::tui::offer::needs_decision;
@@ -71,7 +72,7 @@ pub(super) fn next_waiting(model: &mut Model) {
     let start = model.nodes.index + usize::from(model.nodes.selected.is_some());
     match (start..start + lines).find(waits).map(|index| index % lines) {
         Some(index) => select_line(model, index),
-        None => model.warn("machines wait, but the filter hides them; Esc shows all rows"),
+        None => model.warn(format!("machines wait, but the filter hides them; {}", to_all_rows(model))),
     }
 }
 

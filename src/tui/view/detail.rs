@@ -13,6 +13,7 @@ use crate::domain::fleet::Unmatched;
 use crate::domain::guard::ClaimCode;
 use crate::domain::plan::words;
 use crate::domain::run::HostResult;
+use crate::domain::text::Text;
 use crate::domain::{AddressSource, Fixed, FixedBy, HostKey, Node, OwnAddress, Phase};
 use crate::tui::model::{Model, Subject};
 use crate::tui::{offer, text, theme};
@@ -58,12 +59,17 @@ pub(super) fn advice(model: &Model) -> Option<String> {
 fn next_step(node: &Node, model: &Model) -> Option<String> {
     let name = node.name.host();
     let code = ClaimCode::of(node.id);
-    if let Some(flag) = flags::gravest(node).filter(|_| node.phase != Phase::Waiting || !node.flags.is_empty()) {
-        return Some(format!("{name}: {}", flags::sentence(flag, node, model)));
-    }
+    // What can still be taken back, what waits for a word, why it went wrong, what is not what it seems; then what goes on.
     if let Some(undecided) = model.snapshot.undecided.get(&node.id) {
         let left = text::seconds_left(undecided.until, model.now);
         return Some(format!("{name}: {} in {left} s; `u` takes it back.", undecided.verb.noun()));
+    }
+    let say = |flag| format!("{name}: {}", flags::sentence(flag, node, model));
+    if let (false, Some(reason)) = (offer::asks_again(node), gone_wrong(&node.phase)) {
+        return Some(format!("{name}: {reason}"));
+    }
+    if let Some(flag) = flags::grave(node) {
+        return Some(say(flag));
     }
     let held = model.snapshot.holds.contains_key(&node.id);
     Some(match &node.phase {
@@ -90,8 +96,16 @@ fn next_step(node: &Node, model: &Model) -> Option<String> {
         | Phase::Booting
         | Phase::Ready
         | Phase::Configuring
-        | Phase::Configured => return None,
+        | Phase::Configured => return flags::gravest(node).map(say),
     })
+}
+
+/// Why it is not going on.
+fn gone_wrong(phase: &Phase) -> Option<&Text> {
+    match phase {
+        Phase::Unreachable { reason } | Phase::Stalled { reason } | Phase::Failed { reason } => Some(reason),
+        _ => None,
+    }
 }
 
 fn lines(model: &Model, columns: usize) -> Vec<Line<'static>> {
@@ -451,7 +465,7 @@ impl Page {
         }
     }
 
-    fn maybe(&mut self, label: &str, value: Option<&crate::domain::text::Text>) {
+    fn maybe(&mut self, label: &str, value: Option<&Text>) {
         if let Some(value) = value.filter(|value| !value.is_empty()) {
             self.fact(label, value.as_str(), Style::new());
         }

@@ -178,15 +178,24 @@ fn said(node: &Node, model: &Model) -> String {
     if let Some(place) = node.plan.as_ref().filter(|_| node.is_unclaimed()).and_then(|entry| entry.place()) {
         return place;
     }
-    match (gravest, hold) {
-        (Some(Flag::AsksAgain), Some(left)) => format!("again {left}s"),
-        (Some(flag), _) => word(flag),
-        (None, Some(left)) => format!("asks {left}s"),
-        (None, None) if node.is_unconfirmed() => "sent?".to_owned(),
-        (None, None) if node.phase == crate::domain::Phase::Installing => progress(node, model),
-        (None, None) if model.snapshot.fleet.progress(node, model.now).is_some() => boot_progress(node, model),
+    match (grave(node), hold) {
+        (Some(Flag::AsksAgain), Some(left)) => return format!("again {left}s"),
+        (Some(flag), _) => return word(flag),
+        (None, _) => {}
+    }
+    let step = match hold {
+        Some(left) => format!("asks {left}s"),
+        None if node.is_unconfirmed() => "sent?".to_owned(),
+        None if node.phase == crate::domain::Phase::Installing => progress(node, model),
+        None if model.snapshot.fleet.progress(node, model.now).is_some() => boot_progress(node, model),
+        None => String::new(),
+    };
+    match gravest {
+        Some(flag) if step.is_empty() => word(flag),
+        Some(_) => format!("{step} !"),
         // Of no decision to make, the one that is not like the others is the next thing to look at.
-        (None, None) => odd(node, model),
+        None if step.is_empty() => odd(node, model),
+        None => step,
     }
 }
 
@@ -246,6 +255,14 @@ fn progress(node: &Node, model: &Model) -> String {
 pub(super) fn gravest(node: &Node) -> Option<&Flag> {
     node.flags.iter().min_by_key(|flag| gravity(flag))
 }
+
+/// The same, where it matters more than how far a node is.
+pub(super) fn grave(node: &Node) -> Option<&Flag> {
+    gravest(node).filter(|flag| gravity(flag) <= GRAVE)
+}
+
+/// Up to here a flag comes before what goes on: something is wrong, or not what it seems.
+const GRAVE: u8 = 6;
 
 fn gravity(flag: &Flag) -> u8 {
     match flag {

@@ -8,6 +8,7 @@ use ratatui::widgets::Clear;
 
 use super::{detail, overlay};
 use crate::tui::action::{Action, Tab};
+use crate::tui::back::Step;
 use crate::tui::hints::HINTS;
 use crate::tui::keymap::{BINDINGS, Binding, Scope};
 use crate::tui::modal::Modal;
@@ -24,17 +25,21 @@ const NEWS: usize = 3;
 pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, model: &Model) {
     let columns = usize::from(area.width);
     let [status, keys] = [0, 1].map(|row| Rect { y: area.y + row, height: 1, ..area });
+    let is_typed = matches!(model.modal, Some(Modal::Filter(_) | Modal::Find(_)));
+    if is_typed {
+        typed_line(frame, status, model);
+    }
     match news(model) {
-        _ if matches!(model.modal, Some(Modal::Filter(_) | Modal::Find(_))) => typed_line(frame, status, model),
         Some((lines, style)) => {
             let rows = u16::try_from(lines.len()).unwrap_or(1);
-            let first = status.y.saturating_sub(rows - 1);
+            let first = status.y.saturating_sub(rows - u16::from(!is_typed));
             for (y, line) in (first..).zip(lines) {
                 let row = Rect { y, ..status };
                 frame.render_widget(Clear, row);
                 frame.render_widget(Line::styled(line, style), row);
             }
         }
+        None if is_typed => {}
         None => frame.render_widget(Line::styled(text::fit(&advice(model), columns), theme::strong()), status),
     }
     frame.render_widget(key_line(model, columns), keys);
@@ -117,8 +122,10 @@ fn marked(model: &Model) -> String {
     } else {
         0
     };
-    let hidden = if hidden > 0 { format!(" ({hidden} hidden by the filter)") } else { String::new() };
-    format!(" {} marked{hidden}: keys act on all of them; Esc unmarks.", text::count(marks.len(), "node"))
+    let hidden = if hidden > 0 { format!(" ({hidden} hidden)") } else { String::new() };
+    let swap = if marks.len() == 2 { " z" } else { "" };
+    let back = if Step::of(model) == Some(Step::Unmark) { "; Esc unmarks" } else { "" };
+    format!(" {} marked{hidden}: `a x u r f C{swap}` act on all, other keys on this row{back}.", marks.len())
 }
 
 /// A key as it is shown: where it begins, and its words.

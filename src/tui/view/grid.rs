@@ -8,6 +8,7 @@ use ratatui::text::{Line, Span};
 use crate::domain::grid::{Cell, CellState, Column, Grid, Host};
 use crate::domain::run::{RunOutcome, RunState};
 use crate::tui::model::Model;
+use crate::tui::runs::Level;
 use crate::tui::{text, theme};
 
 /// What the symbols mean.
@@ -71,7 +72,8 @@ pub(super) fn progress(model: &Model) -> Option<String> {
         return Some(if was_cut(model) {
             format!("stopped at task {number} after {took}")
         } else {
-            format!("events end at task {number} after {took}; the output has the rest (o)")
+            let key = if model.runs.level == Level::Grid { " (o)" } else { "" };
+            format!("events end at task {number} after {took}; the output has the rest{key}")
         });
     }
     let now = now(model);

@@ -14,6 +14,7 @@ use crate::domain::run::RunState;
 use crate::domain::walk::Taken;
 use crate::domain::{Phase, WalkView};
 use crate::tui::action::Tab;
+use crate::tui::back::Step;
 use crate::tui::modal::walk as words;
 use crate::tui::model::Model;
 use crate::tui::{text, theme};
@@ -29,7 +30,7 @@ pub(super) fn height(model: &Model) -> u16 {
 pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, model: &Model) {
     let columns = usize::from(area.width);
     let mut lines = vec![bar(model, columns), counts(model, columns)];
-    lines.extend(model.overview.walk.as_ref().map(|view| walk(view, columns)));
+    lines.extend(model.overview.walk.as_ref().map(|view| walk(view, model, columns)));
     lines.extend(problems(model, columns));
     lines.push(tabs(model, columns));
     for (row, line) in area.rows().zip(lines) {
@@ -129,9 +130,14 @@ fn joined(parts: Vec<(String, Style)>, columns: usize) -> Line<'static> {
 }
 
 /// The next slot of the walk, how far it is, and the keys that matter. Where not all fits, the figures go first.
-fn walk(view: &WalkView, columns: usize) -> Line<'static> {
+fn walk(view: &WalkView, model: &Model, columns: usize) -> Line<'static> {
     let next = format!(" WALK {} ", words::next(view));
-    let keys = "> skip  < back  Esc stop";
+    let keys = match (model.tab, Step::of(model)) {
+        (Tab::Nodes, Some(Step::StopWalk)) => "> skip  < back  Esc stop",
+        (Tab::Nodes, _) => "> skip  < back  w stop",
+        (_, Some(Step::StopWalk)) => "tab 1: keys  Esc stop",
+        _ => "tab 1: keys",
+    };
     let room = columns.saturating_sub(text::width(&next) + text::width(keys) + 5);
     let figures =
         [Some(words::figures(view)), words::left(view)].into_iter().flatten().find(|words| text::width(words) <= room);

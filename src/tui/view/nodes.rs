@@ -10,6 +10,7 @@ use crate::domain::facts::{Cpu, Disk};
 use crate::domain::fleet::Unmatched;
 use crate::domain::text::Text;
 use crate::domain::{Node, Phase};
+use crate::tui::back::to_all_rows;
 use crate::tui::listing::{Item, Sort};
 use crate::tui::model::{Model, Row};
 use crate::tui::{offer, text, theme};
@@ -176,8 +177,7 @@ pub(super) fn sort_at(area: Rect, x: u16, model: &Model) -> Option<Sort> {
 }
 
 fn nothing_fits(frame: &mut Frame<'_>, area: Rect, model: &Model) {
-    let words =
-        format!("No row matches `{}`. Esc shows all {} rows.", model.listing.filter.text(), model.overview.rows);
+    let words = format!("No row matches `{}`. {}.", model.listing.filter.text(), to_all_rows(model));
     let lines = text::wrap_styled(&words, theme::waiting(), usize::from(area.width).saturating_sub(2));
     for (row, line) in area.rows().skip(2).zip(lines) {
         frame.render_widget(line, Rect { x: row.x + 1, width: row.width.saturating_sub(1), ..row });

@@ -12,7 +12,6 @@ use crate::tui::keymap::{BINDINGS, Binding, Scope, mentions};
 use crate::tui::modal::{Field, Modal};
 use crate::tui::model::Model;
 use crate::tui::offer::offer;
-use crate::tui::update::palette;
 use crate::tui::{text, theme};
 
 /// Columns for the keys.
@@ -26,10 +25,10 @@ pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, model: &Model, open: &Moda
             let lines = keys(search.value(), columns);
             page(frame, area, " Keys ", Some(search), &lines, *top);
         }
-        Modal::Palette { marked, search } => {
+        Modal::Palette { found, marked, search } => {
             let rows = usize::from(inside(area).height.saturating_sub(1));
             let first = (marked + 1).saturating_sub(rows);
-            page(frame, area, " Actions ", Some(search), &actions(model, *marked, columns), first);
+            page(frame, area, " Actions ", Some(search), &actions(model, found, *marked, columns), first);
         }
         Modal::Problems { top } => page(frame, area, " What is wrong ", None, &problems(model, columns), *top),
         Modal::Ghosts { top } => {
@@ -131,7 +130,7 @@ fn keys(search: &str, columns: usize) -> Vec<Line<'static>> {
 }
 
 /// The actions found, one a line, the marked one highlighted; what cannot be done now says why.
-fn actions(model: &Model, marked: usize, columns: usize) -> Vec<Line<'static>> {
+fn actions(model: &Model, found: &[&Binding], marked: usize, columns: usize) -> Vec<Line<'static>> {
     let line = |(index, binding): (usize, &&Binding)| {
         let possible = offer(model, binding.scope, binding.action);
         let place = binding.scope.tab().map(|tab| format!("{}: ", tab.name())).unwrap_or_default();
@@ -143,7 +142,6 @@ fn actions(model: &Model, marked: usize, columns: usize) -> Vec<Line<'static>> {
         let line = Line::from(vec![Span::styled(keys_of(binding), theme::key()), Span::styled(words, style)]);
         if index == marked { line.patch_style(theme::selected()) } else { line }
     };
-    let found = palette(model);
     if found.is_empty() {
         return vec![Line::styled(" No action is about that.", theme::muted())];
     }

@@ -44,6 +44,7 @@ fn lines(model: &Model, columns: usize) -> Vec<Line<'static>> {
     words(&mut page, &format!("{} · {play}{place}", task.action), theme::muted(), columns);
     match model.runs.result() {
         Some(result) => about(&mut page, result, columns),
+        None if cell.place.is_none() => words(&mut page, "There is no result yet.", theme::muted(), columns),
         None => words(&mut page, "It is being fetched …", theme::busy(), columns),
     }
     page

@@ -40,6 +40,32 @@ fn what_is_read_stays_and_the_new_run_is_told(#[case] keys: &str) {
     assert_eq!(model.pager.run(), Some(second));
 }
 
+/// Where `l` is something else, the news says how to get to it.
+#[test]
+fn news_of_another_run_names_keys_that_lead_there() {
+    let mut rack = busy_rack();
+    let first = rack.run(vec![READY]);
+    let mut model = rack.model(80, 24);
+    press(&mut model, KeyCode::Char('2'));
+    model.runs.level = Level::Grid;
+    rack.end_run(first, &[]);
+    let second = rack.run(vec![READY]);
+    update(&mut model, Msg::Snapshot(rack.snapshot()));
+    assert_eq!(news(&model), format!("run {second} has begun; Esc on tab 2, then `l` shows it"));
+    for key in [' ', 'L'] {
+        press(&mut model, KeyCode::Char(key));
+        assert!(news(&model).contains("for the output"), "{key}: {}", news(&model));
+    }
+    assert!(model.pager.place == Place::Follow && !model.pager.is_cut);
+    model.runs.level = Level::Result;
+    press(&mut model, KeyCode::Left);
+    assert_eq!((model.pager.run(), model.runs.level), (Some(first), Level::Result));
+    model.runs.level = Level::Grid;
+    press(&mut model, KeyCode::Esc);
+    press(&mut model, KeyCode::Char('l'));
+    assert_eq!(model.pager.run(), Some(second));
+}
+
 #[test]
 fn who_only_follows_follows_the_new_run() {
     let (model, [_, second]) = shown_with("");
