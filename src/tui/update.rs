@@ -474,7 +474,13 @@ fn confirm(model: &mut Model) -> Vec<Request> {
         Some(Modal::Quit) => vec![Request::Exit],
         Some(Modal::Suspend) => vec![Request::Suspend],
         Some(Modal::Profile(form)) => answers::write(model, form),
-        Some(Modal::Palette { marked, found, .. }) => finding::carry_out(model, found.get(marked).copied()),
+        Some(Modal::Palette { marked, found, search }) => {
+            if let Some(binding) = found.get(marked) {
+                return finding::carry_out(model, binding);
+            }
+            model.modal = Some(Modal::Palette { marked, found, search });
+            Vec::new()
+        }
         // The filter and the search stay; only the line closes.
         Some(Modal::Filter(_) | Modal::Find(_)) => Vec::new(),
         Some(Modal::Ask(Dialog::Asking(question))) => take(model, question),

@@ -264,8 +264,6 @@ pub(in crate::tui) const BINDINGS: &[Binding] = &[
     bind(Scope::Grid, BOTTOM, Action::Bottom, "", "the latest task, and follow"),
     bind(Scope::Grid, ESC, Action::Back, "back", "back to the output"),
     bind(Scope::Result, &[char('o')], Action::RawOutput, "output", "Ansible's own output at this place"),
-    bind(Scope::Result, &[key(KeyCode::Left), char('h')], Action::Previous, "task", "the task before"),
-    bind(Scope::Result, &[key(KeyCode::Right), char('l')], Action::Next, "", "the task after; at the last one: follow"),
     bind(Scope::Result, UP, Action::Up, "", "scroll up"),
     bind(Scope::Result, DOWN, Action::Down, "scroll", "scroll down"),
     bind(Scope::Result, PAGE_UP, Action::PageUp, "", "scroll a page up"),
@@ -273,6 +271,8 @@ pub(in crate::tui) const BINDINGS: &[Binding] = &[
     bind(Scope::Result, TOP, Action::Top, "", "to the beginning"),
     bind(Scope::Result, BOTTOM, Action::Bottom, "", "to the end"),
     bind(Scope::Result, ESC, Action::Back, "back", "back to hosts and tasks"),
+    bind(Scope::Result, &[key(KeyCode::Left), char('h')], Action::Previous, "task", "the task before"),
+    bind(Scope::Result, &[key(KeyCode::Right), char('l')], Action::Next, "", "the task after; at the last one: follow"),
     bind(Scope::Log, &[key(KeyCode::Up), char('k')], Action::Log(Widget::UpKey), "", "select the target above"),
     bind(Scope::Log, &[key(KeyCode::Down), char('j')], Action::Log(Widget::DownKey), "", "select the target below"),
     bind(

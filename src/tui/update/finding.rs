@@ -77,8 +77,7 @@ fn place(model: &Model, binding: &Binding) -> u8 {
 }
 
 /// Does what is marked in the palette, on the tab it belongs to.
-pub(super) fn carry_out(model: &mut Model, marked: Option<&'static Binding>) -> Vec<Request> {
-    let Some(binding) = marked else { return Vec::new() };
+pub(super) fn carry_out(model: &mut Model, binding: &Binding) -> Vec<Request> {
     if let Some(tab) = binding.scope.tab() {
         show(model, tab);
     }
