@@ -180,7 +180,7 @@ impl Bench {
         let console =
             tokio::spawn(async move { drive(client, options, wanted, token, &mut paper, Box::pin(input)).await });
         let snapshots = Some(snapshot_sender);
-        Self { extras, used, keys, snapshots, shown, orders, answer, copied, titles, shutdown, console }
+        Self { keys, snapshots, shown, orders, answer, copied, titles, extras, used, shutdown, console }
     }
 
     /// Presses a key as a hand does: some time after the last one.
