@@ -20,6 +20,7 @@ pub(in crate::tui) fn word(flag: &Flag) -> String {
         Flag::InstalledBefore { .. } => "was here".to_owned(),
         Flag::LikeBanned { .. } => "like banned".to_owned(),
         Flag::CameToNothing { verb, .. } => format!("no {}", verb.noun()),
+        Flag::TakenBack => "taken back".to_owned(),
         Flag::UuidChanged { .. } => "other UUID".to_owned(),
         Flag::AddressTaken { by } => format!("IP of {by}"),
         Flag::LeaseReused { of } => format!("lease of {of}"),
@@ -84,6 +85,10 @@ pub(super) fn sentence(flag: &Flag, node: &Node, model: &Model) -> String {
         ),
         Flag::CameToNothing { verb, why } => {
             format!("The {} came to nothing when it was to take effect: {why}. Decide again.", verb.noun())
+        }
+        Flag::TakenBack => {
+            "Its approval was taken back. No ticket or rule approves it any more: approve it yourself, or reject it."
+                .to_owned()
         }
         Flag::TwoAddresses { other } => format!(
             "Asks from {other} as well: two machines with one identity, or one with two cables. An approval is only for \
@@ -254,7 +259,7 @@ fn gravity(flag: &Flag) -> u8 {
         | Flag::InstalledBefore { .. }
         | Flag::LikeBanned { .. }
         | Flag::UuidChanged { .. } => 1,
-        Flag::CannotAnswer { .. } | Flag::CameToNothing { .. } => 2,
+        Flag::CannotAnswer { .. } | Flag::CameToNothing { .. } | Flag::TakenBack => 2,
         Flag::TwoAddresses { .. } | Flag::AddressTaken { .. } | Flag::LeaseReused { .. } | Flag::ChooseNic => 3,
         Flag::WrongHostKey | Flag::RunsLong { .. } => 4,
         Flag::Ambiguous { .. } | Flag::PlanConflict { .. } => 5,
