@@ -207,12 +207,11 @@ impl HeldRequests {
 
     fn refresh(&mut self, node: NodeId) {
         let last = self.of(node).map(|(_, request)| request.hold).max_by_key(|hold| hold.until);
-        match last {
-            Some(hold) => drop(self.shown.insert(node, hold)),
-            None => {
-                self.shown.remove(&node);
-                self.obstructed.remove(&node);
-            }
+        if let Some(hold) = last {
+            self.shown.insert(node, hold);
+        } else {
+            self.shown.remove(&node);
+            self.obstructed.remove(&node);
         }
     }
 }
