@@ -91,7 +91,8 @@ pub(super) fn report(body: &[u8]) {
         judge(BASE, Some(&hardware));
     }
     let mut fleet = Fleet::new(Policy::default());
-    let report = ReportIn { peer: PEER, document: DocumentHash::of(body), report: parsed.report, secret: None };
+    let document = DocumentHash::of(body);
+    let report = ReportIn { peer: PEER, document, report: parsed.report, secret: None, may_move: true };
     submit(&mut fleet, &Command::Report(Box::new(report)));
 }
 

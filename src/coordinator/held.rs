@@ -9,7 +9,7 @@ use tokio::sync::oneshot;
 use tokio::time::Instant;
 
 use super::handle::HoldRequest;
-use crate::domain::guard::Verdict;
+use crate::domain::guard::{Verdict, Withheld};
 use crate::domain::snapshot::Hold;
 use crate::domain::{Fleet, NodeId, RequestId, Source, Stamp};
 
@@ -36,6 +36,8 @@ pub(super) struct HeldRequests {
     shares: BTreeSet<(usize, Source)>,
     /// What readers see: one hold a row, the one that ends last.
     shown: imbl::OrdMap<NodeId, Hold>,
+    /// Rows that were approved and wait for something else, which any event may bring: an address, for one.
+    obstructed: BTreeSet<NodeId>,
 }
 
 /// There is no place, and nobody who holds more than the newcomer would.
@@ -140,9 +142,10 @@ impl HeldRequests {
     pub(super) fn reconsider(&mut self, node: NodeId, fleet: &Fleet, now: Timestamp) {
         let verdict = |request: &Parked| fleet.judge(node, &request.stamp, now);
         let verdicts: Vec<_> = self.of(node).map(|(id, request)| (id, verdict(request))).collect();
+        self.obstructed.remove(&node);
         for (id, verdict) in verdicts {
             match verdict {
-                Some(Verdict::Hold(_)) => {}
+                Some(Verdict::Hold(why)) => self.note(node, &why),
                 Some(verdict @ (Verdict::Serve(_) | Verdict::Refuse(_))) => {
                     if let Some(request) = self.take(node, id) {
                         let _ = request.wake.send(verdict);
@@ -153,6 +156,39 @@ impl HeldRequests {
             }
         }
         self.refresh(node);
+    }
+
+    /// Notes what an open request of `node` waits for.
+    pub(super) fn note(&mut self, node: NodeId, why: &Withheld) {
+        if why.is_obstacle() {
+            self.obstructed.insert(node);
+        }
+    }
+
+    /// Reconsiders the rows that wait for something that is not about themselves: what freed an address, or enlarged the
+    /// pool, does not say for whom. Says whether one needs not wait any longer.
+    pub(super) fn reconsider_obstructed(&mut self, fleet: &Fleet, now: Timestamp) -> bool {
+        let before = self.owners.len();
+        for node in self.obstructed.clone() {
+            self.reconsider(node, fleet, now);
+        }
+        self.owners.len() < before
+    }
+
+    /// The machine that asked with `stamp` as `node` is another one: its open request is `row`'s now.
+    pub(super) fn part(&mut self, node: NodeId, row: NodeId, stamp: &Stamp) {
+        let parted = self.of(node).filter(|(_, request)| request.stamp == *stamp);
+        let parted: Vec<_> = parted.map(|(id, _)| id).collect();
+        for id in parted {
+            if let Some(request) = self.parked.remove(&(node, id)) {
+                self.parked.insert((row, id), request);
+            }
+            if let Some((owner, _)) = self.owners.get_mut(&id) {
+                *owner = row;
+            }
+        }
+        self.refresh(node);
+        self.refresh(row);
     }
 
     /// A decision about `node` was taken back: requests whose hold is as good as over get the retry answer now.
@@ -171,9 +207,11 @@ impl HeldRequests {
 
     fn refresh(&mut self, node: NodeId) {
         let last = self.of(node).map(|(_, request)| request.hold).max_by_key(|hold| hold.until);
-        match last {
-            Some(hold) => drop(self.shown.insert(node, hold)),
-            None => drop(self.shown.remove(&node)),
+        if let Some(hold) = last {
+            self.shown.insert(node, hold);
+        } else {
+            self.shown.remove(&node);
+            self.obstructed.remove(&node);
         }
     }
 }

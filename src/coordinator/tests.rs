@@ -8,7 +8,7 @@ use crate::domain::command::{Ask, Command, Order, Origin};
 use crate::domain::facts::{Dmi, Generation, Link, Product, SystemInfo};
 use crate::domain::guard::Verdict;
 use crate::domain::snapshot::Service;
-use crate::domain::{DocumentHash, NodeId, OwnNetwork, Phase, Policy, Refusal, Stamp};
+use crate::domain::{AddressRules, DocumentHash, NicRule, NodeId, OwnNetwork, Phase, Policy, Refusal, Stamp};
 use crate::store::Document;
 
 pub(super) struct Bench {
@@ -205,6 +205,65 @@ async fn a_restart_resumes_where_it_was() {
     assert_eq!(after.seq, before.seq);
     assert_eq!(after.fleet.node(node), before.fleet.node(node));
     assert!(after.holds.is_empty(), "no request survives the process");
+}
+
+/// A wake that a defect would leave out must not hang the test.
+async fn served(held: &mut Held) -> crate::domain::guard::Grant {
+    let verdict = tokio::time::timeout(Duration::from_secs(10), &mut held.wake).await.expect("nobody woke it").unwrap();
+    let Verdict::Serve(grant) = verdict else { panic!("{verdict:?}") };
+    grant
+}
+
+#[tokio::test]
+async fn an_approved_machine_wakes_when_its_address_is_free() {
+    let bench = Bench::new().await;
+    let other = bench.held(1).await;
+    bench.order(Order::SetAddress { node: other.node, address: [192, 0, 2, 2].into() }).await.unwrap();
+    let mut held = bench.held(2).await;
+    bench.approve(held.node).await;
+    assert!(held.wake.try_recv().is_err(), "its address is the other's");
+    bench.order(Order::Forget { node: other.node }).await.unwrap();
+    served(&mut held).await;
+    bench.until(|snapshot| snapshot.holds.is_empty()).await;
+}
+
+#[tokio::test]
+async fn an_approved_machine_wakes_when_the_rules_allow_its_answer() {
+    let bench = Bench::new().await;
+    let (ask, document) = request(1);
+    let ask = Ask { asking_mac: None, ..ask };
+    let mut held = is_held(bench.ask_with(ask.clone(), document.clone()).await);
+    bench.approve(held.node).await;
+    assert!(held.wake.try_recv().is_err(), "nobody knows which of its NICs to configure");
+    // Also when it came back meanwhile.
+    drop(held);
+    bench.until(|snapshot| snapshot.holds.is_empty()).await;
+    held = is_held(bench.ask_with(ask, document).await);
+    let addresses = AddressRules { nic: NicRule::Vendor, ..AddressRules::default() };
+    bench.started.handle.set_policy(Policy { addresses, ..Policy::default() }).await;
+    served(&mut held).await;
+    bench.until(|snapshot| snapshot.holds.is_empty()).await;
+}
+
+#[tokio::test]
+async fn a_request_that_is_parted_from_its_row_waits_for_its_own() {
+    let bench = Bench::new().await;
+    let (mut ask, document) = request(1);
+    let mac = crate::domain::MacAddr([2, 0, 0, 0, 0, 99]);
+    Arc::make_mut(&mut ask.info).links.push(Link { name: "eno2".into(), mac });
+    ask.stamp.macs.insert(mac);
+    ask.stamp.peer = [192, 0, 2, 99].into();
+    let mut first = is_held(bench.ask_with(ask, document).await);
+    let mut second = bench.held(1).await;
+    assert_eq!(first.node, second.node);
+    bench.order(Order::Split { node: first.node, confirm: None }).await.unwrap();
+    let row = NodeId(2);
+    let snapshot = bench.until(|snapshot| snapshot.fleet.node(row).is_some()).await;
+    assert_eq!(snapshot.holds.keys().copied().collect::<Vec<_>>(), [first.node, row]);
+    bench.approve(row).await;
+    assert_eq!(served(&mut second).await.node, row);
+    assert!(first.wake.try_recv() == Err(oneshot::error::TryRecvError::Empty));
+    bench.until(|snapshot| snapshot.holds.len() == 1).await;
 }
 
 #[tokio::test]

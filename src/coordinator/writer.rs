@@ -213,6 +213,7 @@ impl Writer {
         }
         changed = self.commit(draft, undone, changed);
         self.fleet.set_undecided(self.windows.shown());
+        changed |= self.held.reconsider_obstructed(&self.fleet, Timestamp::now());
         if is_tick {
             self.condense_when_calm();
             // Looks at every held request, so not with each batch; those that hang up tell so by themselves.
@@ -362,6 +363,11 @@ impl Writer {
         self.bodies += batch.documents.iter().map(|document| document.bytes.len()).sum::<usize>();
         let outcomes = self.park(replies);
         let now = Timestamp::now();
+        for recorded in &batch.events {
+            if let Event::SplitOff { node, row, asked, .. } = &recorded.event {
+                self.held.part(*node, *row, &asked.stamp);
+            }
+        }
         let touched: BTreeSet<NodeId> = batch.events.iter().filter_map(|recorded| recorded.event.node()).collect();
         let gone = batch.events.iter().filter_map(|recorded| match recorded.event {
             Event::Merged { gone, .. } | Event::Swapped { other: gone, .. } => Some(gone),
@@ -417,11 +423,12 @@ impl Writer {
     fn park(&mut self, replies: Vec<PendingReply>) -> Vec<Answered> {
         let capacity = self.service.capacity;
         let park_one = |PendingReply { to, reply, hold }| match (&reply, hold) {
-            (Reply::Asked { node, verdict: Verdict::Hold(_) }, Some((hold, stamp))) => {
+            (Reply::Asked { node, verdict: Verdict::Hold(why) }, Some((hold, stamp))) => {
                 let (node, peer) = (*node, stamp.peer);
                 let Ok(wake) = self.held.park(node, stamp, &hold, capacity) else {
                     return (to, Err(SubmitError::Busy));
                 };
+                self.held.note(node, why);
                 let other = self.held.other_peer(node, peer);
                 self.follow_ups.extend(other.map(|other| Command::SeenFrom { node, other }));
                 (to, Ok(Outcome { reply, wake: Some(wake) }))

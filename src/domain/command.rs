@@ -258,6 +258,9 @@ pub struct ReportIn {
     pub report: Report,
     /// Digest of the secret it came with.
     pub secret: Option<SecretHash>,
+    /// Whether it may move a node by itself. One from an address that is not allowed may not, nor one that we had no
+    /// memory for: it says nothing, and would spend the secret.
+    pub may_move: bool,
 }
 
 /// What a probe saw.

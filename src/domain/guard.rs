@@ -110,6 +110,23 @@ pub enum Withheld {
 }
 
 impl Withheld {
+    /// Whether somebody has decided that it may be installed, and something else stands in the way: it waits for no
+    /// decision about itself.
+    #[must_use]
+    pub fn is_obstacle(&self) -> bool {
+        match self {
+            Self::AddressTaken(_)
+            | Self::ChooseNic(_)
+            | Self::BadRequester { .. }
+            | Self::BadAddress { .. }
+            | Self::NoPlannedAddress(_)
+            | Self::PoolEmpty(_) => true,
+            Self::Undecided(_) | Self::Changed(_) | Self::AsksAgain { .. } | Self::Banned(_) | Self::Rejected(_) => {
+                false
+            }
+        }
+    }
+
     /// One short ASCII line for the machine's own screen; what matters stands in the first 22 characters
     /// (PROTOCOL.md §d.5).
     #[must_use]

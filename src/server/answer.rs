@@ -4,12 +4,14 @@
 //! retry answer (ADR 6). Refused are those the operator sent away and, by `when_unapproved`, those who waited in vain.
 
 use std::pin::Pin;
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Extension;
 use axum::extract::{Request, State};
 use axum::http::header;
 use axum::response::Response;
+use jiff::Timestamp;
 use secrecy::ExposeSecret as _;
 use tokio::time::{Instant, sleep_until, timeout, timeout_at};
 
@@ -21,7 +23,7 @@ use super::{reply, request};
 use crate::coordinator::{Asked, Held, Patience, Rendered, SubmitError};
 use crate::domain::ghost::Cause;
 use crate::domain::text::Text;
-use crate::domain::{Ask, Command, Grant, NodeId, Origin, Refusal, Verdict, WhenUnapproved, Withheld};
+use crate::domain::{Ask, Command, Grant, Node, NodeId, Origin, Refusal, Snapshot, Verdict, WhenUnapproved, Withheld};
 use crate::store::Document;
 
 /// No hold lasts longer than this from accept (ARCHITECTURE.md, "One try").
@@ -94,17 +96,24 @@ impl Exchange {
         if word.is_none() {
             // Somebody decided just now: the request stays open until nobody can take that back any more.
             let snapshot = self.app.handle.snapshot();
-            if snapshot.undecided.contains_key(&held.node) {
+            if snapshot.undecided.contains_key(&self.row(&snapshot, &held)) {
                 let end = extended(deadline, self.conn.accepted, snapshot.fleet.policy().undo_window);
                 word = self.wait(&mut held, end).await;
             }
         }
-        match word.flatten() {
-            Some(Verdict::Serve(grant)) => Box::pin(self.serve(grant)).await,
-            Some(Verdict::Refuse(why)) => reply::refused(&why),
-            Some(Verdict::Hold(why)) => self.unapproved(held.node, &why),
-            None => self.unapproved(held.node, &held.why),
+        match word {
+            Some(Some(Verdict::Serve(grant))) => Box::pin(self.serve(grant)).await,
+            Some(Some(Verdict::Refuse(why))) => reply::refused(&why),
+            // It gave way to another request, its row went, or we stop: it has not waited in vain, it shall ask again.
+            Some(Some(Verdict::Hold(_)) | None) => self.unanswered(&held, false),
+            None => self.unanswered(&held, true),
         }
+    }
+
+    /// The row that shows the held request: the one it was held for may have been parted since.
+    fn row(&self, snapshot: &Snapshot, held: &Held) -> NodeId {
+        let shows_it = |row: &&Arc<Node>| row.request.as_ref().is_some_and(|asked| asked.stamp == self.ask.stamp);
+        snapshot.fleet.row_of(&self.ask.info).filter(shows_it).map_or(held.node, |row| row.id)
     }
 
     /// The guard's next word, or that there will be none; `None` where neither came in time.
@@ -117,11 +126,18 @@ impl Exchange {
         }
     }
 
-    /// The hold is over and nobody has decided.
-    fn unapproved(&self, node: NodeId, why: &Withheld) -> Response {
-        let refuse = self.app.handle.snapshot().fleet.policy().when_unapproved == WhenUnapproved::Refuse;
-        // While we stop nobody can decide: it shall ask the next engine.
-        if !refuse || self.app.shutdown.is_cancelled() {
+    /// The hold is over without an answer. Refused is only who has waited for all of it, and in vain: nobody has decided,
+    /// and nobody's decision is about to take effect.
+    fn unanswered(&self, held: &Held, waited: bool) -> Response {
+        let snapshot = self.app.handle.snapshot();
+        let node = self.row(&snapshot, held);
+        let judged = snapshot.fleet.judge(node, &self.ask.stamp, Timestamp::now());
+        let (why, is_unapproved) = match &judged {
+            Some(Verdict::Hold(why)) => (why, !why.is_obstacle() && !snapshot.undecided.contains_key(&node)),
+            Some(Verdict::Serve(_) | Verdict::Refuse(_)) | None => (&held.why, false),
+        };
+        let refuse = snapshot.fleet.policy().when_unapproved == WhenUnapproved::Refuse;
+        if !(refuse && waited && is_unapproved) {
             return self.withhold(node, why);
         }
         self.conn.delivery.expect(Some(Expected::Refusal { node, why: Text::new(&why.to_string()) }));

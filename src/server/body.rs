@@ -1,6 +1,8 @@
 //! Reading a request body within bounds of size, time and memory.
 
-use axum::body::Body;
+use std::time::Duration;
+
+use axum::body::{Body, HttpBody as _};
 use http_body_util::BodyExt as _;
 use tokio::time::{Instant, timeout_at};
 
@@ -16,11 +18,13 @@ pub(super) struct Bounds {
     pub(super) keep_of_longer: usize,
     /// Bytes read.
     pub(super) read: usize,
+    /// Until when it waits for memory that others have, which does not count as its sender's time. `None`: not at all.
+    pub(super) memory: Option<Instant>,
 }
 
 impl Bounds {
     /// Enough to see whether a body starts like a JSON object; the rest is read and thrown away.
-    pub(super) const GLANCE: Self = Self { keep: 64, keep_of_longer: 64, read: 16 * 1024 * 1024 };
+    pub(super) const GLANCE: Self = Self { keep: 64, keep_of_longer: 64, read: 16 * 1024 * 1024, memory: None };
 }
 
 /// Why a body is not there in full.
@@ -65,9 +69,16 @@ impl Received {
 }
 
 /// Reads `body` until its end, a bound or `deadline`.
-pub(super) async fn read(mut body: Body, bounds: Bounds, deadline: Instant, budget: &BodyBudget) -> Received {
+pub(super) async fn read(mut body: Body, bounds: Bounds, mut deadline: Instant, budget: &BodyBudget) -> Received {
     let mut received = Received { bytes: Vec::new(), cut: None, share: budget.share() };
     let mut total = 0_usize;
+    // All of it before the first byte: no two that have half of what they need wait for each other.
+    if let Some(length) = body.size_hint().exact().and_then(|length| usize::try_from(length).ok())
+        && length <= bounds.keep
+        && bounds.memory.is_some()
+    {
+        deadline += wait_for_memory(&mut received, length, bounds).await;
+    }
     loop {
         let data = match timeout_at(deadline, body.frame()).await {
             Ok(Some(Ok(frame))) => frame.into_data(),
@@ -78,12 +89,24 @@ pub(super) async fn read(mut body: Body, bounds: Bounds, deadline: Instant, budg
         let Ok(data) = data else { continue };
         total = total.saturating_add(data.len());
         if received.cut.is_none() {
+            if total <= bounds.keep {
+                deadline += wait_for_memory(&mut received, total, bounds).await;
+            }
             keep(&mut received, &data, bounds);
         }
         if total > bounds.read {
             return received;
         }
     }
+}
+
+/// Waits, where it may, until there is memory for `length` bytes; [`keep`] says what is to be done where there is none.
+/// Returns how long that took.
+async fn wait_for_memory(received: &mut Received, length: usize, bounds: Bounds) -> Duration {
+    let Some(end) = bounds.memory else { return Duration::ZERO };
+    let began = Instant::now();
+    received.share.grow_until(length, end).await;
+    began.elapsed()
 }
 
 /// Notes the first reason: it is the one to be told.
@@ -111,9 +134,8 @@ fn keep(received: &mut Received, data: &[u8], bounds: Bounds) {
 mod tests {
     use super::*;
     use rstest::rstest;
-    use std::time::Duration;
 
-    const BOUNDS: Bounds = Bounds { keep: 8, keep_of_longer: 4, read: 100 };
+    const BOUNDS: Bounds = Bounds { keep: 8, keep_of_longer: 4, read: 100, memory: None };
 
     async fn read_chunks(chunks: &[&'static str], budget: &BodyBudget) -> Received {
         let chunks: Vec<_> = chunks.iter().map(|chunk| Ok::<_, std::io::Error>(*chunk)).collect();
@@ -141,6 +163,31 @@ mod tests {
     async fn a_spent_budget_cuts() {
         let received = read_chunks(&["{}"], &BodyBudget::of_shares(0)).await;
         assert_eq!(received.cut, Some(Cut::NoMemory));
+    }
+
+    #[tokio::test]
+    async fn a_body_that_may_waits_for_memory_and_pays_no_time_for_it() {
+        let budget = BodyBudget::of_shares(1);
+        let mut others = budget.share();
+        assert!(others.grow_to(1));
+        let now = Instant::now();
+        let bounds = Bounds { memory: Some(now + Duration::from_mins(1)), ..BOUNDS };
+        let deadline = now + Duration::from_millis(20);
+        let end = async {
+            tokio::time::sleep(Duration::from_millis(60)).await;
+            drop(others);
+        };
+        let ((), received) = tokio::join!(end, read(Body::from("{}"), bounds, deadline, &budget));
+        assert_eq!((received.bytes.as_slice(), received.cut), (&b"{}"[..], None));
+    }
+
+    #[tokio::test]
+    async fn memory_that_others_keep_is_waited_for_no_longer_than_allowed() {
+        let now = Instant::now();
+        let bounds = Bounds { memory: Some(now + Duration::from_millis(20)), ..BOUNDS };
+        let budget = BodyBudget::of_shares(0);
+        let received = read(Body::from("{}"), bounds, now + Duration::from_mins(1), &budget).await;
+        assert_eq!((received.bytes.len(), received.cut), (0, Some(Cut::NoMemory)));
     }
 
     #[tokio::test]

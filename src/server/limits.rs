@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::{Instant, timeout_at};
 
 /// File descriptors kept free for the store, projections, child processes and probes.
 const RESERVED: u64 = 256;
@@ -81,13 +82,32 @@ pub(super) struct BodyShare {
 impl BodyShare {
     /// Grows the share to `bytes` in all; `false` where the budget is spent.
     pub(super) fn grow_to(&mut self, bytes: usize) -> bool {
-        let held = self.held.as_ref().map_or(0, OwnedSemaphorePermit::num_permits);
-        let missing = bytes.div_ceil(SHARE).saturating_sub(held);
-        let Ok(missing) = u32::try_from(missing) else { return false };
-        if missing == 0 {
-            return true;
+        match self.missing(bytes) {
+            Some(0) => true,
+            Some(missing) => self.take(Arc::clone(&self.budget).try_acquire_many_owned(missing).ok()),
+            None => false,
         }
-        let Ok(more) = Arc::clone(&self.budget).try_acquire_many_owned(missing) else { return false };
+    }
+
+    /// The same, but waits its turn until `end` where others have the memory.
+    pub(super) async fn grow_until(&mut self, bytes: usize, end: Instant) -> bool {
+        match self.missing(bytes) {
+            Some(0) => true,
+            Some(missing) => {
+                let more = timeout_at(end, Arc::clone(&self.budget).acquire_many_owned(missing)).await;
+                self.take(more.ok().and_then(Result::ok))
+            }
+            None => false,
+        }
+    }
+
+    fn missing(&self, bytes: usize) -> Option<u32> {
+        let held = self.held.as_ref().map_or(0, OwnedSemaphorePermit::num_permits);
+        u32::try_from(bytes.div_ceil(SHARE).saturating_sub(held)).ok()
+    }
+
+    fn take(&mut self, more: Option<OwnedSemaphorePermit>) -> bool {
+        let Some(more) = more else { return false };
         match &mut self.held {
             Some(held) => held.merge(more),
             None => self.held = Some(more),

@@ -71,7 +71,8 @@ pub(super) async fn read(
 /// How much of a body is read, and for how long.
 fn bounds(app: &App) -> (Bounds, Duration) {
     let limits = &app.kit.borrow().access.limits;
-    let bounds = Bounds { keep: limits.answer_body, keep_of_longer: 1024, read: READ_ON.max(limits.answer_body) };
+    let bounds =
+        Bounds { keep: limits.answer_body, keep_of_longer: 1024, read: READ_ON.max(limits.answer_body), memory: None };
     (bounds, limits.body_time)
 }
 

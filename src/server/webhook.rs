@@ -3,13 +3,15 @@
 //!
 //! The path holds the install's secret: it is never logged.
 
+use std::time::Duration;
+
 use axum::Extension;
 use axum::extract::{Request, State};
 use axum::http::StatusCode;
 use axum::response::Response;
 use secrecy::ExposeSecret as _;
 
-use super::body::{self, Bounds, Received};
+use super::body::{self, Bounds, Cut, Received};
 use super::connection::ConnInfo;
 use super::gatekeeper;
 use super::reply;
@@ -23,6 +25,8 @@ use crate::wire;
 const MIB: usize = 1024 * 1024;
 /// What is longer than allowed is read on, so far, so that the sender gets to read our reply; in bytes.
 const READ_ON: usize = 64 * MIB;
+/// No report waits longer for memory, from the accept of its connection: its sender gives up at 60 s (PROTOCOL.md §c.1).
+const LONGEST_WAIT: Duration = Duration::from_secs(50);
 /// Longest secret taken from a path, in bytes. Ours have 43.
 const MAX_SECRET: usize = 256;
 
@@ -31,7 +35,7 @@ const MAX_SECRET: usize = 256;
 pub(super) async fn post(State(app): State<App>, Extension(conn): Extension<ConnInfo>, request: Request) -> Response {
     let peer = conn.peer.ip();
     let from_path = secret_in(request.uri().path()).map(|secret| SecretHash::of(secret.as_bytes()));
-    let is_live = from_path.is_some_and(|secret| app.handle.snapshot().fleet.knows_secret(&secret));
+    let is_live = from_path.is_some_and(|secret| app.handle.snapshot().fleet.expects_report(&secret));
     let is_allowed = gatekeeper::admit_address(&app, &conn, Cause::ReportRefused).is_ok();
     // What may be a node's is always kept; a stranger's report costs room that a flood must not have.
     let is_welcome = is_live || (is_allowed && !gatekeeper::is_too_often(&app, peer));
@@ -41,9 +45,13 @@ pub(super) async fn post(State(app): State<App>, Extension(conn): Extension<Conn
     };
     let of_stranger = keep.min(MIB);
     let (bounds, budget) = match (is_live, is_welcome) {
-        (true, _) => (Bounds { keep, keep_of_longer: MIB, read: READ_ON }, &app.budgets.reports),
+        (true, _) => {
+            let memory = Some(conn.accepted + (2 * time).min(LONGEST_WAIT));
+            (Bounds { keep, keep_of_longer: MIB, read: READ_ON, memory }, &app.budgets.reports)
+        }
         (false, true) => {
-            (Bounds { keep: of_stranger, keep_of_longer: of_stranger, read: READ_ON }, &app.budgets.strangers)
+            let (keep, keep_of_longer) = (of_stranger, of_stranger);
+            (Bounds { keep, keep_of_longer, read: READ_ON, memory: None }, &app.budgets.strangers)
         }
         (false, false) => (Bounds::GLANCE, &app.budgets.strangers),
     };
@@ -60,17 +68,19 @@ pub(super) async fn post(State(app): State<App>, Extension(conn): Extension<Conn
         }
     };
     // From elsewhere even a good secret moves nobody by itself: the operator may adopt the report.
-    let secret = live_secret(&app, [from_path, from_body]).filter(|_| is_allowed);
-    let report = ReportIn { peer, document: document.hash, report, secret };
+    let may_move = is_allowed && received.cut != Some(Cut::NoMemory);
+    let secret = live_secret(&app, [from_path, from_body]);
+    let report = ReportIn { peer, document: document.hash, report, secret, may_move };
     app.reports.take(report, document, received.share).await;
     reply::plain(StatusCode::OK, "ok")
 }
 
-/// The secret that counts: the one that is an install's, be it in the path or, from 9.2 on, in the body.
+/// The secret that counts: the one whose node has not reported, else the one that is a node's, be it in the path or,
+/// from 9.2 on, in the body.
 fn live_secret(app: &App, given: [Option<SecretHash>; 2]) -> Option<SecretHash> {
     let fleet = &app.handle.snapshot().fleet;
-    let live = given.into_iter().flatten().find(|secret| fleet.knows_secret(secret));
-    live.or(given[0]).or(given[1])
+    let find = |is_it: &dyn Fn(&SecretHash) -> bool| given.into_iter().flatten().find(is_it);
+    find(&|secret| fleet.expects_report(secret)).or_else(|| find(&|secret| fleet.knows_secret(secret)))
 }
 
 /// The reply to a report whose handler panicked: the node is installed all the same.

@@ -173,7 +173,13 @@ impl Rack {
 
     pub(super) fn report_as(&mut self, n: u8, report: Report, secret: Option<SecretHash>) {
         let document = DocumentHash::of(format!("report {n}").as_bytes());
-        self.submit(&Command::Report(Box::new(ReportIn { peer: address(n), document, report, secret })));
+        self.submit(&Command::Report(Box::new(ReportIn {
+            peer: address(n),
+            document,
+            report,
+            secret,
+            may_move: true,
+        })));
     }
 
     /// All the way to `ready`.

@@ -127,7 +127,7 @@ impl Fleet {
             WebhookAuth::Secret => by_secret,
             WebhookAuth::None => by_secret.or_else(|| self.claimed_owner(incoming)),
         };
-        if let Some(node) = owner.and_then(|id| self.node(id)) {
+        if let Some(node) = owner.filter(|_| incoming.may_move).and_then(|id| self.node(id)) {
             if node.report.as_ref().is_some_and(|reported| reported.document == incoming.document) {
                 return Ok(Decision::none(Reply::Done));
             }

@@ -216,10 +216,17 @@ impl Fleet {
         self.index.named(name).and_then(|id| self.node(id))
     }
 
-    /// Whether a report may come with this secret: it stands in the answer of one of the nodes.
+    /// Whether this secret stands in an answer of one of the nodes, spent or not.
     #[must_use]
     pub fn knows_secret(&self, secret: &SecretHash) -> bool {
         self.index.by_secret(secret).is_some()
+    }
+
+    /// Whether a report is due with this secret: its node has sent none.
+    #[must_use]
+    pub fn expects_report(&self, secret: &SecretHash) -> bool {
+        let node = self.index.by_secret(secret).and_then(|id| self.node(id));
+        node.is_some_and(|node| node.report.is_none())
     }
 
     /// Reports that belong to nobody yet, oldest first.

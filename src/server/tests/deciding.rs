@@ -93,6 +93,107 @@ async fn unapproved_machines_can_be_refused_with_the_same_words() {
     bench.end().await;
 }
 
+fn with_two_nics(machine: u8) -> String {
+    body_of(machine).replace("}]", r#"},{"link":"eno2","mac":"02:00:5E:00:00:99"}]"#)
+}
+
+/// What ends a hold without anybody having waited in vain.
+#[derive(Clone, Copy, Debug)]
+enum End {
+    /// A second request of the same machine.
+    Replaced,
+    /// Others take all places.
+    PushedOut,
+    Forgotten,
+    Merged,
+    /// The last moment of an approval's window.
+    TakenBack,
+    /// The time is over, and an approval is about to take effect.
+    Undecided,
+    /// The time is over, it is approved, and something else is missing.
+    Obstructed,
+}
+
+#[rstest::rstest]
+#[case(End::Replaced)]
+#[case(End::PushedOut)]
+#[case(End::Forgotten)]
+#[case(End::Merged)]
+#[case(End::TakenBack)]
+#[case(End::Undecided)]
+#[case(End::Obstructed)]
+#[tokio::test]
+async fn only_who_has_waited_in_vain_is_refused(#[case] end: End) {
+    let is_brief = matches!(end, End::TakenBack | End::Undecided | End::Obstructed);
+    let hold = if is_brief { Duration::from_millis(700) } else { Duration::from_secs(45) };
+    let undo_window = Duration::from_secs(30);
+    let policy = Policy { when_unapproved: WhenUnapproved::Refuse, undo_window, ..Policy::default() };
+    let bench = Bench::new(Setup { hold, capacity: 2, ..Setup::default() }).await;
+    bench.handle.set_policy(policy.clone()).await;
+    let stream = bench.connect(7).await;
+    let machine = tokio::spawn(async move { exchange(stream, &post("/answer", &with_two_nics(7))).await });
+    let node = only(&*bench.until_held(1).await).id;
+    let mut others = Vec::new();
+    match end {
+        End::Replaced => others.push(bench.post_answer(7).await),
+        End::PushedOut => {
+            // Its address holds most, and so pays for the newcomer.
+            let stream = bench.connect(7).await;
+            others.push(tokio::spawn(async move { exchange(stream, &post("/answer", &body_of(8))).await }));
+            bench.until_held(2).await;
+            others.push(bench.post_answer(9).await);
+        }
+        End::Forgotten => drop(bench.order(Order::Forget { node }).await.unwrap()),
+        End::Merged => {
+            others.push(bench.post_answer(8).await);
+            bench.until_held(2).await;
+            bench.order(Order::Merge { node, into: NodeId(2) }).await.unwrap();
+        }
+        End::TakenBack => {
+            bench.approve_undoably(node).await;
+            bench.decide(Order::Undo { node }).await;
+        }
+        End::Undecided => {
+            bench.approve_undoably(node).await;
+            // The request is not kept open for as long as this approval has.
+            bench.handle.set_policy(Policy { undo_window: Duration::from_millis(1), ..policy }).await;
+        }
+        // Nobody knows which of its NICs to configure.
+        End::Obstructed => bench.approve(node).await,
+    }
+    let screen = machine.await.unwrap().screen();
+    assert!(screen.starts_with("CODE "), "{screen}");
+    assert_eq!(screen.contains("choose NIC"), matches!(end, End::Obstructed), "{screen}");
+    bench.shutdown.cancel();
+    for other in others {
+        other.await.unwrap().screen();
+    }
+    bench.end().await;
+}
+
+#[tokio::test]
+async fn a_machine_that_was_parted_shows_the_code_of_its_own_row() {
+    let bench = bench(Duration::from_secs(45), Policy::default()).await;
+    let stream = bench.connect(8).await;
+    let first = tokio::spawn(async move { exchange(stream, &post("/answer", &with_two_nics(7))).await });
+    let node = only(&*bench.until_held(1).await).id;
+    let mut events = bench.started.events.subscribe();
+    let second = bench.post_answer(7).await;
+    let peer = IpAddr::from([127, 0, 0, 7]);
+    bench.until(|snapshot| only(snapshot).request.is_some_and(|asked| asked.stamp.peer == peer)).await;
+    bench.order(Order::Split { node, confirm: None }).await.unwrap();
+    let row = NodeId(2);
+    bench.until(|snapshot| snapshot.holds.contains_key(&row) && snapshot.holds.contains_key(&node)).await;
+    bench.shutdown.cancel();
+    let code = |row| format!("CODE {} - approve in console", crate::domain::guard::ClaimCode::of(row));
+    assert_eq!((first.await.unwrap().screen(), second.await.unwrap().screen()), (code(node), code(row)));
+    let told = async {
+        while !matches!(events.recv().await.unwrap().event, Event::RetryServed { node, .. } if node == row) {}
+    };
+    timeout(PATIENCE, told).await.unwrap();
+    bench.end().await;
+}
+
 #[tokio::test]
 async fn two_machines_with_one_identity_both_wait_and_are_flagged() {
     let bench = bench(Duration::from_secs(45), Policy::default()).await;

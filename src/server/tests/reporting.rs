@@ -154,6 +154,64 @@ async fn a_report_whose_store_is_gone_gets_its_200_and_a_note() {
     bench.serving.await.unwrap();
 }
 
+#[tokio::test]
+async fn a_spent_secret_is_a_strangers() {
+    let bench = Bench::new(Setup::default()).await;
+    let path = installed(&bench).await;
+    assert_eq!(bench.send(7, &post(&path, REPORT)).await.status, 200);
+    // Its bodies are a stranger's in size, memory and number.
+    let long = format!(r#"{{"fqdn":"a.b","x":"{}"}}"#, "x".repeat(2 * 1024 * 1024));
+    assert_eq!(bench.send(7, &post(&path, &long)).await.status, 200);
+    let snapshot = bench.handle.snapshot();
+    let unmatched = snapshot.fleet.unmatched().next().unwrap();
+    assert_eq!(unmatched.report.fqdn, None, "more than a stranger's was kept");
+    bench.let_in(|access| access.limits.requests_per_minute = 1);
+    assert_eq!(bench.send(7, &post(&path, r#"{"fqdn":"c.d"}"#)).await.status, 200);
+    bench.ghost(Cause::TooManyRequests).await;
+    assert_eq!(bench.handle.snapshot().fleet.unmatched().count(), 1);
+    bench.end().await;
+}
+
+/// All the memory there is for reports, taken by others.
+fn all_memory(bench: &Bench) -> limits::BodyShare {
+    let mut share = bench.app.budgets.reports.share();
+    assert!(share.grow_to(96 * 1024 * 1024));
+    share
+}
+
+#[tokio::test]
+async fn a_report_waits_for_memory() {
+    let bench = Bench::new(Setup::default()).await;
+    let path = installed(&bench).await;
+    let others = all_memory(&bench);
+    let stream = bench.connect(7).await;
+    let mut report = tokio::spawn(async move { exchange(stream, &post(&path, REPORT)).await });
+    assert!(timeout(Duration::from_millis(300), &mut report).await.is_err(), "it waits");
+    drop(others);
+    assert_eq!(report.await.unwrap().status, 200);
+    let reported = only(&bench.handle.snapshot()).report.unwrap();
+    assert_eq!(reported.document, DocumentHash::of(REPORT.as_bytes()), "all of it was read");
+    bench.end().await;
+}
+
+#[tokio::test]
+async fn a_report_there_is_no_memory_for_spends_no_secret() {
+    let bench = Bench::new(Setup::default()).await;
+    let path = installed(&bench).await;
+    bench.let_in(|access| access.limits.body_time = Duration::from_millis(100));
+    let others = all_memory(&bench);
+    assert_eq!(bench.send(7, &post(&path, REPORT)).await.status, 200);
+    bench.ghost(Cause::UnreadableReport).await;
+    let snapshot = bench.handle.snapshot();
+    assert_eq!((only(&snapshot).phase, snapshot.fleet.unmatched().count()), (Phase::Installing, 1));
+    drop(others);
+    bench.let_in(|access| access.limits.body_time = PATIENCE);
+    assert_eq!(bench.send(7, &post(&path, REPORT)).await.status, 200);
+    let reported = only(&bench.handle.snapshot()).report.unwrap();
+    assert_eq!(reported.document, DocumentHash::of(REPORT.as_bytes()));
+    bench.end().await;
+}
+
 /// Forty who hold open what fills more memory than there is for all reports, and one that was answered.
 #[tokio::test]
 async fn strangers_take_no_memory_from_a_machine_that_was_answered() {

@@ -4,7 +4,7 @@ use base64::Engine as _;
 use rstest::rstest;
 
 use super::*;
-use crate::domain::TokenHash;
+use crate::domain::{TokenHash, WebhookAuth};
 use crate::server::SELF_TEST_OK;
 
 fn nets(words: &[&str]) -> Vec<ipnet::IpNet> {
@@ -44,15 +44,22 @@ async fn an_address_that_is_not_allowed_is_told_so_and_seen() {
 }
 
 #[rstest]
-#[case::stranger("/webhook/unknown", 0)]
-#[case::of_an_install("", 1)]
+#[case::stranger("/webhook/unknown", 0, WebhookAuth::Secret)]
+#[case::of_an_install("", 1, WebhookAuth::Secret)]
+#[case::of_an_install_without_proof("", 1, WebhookAuth::None)]
 #[tokio::test]
-async fn a_report_from_an_address_that_is_not_allowed_moves_nobody(#[case] path: &str, #[case] kept: usize) {
+async fn a_report_from_an_address_that_is_not_allowed_moves_nobody(
+    #[case] path: &str,
+    #[case] kept: usize,
+    #[case] webhook_auth: WebhookAuth,
+) {
     let bench = Bench::new(Setup::default()).await;
     let own = reporting::installed(&bench).await;
+    let name = only(&bench.handle.snapshot()).name;
+    bench.handle.set_policy(Policy { webhook_auth, ..Policy::default() }).await;
     bench.let_in(|access| access.allow = nets(&["127.0.0.2/32"]));
     let path = if path.is_empty() { &own } else { path };
-    assert_eq!(bench.send(3, &post(path, r#"{"fqdn":"a.b"}"#)).await.status, 200);
+    assert_eq!(bench.send(3, &post(path, &format!(r#"{{"fqdn":"{name}"}}"#))).await.status, 200);
     let snapshot = bench.handle.snapshot();
     assert_eq!(only(&snapshot).phase, crate::domain::Phase::Installing);
     assert_eq!(snapshot.fleet.unmatched().count(), kept, "what may be an install's is kept, for the operator to adopt");

@@ -238,6 +238,25 @@ fn without_webhook_auth_reports_match_by_uuid_then_name_but_only_answered_nodes(
     assert_eq!(rack.fleet.gate(), Gate::ByHand);
 }
 
+#[rstest::rstest]
+#[case(WebhookAuth::Secret)]
+#[case(WebhookAuth::None)]
+fn a_report_that_may_move_nobody_is_kept_unmatched(#[case] webhook_auth: WebhookAuth) {
+    let mut rack = Rack::under(Policy { webhook_auth, ..Policy::default() });
+    let (node, _) = rack.ask(&box_a());
+    rack.approve(node).unwrap();
+    let (_, Verdict::Serve(grant)) = rack.ask(&box_a()) else { panic!() };
+    rack.release(&box_a(), &grant, None);
+    let report = Report { fqdn: Some(Text::new(rack.node(node).name.as_str())), ..Report::default() };
+    let (peer, document) = ("198.51.100.9".parse().unwrap(), DocumentHash::of(b"report"));
+    let secret = Some(secret(node, 0));
+    let incoming = ReportIn { peer, document, report, secret, may_move: false };
+    rack.submit(&Command::Report(Box::new(incoming))).unwrap();
+    assert_eq!((rack.phase(node), rack.fleet.unmatched().count()), ("installing", 1));
+    rack.report(node, 0);
+    assert_eq!(rack.phase(node), "installed", "the secret is not spent");
+}
+
 #[test]
 fn a_node_becomes_ready_only_by_its_own_key() {
     let mut rack = Rack::new();

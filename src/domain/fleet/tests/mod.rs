@@ -218,7 +218,7 @@ impl Rack {
     fn report_with(&mut self, secret: Option<SecretHash>, report: Report, body: u8) -> Decision {
         let peer = "192.0.2.99".parse().unwrap();
         let document = DocumentHash::of(&[b'r', body]);
-        self.submit(&Command::Report(Box::new(ReportIn { peer, document, report, secret }))).unwrap()
+        self.submit(&Command::Report(Box::new(ReportIn { peer, document, report, secret, may_move: true }))).unwrap()
     }
 
     fn tick(&mut self) -> Decision {

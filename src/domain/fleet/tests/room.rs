@@ -149,7 +149,7 @@ fn a_flood_of_reports_pushes_out_its_own() {
     let mut report = |number: u32, peer: &str| {
         let document = DocumentHash::of(&number.to_be_bytes());
         let (peer, report, secret) = (peer.parse().unwrap(), Report::default(), None);
-        let _ = rack.submit(&Command::Report(Box::new(ReportIn { peer, document, report, secret })));
+        let _ = rack.submit(&Command::Report(Box::new(ReportIn { peer, document, report, secret, may_move: true })));
     };
     report(0, "192.0.2.1");
     for number in 1..1_500 {
@@ -189,6 +189,7 @@ fn a_flood_out_of_one_ipv6_network_takes_room_from_itself() {
             document: DocumentHash::of(&number.to_be_bytes()),
             report: Report::default(),
             secret: None,
+            may_move: true,
         };
         let _ = rack.submit(&Command::Report(Box::new(report)));
     }
