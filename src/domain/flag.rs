@@ -138,6 +138,9 @@ pub enum Flag {
     /// It answers SSH with a key it did not report.
     #[error("answers SSH with a key it did not report: old system booted, address clash or swapped cable?")]
     WrongHostKey,
+    /// It reported other host keys than the one a person had trusted by then.
+    #[error("reported another host key than the one you trusted: compare both with its screen")]
+    ReportedOtherKey,
     /// The run that configures it takes longer than such runs do.
     #[error("{reason}")]
     RunsLong {
@@ -181,6 +184,7 @@ impl Flag {
             | Self::PlanName { .. }
             | Self::CannotAnswer { .. }
             | Self::WrongHostKey
+            | Self::ReportedOtherKey
             | Self::RunsLong { .. }
             | Self::Unproven
             | Self::UnprovenReport => false,

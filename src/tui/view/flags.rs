@@ -34,6 +34,7 @@ pub(in crate::tui) fn word(flag: &Flag) -> String {
         Flag::NotAsWished { .. } => "other name".to_owned(),
         Flag::CannotAnswer { .. } => "no answer".to_owned(),
         Flag::WrongHostKey => "other key".to_owned(),
+        Flag::ReportedOtherKey => "key differs".to_owned(),
         Flag::RunsLong { .. } => "long run".to_owned(),
         Flag::Unproven => "unproven".to_owned(),
         Flag::UnprovenReport => "no secret".to_owned(),
@@ -124,6 +125,11 @@ pub(super) fn sentence(flag: &Flag, node: &Node, model: &Model) -> String {
         Flag::WrongHostKey => {
             "SSH answers with a key it did not report: the old system booted, two machines share the \
                                address, or a cable is swapped."
+                .to_owned()
+        }
+        Flag::ReportedOtherKey => {
+            "Its report, which came late, names another host key than the one you trusted, which stays. Compare both with its \
+             screen; `t` takes the reported one."
                 .to_owned()
         }
         Flag::RunsLong { reason } => format!("Takes long: {reason}."),
@@ -256,7 +262,7 @@ fn gravity(flag: &Flag) -> u8 {
         | Flag::UuidChanged { .. } => 1,
         Flag::CannotAnswer { .. } | Flag::CameToNothing { .. } => 2,
         Flag::TwoAddresses { .. } | Flag::AddressTaken { .. } | Flag::LeaseReused { .. } | Flag::ChooseNic => 3,
-        Flag::WrongHostKey | Flag::RunsLong { .. } => 4,
+        Flag::WrongHostKey | Flag::ReportedOtherKey | Flag::RunsLong { .. } => 4,
         Flag::Ambiguous { .. } | Flag::PlanConflict { .. } => 5,
         Flag::DuplicateOf { .. } | Flag::PlanContradicted { .. } | Flag::NotTheNext { .. } => 6,
         Flag::NoIdentity => 7,
