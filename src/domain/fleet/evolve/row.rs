@@ -235,9 +235,11 @@ pub(super) fn mark_installed(node: &mut Node, at: Timestamp) {
     be_installed(node, at);
 }
 
-/// It is installed, by its own word or the operator's. One that was marked and is
+/// It is installed, by its own word or the operator's: what was allowed before is over. One that was marked and is
 /// further along stays there when its report comes late.
 fn be_installed(node: &mut Node, at: Timestamp) {
+    node.approved = None;
+    node.reinstall_allowed = false;
     match node.phase {
         Phase::Ready | Phase::Configuring | Phase::Configured | Phase::Failed { .. } => {}
         Phase::Planned

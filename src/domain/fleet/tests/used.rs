@@ -153,6 +153,24 @@ fn what_was_here_is_found_by_each_identifier_and_by_its_latest_name() {
     assert_eq!(rack.fleet.state.former.len(), 3, "what one knows is not kept twice");
 }
 
+#[rstest]
+#[case::marked(true)]
+#[case::reported(false)]
+fn what_is_installed_by_word_has_no_reinstall_left(#[case] by_mark: bool) {
+    let (mut rack, node) = lost_reinstall();
+    assert!(rack.node(node).reinstall_allowed);
+    if by_mark {
+        rack.order(Order::MarkInstalled { node }).unwrap();
+    } else {
+        let answers = rack.node(node).answers.as_ref().unwrap();
+        let secret = *answers.secrets.last().unwrap();
+        rack.report_with(Some(secret), Report::default(), 9);
+    }
+    assert_eq!((rack.phase(node), rack.node(node).reinstall_allowed), ("installed", false));
+    assert!(is_withheld(&rack.ask(&box_a()).1), "nobody asked for that any more");
+    assert!(rack.order(Order::Undo { node }).is_err(), "nothing is left to be taken back");
+}
+
 /// Marked as installed, its key compared and trusted, and seen by it.
 fn marked_and_ready() -> (Rack, NodeId) {
     let mut rack = Rack::new();

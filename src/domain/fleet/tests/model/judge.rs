@@ -118,6 +118,7 @@ pub(super) fn judge_log(log: &[Recorded], policy: &Policy) {
             // Whatever was approved before: it is installed now.
             Event::ReportAccepted { node, .. } | Event::MarkedInstalled { node } => {
                 permits.remove(node);
+                reinstalls.remove(node);
             }
             Event::AnswerLost { node, .. } => match permits.get_mut(node) {
                 // A reinstall nobody received has wiped nothing: what was allowed is allowed still, and nothing else is.
