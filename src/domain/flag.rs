@@ -32,6 +32,12 @@ pub enum Flag {
         /// One of the others.
         other: NodeId,
     },
+    /// Who asked last in the name of a node that may be installed showed one of its MACs, too.
+    #[error("who asked last as {other} showed a MAC of it, too: was a card moved? Check which machine it is")]
+    AskedAs {
+        /// That node.
+        other: NodeId,
+    },
     /// Asked again after an answer that may have been used: it stays on hold until the operator allows a reinstall.
     #[error("asks again after its answer: remove the medium, or allow a reinstall")]
     AsksAgain,
@@ -163,6 +169,7 @@ impl Flag {
             Self::NoIdentity
             | Self::DuplicateOf { .. }
             | Self::Ambiguous { .. }
+            | Self::AskedAs { .. }
             | Self::AsksAgain
             | Self::ChangedSinceApproval
             | Self::InstalledBefore { .. }

@@ -1,6 +1,6 @@
 //! A machine asks: which row it is, what is odd about it, and what the guard says.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 use jiff::{SignedDuration, Timestamp};
@@ -118,6 +118,7 @@ impl Fleet {
         }
         let resolved = self.resolve(&machine, Some(ask));
         let mut flags = Self::identity_flags(&machine, &resolved);
+        flags.extend(self.asked_as(&machine, &resolved));
         flags.extend(self.like_banned(&machine));
         let known = resolved.node.and_then(|id| self.node(id));
         let count = known.and_then(|node| node.request.as_ref()).map_or(1, |asked| asked.count.saturating_add(1));
@@ -261,6 +262,16 @@ impl Fleet {
             decision.events.splice(..0, self.make_room(peer, now)?);
         }
         Ok(decision)
+    }
+
+    /// A node learns nothing from who asks in its name; but what was shown with it may be its own, and then no rule may
+    /// take the machine that shows it for a new one.
+    fn asked_as(&self, machine: &MachineId, resolved: &Resolved) -> Vec<Flag> {
+        if resolved.node.and_then(|id| self.node(id)).is_some_and(|node| node.may_be_installed()) {
+            return Vec::new();
+        }
+        let others: BTreeSet<_> = machine.macs.iter().flat_map(|mac| self.index.claiming(*mac)).collect();
+        others.into_iter().take(MOST_NAMED).map(|other| Flag::AskedAs { other }).collect()
     }
 
     fn identity_flags(machine: &MachineId, resolved: &Resolved) -> Vec<Flag> {

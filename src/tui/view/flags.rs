@@ -14,6 +14,7 @@ pub(in crate::tui) fn word(flag: &Flag) -> String {
         Flag::UntrustedUuid => "odd UUID".to_owned(),
         Flag::DuplicateOf { other } => format!("twin of {other}"),
         Flag::Ambiguous { other } => format!("also {other}"),
+        Flag::AskedAs { other } => format!("asked as {other}"),
         Flag::AsksAgain => "asks again".to_owned(),
         Flag::ChangedSinceApproval => "changed".to_owned(),
         Flag::TwoAddresses { .. } => "two IPs".to_owned(),
@@ -61,6 +62,11 @@ pub(super) fn sentence(flag: &Flag, node: &Node, model: &Model) -> String {
         ),
         Flag::Ambiguous { other } => format!(
             "Its identifiers also belong to {}: was a board or card moved? Look before you approve.",
+            name(other),
+        ),
+        Flag::AskedAs { other } => format!(
+            "Who asked last as {} showed a MAC of it, too: was a card moved, or did somebody ask in its name? Compare the \
+             serial labels before you approve.",
             name(other),
         ),
         Flag::AsksAgain if node.reinstall_allowed => {
@@ -263,7 +269,7 @@ fn gravity(flag: &Flag) -> u8 {
         Flag::CannotAnswer { .. } | Flag::CameToNothing { .. } => 2,
         Flag::TwoAddresses { .. } | Flag::AddressTaken { .. } | Flag::LeaseReused { .. } | Flag::ChooseNic => 3,
         Flag::WrongHostKey | Flag::ReportedOtherKey | Flag::RunsLong { .. } => 4,
-        Flag::Ambiguous { .. } | Flag::PlanConflict { .. } => 5,
+        Flag::Ambiguous { .. } | Flag::AskedAs { .. } | Flag::PlanConflict { .. } => 5,
         Flag::DuplicateOf { .. } | Flag::PlanContradicted { .. } | Flag::NotTheNext { .. } => 6,
         Flag::NoIdentity => 7,
         Flag::Unproven => 8,

@@ -15,7 +15,10 @@ use crate::domain::text::Text;
 use crate::domain::ticket::Admission;
 
 pub(super) fn ask(node: &mut Node, machine: &MachineId, asked: &Asked, flags: &[Flag]) {
-    node.machine.learn(machine);
+    // Anybody can name what a node in use shows, and more besides: nobody has said yet that the rest is its own.
+    if !node.may_be_installed() {
+        node.machine.learn(machine);
+    }
     node.request = Some(asked.clone());
     node.flags.retain(|flag| !is_about_asking(flag));
     node.flags.extend(flags.iter().cloned());
@@ -60,6 +63,7 @@ pub(super) fn admit(node: &mut Node, stamp: &Stamp, admission: &Admission, at: T
     withdraw_permissions(node);
     node.approved = Some(stamp.clone());
     node.admission = Some(admission.clone());
+    take_identity(node);
     // The ticket's word is the operator's, given beforehand; one about this very row counts more.
     let named = admission.profile.clone().map(ProfileChoice::Named);
     let chosen = node.profile.clone().or(named);
@@ -102,6 +106,7 @@ fn is_about_asking(flag: &Flag) -> bool {
             | Flag::UntrustedUuid
             | Flag::DuplicateOf { .. }
             | Flag::Ambiguous { .. }
+            | Flag::AskedAs { .. }
             | Flag::LikeBanned { .. }
             | Flag::AsksAgain
             | Flag::TwoAddresses { .. }
@@ -299,13 +304,18 @@ pub(super) fn trust_key(node: &mut Node, key: &HostKey) {
     node.flags.retain(|flag| !matches!(flag, Flag::Unproven | Flag::ReportedOtherKey));
 }
 
-/// The operator took the machine for this node: what it shows now is what it is known by.
+/// The machine was taken for this node: what it shows now is what it is known by.
 fn take_identity(node: &mut Node) {
-    let shown = node.request.as_ref().map(|asked| MachineId::of_system(&asked.info));
-    if let Some(uuid) = shown.and_then(|machine| machine.uuid) {
-        node.machine.uuid = Some(uuid);
+    let Some(shown) = node.request.as_ref().map(|asked| MachineId::of_system(&asked.info)) else { return };
+    let (is_new, is_one) = (!node.may_be_installed(), node.absorbed.is_empty());
+    if is_new && is_one && !shown.macs.is_empty() {
+        // Others may have asked in its name while it waited: what only they showed is not its own.
+        node.machine.macs.clear();
+    }
+    if shown.uuid.is_some() {
         node.flags.retain(|flag| !matches!(flag, Flag::UuidChanged { .. }));
     }
+    node.machine.take(&shown);
 }
 
 fn answered_address(node: &Node) -> Option<std::net::IpAddr> {
