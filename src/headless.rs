@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::io::{self, Write};
 use std::sync::Arc;
 
+use jiff::{SignedDuration, Timestamp};
 use tokio::sync::broadcast;
 use tokio_util::sync::CancellationToken;
 
@@ -99,7 +100,7 @@ impl Narrator {
             Origin::System => String::new(),
         };
         let subject = subject.map(|name| format!("{name}  ")).unwrap_or_default();
-        format!("{subject}{}{by}", words(event, &self.runs))
+        format!("{subject}{}{by}", words(event, recorded.at, &self.runs))
     }
 
     /// The same without the name of the node: for a page about this one.
@@ -111,7 +112,7 @@ impl Narrator {
         };
         let words = match &recorded.event {
             Event::Swapped { node, other, .. } if *other == about => swapped(*node),
-            event => words(event, &self.runs),
+            event => words(event, recorded.at, &self.runs),
         };
         format!("{words}{by}")
     }
@@ -147,7 +148,7 @@ impl Narrator {
 }
 
 /// What happened, in words.
-fn words(event: &Event, runs: &BTreeMap<RunId, usize>) -> String {
+fn words(event: &Event, at: Timestamp, runs: &BTreeMap<RunId, usize>) -> String {
     match event {
         Event::MachineSeen { node, .. } => {
             format!("waits for approval, code {}", ClaimCode::of(*node))
@@ -228,18 +229,18 @@ fn words(event: &Event, runs: &BTreeMap<RunId, usize>) -> String {
         Event::NoteSet { note, .. } => format!("note: {note}"),
         Event::RunQueued { run, nodes, by_gate, options, reason } => {
             let only = if options.check { " (check only)" } else { "" };
-            format!("run {run} on {} nodes{only}: {}", nodes.len(), reason.words(*by_gate))
+            format!("run {run} on {}{only}: {}", count(nodes.len()), reason.words(*by_gate))
         }
         Event::TicketIssued { ticket } => format!("ticket {} issued for {ticket}", ticket.id),
         Event::TicketClosed { ticket, why } => format!("ticket {ticket} closed: {why}"),
         Event::Banned { ban, reason, .. } if reason.is_empty() => format!("banned ({ban})"),
         Event::Banned { ban, reason, .. } => format!("banned ({ban}): {reason}"),
         Event::BanLifted { ban } => format!("ban {ban} lifted"),
-        Event::GateCounting { until, nodes } => format!("a run on {} nodes starts {until:.0}", nodes.len()),
+        Event::GateCounting { until, nodes } => counting(nodes.len(), until.duration_since(at)),
         Event::GateStopped => "the run does not start by itself yet".to_owned(),
         Event::GateHeld => "runs that start by themselves are held".to_owned(),
         Event::GateReleased => "runs may start by themselves again".to_owned(),
-        Event::GateWaived { nodes, .. } => format!("the next run does not wait for {} missing nodes", nodes.len()),
+        Event::GateWaived { nodes, .. } => waived(nodes.len()),
         Event::TokenMade { name, expires: Some(end), .. } => format!("token `{name}` made; it ends {end:.0}"),
         Event::TokenMade { name, expires: None, .. } => format!("token `{name}` made; it ends when it is revoked"),
         Event::TokenRevoked { name } => format!("token `{name}` revoked"),
@@ -252,7 +253,7 @@ fn words(event: &Event, runs: &BTreeMap<RunId, usize>) -> String {
 /// The end of a run on so many nodes, in words.
 fn ended(run: RunId, outcome: &RunOutcome, nodes: usize) -> String {
     match outcome {
-        RunOutcome::Succeeded => format!("run {run} succeeded on {nodes} nodes"),
+        RunOutcome::Succeeded => format!("run {run} succeeded on {}", count(nodes)),
         other => {
             let reason = other.reason().map(|reason| format!(": {reason}")).unwrap_or_default();
             format!("run {run} {}{reason}", other.word())
@@ -263,6 +264,19 @@ fn ended(run: RunId, outcome: &RunOutcome, nodes: usize) -> String {
 /// A change of places, in words.
 fn swapped(with: NodeId) -> String {
     format!("changes places with {with}: name, address, plan and profile")
+}
+
+fn counting(nodes: usize, left: SignedDuration) -> String {
+    format!("a run on {} starts in {} s", count(nodes), left.as_secs().max(0))
+}
+
+fn waived(missing: usize) -> String {
+    let are = if missing == 1 { "is" } else { "are" };
+    format!("the next run does not wait for {} that {are} missing", count(missing))
+}
+
+fn count(nodes: usize) -> String {
+    format!("{nodes} node{}", if nodes == 1 { "" } else { "s" })
 }
 
 /// A step of walk mode, in words.

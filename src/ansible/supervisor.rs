@@ -214,15 +214,15 @@ impl Tools {
     async fn submit(&self, command: Command) {
         loop {
             match self.handle.submit(Origin::System, command.clone()).await {
-                Ok(_) | Err(SubmitError::Stopped | SubmitError::Misfit(_)) => return,
+                Err(error) if error.may_pass() => {
+                    tracing::warn!(%error, "telling the news of a run again");
+                    tokio::time::sleep(RETRY).await;
+                }
                 Err(SubmitError::Refused(refusal)) => {
                     tracing::warn!(%refusal, "the fleet did not take the news of a run");
                     return;
                 }
-                Err(error @ (SubmitError::Busy | SubmitError::NotStored(_))) => {
-                    tracing::warn!(%error, "telling the news of a run again");
-                    tokio::time::sleep(RETRY).await;
-                }
+                Ok(_) | Err(_) => return,
             }
         }
     }

@@ -35,6 +35,15 @@ pub enum SubmitError {
 }
 
 impl SubmitError {
+    /// Whether the same command may well be taken a little later. How long that is worth waiting for is the asker's to say.
+    #[must_use]
+    pub fn may_pass(&self) -> bool {
+        match self {
+            Self::Busy | Self::NotStored(_) => true,
+            Self::Refused(_) | Self::Stopped | Self::Misfit(_) => false,
+        }
+    }
+
     fn misfit(reply: &Reply) -> Self {
         Self::Misfit(format!("{reply:?}"))
     }

@@ -13,7 +13,7 @@ use std::time::Duration;
 use axum::body::{Body, Bytes};
 use hyper::body::{Frame, SizeHint};
 
-use crate::coordinator::{Handle, SubmitError};
+use crate::coordinator::Handle;
 use crate::domain::text::Text;
 use crate::domain::{Command, DocumentHash, NodeId, Origin, SecretHash};
 
@@ -100,11 +100,11 @@ impl Delivery {
         let Some(command) = self.outcome() else { return };
         for left in (0..TRIES).rev() {
             match handle.submit(origin.clone(), command.clone()).await {
-                Ok(_) | Err(SubmitError::Refused(_) | SubmitError::Stopped | SubmitError::Misfit(_)) => return,
-                Err(error @ (SubmitError::Busy | SubmitError::NotStored(_))) if left == 0 => {
+                Err(error) if error.may_pass() && left == 0 => {
                     tracing::error!("the delivery of an answer could not be recorded: {error}");
                 }
-                Err(SubmitError::Busy | SubmitError::NotStored(_)) => tokio::time::sleep(PAUSE).await,
+                Err(error) if error.may_pass() => tokio::time::sleep(PAUSE).await,
+                Ok(_) | Err(_) => return,
             }
         }
     }

@@ -63,7 +63,7 @@ impl ReportDesk {
             let command = Command::Report(Box::new(report.clone()));
             match self.handle.report(Origin::Peer(peer), command, document.clone()).await {
                 Ok(_) => return,
-                Err(SubmitError::Busy | SubmitError::NotStored(_)) if !is_last => {
+                Err(error) if error.may_pass() && !is_last => {
                     if std::mem::take(&mut is_first) {
                         self.ghosts.tell(peer, Cause::ReportWaits, "the store is not ready");
                     }

@@ -258,6 +258,15 @@ mod tests {
     }
 
     #[test]
+    fn what_the_commands_are_called_finds_the_keys() {
+        let words = "approve reject undo reinstall merge split ticket ban rename swap note walk address nic installed trust \
+                     adopt dismiss forget run cancel gate profile filter suspend quit";
+        for word in words.split_whitespace() {
+            assert!(BINDINGS.iter().any(|binding| mentions(binding, word)), "`:{word}` finds nothing");
+        }
+    }
+
+    #[test]
     fn no_key_means_two_things_in_one_scope() {
         for (index, one) in BINDINGS.iter().enumerate() {
             for other in &BINDINGS[index + 1..] {

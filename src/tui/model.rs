@@ -14,7 +14,7 @@ use super::TuiOptions;
 use super::action::{Tab, Ticket};
 use super::keymap::Scope;
 use super::listing::Listing;
-use super::modal::{Ask as _, Dialog, Modal};
+use super::modal::{Dialog, Modal};
 use super::offer::needs_decision;
 use super::pager::{Pager, Place};
 use super::runs::{Level, RunsPane};

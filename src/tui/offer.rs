@@ -2,7 +2,7 @@
 
 use super::action::Action;
 use super::keymap::Scope;
-use super::modal::{Ask as _, Dialog, Modal, Verb};
+use super::modal::{Dialog, Modal, Verb};
 use super::model::{Check, Model, Subject};
 use super::runs::Level;
 use crate::domain::fleet::Gate;

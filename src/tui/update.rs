@@ -9,13 +9,13 @@ use tui_logger::TuiWidgetEvent;
 use super::action::{Action, Msg, Request, Tab, Ticket};
 use super::hints::HINTS;
 use super::keymap::{self, Scope};
-use super::modal::{Ask as _, Dialog, Field, Local, Modal, Question, Sending, Verb, if_seen, quit, seen};
+use super::modal::{Batch, Dialog, Field, Leads, Modal, Question, Sending, Verb, if_seen, quit, seen};
 use super::model::{Check, Model, Row, Subject};
 use super::offer::offer;
 use super::runs::Level;
 use super::view;
 use crate::domain::fleet::Gate;
-use crate::domain::{Order, Snapshot};
+use crate::domain::{NodeId, Order, Snapshot};
 pub(super) use finding::palette;
 use moving::{neighbour, page, step};
 
@@ -156,23 +156,44 @@ fn on_key(model: &mut Model, event: KeyEvent) -> Vec<Request> {
     Vec::new()
 }
 
-/// Where a question leads that orders nothing.
-fn lead(model: &mut Model, local: Local) {
-    match local {
-        Local::Open(question) => model.modal = Some(Modal::Ask(Dialog::Asking(question))),
-        Local::GoTo(node) => {
-            model.modal = None;
-            let shown = |model: &Model| {
-                (0..model.listing.items().len()).find(|line| model.listing.row(*line) == Some(Row::Node(node)))
-            };
-            if shown(model).is_none() {
-                // It is hidden by the filter, and whoever types its code wants to see it.
-                table::filter(model, "");
-            }
-            if let Some(line) = shown(model) {
-                table::select_line(model, line);
-            }
+/// Goes where a question leads.
+fn take(model: &mut Model, mut question: Box<Question>) -> Vec<Request> {
+    let (ticket, request) = match question.leads(model) {
+        Ok(Leads::Order(sending)) => send(model, sending),
+        Ok(Leads::Batch(Batch { orders, done })) => {
+            let ticket = model.ticket();
+            (ticket, Request::Batch { ticket, done, orders })
         }
+        Ok(Leads::GoTo(node)) => {
+            show_row(model, node);
+            return Vec::new();
+        }
+        Ok(Leads::Open(next)) => {
+            model.modal = Some(Modal::Ask(Dialog::Asking(next)));
+            return Vec::new();
+        }
+        Err(_) => {
+            // The dialog shows why.
+            question.missed();
+            model.modal = Some(Modal::Ask(Dialog::Asking(question)));
+            return Vec::new();
+        }
+    };
+    model.modal = Some(Modal::Ask(Dialog::Waiting { about: question, ticket }));
+    vec![request]
+}
+
+/// Selects the row of a node and shows it.
+fn show_row(model: &mut Model, node: NodeId) {
+    model.modal = None;
+    let shown =
+        |model: &Model| (0..model.listing.items().len()).find(|line| model.listing.row(*line) == Some(Row::Node(node)));
+    if shown(model).is_none() {
+        // It is hidden by the filter, and whoever types its code wants to see it.
+        table::filter(model, "");
+    }
+    if let Some(line) = shown(model) {
+        table::select_line(model, line);
     }
 }
 
@@ -445,28 +466,7 @@ fn confirm(model: &mut Model) -> Vec<Request> {
         }
         // The filter and the search stay; only the line closes.
         Some(Modal::Filter(_) | Modal::Find(_)) => Vec::new(),
-        Some(Modal::Ask(Dialog::Asking(question))) => {
-            if let Some(local) = question.local(model) {
-                lead(model, local);
-                return Vec::new();
-            }
-            // Where there is no order yet, the dialog shows the reason.
-            let Ok(sending) = question.order(model) else {
-                let mut question = question;
-                question.missed();
-                model.modal = Some(Modal::Ask(Dialog::Asking(question)));
-                return Vec::new();
-            };
-            let (ticket, request) = match question.batch(model) {
-                Some(batch) => {
-                    let ticket = model.ticket();
-                    (ticket, Request::Batch { ticket, done: batch.done, orders: batch.orders })
-                }
-                None => send(model, sending),
-            };
-            model.modal = Some(Modal::Ask(Dialog::Waiting { about: question, ticket }));
-            vec![request]
-        }
+        Some(Modal::Ask(Dialog::Asking(question))) => take(model, question),
         other => {
             model.modal = other;
             Vec::new()

@@ -66,7 +66,7 @@ fn a_decision_counts_down_and_is_taken_back_with_one_key() {
     let mut model = model_at(Row::Node(WAITING));
     let requests = press(&mut model, KeyCode::Char('a'));
     reply(&mut model, &requests[0], Ok(Ordered::Undecided { until }));
-    assert!(news(&model).ends_with("4 s to take it back with `u`"), "{}", news(&model));
+    assert_eq!(news(&model), "approved `pve-0709.example.com`; 4 s to take it back with `u`");
     rack.undecided.insert(WAITING, undecided);
     update(&mut model, Msg::Snapshot(rack.snapshot()));
     assert!(screen(&model).backend().to_string().contains("OK 4s (u)"));
@@ -174,13 +174,13 @@ fn a_new_name_is_judged_while_typed_and_a_refusal_leads_back_to_it() {
     update(&mut model, Msg::Key(ctrl('u')));
     for (typed, problem) in [("rack1", "has no domain"), ("_", "is not allowed")] {
         type_text(&mut model, typed);
-        let why = asking(&model).unwrap().order(&model).unwrap_err();
+        let why = asking(&model).unwrap().wrong(&model).unwrap();
         assert!(why.contains(problem), "{why}");
         assert!(press(&mut model, KeyCode::Enter).is_empty());
     }
     update(&mut model, Msg::Key(ctrl('u')));
     type_text(&mut model, "pve-0701.example.com");
-    assert!(asking(&model).unwrap().order(&model).unwrap_err().contains("belongs to `m1`"));
+    assert!(asking(&model).unwrap().wrong(&model).unwrap().contains("belongs to `m1`"));
     update(&mut model, Msg::Key(ctrl('u')));
     type_text(&mut model, "Rack1.lab");
     let requests = press(&mut model, KeyCode::Enter);

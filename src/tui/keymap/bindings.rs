@@ -42,14 +42,14 @@ pub(in crate::tui) const BINDINGS: &[Binding] = &[
         "undo",
         "take a decision back: inside its undo window, or while nobody has used it",
     ),
-    bind(Scope::Nodes, &[char('x')], Action::Reject, "reject", "send the machine away; on a report: drop it"),
-    bind(Scope::Nodes, &[char('b')], Action::Ban, "", "refuse the machine from now on, without a row"),
+    bind(Scope::Nodes, &[char('x')], Action::Reject, "reject", "send the machine away; on a report: dismiss it"),
+    bind(Scope::Nodes, &[char('b')], Action::Ban, "", "ban: refuse the machine from now on, without a row"),
     bind(
         Scope::Nodes,
         &[char('M')],
         Action::Merge,
         "",
-        "say that two rows are the same machine, or that the last request came from another one",
+        "merge or split: say that two rows are the same machine, or that the last request came from another one",
     ),
     bind(
         Scope::Nodes,
@@ -72,7 +72,13 @@ pub(in crate::tui) const BINDINGS: &[Binding] = &[
         "edit",
         "edit the node: host name, address, profile, NIC and a note, judged while you type",
     ),
-    bind(Scope::Nodes, &[char('E')], Action::Rename, "", "change the host name only, until the machine installs"),
+    bind(
+        Scope::Nodes,
+        &[char('E')],
+        Action::Rename,
+        "",
+        "rename: change the host name only, until the machine installs",
+    ),
     bind(
         Scope::Nodes,
         &[char('C')],
@@ -109,7 +115,13 @@ pub(in crate::tui) const BINDINGS: &[Binding] = &[
         "trust key",
         "accept the SSH host key of a node that reported none",
     ),
-    bind(Scope::Nodes, &[char('m')], Action::Adopt, "whose is it", "say which node an unmatched report belongs to"),
+    bind(
+        Scope::Nodes,
+        &[char('m')],
+        Action::Adopt,
+        "whose is it",
+        "adopt: say which node an unmatched report belongs to",
+    ),
     bind(
         Scope::Nodes,
         &[char('i')],
@@ -118,7 +130,13 @@ pub(in crate::tui) const BINDINGS: &[Binding] = &[
         "say that a node which sends no report is installed",
     ),
     bind(Scope::Nodes, &[char('r')], Action::Run, "run", "run the playbook on this node or on all that are ready"),
-    bind(Scope::Nodes, &[char('W')], Action::Gate, "", "wait for missing nodes, go on without them, or hold runs"),
+    bind(
+        Scope::Nodes,
+        &[char('W')],
+        Action::Gate,
+        "",
+        "gate: wait for missing nodes, go on without them, or hold runs",
+    ),
     bind(Scope::Nodes, &[char('c')], Action::Cancel, "cancel run", "stop the run; a second time: at once"),
     bind(
         Scope::Nodes,
@@ -213,7 +231,13 @@ pub(in crate::tui) const BINDINGS: &[Binding] = &[
     bind(Scope::Ansible, &[char('n')], Action::NextFailure, "next failure", "go to the next failure"),
     bind(Scope::Ansible, &[char('p')], Action::PreviousFailure, "", "go to the failure before"),
     bind(Scope::Ansible, &[char('F')], Action::RunFailed, "rerun failed", "run the playbook on every node that failed"),
-    bind(Scope::Ansible, &[char('W')], Action::Gate, "", "wait for missing nodes, go on without them, or hold runs"),
+    bind(
+        Scope::Ansible,
+        &[char('W')],
+        Action::Gate,
+        "",
+        "gate: wait for missing nodes, go on without them, or hold runs",
+    ),
     bind(Scope::Ansible, &[char('y')], Action::Copy, "", "copy the run's command line to the clipboard (OSC 52)"),
     bind(
         Scope::Ansible,
@@ -389,7 +413,7 @@ pub(in crate::tui) const BINDINGS: &[Binding] = &[
         &[ctrl('z')],
         Action::Suspend,
         "",
-        "back to the shell until `fg`; asks where machines would be left without an answer",
+        "suspend: back to the shell until `fg`; asks where machines would be left without an answer",
     ),
     bind(Scope::Always, &[ctrl('c')], Action::Interrupt, "", "leave; a second time without asking"),
 ];

@@ -1,6 +1,6 @@
 //! The address of a node: the one it is installed with, or the one where Ansible reaches it.
 
-use super::{Ask, Field, Paragraph, Sending, if_seen, judged, parse_address};
+use super::{Ask, Field, Input, InputMut, Leads, Paragraph, if_seen, judged, parse_address};
 use crate::domain::{Fqdn, Node, NodeId, Order};
 use crate::tui::model::Model;
 
@@ -44,7 +44,7 @@ impl Ask for Address {
         vec![Paragraph::plain(words)]
     }
 
-    fn order(&self, model: &Model) -> Result<Sending, String> {
+    fn leads(&self, model: &Model) -> Result<Leads, String> {
         let address = parse_address(self.field.value())?;
         let verb = if self.is_to_come { "gets" } else { "is reached at" };
         let done = format!("`{}` {verb} {address}", self.name);
@@ -52,11 +52,11 @@ impl Ask for Address {
         judged(model, order, done)
     }
 
-    fn field(&self) -> Option<&Field> {
-        Some(&self.field)
+    fn input(&self) -> Option<Input<'_>> {
+        Some(Input::Field(&self.field))
     }
 
-    fn field_mut(&mut self) -> Option<&mut Field> {
-        Some(&mut self.field)
+    fn input_mut(&mut self) -> Option<InputMut<'_>> {
+        Some(InputMut::Field(&mut self.field))
     }
 }

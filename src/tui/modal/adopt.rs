@@ -1,6 +1,6 @@
 //! Whose report is this? Likely owners come first.
 
-use super::{Ask, Paragraph, Picker, Sending, if_seen, seen};
+use super::{Ask, Input, InputMut, Leads, Paragraph, Picker, if_seen, seen};
 use crate::domain::fleet::{Fleet, Unmatched};
 use crate::domain::text::Text;
 use crate::domain::{Fqdn, MachineId, Node, NodeId, Order, ReportId};
@@ -57,18 +57,18 @@ impl Ask for Adopt {
         ]
     }
 
-    fn order(&self, _model: &Model) -> Result<Sending, String> {
+    fn leads(&self, _model: &Model) -> Result<Leads, String> {
         let (owner, name) = self.owners.get(self.picker.marked()).cloned().ok_or_else(|| "choose a node".to_owned())?;
         let done = format!("report {} belongs to `{name}` now", self.report);
         let order = if_seen(owner, Order::Adopt { report: self.report, node: owner.0 });
-        Ok(Sending { order, done })
+        Ok(Leads::order(order, done))
     }
 
-    fn picker(&self) -> Option<&Picker> {
-        Some(&self.picker)
+    fn input(&self) -> Option<Input<'_>> {
+        Some(Input::Picker(&self.picker))
     }
 
-    fn picker_mut(&mut self) -> Option<&mut Picker> {
-        Some(&mut self.picker)
+    fn input_mut(&mut self) -> Option<InputMut<'_>> {
+        Some(InputMut::Picker(&mut self.picker))
     }
 }

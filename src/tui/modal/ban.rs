@@ -1,6 +1,6 @@
 //! Sending a machine away for good.
 
-use super::{Ask, Field, Paragraph, Sending, if_seen};
+use super::{Ask, Field, Input, InputMut, Leads, Paragraph, if_seen};
 use crate::domain::text::Text;
 use crate::domain::{Fqdn, Node, NodeId, Order};
 use crate::tui::model::Model;
@@ -40,17 +40,17 @@ impl Ask for Ban {
         ]
     }
 
-    fn order(&self, _model: &Model) -> Result<Sending, String> {
+    fn leads(&self, _model: &Model) -> Result<Leads, String> {
         let ban = Order::Ban { node: self.node, reason: Text::new(self.field.value()) };
         let order = if_seen((self.node, self.revision), ban);
-        Ok(Sending { order, done: format!("banned `{}`; `T` lifts it", self.name) })
+        Ok(Leads::order(order, format!("banned `{}`; `T` lifts it", self.name)))
     }
 
-    fn field(&self) -> Option<&Field> {
-        Some(&self.field)
+    fn input(&self) -> Option<Input<'_>> {
+        Some(Input::Field(&self.field))
     }
 
-    fn field_mut(&mut self) -> Option<&mut Field> {
-        Some(&mut self.field)
+    fn input_mut(&mut self) -> Option<InputMut<'_>> {
+        Some(InputMut::Field(&mut self.field))
     }
 }

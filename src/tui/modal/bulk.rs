@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use super::{Ask, Batch, Field, Paragraph, Picker, Sending, if_seen, profiles};
+use super::{Ask, Batch, Field, Input, InputMut, Leads, Paragraph, Picker, if_seen, profiles};
 use crate::domain::text::Text;
 use crate::domain::{Fqdn, Node, NodeId, Order, Phase, ProfileWish};
 use crate::tui::action::Action;
@@ -192,7 +192,10 @@ fn has_changed(then: &Node, now: &Node) -> bool {
 
 impl Ask for Bulk {
     fn title(&self) -> String {
-        format!("{} {}", self.verb.title(), text::count(self.nodes.len(), "node"))
+        match self.nodes.as_slice() {
+            [node] => format!("{} {}", self.verb.title(), node.name),
+            nodes => format!("{} {}", self.verb.title(), text::count(nodes.len(), "node")),
+        }
     }
 
     fn body(&self, model: &Model) -> Vec<Paragraph> {
@@ -201,6 +204,9 @@ impl Ask for Bulk {
             body.push(Paragraph::danger(format!("{} of them are hidden by the filter.", self.hidden)));
         }
         body.push(match self.verb {
+            Verb::Approve if self.nodes.len() == 1 => {
+                Paragraph::danger("The disks of this machine are wiped and it is installed.")
+            }
             Verb::Approve => Paragraph::danger("The disks of all these machines are wiped and they are installed."),
             Verb::Reject => Paragraph::plain("They are refused at once, and their disks stay as they are."),
             Verb::Undo => Paragraph::plain("They are as they were before; those whose answer is out already stay as they are."),
@@ -208,7 +214,7 @@ impl Ask for Bulk {
                 "Those that may be installed lose their protection against a second install. Type how many nodes these are.",
             ),
             Verb::Forget => Paragraph::plain("Those that ask again come back as new rows."),
-            Verb::Profile => Paragraph::plain("The profile they are installed with, whatever the plan and the rules say:"),
+            Verb::Profile => Paragraph::plain("The profile to install with, whatever the plan and the rules say:"),
         });
         if !self.aside.is_empty() {
             let names = self.aside.iter().map(|(name, why)| format!("{} ({why})", name.host()));
@@ -222,43 +228,35 @@ impl Ask for Bulk {
         body
     }
 
-    fn order(&self, model: &Model) -> Result<Sending, String> {
+    fn leads(&self, model: &Model) -> Result<Leads, String> {
+        if let Some(why) = self.wrong(model) {
+            return Err(why);
+        }
+        let order = |node: &Arc<Node>| (node.name.clone(), self.order_for(node, model));
+        Ok(Leads::Batch(Batch { orders: self.nodes.iter().map(order).collect(), done: self.verb.done() }))
+    }
+
+    /// Without an order for each of 10,000 nodes.
+    fn wrong(&self, model: &Model) -> Option<String> {
         if let (Verb::Forget, Some(field)) = (self.verb, &self.field)
             && field.value().trim() != self.nodes.len().to_string()
         {
-            return Err(format!("type {} to forget these nodes", self.nodes.len()));
+            return Some(format!("type {} to forget these nodes", self.nodes.len()));
         }
-        // The batch holds an order for each of them. This one stands for all; there is none only where all have changed.
-        let mut orders = self.nodes.iter().map(|node| self.order_for(node, model));
         let is_open =
             self.picker.as_ref().is_some_and(|picker| matches!(self.profiles.get(picker.marked()), Some(None)));
         if is_open {
-            return Err("choose a profile".to_owned());
+            return Some("choose a profile".to_owned());
         }
-        let order = orders
-            .find_map(Result::ok)
-            .ok_or_else(|| "all of these nodes changed while you looked; close this and look again".to_owned())?;
-        Ok(Sending { order, done: self.verb.done().to_owned() })
+        let has_any = self.nodes.iter().any(|node| self.order_for(node, model).is_ok());
+        (!has_any).then(|| "all of these nodes changed while you looked; close this and look again".to_owned())
     }
 
-    fn batch(&self, model: &Model) -> Option<Batch> {
-        let order = |node: &Arc<Node>| (node.name.clone(), self.order_for(node, model));
-        Some(Batch { orders: self.nodes.iter().map(order).collect(), done: self.verb.done() })
+    fn input(&self) -> Option<Input<'_>> {
+        self.field.as_ref().map(Input::Field).or(self.picker.as_ref().map(Input::Picker))
     }
 
-    fn picker(&self) -> Option<&Picker> {
-        self.picker.as_ref()
-    }
-
-    fn picker_mut(&mut self) -> Option<&mut Picker> {
-        self.picker.as_mut()
-    }
-
-    fn field(&self) -> Option<&Field> {
-        self.field.as_ref()
-    }
-
-    fn field_mut(&mut self) -> Option<&mut Field> {
-        self.field.as_mut()
+    fn input_mut(&mut self) -> Option<InputMut<'_>> {
+        self.field.as_mut().map(InputMut::Field).or(self.picker.as_mut().map(InputMut::Picker))
     }
 }

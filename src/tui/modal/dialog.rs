@@ -1,6 +1,6 @@
 //! How far a conversation is: asked, sent, or refused and to be reconsidered.
 
-use super::{Ask as _, Question};
+use super::{InputMut, Question};
 use crate::tui::action::Ticket;
 
 /// How far a conversation is.
@@ -63,10 +63,10 @@ impl Dialog<Box<Question>> {
 
     /// Moves the mark in the list.
     pub(in crate::tui) fn choose(&mut self, by: isize) {
-        if let Some(sheet) = self.asking().and_then(Question::sheet_mut) {
-            sheet.step(by);
-        } else if let Some(picker) = self.asking().and_then(Question::picker_mut) {
-            picker.step(by);
+        match self.asking().and_then(|question| question.input_mut()) {
+            Some(InputMut::Sheet(sheet)) => sheet.step(by),
+            Some(InputMut::Picker(picker)) => picker.step(by),
+            Some(InputMut::Field(_)) | None => {}
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use super::field::Field;
 use super::sheet::{Sheet, SheetLine};
-use super::{Ask, Paragraph, Sending, if_seen, judged, parse_address, parse_name};
+use super::{Ask, Input, InputMut, Leads, Paragraph, if_seen, judged, parse_address, parse_name};
 use crate::domain::text::Text;
 use crate::domain::{Changes, Fqdn, MacAddr, Node, NodeId, Order, ProfileWish};
 use crate::tui::model::Model;
@@ -121,13 +121,15 @@ impl Ask for Edit {
         }
         let words = if node.phase.is_before_answer() {
             "What it is installed with. The note is yours alone: the table, `/` and `nodes --json` show it."
-        } else {
+        } else if node.phase.is_installed() {
             "It is installed: the name stays; the address is where SSH and Ansible reach it."
+        } else {
+            "It has its answer: the name stays; the address is where SSH and Ansible will reach it."
         };
         vec![Paragraph::plain(words)]
     }
 
-    fn order(&self, model: &Model) -> Result<Sending, String> {
+    fn leads(&self, model: &Model) -> Result<Leads, String> {
         let node = model.snapshot.fleet.node(self.node).ok_or_else(|| "it is gone".to_owned())?;
         let changes = self.changes(node)?;
         if changes == Changes::default() {
@@ -137,11 +139,11 @@ impl Ask for Edit {
         judged(model, if_seen((self.node, self.revision), edit), format!("`{}` is changed", self.name))
     }
 
-    fn sheet(&self) -> Option<&Sheet> {
-        Some(&self.sheet)
+    fn input(&self) -> Option<Input<'_>> {
+        Some(Input::Sheet(&self.sheet))
     }
 
-    fn sheet_mut(&mut self) -> Option<&mut Sheet> {
-        Some(&mut self.sheet)
+    fn input_mut(&mut self) -> Option<InputMut<'_>> {
+        Some(InputMut::Sheet(&mut self.sheet))
     }
 }

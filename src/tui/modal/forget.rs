@@ -1,6 +1,6 @@
 //! Dropping a row.
 
-use super::{Ask, Paragraph, Sending, if_seen};
+use super::{Ask, Leads, Paragraph, if_seen};
 use crate::domain::{Fqdn, Node, NodeId, Order};
 use crate::tui::model::Model;
 
@@ -40,8 +40,8 @@ impl Ask for Forget {
         body
     }
 
-    fn order(&self, _model: &Model) -> Result<Sending, String> {
+    fn leads(&self, _model: &Model) -> Result<Leads, String> {
         let order = if_seen((self.node, self.revision), Order::Forget { node: self.node });
-        Ok(Sending { order, done: format!("forgot `{}`", self.name) })
+        Ok(Leads::order(order, format!("forgot `{}`", self.name)))
     }
 }

@@ -1,6 +1,6 @@
 //! What is to become of a run that starts by itself: wait for missing nodes, go on without them, or hold it.
 
-use super::{Ask, Paragraph, Picker, Sending};
+use super::{Ask, Input, InputMut, Leads, Paragraph, Picker};
 use crate::domain::fleet::Gate;
 use crate::domain::{Fqdn, Order};
 use crate::tui::model::Model;
@@ -20,28 +20,29 @@ pub(in crate::tui) struct GateChoice {
 impl GateChoice {
     pub(super) fn new(model: &Model) -> Self {
         let is_held = matches!(model.overview.gate, Gate::Held { .. });
-        let (wait, hold) = (Order::HoldGate { hold: false }, Order::HoldGate { hold: true });
+        let (release, hold) = (Order::HoldGate { hold: false }, Order::HoldGate { hold: true });
         let going = model.snapshot.fleet.going();
         let [ready, missing] = [&going[0], &going[1]].map(|nodes| nodes.keys().copied().collect());
-        let mut choices = vec![
-            (
-                "wait for the missing nodes; the run starts by itself",
-                wait,
-                "the run starts by itself when all are ready",
-            ),
-            (
-                "go now, without the missing nodes: each gets a run when it comes",
-                Order::GoAsSeen { ready, missing },
-                "the run is queued",
-            ),
-            ("hold: nothing starts by itself until you say so", hold, "held: no run starts by itself"),
-        ];
-        if is_held {
-            // What changes nothing is no choice.
-            choices.remove(2);
-            choices[0].0 = "let runs start by themselves again";
+        // What changes nothing is no choice.
+        let wait = if is_held {
+            "let runs start by themselves again"
+        } else {
+            "wait for the missing nodes; the run starts by itself"
+        };
+        let mut choices = vec![(wait.to_owned(), release, "the run starts by itself when all are ready")];
+        if !going[0].is_empty() {
+            let without =
+                if going[1].is_empty() { "" } else { ", without the missing nodes: each gets a run when it comes" };
+            choices.push((format!("go now{without}"), Order::GoAsSeen { ready, missing }, "the run is queued"));
         }
-        let picker = Picker::new(choices.iter().map(|(words, ..)| (*words).to_owned()).collect());
+        if !is_held {
+            choices.push((
+                "hold: nothing starts by itself until you say so".to_owned(),
+                hold,
+                "held: no run starts by itself",
+            ));
+        }
+        let picker = Picker::new(choices.iter().map(|(words, ..)| words.clone()).collect());
         let going = going.map(|nodes| nodes.into_values().collect());
         Self { orders: choices.into_iter().map(|(_, order, done)| (order, done)).collect(), going, picker }
     }
@@ -72,17 +73,40 @@ impl Ask for GateChoice {
         body
     }
 
-    fn order(&self, _model: &Model) -> Result<Sending, String> {
+    fn leads(&self, _model: &Model) -> Result<Leads, String> {
         let chosen = self.orders.get(self.picker.marked());
         let (order, done) = chosen.ok_or_else(|| "nothing is chosen".to_owned())?;
-        Ok(Sending { order: order.clone(), done: (*done).to_owned() })
+        Ok(Leads::order(order.clone(), (*done).to_owned()))
     }
 
-    fn picker(&self) -> Option<&Picker> {
-        Some(&self.picker)
+    fn input(&self) -> Option<Input<'_>> {
+        Some(Input::Picker(&self.picker))
     }
 
-    fn picker_mut(&mut self) -> Option<&mut Picker> {
-        Some(&mut self.picker)
+    fn input_mut(&mut self) -> Option<InputMut<'_>> {
+        Some(InputMut::Picker(&mut self.picker))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tui::fixture::{Rack, busy_rack};
+
+    #[test]
+    fn what_changes_nothing_is_no_choice() {
+        let choices = |rack: &Rack| GateChoice::new(&rack.model(80, 24)).picker.choices().to_vec();
+        let mut rack = Rack::new();
+        let words = choices(&rack);
+        assert!(
+            words.len() == 2 && !words.iter().any(|words| words.starts_with("go now")),
+            "nobody is ready: {words:?}"
+        );
+        rack.ready(1);
+        assert_eq!(choices(&rack)[1], "go now", "nobody is missing");
+        let words = choices(&busy_rack());
+        assert!(words[1].starts_with("go now, without the missing nodes"), "{words:?}");
+        rack.order(Order::HoldGate { hold: true });
+        assert_eq!(choices(&rack), ["let runs start by themselves again", "go now"]);
     }
 }

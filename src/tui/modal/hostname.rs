@@ -1,6 +1,6 @@
 //! Another host name, judged while it is typed.
 
-use super::{Ask, Field, Paragraph, Sending, if_seen, judged, parse_name};
+use super::{Ask, Field, Input, InputMut, Leads, Paragraph, if_seen, judged, parse_name};
 use crate::domain::{Fqdn, Node, NodeId, Order};
 use crate::tui::model::Model;
 
@@ -34,18 +34,18 @@ impl Ask for Hostname {
         vec![Paragraph::plain("The full name the machine is installed with. It cannot be changed once it installs.")]
     }
 
-    fn order(&self, model: &Model) -> Result<Sending, String> {
+    fn leads(&self, model: &Model) -> Result<Leads, String> {
         let name = parse_name(self.field.value())?;
         let done = format!("`{}` is now `{name}`", self.name);
         let order = if_seen((self.node, self.revision), Order::Rename { node: self.node, name });
         judged(model, order, done)
     }
 
-    fn field(&self) -> Option<&Field> {
-        Some(&self.field)
+    fn input(&self) -> Option<Input<'_>> {
+        Some(Input::Field(&self.field))
     }
 
-    fn field_mut(&mut self) -> Option<&mut Field> {
-        Some(&mut self.field)
+    fn input_mut(&mut self) -> Option<InputMut<'_>> {
+        Some(InputMut::Field(&mut self.field))
     }
 }

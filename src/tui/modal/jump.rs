@@ -5,7 +5,7 @@
 
 use std::cell::RefCell;
 
-use super::{Ask, Field, Local, Paragraph, Sending};
+use super::{Ask, Field, Input, InputMut, Leads, Paragraph};
 use crate::domain::guard::ClaimCode;
 use crate::domain::{Node, NodeId};
 use crate::tui::model::Model;
@@ -134,13 +134,8 @@ impl Ask for Jump {
         body
     }
 
-    fn order(&self, model: &Model) -> Result<Sending, String> {
-        // There is nothing to order; where a machine fits, `local` leads there.
-        self.found(model).and(Err(String::new()))
-    }
-
-    fn local(&self, model: &Model) -> Option<Local> {
-        self.found(model).ok().map(Local::GoTo)
+    fn leads(&self, model: &Model) -> Result<Leads, String> {
+        self.found(model).map(Leads::GoTo)
     }
 
     fn missed(&mut self) {
@@ -148,12 +143,12 @@ impl Ask for Jump {
         self.field.start_over();
     }
 
-    fn field(&self) -> Option<&Field> {
-        Some(&self.field)
+    fn input(&self) -> Option<Input<'_>> {
+        Some(Input::Field(&self.field))
     }
 
-    fn field_mut(&mut self) -> Option<&mut Field> {
-        Some(&mut self.field)
+    fn input_mut(&mut self) -> Option<InputMut<'_>> {
+        Some(InputMut::Field(&mut self.field))
     }
 }
 

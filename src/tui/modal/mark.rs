@@ -1,6 +1,6 @@
 //! The operator's word in place of a report.
 
-use super::{Ask, Paragraph, Sending, if_seen};
+use super::{Ask, Leads, Paragraph, if_seen};
 use crate::domain::{Fqdn, Node, NodeId, Order};
 use crate::tui::model::Model;
 
@@ -39,9 +39,9 @@ impl Ask for Mark {
         ]
     }
 
-    fn order(&self, _model: &Model) -> Result<Sending, String> {
+    fn leads(&self, _model: &Model) -> Result<Leads, String> {
         let done = format!("`{}` is marked installed; it is being looked for", self.name);
         let order = if_seen((self.node, self.revision), Order::MarkInstalled { node: self.node });
-        Ok(Sending { order, done })
+        Ok(Leads::order(order, done))
     }
 }

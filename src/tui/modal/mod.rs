@@ -31,6 +31,7 @@ mod trust;
 pub(super) mod walk;
 
 use std::net::IpAddr;
+use std::ops::{Deref, DerefMut};
 
 use ratatui::style::Style;
 
@@ -159,33 +160,27 @@ pub(super) trait Ask {
     /// What is at stake.
     fn body(&self, model: &Model) -> Vec<Paragraph>;
 
-    /// The order it leads to.
+    /// What it leads to as it stands.
     ///
     /// # Errors
-    /// What is wrong with the text so far.
-    fn order(&self, model: &Model) -> Result<Sending, String>;
+    /// What is wrong with it, or missing, so far.
+    fn leads(&self, model: &Model) -> Result<Leads, String>;
 
-    /// What it leads to where it orders nothing.
-    fn local(&self, _model: &Model) -> Option<Local> {
-        None
+    /// The same, where only that is asked for: in each frame.
+    fn wrong(&self, model: &Model) -> Option<String> {
+        self.leads(model).err()
     }
 
     /// What was taken led nowhere.
     fn missed(&mut self) {}
 
-    /// The orders it leads to, where it is about many nodes; they go out in place of [`Ask::order`]'s, once that finds
-    /// nothing wrong.
-    fn batch(&self, _model: &Model) -> Option<Batch> {
+    /// What it is answered with beside yes and no.
+    fn input(&self) -> Option<Input<'_>> {
         None
     }
 
-    /// Its text field, if it has one.
-    fn field(&self) -> Option<&Field> {
-        None
-    }
-
-    /// The field, to type in.
-    fn field_mut(&mut self) -> Option<&mut Field> {
+    /// The same, to type in or to choose from.
+    fn input_mut(&mut self) -> Option<InputMut<'_>> {
         None
     }
 
@@ -193,31 +188,79 @@ pub(super) trait Ask {
     fn command(&self, _model: &Model) -> Option<String> {
         None
     }
+}
 
-    /// Its lines to fill in, if it has several.
-    fn sheet(&self) -> Option<&Sheet> {
-        None
-    }
+/// What a question leads to.
+#[derive(Debug)]
+pub(super) enum Leads {
+    /// An order.
+    Order(Sending),
+    /// Orders to many nodes.
+    Batch(Batch),
+    /// This row, which is selected.
+    GoTo(NodeId),
+    /// Another question.
+    Open(Box<Question>),
+}
 
-    /// The lines, to fill in.
-    fn sheet_mut(&mut self) -> Option<&mut Sheet> {
-        None
-    }
-
-    /// Its list, if it has one.
-    fn picker(&self) -> Option<&Picker> {
-        None
-    }
-
-    /// The list, to choose from.
-    fn picker_mut(&mut self) -> Option<&mut Picker> {
-        None
+impl Leads {
+    fn order(order: Order, done: impl Into<String>) -> Self {
+        Self::Order(Sending { order, done: done.into() })
     }
 }
 
-/// Every question there is.
+/// What a question is answered with.
 #[derive(Debug)]
-pub(super) enum Question {
+pub(super) enum Input<'a> {
+    /// A line of text.
+    Field(&'a Field),
+    /// Several lines to fill in.
+    Sheet(&'a Sheet),
+    /// A list to choose from.
+    Picker(&'a Picker),
+}
+
+/// The same, to work with.
+#[derive(Debug)]
+pub(super) enum InputMut<'a> {
+    /// A line of text.
+    Field(&'a mut Field),
+    /// Several lines to fill in.
+    Sheet(&'a mut Sheet),
+    /// A list to choose from.
+    Picker(&'a mut Picker),
+}
+
+/// Declares every question once: its variant, and the way from there to what all have in common.
+macro_rules! questions {
+    ($($(#[$doc:meta])* $variant:ident($kind:ty)),+ $(,)?) => {
+        /// Every question there is.
+        #[derive(Debug)]
+        pub(super) enum Question {
+            $($(#[$doc])* $variant($kind)),+
+        }
+
+        impl Deref for Question {
+            type Target = dyn Ask;
+
+            fn deref(&self) -> &Self::Target {
+                match self {
+                    $(Self::$variant(question) => question),+
+                }
+            }
+        }
+
+        impl DerefMut for Question {
+            fn deref_mut(&mut self) -> &mut Self::Target {
+                match self {
+                    $(Self::$variant(question) => question),+
+                }
+            }
+        }
+    };
+}
+
+questions! {
     /// Another host name.
     Hostname(hostname::Hostname),
     /// Another address.
@@ -267,16 +310,7 @@ pub(super) enum Question {
     /// Two nodes change places.
     Swap(swap::Swap),
     /// All that can be chosen about a node.
-    Edit(Box<edit::Edit>),
-}
-
-/// What a question leads to where it orders nothing.
-#[derive(Debug)]
-pub(super) enum Local {
-    /// Select this row.
-    GoTo(NodeId),
-    /// Ask something else.
-    Open(Box<Question>),
+    Edit(edit::Edit),
 }
 
 impl Question {
@@ -296,120 +330,6 @@ impl Question {
     pub(super) fn is_lookup(&self) -> bool {
         matches!(self, Self::Jump(_))
     }
-
-    fn ask(&self) -> &dyn Ask {
-        match self {
-            Self::Hostname(question) => question,
-            Self::Address(question) => question,
-            Self::ChooseNic(question) => question,
-            Self::Reject(question) => question,
-            Self::Dismiss(question) => question,
-            Self::Reinstall(question) => question,
-            Self::Run(question) => question,
-            Self::Gate(question) => question,
-            Self::Cancel(question) => question,
-            Self::Mark(question) => question,
-            Self::Trust(question) => question,
-            Self::Adopt(question) => question,
-            Self::Forget(question) => question,
-            Self::Ban(question) => question,
-            Self::Same(question) => question,
-            Self::Jump(question) => question,
-            Self::Standing(question) => question,
-            Self::NewTicket(question) => question,
-            Self::Bulk(question) => question,
-            Self::WalkPlan(question) => question,
-            Self::WalkNames(question) => question,
-            Self::WalkMenu(question) => question,
-            Self::StopWalk(question) => question,
-            Self::Swap(question) => question,
-            Self::Edit(question) => question.as_ref(),
-        }
-    }
-
-    fn ask_mut(&mut self) -> &mut dyn Ask {
-        match self {
-            Self::Hostname(question) => question,
-            Self::Address(question) => question,
-            Self::ChooseNic(question) => question,
-            Self::Reject(question) => question,
-            Self::Dismiss(question) => question,
-            Self::Reinstall(question) => question,
-            Self::Run(question) => question,
-            Self::Gate(question) => question,
-            Self::Cancel(question) => question,
-            Self::Mark(question) => question,
-            Self::Trust(question) => question,
-            Self::Adopt(question) => question,
-            Self::Forget(question) => question,
-            Self::Ban(question) => question,
-            Self::Same(question) => question,
-            Self::Jump(question) => question,
-            Self::Standing(question) => question,
-            Self::NewTicket(question) => question,
-            Self::Bulk(question) => question,
-            Self::WalkPlan(question) => question,
-            Self::WalkNames(question) => question,
-            Self::WalkMenu(question) => question,
-            Self::StopWalk(question) => question,
-            Self::Swap(question) => question,
-            Self::Edit(question) => question.as_mut(),
-        }
-    }
-}
-
-impl Ask for Question {
-    fn title(&self) -> String {
-        self.ask().title()
-    }
-
-    fn body(&self, model: &Model) -> Vec<Paragraph> {
-        self.ask().body(model)
-    }
-
-    fn order(&self, model: &Model) -> Result<Sending, String> {
-        self.ask().order(model)
-    }
-
-    fn local(&self, model: &Model) -> Option<Local> {
-        self.ask().local(model)
-    }
-
-    fn missed(&mut self) {
-        self.ask_mut().missed();
-    }
-
-    fn batch(&self, model: &Model) -> Option<Batch> {
-        self.ask().batch(model)
-    }
-
-    fn field(&self) -> Option<&Field> {
-        self.ask().field()
-    }
-
-    fn field_mut(&mut self) -> Option<&mut Field> {
-        self.ask_mut().field_mut()
-    }
-
-    fn command(&self, model: &Model) -> Option<String> {
-        self.ask().command(model)
-    }
-
-    fn sheet(&self) -> Option<&Sheet> {
-        self.ask().sheet()
-    }
-
-    fn sheet_mut(&mut self) -> Option<&mut Sheet> {
-        self.ask_mut().sheet_mut()
-    }
-
-    fn picker(&self) -> Option<&Picker> {
-        self.ask().picker()
-    }
-
-    fn picker_mut(&mut self) -> Option<&mut Picker> {
-        self.ask_mut().picker_mut()
-    }
 }
 
 impl Modal {
@@ -422,10 +342,13 @@ impl Modal {
             Self::Find(_) => Scope::Find,
             Self::Problems { .. } | Self::Ghosts { .. } | Self::Preview(_) | Self::Big { .. } => Scope::Page,
             Self::Profile(_) => Scope::Ticks,
-            Self::Ask(Dialog::Asking(question)) if question.field().is_some() => Scope::Form,
-            Self::Ask(Dialog::Asking(question)) if question.sheet().is_some() => Scope::Sheet,
-            Self::Ask(Dialog::Asking(question)) if question.picker().is_some() => Scope::Choice,
-            Self::Quit | Self::Suspend | Self::Ask(Dialog::Asking(_)) => Scope::Confirm,
+            Self::Ask(Dialog::Asking(question)) => match question.input() {
+                Some(Input::Field(_)) => Scope::Form,
+                Some(Input::Sheet(_)) => Scope::Sheet,
+                Some(Input::Picker(_)) => Scope::Choice,
+                None => Scope::Confirm,
+            },
+            Self::Quit | Self::Suspend => Scope::Confirm,
             Self::Ask(Dialog::Waiting { .. } | Dialog::Refused { .. }) => Scope::Answered,
         }
     }
@@ -441,10 +364,11 @@ impl Modal {
             Self::Help { search, .. } | Self::Palette { search, .. } | Self::Filter(search) | Self::Find(search) => {
                 Some(search)
             }
-            Self::Ask(dialog) => dialog.asking().and_then(|question| match question.sheet() {
-                Some(_) => question.sheet_mut().and_then(Sheet::field_mut),
-                None => question.field_mut(),
-            }),
+            Self::Ask(dialog) => match dialog.asking()?.input_mut()? {
+                InputMut::Field(field) => Some(field),
+                InputMut::Sheet(sheet) => sheet.field_mut(),
+                InputMut::Picker(_) => None,
+            },
             Self::Profile(form) => Some(&mut form.field),
             Self::Quit
             | Self::Suspend
@@ -459,20 +383,24 @@ impl Modal {
 impl Modal {
     /// Whether the marked line of a form has something to choose.
     pub(super) fn has_choice(&self) -> bool {
-        matches!(self, Self::Ask(Dialog::Asking(question)) if question.sheet().is_some_and(Sheet::has_choice))
+        let Self::Ask(Dialog::Asking(question)) = self else { return false };
+        matches!(question.input(), Some(Input::Sheet(sheet)) if sheet.has_choice())
     }
 
     /// The form with several lines, to fill in.
     pub(super) fn sheet_mut(&mut self) -> Option<&mut Sheet> {
         let Self::Ask(dialog) = self else { return None };
-        dialog.asking().and_then(Question::sheet_mut)
+        match dialog.asking()?.input_mut()? {
+            InputMut::Sheet(sheet) => Some(sheet),
+            InputMut::Field(_) | InputMut::Picker(_) => None,
+        }
     }
 }
 
 /// An order that the engine would take as things stand: its own judgement, while it is typed.
-fn judged(model: &Model, order: Order, done: String) -> Result<Sending, String> {
+fn judged(model: &Model, order: Order, done: String) -> Result<Leads, String> {
     model.snapshot.fleet.decide(&Command::Order(order.clone()), model.now).map_err(|why| why.to_string())?;
-    Ok(Sending { order, done })
+    Ok(Leads::order(order, done))
 }
 
 /// Reads a host name as typed.

@@ -1,6 +1,6 @@
 //! Which of a machine's NICs is to be configured.
 
-use super::{Ask, Paragraph, Picker, Sending, if_seen};
+use super::{Ask, Input, InputMut, Leads, Paragraph, Picker, if_seen};
 use crate::domain::{Fqdn, MacAddr, Node, NodeId, Order};
 use crate::tui::model::Model;
 
@@ -50,18 +50,18 @@ impl Ask for ChooseNic {
         ]
     }
 
-    fn order(&self, _model: &Model) -> Result<Sending, String> {
+    fn leads(&self, _model: &Model) -> Result<Leads, String> {
         let mac = self.macs.get(self.picker.marked()).copied().ok_or_else(|| "choose a NIC".to_owned())?;
         let done = format!("`{}` will use {mac}", self.name);
         let order = if_seen((self.node, self.revision), Order::ChooseNic { node: self.node, mac });
-        Ok(Sending { order, done })
+        Ok(Leads::order(order, done))
     }
 
-    fn picker(&self) -> Option<&Picker> {
-        Some(&self.picker)
+    fn input(&self) -> Option<Input<'_>> {
+        Some(Input::Picker(&self.picker))
     }
 
-    fn picker_mut(&mut self) -> Option<&mut Picker> {
-        Some(&mut self.picker)
+    fn input_mut(&mut self) -> Option<InputMut<'_>> {
+        Some(InputMut::Picker(&mut self.picker))
     }
 }

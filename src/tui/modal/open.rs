@@ -111,7 +111,7 @@ impl Question {
 
     /// Asks what is to be different about a node.
     pub(in crate::tui) fn edit(node: &Node, model: &Model) -> Self {
-        Self::Edit(Box::new(edit::Edit::new(node, model)))
+        Self::Edit(edit::Edit::new(node, model))
     }
 
     /// Asks which profile a node, or every marked one, gets.

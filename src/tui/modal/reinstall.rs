@@ -1,6 +1,6 @@
 //! Installing a node once more: the one order that can destroy data, so its name is typed.
 
-use super::{Ask, Field, Paragraph, Sending};
+use super::{Ask, Field, Input, InputMut, Leads, Paragraph};
 use crate::client::{OrderError, Preview};
 use crate::domain::node::Stamp;
 use crate::domain::{Fqdn, Node, NodeId, Order};
@@ -73,20 +73,20 @@ impl Ask for Reinstall {
         body
     }
 
-    fn order(&self, _model: &Model) -> Result<Sending, String> {
+    fn leads(&self, _model: &Model) -> Result<Leads, String> {
         let typed = self.field.value().trim().to_ascii_lowercase();
         if typed != self.name.as_str() {
             return Err(format!("type `{}` in full", self.name));
         }
         let order = Order::AllowReinstall { node: self.node, seen: self.seen.clone(), confirm: self.name.clone() };
-        Ok(Sending { order, done: format!("`{}` may be installed once more", self.name) })
+        Ok(Leads::order(order, format!("`{}` may be installed once more", self.name)))
     }
 
-    fn field(&self) -> Option<&Field> {
-        Some(&self.field)
+    fn input(&self) -> Option<Input<'_>> {
+        Some(Input::Field(&self.field))
     }
 
-    fn field_mut(&mut self) -> Option<&mut Field> {
-        Some(&mut self.field)
+    fn input_mut(&mut self) -> Option<InputMut<'_>> {
+        Some(InputMut::Field(&mut self.field))
     }
 }

@@ -1,6 +1,6 @@
 //! Sending a machine away, and dropping a report nobody sent.
 
-use super::{Ask, Field, Paragraph, Sending, if_seen};
+use super::{Ask, Field, Input, InputMut, Leads, Paragraph, if_seen};
 use crate::domain::fleet::Unmatched;
 use crate::domain::guard::ClaimCode;
 use crate::domain::text::Text;
@@ -37,19 +37,19 @@ impl Ask for Reject {
         ]
     }
 
-    fn order(&self, _model: &Model) -> Result<Sending, String> {
+    fn leads(&self, _model: &Model) -> Result<Leads, String> {
         let reason = Text::new(self.field.value());
         let done = format!("rejected `{}`", self.name);
         let order = if_seen((self.node, self.revision), Order::Reject { node: self.node, reason });
-        Ok(Sending { order, done })
+        Ok(Leads::order(order, done))
     }
 
-    fn field(&self) -> Option<&Field> {
-        Some(&self.field)
+    fn input(&self) -> Option<Input<'_>> {
+        Some(Input::Field(&self.field))
     }
 
-    fn field_mut(&mut self) -> Option<&mut Field> {
-        Some(&mut self.field)
+    fn input_mut(&mut self) -> Option<InputMut<'_>> {
+        Some(InputMut::Field(&mut self.field))
     }
 }
 
@@ -79,8 +79,8 @@ impl Ask for Dismiss {
         ]
     }
 
-    fn order(&self, _model: &Model) -> Result<Sending, String> {
+    fn leads(&self, _model: &Model) -> Result<Leads, String> {
         let done = format!("dropped report {}", self.report);
-        Ok(Sending { order: Order::DismissReport { report: self.report }, done })
+        Ok(Leads::order(Order::DismissReport { report: self.report }, done))
     }
 }

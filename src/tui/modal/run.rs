@@ -2,7 +2,7 @@
 
 use super::field::Field;
 use super::sheet::{Sheet, SheetLine};
-use super::{Ask, Paragraph, Sending};
+use super::{Ask, Input, InputMut, Leads, Paragraph};
 use crate::domain::layout::RUNS;
 use crate::domain::options::{MAX_VARS_BYTES, parse_assignments};
 use crate::domain::{Fqdn, Node, NodeId, Order, Phase, Run, RunId, RunOptions};
@@ -155,13 +155,13 @@ impl Ask for RunNodes {
         body
     }
 
-    fn order(&self, _model: &Model) -> Result<Sending, String> {
+    fn leads(&self, _model: &Model) -> Result<Leads, String> {
         let nodes = self.nodes();
         if nodes.is_empty() {
             return Err("no node can be run any more".to_owned());
         }
         let options = Box::new(self.options()?);
-        Ok(Sending { order: Order::Run { nodes, options }, done: "the run is queued".to_owned() })
+        Ok(Leads::order(Order::Run { nodes, options }, "the run is queued".to_owned()))
     }
 
     fn command(&self, model: &Model) -> Option<String> {
@@ -173,12 +173,12 @@ impl Ask for RunNodes {
         Some(model.snapshot.service.caller.line(&folder, &names, &options))
     }
 
-    fn sheet(&self) -> Option<&Sheet> {
-        Some(&self.sheet)
+    fn input(&self) -> Option<Input<'_>> {
+        Some(Input::Sheet(&self.sheet))
     }
 
-    fn sheet_mut(&mut self) -> Option<&mut Sheet> {
-        Some(&mut self.sheet)
+    fn input_mut(&mut self) -> Option<InputMut<'_>> {
+        Some(InputMut::Sheet(&mut self.sheet))
     }
 }
 
@@ -217,10 +217,10 @@ impl Ask for CancelRun {
         body
     }
 
-    fn order(&self, model: &Model) -> Result<Sending, String> {
+    fn leads(&self, model: &Model) -> Result<Leads, String> {
         if model.snapshot.fleet.active_run().map(|run| run.id) != Some(self.run) {
             return Err(format!("run {} is over; there is nothing to stop", self.run));
         }
-        Ok(Sending { order: Order::Cancel, done: format!("run {} is being stopped", self.run) })
+        Ok(Leads::order(Order::Cancel, format!("run {} is being stopped", self.run)))
     }
 }

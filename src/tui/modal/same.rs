@@ -1,6 +1,6 @@
 //! Which machine is which: two rows are one, or one row is two.
 
-use super::{Ask, Paragraph, Picker, Sending, if_seen, seen};
+use super::{Ask, Input, InputMut, Leads, Paragraph, Picker, if_seen, seen};
 use crate::domain::fleet::{Fleet, likely_twins, who_stays};
 use crate::domain::{Fqdn, Node, Order};
 use crate::tui::model::Model;
@@ -64,17 +64,17 @@ impl Ask for Same {
         ]
     }
 
-    fn order(&self, _model: &Model) -> Result<Sending, String> {
+    fn leads(&self, _model: &Model) -> Result<Leads, String> {
         let chosen = self.choices.get(self.picker.marked()).cloned();
         let (order, done) = chosen.unwrap_or_else(|| Err("there is no other row".to_owned()))?;
-        Ok(Sending { order, done })
+        Ok(Leads::order(order, done))
     }
 
-    fn picker(&self) -> Option<&Picker> {
-        Some(&self.picker)
+    fn input(&self) -> Option<Input<'_>> {
+        Some(Input::Picker(&self.picker))
     }
 
-    fn picker_mut(&mut self) -> Option<&mut Picker> {
-        Some(&mut self.picker)
+    fn input_mut(&mut self) -> Option<InputMut<'_>> {
+        Some(InputMut::Picker(&mut self.picker))
     }
 }

@@ -2,7 +2,7 @@
 
 use jiff::SignedDuration;
 
-use super::{Ask, Field, Local, Paragraph, Picker, Question, Sending};
+use super::{Ask, Field, Input, InputMut, Leads, Paragraph, Picker, Question};
 use crate::domain::plan::ProfileName;
 use crate::domain::text::Text;
 use crate::domain::{Order, Wants};
@@ -56,22 +56,20 @@ impl Ask for Standing {
         vec![Paragraph::plain(words)]
     }
 
-    fn order(&self, _model: &Model) -> Result<Sending, String> {
-        let chosen = self.picker.marked().checked_sub(1).and_then(|index| self.orders.get(index));
-        let (order, done) = chosen.cloned().ok_or_else(String::new)?;
-        Ok(Sending { order, done })
+    fn leads(&self, _model: &Model) -> Result<Leads, String> {
+        let Some(index) = self.picker.marked().checked_sub(1) else {
+            return Ok(Leads::Open(Box::new(Question::NewTicket(NewTicket::new()))));
+        };
+        let (order, done) = self.orders.get(index).cloned().ok_or_else(String::new)?;
+        Ok(Leads::order(order, done))
     }
 
-    fn local(&self, _model: &Model) -> Option<Local> {
-        (self.picker.marked() == 0).then(|| Local::Open(Box::new(Question::NewTicket(NewTicket::new()))))
+    fn input(&self) -> Option<Input<'_>> {
+        Some(Input::Picker(&self.picker))
     }
 
-    fn picker(&self) -> Option<&Picker> {
-        Some(&self.picker)
-    }
-
-    fn picker_mut(&mut self) -> Option<&mut Picker> {
-        Some(&mut self.picker)
+    fn input_mut(&mut self) -> Option<InputMut<'_>> {
+        Some(InputMut::Picker(&mut self.picker))
     }
 }
 
@@ -133,19 +131,19 @@ impl Ask for NewTicket {
         ]
     }
 
-    fn order(&self, model: &Model) -> Result<Sending, String> {
+    fn leads(&self, model: &Model) -> Result<Leads, String> {
         let Typed { count, wants, profile, lasts } = parse(self.field.value())?;
         let done = format!("ticket for {count} of {wants}, for {lasts:#}; `T` takes it back");
         let expires = model.now.saturating_add(lasts).map_err(|error| error.to_string())?;
-        Ok(Sending { order: Order::IssueTicket { count, wants, profile, expires }, done })
+        Ok(Leads::order(Order::IssueTicket { count, wants, profile, expires }, done))
     }
 
-    fn field(&self) -> Option<&Field> {
-        Some(&self.field)
+    fn input(&self) -> Option<Input<'_>> {
+        Some(Input::Field(&self.field))
     }
 
-    fn field_mut(&mut self) -> Option<&mut Field> {
-        Some(&mut self.field)
+    fn input_mut(&mut self) -> Option<InputMut<'_>> {
+        Some(InputMut::Field(&mut self.field))
     }
 }
 

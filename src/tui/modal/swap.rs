@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Ask, Paragraph, Picker, Sending, if_seen, judged, seen};
+use super::{Ask, Input, InputMut, Leads, Paragraph, Picker, if_seen, judged, seen};
 use crate::domain::guard::ClaimCode;
 use crate::domain::{Node, NodeId, Order};
 use crate::tui::model::Model;
@@ -63,7 +63,7 @@ impl Ask for Swap {
         body
     }
 
-    fn order(&self, model: &Model) -> Result<Sending, String> {
+    fn leads(&self, model: &Model) -> Result<Leads, String> {
         let [one, other] = self.pair(model).ok_or_else(|| "one of them is gone".to_owned())?;
         let with = self.other().ok_or_else(|| "one of them is gone".to_owned())?;
         let swap = Order::Swap { node: one.id, other: other.id };
@@ -72,11 +72,11 @@ impl Ask for Swap {
         judged(model, order, done)
     }
 
-    fn picker(&self) -> Option<&Picker> {
-        self.picker.as_ref()
+    fn input(&self) -> Option<Input<'_>> {
+        self.picker.as_ref().map(Input::Picker)
     }
 
-    fn picker_mut(&mut self) -> Option<&mut Picker> {
-        self.picker.as_mut()
+    fn input_mut(&mut self) -> Option<InputMut<'_>> {
+        self.picker.as_mut().map(InputMut::Picker)
     }
 }

@@ -1,6 +1,6 @@
 //! A host key on the operator's word.
 
-use super::{Ask, Paragraph, Sending};
+use super::{Ask, Leads, Paragraph};
 use crate::domain::{Fqdn, Node, NodeId, Order};
 use crate::tui::model::Model;
 
@@ -37,8 +37,8 @@ impl Ask for Trust {
         ]
     }
 
-    fn order(&self, _model: &Model) -> Result<Sending, String> {
+    fn leads(&self, _model: &Model) -> Result<Leads, String> {
         let order = Order::TrustHostKey { node: self.node, fingerprint: self.fingerprint.clone() };
-        Ok(Sending { order, done: format!("the host key of `{}` is accepted", self.name) })
+        Ok(Leads::order(order, format!("the host key of `{}` is accepted", self.name)))
     }
 }

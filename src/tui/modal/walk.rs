@@ -1,6 +1,6 @@
 //! Walk mode: beginning it, and what can be done while it goes on.
 
-use super::{Ask, Field, Paragraph, Picker, Sending, parse_name};
+use super::{Ask, Field, Input, InputMut, Leads, Paragraph, Picker, Sending, parse_name};
 use crate::domain::{Fqdn, Node, Order, WalkView, WalkWish};
 use crate::tui::model::Model;
 use crate::tui::text;
@@ -92,8 +92,8 @@ impl Ask for WalkPlan {
         ]
     }
 
-    fn order(&self, _model: &Model) -> Result<Sending, String> {
-        Ok(wish(WalkWish::Start { first: None }, "walking: each new machine takes the next slot"))
+    fn leads(&self, _model: &Model) -> Result<Leads, String> {
+        Ok(Leads::Order(wish(WalkWish::Start { first: None }, "walking: each new machine takes the next slot")))
     }
 }
 
@@ -139,18 +139,18 @@ impl Ask for WalkNames {
         body
     }
 
-    fn order(&self, _model: &Model) -> Result<Sending, String> {
+    fn leads(&self, _model: &Model) -> Result<Leads, String> {
         let first = self.first()?;
         let done = format!("walking: new machines are named from {} on", first.host());
-        Ok(wish(WalkWish::Start { first: Some(first) }, done))
+        Ok(Leads::Order(wish(WalkWish::Start { first: Some(first) }, done)))
     }
 
-    fn field(&self) -> Option<&Field> {
-        Some(&self.field)
+    fn input(&self) -> Option<Input<'_>> {
+        Some(Input::Field(&self.field))
     }
 
-    fn field_mut(&mut self) -> Option<&mut Field> {
-        Some(&mut self.field)
+    fn input_mut(&mut self) -> Option<InputMut<'_>> {
+        Some(InputMut::Field(&mut self.field))
     }
 }
 
@@ -182,17 +182,17 @@ impl Ask for WalkMenu {
         model.overview.walk.iter().map(|view| Paragraph::strong(words(view))).collect()
     }
 
-    fn order(&self, _model: &Model) -> Result<Sending, String> {
+    fn leads(&self, _model: &Model) -> Result<Leads, String> {
         let (chosen, done) = self.orders.get(self.picker.marked()).ok_or_else(|| "nothing is chosen".to_owned())?;
-        Ok(wish(chosen.clone(), done.clone()))
+        Ok(Leads::Order(wish(chosen.clone(), done.clone())))
     }
 
-    fn picker(&self) -> Option<&Picker> {
-        Some(&self.picker)
+    fn input(&self) -> Option<Input<'_>> {
+        Some(Input::Picker(&self.picker))
     }
 
-    fn picker_mut(&mut self) -> Option<&mut Picker> {
-        Some(&mut self.picker)
+    fn input_mut(&mut self) -> Option<InputMut<'_>> {
+        Some(InputMut::Picker(&mut self.picker))
     }
 }
 
@@ -234,7 +234,7 @@ impl Ask for StopWalk {
         body
     }
 
-    fn order(&self, _model: &Model) -> Result<Sending, String> {
-        Ok(stop())
+    fn leads(&self, _model: &Model) -> Result<Leads, String> {
+        Ok(Leads::Order(stop()))
     }
 }

@@ -28,8 +28,10 @@ pub(super) fn on_reply(model: &mut Model, ticket: Ticket, done: String, result: 
             model.tell(format!("run {run} is queued; its output is on tab 2"));
         }
         Ok(Ordered::Undecided { until }) => {
+            // What comes of it comes later.
+            let what = done.split_once(';').map_or(done.as_str(), |(what, _)| what);
             let left = text::seconds_left(until, model.now);
-            model.tell(format!("{done}; {left} s to take it back with `u`"));
+            model.tell(format!("{what}; {left} s to take it back with `u`"));
             // Nobody reads it when that is over.
             model.notice.iter_mut().for_each(|notice| notice.until = notice.until.min(until));
         }
@@ -46,10 +48,13 @@ pub(super) fn on_reply(model: &mut Model, ticket: Ticket, done: String, result: 
 pub(super) fn on_settled(model: &mut Model, ticket: Ticket, done: &str, results: Vec<(Fqdn, Result<Ordered, String>)>) {
     let dialog = awaiting(model, ticket);
     let all = results.len();
-    let mut refused = Vec::new();
+    let (mut refused, mut window) = (Vec::new(), None);
     for (name, result) in results {
         match result {
-            Ok(_) => {
+            Ok(reply) => {
+                if let Ordered::Undecided { until } = reply {
+                    window = window.max(Some(until));
+                }
                 if let Some(node) = model.snapshot.fleet.named(&name) {
                     model.nodes.marks.remove(&node.id);
                 }
@@ -59,7 +64,9 @@ pub(super) fn on_settled(model: &mut Model, ticket: Ticket, done: &str, results:
     }
     let good = format!("{} {done}", text::count(all - refused.len(), "node"));
     if refused.is_empty() {
-        return model.tell(good);
+        let left =
+            window.map(|until| format!("; {} s to take one back with `u`", text::seconds_left(until, model.now)));
+        return model.tell(good + &left.unwrap_or_default());
     }
     let more = refused.len().saturating_sub(REFUSALS);
     let listed = refused[..refused.len() - more].join("\n");

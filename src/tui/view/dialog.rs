@@ -6,7 +6,9 @@ use ratatui::style::Style;
 use ratatui::text::{Line, Span};
 use ratatui::widgets::{Block, Clear};
 
-use crate::tui::modal::{Ask, Dialog, Field, Modal, Paragraph, Picker, ProfileForm, Question, Sheet, SheetLine, quit};
+use crate::tui::modal::{
+    Dialog, Field, Input, Modal, Paragraph, Picker, ProfileForm, Question, Sheet, SheetLine, quit,
+};
 use crate::tui::model::Model;
 use crate::tui::{text, theme};
 
@@ -177,36 +179,32 @@ fn conversation(model: &Model, dialog: &Dialog<Box<Question>>, columns: usize, r
 }
 
 fn controls(model: &Model, question: &Question, columns: usize, rows: usize, inside: &mut Inside) {
-    if let Some(lines) = question.sheet() {
-        sheet(model, question, lines, columns, inside);
-    } else if let Some(field) = question.field() {
-        line_of_text(field, columns, inside);
-        // What is wrong is said while it is typed; an empty field says it by its label.
-        match question.order(model) {
-            _ if field.refused().is_some() => {
-                let why = field.refused().unwrap_or_default();
-                inside.lines.extend(text::wrap_styled(why, theme::bad(), columns));
+    match question.input() {
+        Some(Input::Sheet(lines)) => sheet(model, question, lines, columns, inside),
+        Some(Input::Field(field)) => {
+            line_of_text(field, columns, inside);
+            // What is wrong is said while it is typed; an empty field says it by its label.
+            match (field.refused(), question.wrong(model)) {
+                (Some(why), _) => inside.lines.extend(text::wrap_styled(why, theme::bad(), columns)),
+                (None, Some(why)) if !field.value().is_empty() => {
+                    inside.lines.extend(text::wrap_styled(&text::clean(&why), theme::bad(), columns));
+                }
+                (None, _) => inside.lines.push(Line::default()),
             }
-            Err(why) if !field.value().is_empty() => {
-                inside.lines.extend(text::wrap_styled(&text::clean(&why), theme::bad(), columns));
-            }
-            Err(_) | Ok(_) => inside.lines.push(Line::default()),
         }
-    } else if let Some(picker) = question.picker() {
-        let window = Window::new(picker.marked(), picker.choices().len(), inside, rows);
-        inside.lines.push(window.place(columns));
-        inside.lines.extend(list(picker, &window, columns));
-        refusal(model, question, columns, inside);
-    } else {
-        refusal(model, question, columns, inside);
+        Some(Input::Picker(picker)) => {
+            let window = Window::new(picker.marked(), picker.choices().len(), inside, rows);
+            inside.lines.push(window.place(columns));
+            inside.lines.extend(list(picker, &window, columns));
+            refusal(model, question, columns, inside);
+        }
+        None => refusal(model, question, columns, inside),
     }
 }
 
 /// Why nothing would come of the question as it stands, where there is nothing to type that could change it.
 fn refusal(model: &Model, question: &Question, columns: usize, inside: &mut Inside) {
-    if question.local(model).is_none()
-        && let Err(why) = question.order(model)
-    {
+    if let Some(why) = question.wrong(model) {
         inside.lines.extend(text::wrap_styled(&text::clean(&why), theme::bad(), columns));
     }
 }
@@ -252,9 +250,9 @@ fn sheet(model: &Model, question: &Question, sheet: &Sheet, columns: usize, insi
         inside.lines.extend(text::wrap_styled(why, theme::bad(), columns));
         return;
     }
-    match (question.order(model), question.command(model)) {
-        (Err(why), _) => inside.lines.extend(text::wrap_styled(&text::clean(&why), theme::bad(), columns)),
-        (Ok(_), Some(command)) => {
+    match (question.wrong(model), question.command(model)) {
+        (Some(why), _) => inside.lines.extend(text::wrap_styled(&text::clean(&why), theme::bad(), columns)),
+        (None, Some(command)) => {
             let mut lines = text::wrap_styled(&text::clean(&command), theme::muted(), columns);
             if lines.len() > COMMAND_LINES {
                 lines.truncate(COMMAND_LINES - 1);
@@ -262,7 +260,7 @@ fn sheet(model: &Model, question: &Question, sheet: &Sheet, columns: usize, insi
             }
             inside.lines.extend(lines);
         }
-        (Ok(_), None) => {}
+        (None, None) => {}
     }
 }
 

@@ -109,7 +109,8 @@ fn title_line(model: &Model, pane: Rect) -> Line<'static> {
         Level::Result => "result",
     };
     let progress = super::grid::progress(model).map(|words| format!("· {words} ")).unwrap_or_default();
-    let mut words = format!("── {what} of {run} {progress}");
+    let title = format!("── {what} of {run} ");
+    let mut words = String::new();
     let mut style = theme::muted();
     if !pager.is_empty() && model.runs.level == Level::Output {
         let place = match pager.place {
@@ -130,6 +131,10 @@ fn title_line(model: &Model, pane: Rect) -> Line<'static> {
         }
     }
     let columns = usize::from(pane.width);
+    // Where somebody reads, the place is what counts.
+    let has_room = text::width(&title) + text::width(&progress) + text::width(&words) <= columns;
+    let progress = if has_room || words.is_empty() { progress } else { String::new() };
+    let mut words = format!("{title}{progress}{words}");
     let fill = columns.saturating_sub(text::width(&words));
     words.push_str(&"─".repeat(fill));
     Line::styled(text::fit(&words, columns), style)

@@ -205,3 +205,16 @@ fn suspending_asks_only_while_machines_would_be_left_alone() {
     assert!(text_of(&model).contains("Suspend all the same?"));
     assert_eq!(press(&mut model, KeyCode::Char('y')), [Request::Suspend]);
 }
+
+#[test]
+fn decisions_about_many_say_how_long_they_can_be_taken_back() {
+    let rack = busy_rack();
+    let mut model = rack.model(80, 24);
+    let until = |seconds| rack.now + jiff::SignedDuration::from_secs(seconds);
+    let result = |host: &str, seconds| {
+        (format!("{host}.example.com").parse().unwrap(), Ok(Ordered::Undecided { until: until(seconds) }))
+    };
+    let results = vec![result("pve-0709", 4), result("pve-070a", 5)];
+    update(&mut model, Msg::Settled { ticket: Ticket(7), done: "approved", results });
+    assert_eq!(news(&model), "2 nodes approved; 5 s to take one back with `u`");
+}
