@@ -257,7 +257,7 @@ fn a_row_is_known_by_so_many_macs_and_found_by_each_request_that_shows_one() {
     let macs = |rack: &Rack| rack.node(node).machine.macs.clone();
     assert_eq!(macs(&rack).len(), MOST_MACS);
     assert!(macs(&rack).contains(&MAC_A.parse().unwrap()), "what is burnt in comes first");
-    for other in 1..9 {
+    for other in 1..6 {
         assert_eq!(row(&mut rack, many(other, &[MAC_A])), node);
         assert_eq!(macs(&rack).len(), MOST_MACS);
     }
