@@ -1,5 +1,6 @@
 //! The coordinator with a real store, without a network.
 
+mod doubt;
 mod window;
 
 use super::*;

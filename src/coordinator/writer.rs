@@ -162,6 +162,7 @@ impl Writer {
             let _ = draft.decide_own(follow_up, &Origin::System);
         }
         undone.windows = self.windows.ended(Instant::now(), BATCH);
+        draft.fleet.set_undecided(self.windows.shown());
         let mut changed = !undone.windows.is_empty();
         for window in &undone.windows {
             Self::take_effect(window, &mut draft);
@@ -181,6 +182,7 @@ impl Writer {
                 Message::Submit(submission) => {
                     is_tick |= matches!(submission.command, Command::Tick);
                     changed |= self.submitted(*submission, &mut draft, &mut undone);
+                    draft.fleet.set_undecided(self.windows.shown());
                 }
                 Message::HoldDropped(id) => changed |= self.held.drop_request(id),
                 Message::ReleaseAll(done) => {
@@ -210,6 +212,7 @@ impl Writer {
             }
         }
         changed = self.commit(draft, undone, changed);
+        self.fleet.set_undecided(self.windows.shown());
         if is_tick {
             self.condense_when_calm();
             // Looks at every held request, so not with each batch; those that hang up tell so by themselves.
@@ -263,8 +266,11 @@ impl Writer {
             // A decision without a window overtakes one that has it, unless it is refused.
             Command::Order(order) => {
                 let verb = order.verb();
+                let before = draft.batch.events.len();
                 let is_decided = draft.decide(submission);
-                let Some((node, verb)) = verb.filter(|_| is_decided) else { return false };
+                let Some((node, verb)) = verb.filter(|_| is_decided) else {
+                    return self.regrouped(before, draft, undone);
+                };
                 let Some(window) = self.windows.close(node) else { return false };
                 // Where it cannot be stored the other one stands again, but none that lets an answer leave which the
                 // operator has thought better of.
@@ -278,6 +284,22 @@ impl Writer {
                 false
             }
         }
+    }
+
+    /// Whose machines are others now, or stand elsewhere, by what was decided since the event `before`: what could still
+    /// be taken back of these rows was meant for what they were. Says whether there was any.
+    fn regrouped(&mut self, before: usize, draft: &mut Draft, undone: &mut Undone) -> bool {
+        let rows = draft.batch.events.iter().skip(before).flat_map(|recorded| recorded.event.regrouped());
+        let windows: Vec<_> = rows.flatten().filter_map(|row| self.windows.close(row)).collect();
+        for window in &windows {
+            let why = Text::new("its row was merged, parted or moved meanwhile");
+            let Window { node, verb, .. } = *window;
+            // About a row that is gone there is nothing to say.
+            let _ = draft.decide_own(&Command::CameToNothing { node, verb, why }, &Origin::System);
+        }
+        let are_closed = !windows.is_empty();
+        undone.windows.extend(windows);
+        are_closed
     }
 
     /// The undo window is over: what was decided is decided.

@@ -72,6 +72,9 @@ pub enum Flag {
         /// In words.
         why: Text,
     },
+    /// A person has taken its approval back.
+    #[error("its approval was taken back: no ticket and no rule approves it; decide again")]
+    TakenBack,
     /// Requests of it are open from another address too.
     #[error("asks from {other} as well: two machines with one identity, or one with two cables; check which is which")]
     TwoAddresses {
@@ -180,11 +183,12 @@ impl Flag {
             | Self::PlanContradicted { .. }
             | Self::PlanWeak
             | Self::NotTheNext { .. }
+            | Self::CameToNothing { .. }
+            | Self::TakenBack
             | Self::TwoAddresses { .. } => true,
             Self::UntrustedUuid
             | Self::AddressTaken { .. }
             | Self::NotAsWished { .. }
-            | Self::CameToNothing { .. }
             | Self::LeftOut { .. }
             | Self::VendorUnseen
             | Self::ChooseNic

@@ -14,21 +14,21 @@ const WINDOW: Duration = Duration::from_millis(400);
 /// What comes so late was woken by something else.
 const LATE: Duration = Duration::from_secs(10);
 /// Nobody waits so long for the end of a window.
-const NEVER: Duration = Duration::from_secs(30);
+pub(super) const NEVER: Duration = Duration::from_secs(30);
 
-async fn bench(undo_window: Duration) -> Bench {
+pub(super) async fn bench(undo_window: Duration) -> Bench {
     let bench = Bench::new().await;
     bench.started.handle.set_policy(Policy { undo_window, ..Policy::default() }).await;
     bench
 }
 
 impl Bench {
-    async fn decide(&self, order: Order) -> Result<Ordered, SubmitError> {
+    pub(super) async fn decide(&self, order: Order) -> Result<Ordered, SubmitError> {
         self.started.handle.order(Origin::Operator("anna".to_owned()), order, false).await
     }
 
     /// Releases an answer to the machine.
-    async fn release(&self, machine: u8, grant: &Grant) -> Rendered {
+    pub(super) async fn release(&self, machine: u8, grant: &Grant) -> Rendered {
         let release = Release {
             node: grant.node,
             stamp: request(machine).0.stamp,
@@ -47,7 +47,7 @@ impl Bench {
         self.started.handle.release(release, answer).await.unwrap()
     }
 
-    fn approval(&self, node: NodeId) -> Order {
+    pub(super) fn approval(&self, node: NodeId) -> Order {
         Order::Approve { node, seen: self.stamp(node) }
     }
 }

@@ -77,4 +77,18 @@ impl Event {
             } => None,
         }
     }
+
+    /// Rows whose machine is another one, or has another place, by this event than before.
+    #[must_use]
+    pub fn regrouped(&self) -> [Option<NodeId>; 2] {
+        if let Self::Merged { node, gone: other }
+        | Self::Swapped { node, other, .. }
+        | Self::Unmerged { node, row: other, .. }
+        | Self::SplitOff { node, row: other, .. } = self
+        {
+            return [Some(*node), Some(*other)];
+        }
+        let Self::Walked { step: WalkStep::Returned { node, .. } } = self else { return [None; 2] };
+        [Some(*node), None]
+    }
 }

@@ -117,8 +117,7 @@ impl Fleet {
             }
             Event::Rejected { node, reason } => self.change(*node, |node| row::reject(node, reason, at)),
             Event::Withdrawn { node } => self.change(*node, |node| row::withdraw(node, at)),
-            // A decision that was taken back moves nobody.
-            Event::TakenBack { .. } => {}
+            Event::TakenBack { node, verb } => self.change(*node, |node| row::take_back(node, *verb)),
             Event::AnswerReleased { node, by, stamp, document, secret, address, vendor_unseen, profile, left_out } => {
                 let (facts, said) = ((*document, *secret, *address), (*vendor_unseen, left_out.as_ref()));
                 self.change(*node, |node| {

@@ -1,7 +1,7 @@
 //! Which row a machine is, where its identifiers do not say: the operator joins two rows, or parts one.
 //!
 //! Neither opens a way to a machine that may be installed. A row that is joined to another gives up every permission of
-//! both; a part of a row that may be installed wants its host name typed, and no rule touches what is parted.
+//! both; parting one that may be installed wants its host name typed, and no rule touches the part.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;

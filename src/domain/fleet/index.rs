@@ -11,7 +11,7 @@ use super::machines::{Machines, take};
 use crate::domain::fqdn::Fqdn;
 use crate::domain::id::{NodeId, SecretHash};
 use crate::domain::mac::MacAddr;
-use crate::domain::node::Node;
+use crate::domain::node::{Flag, Node};
 use crate::domain::phase::Phase;
 use crate::domain::plan::{PlanEntry, Shown};
 use crate::domain::source::Source;
@@ -335,7 +335,19 @@ fn peer(node: &Node) -> Option<IpAddr> {
 /// Whom a machine counts for that nobody has decided on.
 fn waits_at(node: &Node) -> Option<Source> {
     // One that is expected is no stranger.
-    (node.phase == Phase::Waiting && node.plan.is_none()).then(|| peer(node)).flatten().map(Source::of)
+    let is_stranger = node.phase == Phase::Waiting && node.plan.is_none() && !is_in_hand(node);
+    is_stranger.then(|| peer(node)).flatten().map(Source::of)
+}
+
+/// Whether a person has done something with a row that waits, short of deciding on it.
+fn is_in_hand(node: &Node) -> bool {
+    node.is_walked
+        || !node.absorbed.is_empty()
+        || !node.note.is_empty()
+        || node.profile.is_some()
+        || node.nic.is_some()
+        || node.assigned.is_some()
+        || node.flags.contains(&Flag::TakenBack)
 }
 
 fn secrets(node: &Node) -> impl Iterator<Item = &SecretHash> {

@@ -44,6 +44,7 @@ use super::id::{BanId, DocumentHash, NodeId, ReportId, RunId, SecretHash, Ticket
 use super::node::Node;
 use super::policy::Policy;
 use super::run::{Run, RunState};
+use super::snapshot::Undecided;
 use super::text::Text;
 use super::ticket::{Ban, Former, Ticket};
 use super::token::{Token, TokenName};
@@ -114,6 +115,9 @@ pub struct Fleet {
     /// No address of the pool below this one is free.
     #[serde(skip)]
     pool_floor: Option<IpAddr>,
+    /// Decisions that can still be taken back (ADR 18).
+    #[serde(skip)]
+    undecided: OrdMap<NodeId, Undecided>,
 }
 
 /// What is stored of a fleet; the index is made anew, and the policy is for whoever loads it to set.
@@ -153,7 +157,7 @@ impl From<State> for Fleet {
         let mut index = Index::default();
         state.nodes.values().for_each(|node| index.insert(node));
         state.former.iter().for_each(|(row, former)| index.former_mut().insert(*row, &former.machine));
-        Self { state, index, policy: Arc::default(), pool_floor: None }
+        Self { state, index, policy: Arc::default(), pool_floor: None, undecided: OrdMap::new() }
     }
 }
 

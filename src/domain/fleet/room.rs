@@ -33,7 +33,7 @@ impl Candidate {
 
 impl Fleet {
     /// Who must go before another stranger that nobody has decided on gets a row: where all such rows are taken, the
-    /// oldest one of the address that has most of them. A row anybody decided on never goes.
+    /// oldest one of the address that has most of them. A row that anybody decided on, or is deciding on, never goes.
     ///
     /// # Errors
     /// Where the newcomer's address has its share, and what would go has not stood for an hour.
@@ -45,7 +45,7 @@ impl Fleet {
         let Some((node, rows)) = self.index.most_waiting() else { return Ok(None) };
         let since = self.node(node).map_or(Timestamp::MIN, |row| row.first_seen);
         let own = self.index.waiting_of(Source::of(newcomer));
-        if (Candidate { rows, since }).goes(own, now) {
+        if (Candidate { rows, since }).goes(own, now) && !self.undecided.contains_key(&node) {
             Ok(Some(Event::GaveWay { node, rows }))
         } else {
             Err(Refusal::Crowded(taken))

@@ -2,10 +2,11 @@
 
 use std::sync::Arc;
 
+use imbl::OrdMap;
 use jiff::Timestamp;
 
 use super::{Decision, Fleet};
-use crate::domain::command::{Origin, Reply};
+use crate::domain::command::{Origin, Reply, Verb};
 use crate::domain::event::{Event, Recorded};
 use crate::domain::guard::{self, ClaimCode, Permission, Rules, Verdict, Withheld};
 use crate::domain::id::{BanId, NodeId, TicketId};
@@ -14,6 +15,7 @@ use crate::domain::node::{Asked, Flag, Node, Stamp};
 use crate::domain::plan::ProfileName;
 use crate::domain::policy::Auto;
 use crate::domain::refusal::Refusal;
+use crate::domain::snapshot::Undecided;
 use crate::domain::text::Text;
 use crate::domain::ticket::{Ban, Closing, Former, LONGEST, MOST_MACHINES, Rule, Ticket, Wants};
 
@@ -86,6 +88,10 @@ impl Fleet {
     /// one ticket is asked where one is given, else all rules are.
     fn admission(&self, node: NodeId, stamp: &Stamp, now: Timestamp, only: Option<TicketId>) -> Vec<Event> {
         let Some(row) = self.node(node).filter(|row| !self.is_used_elsewhere(row)) else { return Vec::new() };
+        // A person is deciding.
+        if self.undecided.contains_key(&node) {
+            return Vec::new();
+        }
         let tickets = self.tickets().map(AsRef::as_ref).filter(|ticket| only.is_none_or(|only| ticket.id == only));
         let auto = if only.is_some() { Auto::Never } else { self.policy.auto };
         let vouched = self.is_vouched_for(row, now);
@@ -113,10 +119,20 @@ impl Fleet {
         planned || row.request.as_ref().is_some_and(is_good)
     }
 
-    /// The guard's word, of one who sees the other rows too: what a rule approved is not served while the same machine
-    /// may be installed as another row, or as one that was forgotten.
+    /// Which decisions can still be taken back: rules keep off their rows, and a machine that is being sent away is given
+    /// nothing meanwhile.
+    pub fn set_undecided(&mut self, undecided: OrdMap<NodeId, Undecided>) {
+        self.undecided = undecided;
+    }
+
+    /// The guard's word, of one who sees more: a machine that is being sent away gets nothing, and what a rule approved is
+    /// not served while the same machine may be installed as another row, or as one that was forgotten.
     pub(super) fn guarded(&self, row: &Node, stamp: &Stamp, now: Timestamp) -> Verdict {
         let verdict = guard::judge(row, stamp, now, &self.policy);
+        let goes = self.undecided.get(&row.id).is_some_and(|undecided| undecided.verb == Verb::Reject);
+        if goes && matches!(verdict, Verdict::Serve(_)) {
+            return Verdict::Hold(Withheld::Undecided(ClaimCode::of(row.id)));
+        }
         let is_approval = matches!(&verdict, Verdict::Serve(grant) if grant.by == Permission::Approval);
         if is_approval && row.admission.is_some() && self.is_used_elsewhere(row) {
             return Verdict::Hold(Withheld::Undecided(ClaimCode::of(row.id)));

@@ -21,6 +21,7 @@ pub(in crate::tui) fn word(flag: &Flag) -> String {
         Flag::InstalledBefore { .. } => "was here".to_owned(),
         Flag::LikeBanned { .. } => "like banned".to_owned(),
         Flag::CameToNothing { verb, .. } => format!("no {}", verb.noun()),
+        Flag::TakenBack => "taken back".to_owned(),
         Flag::UuidChanged { .. } => "other UUID".to_owned(),
         Flag::AddressTaken { by } => format!("IP of {by}"),
         Flag::LeaseReused { of } => format!("lease of {of}"),
@@ -40,6 +41,18 @@ pub(in crate::tui) fn word(flag: &Flag) -> String {
         Flag::Unproven => "unproven".to_owned(),
         Flag::UnprovenReport => "no secret".to_owned(),
     }
+}
+
+const WRONG_KEY: &str = "SSH answers with a key it did not report: the old system booted, two machines share the address, or \
+                         a cable is swapped.";
+const REPORTED_OTHER_KEY: &str = "Its report, which came late, names another host key than the one you trusted, which stays. \
+                                  Compare both with its screen; `t` takes the reported one.";
+
+fn asked_as(other: &str) -> String {
+    format!(
+        "Who asked last as {other} showed a MAC of it, too: was a card moved, or did somebody ask in its name? Compare the \
+         serial labels before you approve."
+    )
 }
 
 /// What it means and what to do.
@@ -64,11 +77,7 @@ pub(super) fn sentence(flag: &Flag, node: &Node, model: &Model) -> String {
             "Its identifiers also belong to {}: was a board or card moved? Look before you approve.",
             name(other),
         ),
-        Flag::AskedAs { other } => format!(
-            "Who asked last as {} showed a MAC of it, too: was a card moved, or did somebody ask in its name? Compare the \
-             serial labels before you approve.",
-            name(other),
-        ),
+        Flag::AskedAs { other } => asked_as(&name(other)),
         Flag::AsksAgain if node.reinstall_allowed => {
             "Asked again; a reinstall is allowed once and happens when it asks next.".to_owned()
         }
@@ -91,6 +100,10 @@ pub(super) fn sentence(flag: &Flag, node: &Node, model: &Model) -> String {
         ),
         Flag::CameToNothing { verb, why } => {
             format!("The {} came to nothing when it was to take effect: {why}. Decide again.", verb.noun())
+        }
+        Flag::TakenBack => {
+            "Its approval was taken back. No ticket or rule approves it any more: approve it yourself, or reject it."
+                .to_owned()
         }
         Flag::TwoAddresses { other } => format!(
             "Asks from {other} as well: two machines with one identity, or one with two cables. An approval is only for \
@@ -128,16 +141,8 @@ pub(super) fn sentence(flag: &Flag, node: &Node, model: &Model) -> String {
         }
         Flag::NotAsWished { reason } => format!("Not named as the template wishes: {reason}. Press `e` to name it."),
         Flag::CannotAnswer { reason } => format!("No answer could be made: {reason}. It was told to ask again."),
-        Flag::WrongHostKey => {
-            "SSH answers with a key it did not report: the old system booted, two machines share the \
-                               address, or a cable is swapped."
-                .to_owned()
-        }
-        Flag::ReportedOtherKey => {
-            "Its report, which came late, names another host key than the one you trusted, which stays. Compare both with its \
-             screen; `t` takes the reported one."
-                .to_owned()
-        }
+        Flag::WrongHostKey => WRONG_KEY.to_owned(),
+        Flag::ReportedOtherKey => REPORTED_OTHER_KEY.to_owned(),
         Flag::RunsLong { reason } => format!("Takes long: {reason}."),
         Flag::Unproven if node.unproven.is_some() => {
             "It reported no host key. Press `t` to compare and accept the one seen; until then no run includes it."
@@ -266,7 +271,7 @@ fn gravity(flag: &Flag) -> u8 {
         | Flag::InstalledBefore { .. }
         | Flag::LikeBanned { .. }
         | Flag::UuidChanged { .. } => 1,
-        Flag::CannotAnswer { .. } | Flag::CameToNothing { .. } => 2,
+        Flag::CannotAnswer { .. } | Flag::CameToNothing { .. } | Flag::TakenBack => 2,
         Flag::TwoAddresses { .. } | Flag::AddressTaken { .. } | Flag::LeaseReused { .. } | Flag::ChooseNic => 3,
         Flag::WrongHostKey | Flag::ReportedOtherKey | Flag::RunsLong { .. } => 4,
         Flag::Ambiguous { .. } | Flag::AskedAs { .. } | Flag::PlanConflict { .. } => 5,

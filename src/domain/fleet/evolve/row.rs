@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 
 use super::enter;
+use crate::domain::command::Verb;
 use crate::domain::facts::HostKey;
 use crate::domain::fleet::planned::is_about_plan;
 use crate::domain::fqdn::Fqdn;
@@ -39,7 +40,7 @@ pub(super) fn choose_profile(node: &mut Node, profile: Option<ProfileChoice>) {
 
 /// A new decision: what became of the one before is no longer said.
 fn decide(node: &mut Node) {
-    node.flags.retain(|flag| !matches!(flag, Flag::CameToNothing { .. }));
+    node.flags.retain(|flag| !matches!(flag, Flag::CameToNothing { .. } | Flag::TakenBack));
 }
 
 pub(super) fn void_approval(node: &mut Node, at: Timestamp) {
@@ -77,8 +78,18 @@ pub(super) fn reject(node: &mut Node, reason: &Text, at: Timestamp) {
     enter(node, Phase::Rejected { reason: reason.clone() }, at);
 }
 
+/// An approval was taken back inside its undo window: it moved nobody, and tells that a person had second thoughts.
+pub(super) fn take_back(node: &mut Node, verb: Verb) {
+    if verb == Verb::Approve && node.phase == Phase::Waiting {
+        node.flags.insert(Flag::TakenBack);
+    }
+}
+
 pub(super) fn withdraw(node: &mut Node, at: Timestamp) {
     decide(node);
+    if node.phase == Phase::Approved {
+        node.flags.insert(Flag::TakenBack);
+    }
     withdraw_permissions(node);
     if matches!(node.phase, Phase::Approved | Phase::Rejected { .. }) {
         enter(node, Phase::Waiting, at);

@@ -4,10 +4,12 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::*;
+use crate::domain::command::Verb;
 use crate::domain::event::Event;
 use crate::domain::fleet::MAX_UNMATCHED;
-use crate::domain::node::Flag;
+use crate::domain::node::{Flag, ProfileChoice};
 use crate::domain::policy::Auto;
+use crate::domain::snapshot::Undecided;
 
 /// A fleet with room for `rows` undecided machines.
 fn narrow(rows: usize) -> Rack {
@@ -76,6 +78,31 @@ fn a_row_somebody_decided_on_never_gives_way() {
     }
     assert!(decided.iter().all(|id| is_there(&rack, *id)));
     assert_eq!(rack.fleet.node_count(), 4 + 2);
+}
+
+#[rstest::rstest]
+#[case::note(|node| Order::SetNote { node, note: "bay 7".into() })]
+#[case::profile(|node| Order::ChooseProfile { node, profile: Some(ProfileChoice::Without) })]
+fn a_row_somebody_has_touched_never_gives_way(#[case] touch: fn(NodeId) -> Order) {
+    let mut rack = narrow(1);
+    let touched = stranger(&mut rack, 1, "198.51.100.1");
+    rack.order(touch(touched)).unwrap();
+    let next = stranger(&mut rack, 2, "198.51.100.1");
+    rack.pass(Duration::from_hours(1));
+    stranger(&mut rack, 3, "198.51.100.1");
+    assert_eq!([touched, next].map(|id| is_there(&rack, id)), [true, false]);
+}
+
+#[test]
+fn a_row_somebody_is_deciding_on_never_gives_way() {
+    let mut rack = narrow(1);
+    let node = stranger(&mut rack, 1, "198.51.100.1");
+    let (verb, origin, until) = (Verb::Reject, Origin::System, rack.now);
+    rack.fleet.set_undecided(imbl::OrdMap::unit(node, Undecided { verb, origin, until }));
+    rack.pass(Duration::from_hours(1));
+    assert_eq!(asks(&mut rack, 2, "198.51.100.2"), Err(Refusal::Crowded(1)));
+    rack.fleet.set_undecided(imbl::OrdMap::new());
+    stranger(&mut rack, 2, "198.51.100.2");
 }
 
 #[test]
