@@ -32,6 +32,12 @@ pub enum Flag {
         /// One of the others.
         other: NodeId,
     },
+    /// Who asked last in the name of a node that may be installed showed one of its MACs, too.
+    #[error("who asked last as {other} showed a MAC of it, too: was a card moved? Check which machine it is")]
+    AskedAs {
+        /// That node.
+        other: NodeId,
+    },
     /// Asked again after an answer that may have been used: it stays on hold until the operator allows a reinstall.
     #[error("asks again after its answer: remove the medium, or allow a reinstall")]
     AsksAgain,
@@ -141,6 +147,9 @@ pub enum Flag {
     /// It answers SSH with a key it did not report.
     #[error("answers SSH with a key it did not report: old system booted, address clash or swapped cable?")]
     WrongHostKey,
+    /// It reported other host keys than the one a person had trusted by then.
+    #[error("reported another host key than the one you trusted: compare both with its screen")]
+    ReportedOtherKey,
     /// The run that configures it takes longer than such runs do.
     #[error("{reason}")]
     RunsLong {
@@ -163,6 +172,7 @@ impl Flag {
             Self::NoIdentity
             | Self::DuplicateOf { .. }
             | Self::Ambiguous { .. }
+            | Self::AskedAs { .. }
             | Self::AsksAgain
             | Self::ChangedSinceApproval
             | Self::InstalledBefore { .. }
@@ -185,6 +195,7 @@ impl Flag {
             | Self::PlanName { .. }
             | Self::CannotAnswer { .. }
             | Self::WrongHostKey
+            | Self::ReportedOtherKey
             | Self::RunsLong { .. }
             | Self::Unproven
             | Self::UnprovenReport => false,

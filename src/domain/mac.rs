@@ -22,6 +22,12 @@ impl MacAddr {
     pub fn is_identifying(self) -> bool {
         self.0 != [0; 6] && self.0[0] & 1 == 0
     }
+
+    /// Whether software made the address up, as for a virtual function: the bit for "locally administered" is set.
+    #[must_use]
+    pub fn is_local(self) -> bool {
+        self.0[0] & 2 != 0
+    }
 }
 
 /// A text that is not six octets.

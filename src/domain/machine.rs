@@ -59,6 +59,10 @@ pub struct MachineId {
     pub macs: BTreeSet<MacAddr>,
 }
 
+/// MAC addresses a row is known by at most. A rack server has a dozen; of a host full of virtual functions, which shows
+/// hundreds, these are enough to know it again.
+pub const MOST_MACS: usize = 64;
+
 impl MachineId {
     /// The identity an answer request shows.
     #[must_use]
@@ -133,13 +137,35 @@ impl MachineId {
         self.uuid.map(|uuid| uuid.simple().to_string()).or_else(|| self.macs.first().map(|mac| mac.bare()))
     }
 
-    /// Adds what another sighting of the same machine shows.
+    /// Adds what another sighting of the same machine shows, up to [`MOST_MACS`]: addresses that were burnt in come before
+    /// those that software made up, for they stay.
     pub fn learn(&mut self, other: &Self) {
         self.uuid = self.uuid.or(other.uuid);
         if self.serial.is_none() {
             self.serial.clone_from(&other.serial);
         }
-        self.macs.extend(other.macs.iter().copied());
+        let (made_up, burnt_in): (Vec<_>, Vec<_>) =
+            other.macs.difference(&self.macs).copied().partition(|mac| mac.is_local());
+        let room = MOST_MACS.saturating_sub(self.macs.len());
+        self.macs.extend(burnt_in.into_iter().chain(made_up).take(room));
+    }
+
+    /// What a person, or a rule, took for this machine: all that it shows, and what was known besides as far as there is
+    /// room.
+    pub fn take(&mut self, shown: &Self) {
+        let known = std::mem::take(self);
+        self.learn(shown);
+        self.learn(&known);
+    }
+
+    /// The same machine, known by no more than a row may be.
+    #[must_use]
+    pub fn bounded(mut self) -> Self {
+        if self.macs.len() > MOST_MACS {
+            let all = std::mem::take(&mut self);
+            self.learn(&all);
+        }
+        self
     }
 }
 

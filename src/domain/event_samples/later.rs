@@ -25,5 +25,7 @@ pub(super) fn samples() -> Vec<Sample> {
         system(Event::LeftBehind { node, reason: "the run that configured it ended without a word about it".into() }),
         system(Event::Unflagged { node, flag: Flag::WrongHostKey }),
         operator(Event::GateWaived { nodes: [node].into(), expect: Some(12) }),
+        system(Event::Flagged { node, flag: Flag::ReportedOtherKey }),
+        system(Event::Flagged { node, flag: Flag::AskedAs { other: NODE } }),
     ]
 }

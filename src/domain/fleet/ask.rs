@@ -1,6 +1,6 @@
 //! A machine asks: which row it is, what is odd about it, and what the guard says.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 use jiff::{SignedDuration, Timestamp};
@@ -24,14 +24,19 @@ use crate::domain::refusal::Refusal;
 use crate::domain::text::Text;
 use crate::domain::walk::WalkStep;
 
+/// Rows of one kind that a row says it may be confused with: with hundreds of them, each would be kept for good, and
+/// would tell nobody more.
+const MOST_NAMED: usize = 8;
+
 /// What a set of identifiers points at.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Resolved {
     /// The row this machine is.
     pub(super) node: Option<NodeId>,
-    /// Other rows its identifiers also belong to.
+    /// Other rows its identifiers also belong to; the likeliest few.
     pub(super) others: Vec<NodeId>,
-    /// Rows that share its UUID or serial but show other MACs: a maker's duplicate.
+    /// Rows that share its UUID or serial but show other MACs: a maker's duplicate. A few, what may be installed and
+    /// the oldest before others.
     pub(super) duplicates: Vec<NodeId>,
 }
 
@@ -59,11 +64,11 @@ impl Fleet {
             *fit = (fit.0 + 1, true);
         }
         let mut resolved = Resolved::default();
-        let mut same: Vec<(&Node, u32)> = Vec::new();
+        let (mut same, mut duplicates): (Vec<(&Node, u32)>, Vec<&Node>) = Default::default();
         for (id, (count, by_mac)) in fits {
             let Some(node) = self.node(id) else { continue };
             if !by_mac && count == 1 && node.machine.has_other_macs_than(machine) {
-                resolved.duplicates.push(id);
+                duplicates.push(node);
             } else {
                 same.push((node, count));
             }
@@ -71,7 +76,9 @@ impl Fleet {
         same.sort_by_key(|(node, count)| (!node.may_be_installed(), u32::MAX - count, node.id));
         let mut ids = same.into_iter().map(|(node, _)| node.id);
         resolved.node = ids.next().or_else(|| body.and_then(|ask| self.nameless_twin(machine, ask)));
-        resolved.others = ids.collect();
+        resolved.others = ids.take(MOST_NAMED).collect();
+        duplicates.sort_by_key(|node| (!node.may_be_installed(), node.id));
+        resolved.duplicates = duplicates.into_iter().take(MOST_NAMED).map(|node| node.id).collect();
         resolved
     }
 
@@ -111,6 +118,7 @@ impl Fleet {
         }
         let resolved = self.resolve(&machine, Some(ask));
         let mut flags = Self::identity_flags(&machine, &resolved);
+        flags.extend(self.asked_as(&machine, &resolved));
         flags.extend(self.like_banned(&machine));
         let known = resolved.node.and_then(|id| self.node(id));
         let count = known.and_then(|node| node.request.as_ref()).map_or(1, |asked| asked.count.saturating_add(1));
@@ -254,6 +262,16 @@ impl Fleet {
             decision.events.splice(..0, self.make_room(peer, now)?);
         }
         Ok(decision)
+    }
+
+    /// A node learns nothing from who asks in its name; but what was shown with it may be its own, and then no rule may
+    /// take the machine that shows it for a new one.
+    fn asked_as(&self, machine: &MachineId, resolved: &Resolved) -> Vec<Flag> {
+        if resolved.node.and_then(|id| self.node(id)).is_some_and(|node| node.may_be_installed()) {
+            return Vec::new();
+        }
+        let others: BTreeSet<_> = machine.macs.iter().flat_map(|mac| self.index.claiming(*mac)).collect();
+        others.into_iter().take(MOST_NAMED).map(|other| Flag::AskedAs { other }).collect()
     }
 
     fn identity_flags(machine: &MachineId, resolved: &Resolved) -> Vec<Flag> {

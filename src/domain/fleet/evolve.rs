@@ -177,6 +177,7 @@ impl Fleet {
     }
 
     pub(super) fn add_row(&mut self, row: Node) {
+        let row = Node { machine: row.machine.clone().bounded(), ..row };
         self.state.last_node = self.state.last_node.max(row.id.0);
         self.index.insert(&row);
         self.state.nodes.insert(row.id, Arc::new(row));

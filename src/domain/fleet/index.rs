@@ -24,6 +24,8 @@ pub(super) struct Index {
     machines: Machines,
     /// What was here before, by the rows it had.
     former: Machines,
+    /// Rows that may be installed, by what whoever asked last in their name showed besides what they are known by.
+    claimed: HashMap<MacAddr, OrdSet<NodeId>>,
     addresses: HashMap<IpAddr, OrdSet<NodeId>>,
     secrets: HashMap<SecretHash, NodeId>,
     planned: HashMap<Token, OrdSet<NodeId>>,
@@ -69,6 +71,7 @@ impl Index {
     pub(super) fn insert(&mut self, node: &Node) {
         self.names.insert(node.name.clone(), node.id);
         self.machines.insert(node.id, &node.machine);
+        self.insert_claims(node);
         self.insert_addresses(node);
         self.insert_plan(node);
         for secret in secrets(node) {
@@ -82,6 +85,7 @@ impl Index {
     pub(super) fn remove(&mut self, node: &Node) {
         self.remove_name(node);
         self.machines.remove(node.id, &node.machine);
+        self.remove_claims(node);
         self.remove_addresses(node);
         self.remove_plan(node);
         for secret in secrets(node) {
@@ -100,6 +104,10 @@ impl Index {
         if before.machine != after.machine {
             self.machines.remove(before.id, &before.machine);
             self.machines.insert(after.id, &after.machine);
+        }
+        if !claims(before).eq(claims(after)) {
+            self.remove_claims(before);
+            self.insert_claims(after);
         }
         if peer(before) != peer(after) || owned_addresses(before) != owned_addresses(after) {
             self.remove_addresses(before);
@@ -147,6 +155,18 @@ impl Index {
                     self.counters.remove(counter);
                 }
             }
+        }
+    }
+
+    fn insert_claims(&mut self, node: &Node) {
+        for mac in claims(node) {
+            self.claimed.entry(mac).or_default().insert(node.id);
+        }
+    }
+
+    fn remove_claims(&mut self, node: &Node) {
+        for mac in claims(node) {
+            take(&mut self.claimed, &mac, node.id);
         }
     }
 
@@ -248,6 +268,11 @@ impl Index {
         &mut self.former
     }
 
+    /// Rows in whose name somebody asked who showed this MAC, too.
+    pub(super) fn claiming(&self, mac: MacAddr) -> impl Iterator<Item = NodeId> {
+        self.claimed.get(&mac).into_iter().flatten().copied()
+    }
+
     /// Rows of the plan that name this.
     pub(super) fn planned(&self, token: &Token) -> impl Iterator<Item = NodeId> {
         self.planned.get(token).into_iter().flatten().copied()
@@ -293,6 +318,13 @@ pub(super) fn owned_addresses(node: &Node) -> BTreeSet<IpAddr> {
     let assigned = node.assigned.map(|assigned| assigned.address);
     let planned = node.plan.as_ref().and_then(|entry| entry.address);
     [node.address, answered, assigned, planned].into_iter().flatten().collect()
+}
+
+/// What a node that may be installed is not known by, although its last request showed it.
+fn claims(node: &Node) -> impl Iterator<Item = MacAddr> {
+    let request = node.request.iter().filter(|_| node.may_be_installed());
+    let shown = request.flat_map(|asked| asked.stamp.macs.difference(&node.machine.macs));
+    shown.copied().filter(|mac| mac.is_identifying())
 }
 
 /// Where its machine asked from last.

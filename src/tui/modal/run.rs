@@ -66,7 +66,11 @@ impl RunNodes {
             offers.insert(if failed { 0 } else { offers.len() }, (broken, words));
         }
         let why = |node: &Node| {
-            if node.unproven.is_some() { "unproven: accept its host key first" } else { node.phase.word() }
+            if node.unproven.is_some() && node.host_keys.is_empty() {
+                "unproven: accept its host key first"
+            } else {
+                node.phase.word()
+            }
         };
         let aside = match left_out.as_slice() {
             [] => None,

@@ -14,6 +14,7 @@ pub(in crate::tui) fn word(flag: &Flag) -> String {
         Flag::UntrustedUuid => "odd UUID".to_owned(),
         Flag::DuplicateOf { other } => format!("twin of {other}"),
         Flag::Ambiguous { other } => format!("also {other}"),
+        Flag::AskedAs { other } => format!("asked as {other}"),
         Flag::AsksAgain => "asks again".to_owned(),
         Flag::ChangedSinceApproval => "changed".to_owned(),
         Flag::TwoAddresses { .. } => "two IPs".to_owned(),
@@ -35,10 +36,23 @@ pub(in crate::tui) fn word(flag: &Flag) -> String {
         Flag::NotAsWished { .. } => "other name".to_owned(),
         Flag::CannotAnswer { .. } => "no answer".to_owned(),
         Flag::WrongHostKey => "other key".to_owned(),
+        Flag::ReportedOtherKey => "key differs".to_owned(),
         Flag::RunsLong { .. } => "long run".to_owned(),
         Flag::Unproven => "unproven".to_owned(),
         Flag::UnprovenReport => "no secret".to_owned(),
     }
+}
+
+const WRONG_KEY: &str = "SSH answers with a key it did not report: the old system booted, two machines share the address, or \
+                         a cable is swapped.";
+const REPORTED_OTHER_KEY: &str = "Its report, which came late, names another host key than the one you trusted, which stays. \
+                                  Compare both with its screen; `t` takes the reported one.";
+
+fn asked_as(other: &str) -> String {
+    format!(
+        "Who asked last as {other} showed a MAC of it, too: was a card moved, or did somebody ask in its name? Compare the \
+         serial labels before you approve."
+    )
 }
 
 /// What it means and what to do.
@@ -63,6 +77,7 @@ pub(super) fn sentence(flag: &Flag, node: &Node, model: &Model) -> String {
             "Its identifiers also belong to {}: was a board or card moved? Look before you approve.",
             name(other),
         ),
+        Flag::AskedAs { other } => asked_as(&name(other)),
         Flag::AsksAgain if node.reinstall_allowed => {
             "Asked again; a reinstall is allowed once and happens when it asks next.".to_owned()
         }
@@ -126,11 +141,8 @@ pub(super) fn sentence(flag: &Flag, node: &Node, model: &Model) -> String {
         }
         Flag::NotAsWished { reason } => format!("Not named as the template wishes: {reason}. Press `e` to name it."),
         Flag::CannotAnswer { reason } => format!("No answer could be made: {reason}. It was told to ask again."),
-        Flag::WrongHostKey => {
-            "SSH answers with a key it did not report: the old system booted, two machines share the \
-                               address, or a cable is swapped."
-                .to_owned()
-        }
+        Flag::WrongHostKey => WRONG_KEY.to_owned(),
+        Flag::ReportedOtherKey => REPORTED_OTHER_KEY.to_owned(),
         Flag::RunsLong { reason } => format!("Takes long: {reason}."),
         Flag::Unproven if node.unproven.is_some() => {
             "It reported no host key. Press `t` to compare and accept the one seen; until then no run includes it."
@@ -278,8 +290,8 @@ fn gravity(flag: &Flag) -> u8 {
         | Flag::UuidChanged { .. } => 1,
         Flag::CannotAnswer { .. } | Flag::CameToNothing { .. } | Flag::TakenBack => 2,
         Flag::TwoAddresses { .. } | Flag::AddressTaken { .. } | Flag::LeaseReused { .. } | Flag::ChooseNic => 3,
-        Flag::WrongHostKey | Flag::RunsLong { .. } => 4,
-        Flag::Ambiguous { .. } | Flag::PlanConflict { .. } => 5,
+        Flag::WrongHostKey | Flag::ReportedOtherKey | Flag::RunsLong { .. } => 4,
+        Flag::Ambiguous { .. } | Flag::AskedAs { .. } | Flag::PlanConflict { .. } => 5,
         Flag::DuplicateOf { .. } | Flag::PlanContradicted { .. } | Flag::NotTheNext { .. } => 6,
         Flag::NoIdentity => 7,
         Flag::Unproven => 8,

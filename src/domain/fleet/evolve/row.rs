@@ -4,7 +4,7 @@ use jiff::Timestamp;
 
 use super::enter;
 use crate::domain::command::Verb;
-use crate::domain::facts::{HostKey, Report};
+use crate::domain::facts::HostKey;
 use crate::domain::fleet::planned::is_about_plan;
 use crate::domain::fqdn::Fqdn;
 use crate::domain::guard::Permission;
@@ -16,7 +16,10 @@ use crate::domain::text::Text;
 use crate::domain::ticket::Admission;
 
 pub(super) fn ask(node: &mut Node, machine: &MachineId, asked: &Asked, flags: &[Flag]) {
-    node.machine.learn(machine);
+    // Anybody can name what a node in use shows, and more besides: nobody has said yet that the rest is its own.
+    if !node.may_be_installed() {
+        node.machine.learn(machine);
+    }
     node.request = Some(asked.clone());
     node.flags.retain(|flag| !is_about_asking(flag));
     node.flags.extend(flags.iter().cloned());
@@ -61,6 +64,7 @@ pub(super) fn admit(node: &mut Node, stamp: &Stamp, admission: &Admission, at: T
     withdraw_permissions(node);
     node.approved = Some(stamp.clone());
     node.admission = Some(admission.clone());
+    take_identity(node);
     // The ticket's word is the operator's, given beforehand; one about this very row counts more.
     let named = admission.profile.clone().map(ProfileChoice::Named);
     let chosen = node.profile.clone().or(named);
@@ -113,6 +117,7 @@ fn is_about_asking(flag: &Flag) -> bool {
             | Flag::UntrustedUuid
             | Flag::DuplicateOf { .. }
             | Flag::Ambiguous { .. }
+            | Flag::AskedAs { .. }
             | Flag::LikeBanned { .. }
             | Flag::AsksAgain
             | Flag::TwoAddresses { .. }
@@ -204,25 +209,65 @@ pub(super) fn settle(node: &mut Node, answer: (DocumentHash, Option<SecretHash>)
 }
 
 pub(super) fn accept_report(node: &mut Node, reported: Reported, proven: bool, at: Timestamp) {
-    let Report { host_keys, .. } = &reported.report;
-    node.host_keys.clone_from(host_keys);
+    take_keys(node, &reported.report.host_keys);
     node.machine.learn(&MachineId::of_report(&reported.report));
     node.address = node.address.or_else(|| answered_address(node)).or_else(|| reported.report.management_address());
-    if node.host_keys.is_empty() {
-        node.flags.insert(Flag::Unproven);
-    }
     if !proven {
         node.flags.insert(Flag::UnprovenReport);
     }
     node.report = Some(reported);
     node.flags.retain(|flag| !matches!(flag, Flag::InstalledBefore { .. }));
-    enter(node, Phase::Installed, at);
+    be_installed(node, at);
+}
+
+/// The keys a report names, unless a person trusted one before it came: that one was compared with the screen.
+fn take_keys(node: &mut Node, reported: &[HostKey]) {
+    let earlier = node.report.as_ref().map(|reported| &reported.report.host_keys);
+    let is_trusted = !node.host_keys.is_empty() && earlier != Some(&node.host_keys);
+    match reported.first() {
+        Some(first) if is_trusted => {
+            if !node.host_keys.iter().any(|key| reported.contains(key)) {
+                // Whoever finds that it was the wrong one can trust this.
+                node.unproven = Some(first.clone());
+                node.flags.insert(Flag::ReportedOtherKey);
+            }
+        }
+        Some(_) => {
+            node.host_keys = reported.to_vec();
+            node.unproven = None;
+            node.flags.remove(&Flag::Unproven);
+        }
+        None if is_trusted => {}
+        None => {
+            node.host_keys.clear();
+            node.flags.insert(Flag::Unproven);
+        }
+    }
 }
 
 pub(super) fn mark_installed(node: &mut Node, at: Timestamp) {
     node.address = node.address.or_else(|| answered_address(node));
     node.flags.insert(Flag::Unproven);
-    enter(node, Phase::Installed, at);
+    be_installed(node, at);
+}
+
+/// It is installed, by its own word or the operator's: what was allowed before is over. One that was marked and is
+/// further along stays there when its report comes late.
+fn be_installed(node: &mut Node, at: Timestamp) {
+    node.approved = None;
+    node.reinstall_allowed = false;
+    match node.phase {
+        Phase::Ready | Phase::Configuring | Phase::Configured | Phase::Failed { .. } => {}
+        Phase::Planned
+        | Phase::Waiting
+        | Phase::Rejected { .. }
+        | Phase::Approved
+        | Phase::Installing
+        | Phase::Stalled { .. }
+        | Phase::Installed
+        | Phase::Booting
+        | Phase::Unreachable { .. } => enter(node, Phase::Installed, at),
+    }
 }
 
 pub(super) fn rename(node: &mut Node, name: &Fqdn) {
@@ -267,16 +312,21 @@ pub(super) fn see_key(node: &mut Node, key: &HostKey) {
 pub(super) fn trust_key(node: &mut Node, key: &HostKey) {
     node.host_keys = vec![key.clone()];
     node.unproven = None;
-    node.flags.remove(&Flag::Unproven);
+    node.flags.retain(|flag| !matches!(flag, Flag::Unproven | Flag::ReportedOtherKey));
 }
 
-/// The operator took the machine for this node: what it shows now is what it is known by.
+/// The machine was taken for this node: what it shows now is what it is known by.
 fn take_identity(node: &mut Node) {
-    let shown = node.request.as_ref().map(|asked| MachineId::of_system(&asked.info));
-    if let Some(uuid) = shown.and_then(|machine| machine.uuid) {
-        node.machine.uuid = Some(uuid);
+    let Some(shown) = node.request.as_ref().map(|asked| MachineId::of_system(&asked.info)) else { return };
+    let (is_new, is_one) = (!node.may_be_installed(), node.absorbed.is_empty());
+    if is_new && is_one && !shown.macs.is_empty() {
+        // Others may have asked in its name while it waited: what only they showed is not its own.
+        node.machine.macs.clear();
+    }
+    if shown.uuid.is_some() {
         node.flags.retain(|flag| !matches!(flag, Flag::UuidChanged { .. }));
     }
+    node.machine.take(&shown);
 }
 
 fn answered_address(node: &Node) -> Option<std::net::IpAddr> {

@@ -16,6 +16,14 @@ fn is_served(rack: &mut Rack, machine: &Box1) -> bool {
     matches!(rack.ask(machine).1, Verdict::Serve(_))
 }
 
+/// Asks, is admitted by a rule, and reports.
+fn install_by_rule(rack: &mut Rack, machine: &Box1) -> NodeId {
+    let grant = rack.served(machine);
+    assert_eq!(rack.release(machine, &grant, None), Reply::Released);
+    rack.report(grant.node, 0);
+    grant.node
+}
+
 fn merge(rack: &mut Rack, node: NodeId, into: NodeId) -> Result<Decision, Refusal> {
     rack.order(Order::Merge { node, into })
 }
@@ -151,4 +159,112 @@ fn no_two_rows_share_a_claim_code() {
     let (second, _) = rack.ask(&box_b());
     assert_eq!(second, NodeId(first.0 + 23_u64.pow(4) + 1));
     assert_ne!(ClaimCode::of(first), ClaimCode::of(second));
+}
+
+/// Somebody's request with machine A's MAC and that of another one.
+fn weld(mac: &'static str) -> Box1 {
+    Box1 { uuid: None, macs: vec![MAC_A, mac], peer: "198.51.100.9", body: 66 }
+}
+
+#[test]
+fn who_asks_in_the_name_of_a_used_node_takes_nobodys_machine_away() {
+    let mut rack = Rack::new();
+    let used = rack.install(&box_a());
+    let (before, _) = rack.ask(&box_b());
+    let new = Box1 { uuid: Some(UUID_C), macs: vec!["b4:2e:99:00:00:0c"], peer: "192.0.2.12", body: 3 };
+    for mac in [MAC_B, new.macs[0]] {
+        let (node, verdict) = rack.ask(&weld(mac));
+        assert_eq!(node, used, "it is known by what it has in common");
+        assert!(matches!(verdict, Verdict::Hold(Withheld::AsksAgain { .. })), "{verdict:?}");
+    }
+    assert_eq!(rack.node(used).machine, MachineId::of_system(&box_a().ask().info), "and learns nothing");
+    for (shown, was) in [(box_b(), Some(before)), (new, None)] {
+        let (node, verdict) = rack.ask(&shown);
+        assert!(node != used && was.is_none_or(|was| was == node));
+        assert!(matches!(verdict, Verdict::Hold(Withheld::Undecided(_))), "{verdict:?}");
+        rack.approve(node).unwrap();
+        assert!(is_served(&mut rack, &shown));
+    }
+}
+
+#[test]
+fn no_rule_takes_what_was_shown_with_a_used_node_for_new() {
+    use crate::domain::policy::Auto;
+    let mut rack = Rack::under(Policy { auto: Auto::All, ..Policy::default() });
+    // Nothing but MACs tells these apart. A second card is seen with a node, then alone.
+    let used = install_by_rule(&mut rack, &Box1 { uuid: None, ..box_a() });
+    assert_eq!(rack.ask(&weld(MAC_B)).0, used);
+    let alone = Box1 { uuid: None, ..box_b() };
+    let (node, verdict) = rack.ask(&alone);
+    assert!(matches!(verdict, Verdict::Hold(Withheld::Undecided(_))), "{verdict:?}");
+    assert!(rack.node(node).flags.contains(&Flag::AskedAs { other: used }));
+    // It asks again without that card, and the word is over.
+    rack.ask(&Box1 { uuid: None, ..box_a() });
+    assert!(is_served(&mut rack, &alone));
+    assert!(!rack.node(node).flags.contains(&Flag::AskedAs { other: used }));
+}
+
+#[test]
+fn a_used_node_with_another_card_is_known_by_it_once_a_reinstall_is_allowed() {
+    const NEW_CARD: &str = "b4:2e:99:00:00:0f";
+    let mut rack = Rack::new();
+    let node = rack.install(&box_a());
+    let both = Box1 { macs: vec![MAC_A, NEW_CARD], body: 9, ..box_a() };
+    assert_eq!(rack.ask(&both).0, node);
+    assert!(!rack.node(node).machine.macs.contains(&NEW_CARD.parse().unwrap()));
+    rack.allow_reinstall(node).unwrap();
+    assert!(rack.node(node).machine.macs.contains(&NEW_CARD.parse().unwrap()));
+    assert!(is_served(&mut rack, &both));
+    let only_new = Box1 { macs: vec![NEW_CARD], body: 10, ..box_a() };
+    assert_eq!(rack.ask(&only_new).0, node, "also without the old one");
+}
+
+#[test]
+fn an_approval_is_for_what_the_machine_shows_then() {
+    let mut rack = Rack::new();
+    let (node, _) = rack.ask(&box_a());
+    rack.ask(&weld(MAC_B));
+    rack.ask(&box_a());
+    assert_eq!(rack.ask(&Box1 { uuid: None, ..box_b() }).0, node, "nobody has said which machine it is");
+    rack.ask(&box_a());
+    rack.approve(node).unwrap();
+    assert_eq!(rack.node(node).machine, MachineId::of_system(&box_a().ask().info));
+    assert_ne!(rack.ask(&box_b()).0, node);
+    assert!(is_served(&mut rack, &box_a()), "and nobody voided it");
+}
+
+#[test]
+fn a_row_is_known_by_so_many_macs_and_found_by_each_request_that_shows_one() {
+    use crate::domain::facts::Link;
+    use crate::domain::machine::MOST_MACS;
+    use std::sync::Arc;
+    // A host full of virtual functions, whose addresses sort before those of its cards.
+    let many = |from: u8, cards: &[&str]| {
+        let mut ask = box_a().ask();
+        let made_up = (0..200).map(|number| format!("02:00:00:00:{from:02x}:{number:02x}").parse().unwrap());
+        let macs: Vec<_> = made_up.chain(cards.iter().map(|mac| mac.parse().unwrap())).collect();
+        let links = macs.iter().map(|mac| Link { name: "eno1".into(), mac: *mac }).collect();
+        Arc::make_mut(&mut ask.info).links = links;
+        ask.stamp.macs = macs.into_iter().collect();
+        ask
+    };
+    let mut rack = Rack::new();
+    let row = |rack: &mut Rack, ask: Ask| match rack.submit(&Command::Ask(ask)).unwrap().reply {
+        Reply::Asked { node, .. } => node,
+        other => panic!("{other:?}"),
+    };
+    let node = row(&mut rack, many(0, &[MAC_A]));
+    let macs = |rack: &Rack| rack.node(node).machine.macs.clone();
+    assert_eq!(macs(&rack).len(), MOST_MACS);
+    assert!(macs(&rack).contains(&MAC_A.parse().unwrap()), "what is burnt in comes first");
+    for other in 1..6 {
+        assert_eq!(row(&mut rack, many(other, &[MAC_A])), node);
+        assert_eq!(macs(&rack).len(), MOST_MACS);
+    }
+    // What is taken for it counts before what was known.
+    let replaced = many(9, &[MAC_A, MAC_B]);
+    assert_eq!(row(&mut rack, replaced), node);
+    rack.approve(node).unwrap();
+    assert!(macs(&rack).contains(&MAC_B.parse().unwrap()) && macs(&rack).len() == MOST_MACS);
+    assert_eq!(rack.ask(&box_a()).0, node);
 }

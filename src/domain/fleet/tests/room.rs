@@ -1,12 +1,13 @@
 //! A flood of strangers and the rows it may take.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::*;
 use crate::domain::command::Verb;
 use crate::domain::event::Event;
 use crate::domain::fleet::MAX_UNMATCHED;
-use crate::domain::node::ProfileChoice;
+use crate::domain::node::{Flag, ProfileChoice};
 use crate::domain::policy::Auto;
 use crate::domain::snapshot::Undecided;
 
@@ -227,7 +228,7 @@ fn a_machine_that_asks_and_asks_is_an_event_now_and_then() {
         assert!(matches!(rack.ask(&box_a()).1, Verdict::Hold(_)));
     }
     assert!(rack.log.len() < before + 30, "{} more events", rack.log.len() - before);
-    assert!(rack.node(node).flags.contains(&crate::domain::node::Flag::AsksAgain));
+    assert!(rack.node(node).flags.contains(&Flag::AsksAgain));
     assert_eq!(rack.phase(node), "installed");
 }
 
@@ -248,4 +249,35 @@ fn who_asks_in_anothers_name_fills_no_log_and_voids_an_approval_at_once() {
     rack.approve(node).unwrap();
     rack.submit(&other(FLOOD)).unwrap();
     assert_eq!(rack.phase(node), "waiting", "however soon it comes");
+}
+
+#[test]
+fn a_flood_with_one_uuid_names_a_few_rows_in_each() {
+    let mut rack = Rack::new();
+    let used = rack.install(&box_a());
+    let mut sizes = Vec::new();
+    for number in 0..300_u64 {
+        let mut ask = Box1 { peer: "198.51.100.9", ..box_a() }.ask();
+        let mac = format!("02:00:00:00:{:02x}:{:02x}", number / 256, number % 256).parse().unwrap();
+        ask.stamp.macs = [mac].into();
+        ask.stamp.body = DocumentHash::of(&number.to_be_bytes());
+        Arc::make_mut(&mut ask.info).links[0].mac = mac;
+        let decision = rack.submit(&Command::Ask(ask)).unwrap();
+        sizes.push(serde_json::to_string(&decision.events).unwrap().len());
+    }
+    assert_eq!(rack.fleet.node_count(), 301, "each is a machine of its own");
+    assert!(sizes[299] < sizes[20] + 100, "{} bytes, then {}", sizes[20], sizes[299]);
+    let last = rack.fleet.nodes().last().unwrap();
+    assert!(last.flags.len() <= 9, "{:?}", last.flags);
+    assert!(last.flags.contains(&Flag::DuplicateOf { other: used }), "the one that matters is among them");
+    assert!(last.flags.iter().any(Flag::needs_a_person));
+
+    // Where all of them fit equally, too.
+    let macs: BTreeSet<_> = rack.fleet.nodes().flat_map(|node| node.machine.macs.iter().copied()).take(200).collect();
+    let mut ask = Box1 { uuid: None, ..box_a() }.ask();
+    let links = macs.iter().map(|mac| Link { name: "eno1".into(), mac: *mac });
+    Arc::make_mut(&mut ask.info).links = links.collect();
+    ask.stamp.macs = macs;
+    rack.submit(&Command::Ask(ask)).unwrap();
+    assert!(rack.node(used).flags.len() <= 10, "{:?}", rack.node(used).flags);
 }

@@ -10,6 +10,7 @@ use crate::domain::id::BanId;
 use crate::domain::node::Flag;
 use crate::domain::policy::Auto;
 
+const OTHER_KEY: &str = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAICvC+sxcrzwdKNbpjHfi+6C0YpXovAJv62vxV1iUOPRa";
 const MINUTE: Duration = Duration::from_mins(1);
 
 fn is_withheld(verdict: &Verdict) -> bool {
@@ -150,6 +151,95 @@ fn what_was_here_is_found_by_each_identifier_and_by_its_latest_name() {
         rack.order(Order::Forget { node }).unwrap();
     }
     assert_eq!(rack.fleet.state.former.len(), 3, "what one knows is not kept twice");
+}
+
+#[rstest]
+#[case::marked(true)]
+#[case::reported(false)]
+fn what_is_installed_by_word_has_no_reinstall_left(#[case] by_mark: bool) {
+    let (mut rack, node) = lost_reinstall();
+    assert!(rack.node(node).reinstall_allowed);
+    if by_mark {
+        rack.order(Order::MarkInstalled { node }).unwrap();
+    } else {
+        let answers = rack.node(node).answers.as_ref().unwrap();
+        let secret = *answers.secrets.last().unwrap();
+        rack.report_with(Some(secret), Report::default(), 9);
+    }
+    assert_eq!((rack.phase(node), rack.node(node).reinstall_allowed), ("installed", false));
+    assert!(is_withheld(&rack.ask(&box_a()).1), "nobody asked for that any more");
+    assert!(rack.order(Order::Undo { node }).is_err(), "nothing is left to be taken back");
+}
+
+/// Marked as installed, its key compared and trusted, and seen by it.
+fn marked_and_ready() -> (Rack, NodeId) {
+    let mut rack = Rack::new();
+    let (node, _) = rack.ask(&box_a());
+    rack.approve(node).unwrap();
+    let grant = rack.served(&box_a());
+    assert_eq!(rack.release(&box_a(), &grant, Some("192.0.2.10/24")), Reply::Released);
+    rack.order(Order::MarkInstalled { node }).unwrap();
+    let seen: HostKey = KEY.parse().unwrap();
+    let fingerprint = seen.fingerprint();
+    rack.submit(&Command::Probe { node, sighting: Sighting::OtherKey { seen } }).unwrap();
+    rack.order(Order::TrustHostKey { node, fingerprint }).unwrap();
+    rack.make_ready(node);
+    (rack, node)
+}
+
+#[rstest]
+#[case::the_same(&[KEY], false)]
+#[case::others(&[OTHER_KEY], true)]
+#[case::the_same_among_others(&[OTHER_KEY, KEY], false)]
+#[case::none(&[], false)]
+fn a_late_report_moves_nobody_back_and_replaces_no_trusted_key(#[case] keys: &[&str], #[case] differs: bool) {
+    let trusted = vec![KEY.parse::<HostKey>().unwrap()];
+    for phase in ["ready", "configuring", "configured"] {
+        let (mut rack, node) = marked_and_ready();
+        if phase != "ready" {
+            rack.order(Order::Run { nodes: vec![node], options: Box::default() }).unwrap();
+            let run = rack.fleet.active_run().unwrap().id;
+            rack.submit(&Command::RunStarted { run }).unwrap();
+        }
+        if phase == "configured" {
+            rack.end_run(RunOutcome::Succeeded, &[]);
+        }
+        let since = rack.node(node).since;
+        rack.pass(MINUTE);
+        let host_keys = keys.iter().map(|key| key.parse().unwrap()).collect();
+        rack.report_with(Some(secret(node, 0)), Report { host_keys, ..Report::default() }, 9);
+        let row = rack.node(node);
+        assert!(row.report.is_some());
+        assert_eq!((row.phase.word(), row.since, &row.host_keys), (phase, since, &trusted));
+        assert_eq!(row.flags.contains(&Flag::ReportedOtherKey), differs);
+        if phase == "configuring" {
+            rack.end_run(RunOutcome::Succeeded, &[]);
+            assert_eq!(rack.phase(node), "configured", "its result is taken");
+        }
+    }
+    if differs {
+        let (mut rack, node) = marked_and_ready();
+        let key: HostKey = keys[0].parse().unwrap();
+        let fingerprint = key.fingerprint();
+        rack.report_with(Some(secret(node, 0)), Report { host_keys: vec![key.clone()], ..Report::default() }, 9);
+        rack.order(Order::TrustHostKey { node, fingerprint }).unwrap();
+        assert_eq!(rack.node(node).host_keys, [key], "who trusted the wrong one can take that back");
+        assert!(!rack.node(node).flags.contains(&Flag::ReportedOtherKey));
+    }
+}
+
+#[test]
+fn a_late_report_proves_what_nobody_trusted_yet() {
+    let mut rack = Rack::new();
+    let (node, _) = rack.ask(&box_a());
+    rack.approve(node).unwrap();
+    let grant = rack.served(&box_a());
+    rack.release(&box_a(), &grant, Some("192.0.2.10/24"));
+    rack.order(Order::MarkInstalled { node }).unwrap();
+    rack.report(node, 0);
+    let row = rack.node(node);
+    assert_eq!((row.phase.word(), row.host_keys.len(), row.flags.contains(&Flag::Unproven)), ("installed", 1, false));
+    rack.make_ready(node);
 }
 
 #[test]

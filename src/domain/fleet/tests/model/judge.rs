@@ -115,10 +115,6 @@ pub(super) fn judge_log(log: &[Recorded], policy: &Policy) {
             Event::ReinstallAllowed { node, stamp } => {
                 reinstalls.insert(*node, stamp.clone());
             }
-            // Whatever was approved before: it is installed now.
-            Event::ReportAccepted { node, .. } | Event::MarkedInstalled { node } => {
-                permits.remove(node);
-            }
             Event::AnswerLost { node, .. } => match permits.get_mut(node) {
                 // A reinstall nobody received has wiped nothing: what was allowed is allowed still, and nothing else is.
                 Some(permit) if permit.disks == Disks::Used && permit.count == 1 => {
@@ -128,10 +124,13 @@ pub(super) fn judge_log(log: &[Recorded], policy: &Policy) {
                 Some(permit) => permit.lost = permit.count == 1 && permit.disks == Disks::Empty,
                 None => {}
             },
+            // The last two: whatever was approved before, it is installed now.
             Event::Forgotten { node }
             | Event::Banned { node, .. }
             | Event::Rejected { node, .. }
-            | Event::ApprovalVoided { node } => {
+            | Event::ApprovalVoided { node }
+            | Event::ReportAccepted { node, .. }
+            | Event::MarkedInstalled { node } => {
                 permits.remove(node);
                 reinstalls.remove(node);
             }
