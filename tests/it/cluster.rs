@@ -171,7 +171,7 @@ fn fresh_machines_become_a_cluster_and_a_late_one_joins_it(#[case] which: usize)
 
     lab.plug_in(4, 1);
     let line = lab.ended("r3");
-    assert!(line.contains("succeeded on 1 nodes"), "{line}\n{}", lab.project.read("nodes/runs/r3/output.log"));
+    assert!(line.contains("succeeded on 1 node"), "{line}\n{}", lab.project.read("nodes/runs/r3/output.log"));
     let late = lab.names().into_iter().find(|name| !names.contains(name)).unwrap();
     assert_eq!(lab.project.read("nodes/runs/r3/limit.txt").trim(), late);
     assert!(lab.log(&late).contains("joined at"), "{}", lab.log(&late));
@@ -259,7 +259,7 @@ fn what_goes_wrong_on_one_node_is_told_and_only_that_node_is_run_again() {
     fs::remove_file(folder.join("fs/state/guests.json")).unwrap();
     lab.project.ok(["run", "--failed", "-e", "proxmox_updates_apply=false"]);
     let line = lab.ended("r5");
-    assert!(line.contains("succeeded on 1 nodes"), "{line}\n{}", lab.project.read("nodes/runs/r5/output.log"));
+    assert!(line.contains("succeeded on 1 node"), "{line}\n{}", lab.project.read("nodes/runs/r5/output.log"));
     assert!(lab.log(victim).contains("joined at"));
     lab.assert_no_traces();
 

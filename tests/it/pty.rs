@@ -173,8 +173,8 @@ fn esc_and_a_key_that_come_in_one_piece_are_both_pressed() {
     let project = Project::new(BY_HAND);
     let mut console = Console::start(&project, &[]);
     console.until_shows("No machine has asked yet");
-    console.press("?");
-    console.until_shows("let the machine be installed");
+    console.press("T");
+    console.until_shows("Tickets and bans");
     console.press("\u{1b}4");
     console.until_shows("prepare-iso");
     console.press("?");

@@ -68,7 +68,7 @@ fn every_ansible_configures_the_rack_by_itself_and_again_by_hand() {
 
         let said = project.ok(["run", "m1"]);
         assert!(said.contains("r2"), "{said}");
-        engine.until_says("run r2 succeeded on 1 nodes");
+        engine.until_says("run r2 succeeded on 1 node");
         assert_eq!(project.read("nodes/runs/r2/limit.txt").lines().count(), 1);
         assert_eq!((&project.node("m1")["last_run"], &project.node("m2")["last_run"]), (&"r2".into(), &"r1".into()));
         engine.terminate();
@@ -87,7 +87,7 @@ fn a_machine_that_comes_late_gets_a_run_of_its_own() {
     assert!(!engine.process.out.text().contains("run r2"), "a stranger starts nothing");
     project.ok(["approve", "m2"]);
     project.until_phase("m2", "configured");
-    engine.until_says("run r2 on 1 nodes: came later");
+    engine.until_says("run r2 on 1 node: came later");
     assert_eq!(project.node("m1")["last_run"], "r1");
     assert!(project.read("nodes/runs/r2/limit.txt").contains(project.node("m2")["name"].as_str().unwrap()));
 }
@@ -219,7 +219,7 @@ fn secrets_stay_secret_and_the_users_own_callbacks_work() {
         let engine = project.serve();
         let _rack = approved(&project, &engine, 1);
         let line = engine.until_says("run r1 ");
-        let line = if line.contains("on 1 nodes:") { engine.until_says("run r1 s") } else { line };
+        let line = if line.contains("on 1 node:") { engine.until_says("run r1 s") } else { line };
         assert!(line.contains("succeeded"), "{line}\n{}", project.read("nodes/runs/r1/output.log"));
         let own = fs::read_to_string(project.at("own-callback"));
         assert_eq!(own.unwrap(), project.node("m1")["name"].as_str().unwrap());
