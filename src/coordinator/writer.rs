@@ -156,6 +156,7 @@ impl Writer {
         let mut acknowledge = Vec::new();
         let mut release_all = false;
         let mut is_tick = false;
+        let (before, mut has_new_policy) = (self.seq, false);
         let mut undone = Undone { follow_ups: std::mem::take(&mut self.follow_ups), ..Undone::default() };
         for follow_up in &undone.follow_ups {
             // About a row that is gone there is nothing to say.
@@ -198,7 +199,7 @@ impl Writer {
                     // In force from here on, also where this batch cannot be stored.
                     self.fleet.set_policy(Policy::clone(&policy));
                     draft.fleet.set_policy(*policy);
-                    changed = true;
+                    (changed, has_new_policy) = (true, true);
                     acknowledge.push(done);
                 }
                 Message::Stop(done) => {
@@ -213,7 +214,10 @@ impl Writer {
         }
         changed = self.commit(draft, undone, changed);
         self.fleet.set_undecided(self.windows.shown());
-        changed |= self.held.reconsider_obstructed(&self.fleet, Timestamp::now());
+        // They may be thousands, and nothing else than these frees what they lack.
+        if has_new_policy || self.seq != before {
+            changed |= self.held.reconsider_obstructed(&self.fleet, Timestamp::now());
+        }
         if is_tick {
             self.condense_when_calm();
             // Looks at every held request, so not with each batch; those that hang up tell so by themselves.
